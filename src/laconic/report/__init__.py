@@ -1,4 +1,4 @@
-"""Run folders in, one page out. Imported by nobody but the command line; deleting it breaks nothing."""
+"""Run folders in, one page out. Imported by nobody but the commands; deleting it breaks nothing else."""
 
 from laconic.report.write import write_report
 

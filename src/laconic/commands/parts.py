@@ -1,0 +1,49 @@
+"""The judge and the objective alone: `laconic verify`, `laconic score`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from laconic.commands.verb import add_verb
+
+
+def add_verify(verbs: Any) -> None:
+    p = add_verb(verbs, "verify", run_verify, "judge answers: {gold, response, kind?} a line in, verdicts out")
+    p.add_argument("file", metavar="FILE.jsonl", help="'-' reads standard input")
+    p.add_argument("--workers", type=int, default=2, help="worker processes (default 2)")
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    from laconic.verify import Judge
+    from laconic.verify.lines import verify_lines
+
+    with Judge(workers=args.workers) as judge:
+        for line in verify_lines(_lines(args.file), judge):
+            print(line)
+    return 0
+
+
+def add_score(verbs: Any) -> None:
+    p = add_verb(verbs, "score", run_score, "rewards and advantages for responses sampled elsewhere")
+    p.add_argument("file", metavar="FILE.jsonl", help="{group, correct, length} a line; '-' reads standard input")
+    p.add_argument("--alpha", type=float, required=True, help="length pressure in [0, 1)")
+    p.add_argument("--penalty", default="sigmoid")
+    p.add_argument("--advantage", default="rloo")
+    p.add_argument("--normalize", default="none")
+
+
+def run_score(args: argparse.Namespace) -> int:
+    from laconic.objective import Objective
+    from laconic.score import score_lines
+
+    objective = Objective(args.alpha, args.penalty, args.advantage, args.normalize)
+    for line in score_lines(_lines(args.file), objective):
+        print(line)
+    return 0
+
+
+def _lines(name: str) -> list[str]:
+    from laconic.jsonl import read_lines
+
+    return read_lines(name)

@@ -1,0 +1,28 @@
+"""What every verb shares."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Handler = Callable[[argparse.Namespace], int]
+
+
+def add_verb(verbs: Any, name: str, handler: Handler, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
+    parser.set_defaults(handler=handler)
+    return parser
+
+
+def label(model: Path) -> str:
+    """What a model is called by: the name of its folder."""
+    return model.resolve().name
+
+
+def command_line() -> str:
+    """The command as it was given, for those who want to repeat it."""
+    return "laconic " + shlex.join(sys.argv[1:])
