@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -241,6 +242,20 @@ def test_chunked_head_gives_the_same_values_and_gradients(monkeypatch: pytest.Mo
         found.append((out.logprobs_N.detach(), out.entropy_N, leaf.grad))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_gradients_are_freed_before_the_next_rollouts() -> None:
+    learner = Learner(make_model(50), None, LearnerConfig(kl_coefficient=0.0), temperature=1.0, cap=64)
+    assert learner.update([rows(4)]).gradient_norms[0] > 0
+    assert all(p.grad is None for p in learner.model.parameters())
+
+
+def test_checkpointing_is_switched_on_without_a_deprecated_call() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        settings_ = LearnerConfig(kl_coefficient=0.0, gradient_checkpointing=True)
+        learner = Learner(make_model(50), None, settings_, temperature=1.0, cap=64)
+    assert any(getattr(module, "gradient_checkpointing", False) for module in learner.model.modules())
 
 
 def test_warm_up_is_linear_then_constant() -> None:

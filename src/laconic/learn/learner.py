@@ -93,7 +93,7 @@ class Learner:
         if self.world.size > 1:
             self._whole = cast_weights(copy.deepcopy(model), self.dtype).requires_grad_(False)
         if config.gradient_checkpointing:
-            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            recompute_activations(model)
             without_dropout(model)
         self.scorer = Scorer(model)
         shard(self.scorer, list(model._no_split_modules or ()), config.sharding, self.world, model.device)
@@ -187,7 +187,6 @@ class Learner:
         reference: Sequence[Tensor | None],
         metrics: UpdateMetrics,
     ) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
         # transformers recomputes activations only in training mode; nothing else differs, dropout being off.
         self.model.train(self.config.gradient_checkpointing)
         parts = [self._micro_batch(*batch, metrics) for batch in zip(batches, old, reference, strict=True)]
@@ -205,6 +204,8 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         self.optimizer.step()
+        # Freed now, not at the next step's start: sampling comes in between and needs the room.
+        self.optimizer.zero_grad(set_to_none=True)
         self.optimizer_steps += 1
         metrics.losses.append(step_loss)
         metrics.gradient_norms.append(norm)
@@ -274,6 +275,15 @@ def sampled_logprobs(rows: Sequence[Row]) -> Tensor | None:
     """[N] float64 under the sampling policy, row after row; None where a row has none."""
     parts = [r.sampled_logprobs_T for r in rows if r.sampled_logprobs_T is not None]
     return torch.from_numpy(np.concatenate(parts)) if len(parts) == len(rows) else None
+
+
+def recompute_activations(model: Any) -> None:
+    """Keep each layer's input alone and compute the layer again in the backward pass (transformers' own switch)."""
+    options = {"use_reentrant": False}
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs=options)
+    else:  # transformers before 5.23
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=options)
 
 
 def without_dropout(model: torch.nn.Module) -> None:

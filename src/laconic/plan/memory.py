@@ -94,7 +94,7 @@ def layout_of(config: TrainConfig, device: str, gpus: int = 1) -> Layout:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes by use. The state is held all the time; the rest at one of the two peaks."""
+    """Bytes by use. The state is held all the time; the rest, gradients too, at one of the two peaks."""
 
     weights: float
     gradients: float
@@ -115,8 +115,7 @@ class Memory:
 
     @property
     def state(self) -> float:
-        """Gradients too: they are freed at the next step's start, so they lie there while responses are sampled."""
-        return self.weights + self.gradients + self.optimizer + self.copy + self.reference + self.reserve
+        return self.weights + self.optimizer + self.copy + self.reference + self.reserve
 
     @property
     def sampling(self) -> float:
@@ -124,7 +123,8 @@ class Memory:
 
     @property
     def updating(self) -> float:
-        return self.state + self.activations + self.casts + self.chunk
+        """Gradients are freed right after the optimizer's step, so they lie at this peak alone."""
+        return self.state + self.gradients + self.activations + self.casts + self.chunk
 
     @property
     def peak(self) -> float:

@@ -43,11 +43,11 @@ def _memory_table(plan: Plan) -> Table:
     table.add_column("", justify="right")
     table.add_column("while updating")
     table.add_column("", justify="right")
-    held = [("weights", memory.weights), ("gradients", memory.gradients), ("optimizer", memory.optimizer)]
+    held = [("weights", memory.weights), ("optimizer", memory.optimizer)]
     held += [("sampler's copy", memory.copy), ("reference", memory.reference), ("reserve", memory.reserve)]
     sampling = [("cache, expected", memory.cache), ("logits of a step", memory.sampling_logits)]
     sampling += [("(cache if none ends", memory.cache_worst)]
-    updating = [("activations", memory.activations), ("cast weights", memory.casts)]
+    updating = [("gradients", memory.gradients), ("activations", memory.activations), ("cast weights", memory.casts)]
     updating += [("logits of a chunk", memory.chunk)]
     for i, (name, value) in enumerate(held):
         row = [name, size(value)]
