@@ -27,6 +27,9 @@ from laconic.records import Estimate, EvalRecord, Finish, Status
 UNLABELLED = "unlabelled"
 """The difficulty of problems that have none."""
 
+MEASURED = frozenset({"model", "step", "instruction", "suite"})
+"""Facts of a protocol that say what was measured (or under which name), not how: they may differ between two sides."""
+
 Json = dict[str, Any]
 Clusters = dict[str, list[float]]
 
@@ -70,7 +73,7 @@ def compare(
     [-1, 1], over problems judged in both), "token_difference", "token_ratio", "token_saving" (1 - ratio)}``.
 
     Different problems, different numbers of responses to one of them, or protocols that differ in anything but
-    ``model`` are a UserError: such numbers would not mean what they seem to.
+    what is measured (``MEASURED``) are a UserError: such numbers would not mean what they seem to.
     """
     _check(base_records)
     _check(model_records)
@@ -213,7 +216,7 @@ def _check(records: Sequence[EvalRecord]) -> None:
 def _same_protocol(base: Mapping[str, Any] | None, model: Mapping[str, Any] | None) -> None:
     if base is None or model is None:
         return
-    differing = sorted(key for key in {*base, *model} - {"model"} if base.get(key) != model.get(key))
+    differing = sorted(key for key in {*base, *model} - MEASURED if base.get(key) != model.get(key))
     if differing:
         what = ", ".join(f"{key} {base.get(key)!r} and {model.get(key)!r}" for key in differing)
         raise UserError(f"the two evaluations used different protocols ({what}): evaluate both under the same one")

@@ -24,6 +24,9 @@ def add_evaluate(verbs: Any) -> None:
     p.add_argument("--max-new-tokens", type=int, default=None, help="default: what the model was trained with")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--template", default=None, help="default: what the model was trained with")
+    p.add_argument(
+        "--instruction", default=None, metavar="NAME", help="ask for brevity: limit:512, tale:512 or concise"
+    )
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     p.add_argument("--allow-overlap", action="store_true", help="allow problems that the model was trained on")
     p.add_argument("--out", type=Path, default=None, help="folder for the evaluations (needed for foreign models)")
@@ -50,6 +53,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
             top_p=args.top_p,
             seed=args.seed,
             template=args.template,
+            instruction=args.instruction,
         )
         out = args.out / label(model) if args.out else None
         with make_display(f"evaluate {label(model)}") as display:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from laconic.errors import UserError
+from laconic.tasks.instructions import parse_instruction
+
+VARIANT = "@"
+"""Separates, in the name of an evaluation, the data set from what else was done: ``gsm8k@step-000010@limit-512``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +32,32 @@ class EvalProtocol:
     seed: int = 0
     template: str | None = None
     """Prompt template; None takes the one that the model was trained with."""
+    instruction: str | None = None
+    """A request for brevity appended to the user's message, as ``limit:512`` (``tasks.instructions``)."""
+    suite: str | None = None
+    """The suite this evaluation belongs to (``laconic.suites``)."""
+    step: int | None = None
+    """The checkpoint evaluated, where it is not simply the newest."""
 
     def __post_init__(self) -> None:
         if self.k < 1:
             raise UserError(f"k is {self.k}: at least one response a problem is needed")
         if self.size is not None and self.size < 1:
             raise UserError(f"size is {self.size}: at least one problem is needed")
+        if self.instruction is not None:
+            parse_instruction(self.instruction)
+
+    @property
+    def name(self) -> str:
+        """The folder of this evaluation, ``[SUITE.]TASK[@VARIANT...]``. Example: ``paper.gsm8k@limit-512``."""
+        parts = [Path(self.task).stem.replace(VARIANT, "-")]
+        if self.suite is not None:
+            parts[0] = f"{self.suite}.{parts[0]}"
+        if self.step is not None:
+            parts.append(f"step-{self.step:06d}")
+        if self.instruction is not None:
+            parts.append(parse_instruction(self.instruction).variant)
+        return VARIANT.join(parts)
 
     def facts(self, template: str, task_sha256: str) -> dict[str, Any]:
         """The protocol as JSON, with what it was resolved to."""
@@ -46,4 +71,16 @@ class EvalProtocol:
             "max_new_tokens": self.max_new_tokens,
             "seed": self.seed,
             "template": template,
+            "instruction": self.instruction,
+            "suite": self.suite,
+            "step": self.step,
         }
+
+
+LATER = ("instruction", "suite", "step")
+"""Facts that older evaluations do not have; None says the same as absent."""
+
+
+def identity(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts that decide whether a folder may be gone on with: those of an old folder stay as they were."""
+    return {key: value for key, value in facts.items() if key not in LATER or value is not None}

@@ -13,7 +13,7 @@ from laconic import storage
 from laconic.analysis.summary import summarise
 from laconic.display import Display
 from laconic.errors import UserError
-from laconic.evaluate.protocol import EvalProtocol
+from laconic.evaluate.protocol import EvalProtocol, identity
 from laconic.evaluate.records import RESPONSES, SUMMARY, read_responses
 from laconic.hub import locate_model
 from laconic.learn import models
@@ -23,6 +23,7 @@ from laconic.samplers import Prompt, Sampling
 from laconic.samplers.transformers import TransformersSampler
 from laconic.stop import Stopped, StopRequest
 from laconic.tasks import load_task, task_digest
+from laconic.tasks.instructions import parse_instruction, require_readable
 from laconic.tasks.overlap import refuse_trained_on
 from laconic.tasks.prompts import render, require_room
 from laconic.verify import Judge
@@ -32,9 +33,8 @@ MAX_ROWS = 256
 """Responses decoded at once; after each such block the finished ones are on disk."""
 
 
-def evaluation_folder(model: Path, task: str, out: Path | None) -> Path:
-    """Where an evaluation goes: ``out``, or beneath the run folder. Other people's model folders are not written to."""
-    name = Path(task).stem
+def evaluation_folder(model: Path, name: str, out: Path | None) -> Path:
+    """Where evaluation ``name`` goes: ``out``, or beneath the run folder. Other people's folders are not written to."""
     if out is not None:
         return out / name
     if is_run_folder(model):
@@ -60,15 +60,16 @@ def evaluate(
     """
     if threads:
         torch.set_num_threads(threads)
-    folder = evaluation_folder(model_path, protocol.task, out)
+    folder = evaluation_folder(model_path, protocol.name, out)
     weights = locate_model(str(model_path))
     template = pick_template(weights, protocol.template, other_template)
     with Judge(workers=workers) as judge:
         problems = load_task(protocol.task, "held_out", protocol.size, judge.check_golds)
         refuse_trained_on(model_path, problems, allow_overlap)
         facts = protocol.facts(template, task_digest(problems))
-        identity = {**facts, "weights_sha256": models.weights_digest(weights)}
-        with RunFolder.open(folder, "evaluation", identity) as run:
+        weights_sha256 = models.weights_digest(weights)
+        wanted = {**identity(facts), "weights_sha256": weights_sha256}
+        with RunFolder.open(folder, "evaluation", wanted) as run:
             if run.done is not None:
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder
@@ -77,7 +78,7 @@ def evaluate(
             facts["model"] = str(model_path)
             content = {
                 "protocol": facts,
-                "weights_sha256": identity["weights_sha256"],
+                "weights_sha256": weights_sha256,
                 "versions": models.environment(),
                 "command": command,
                 "summary": summarise(records, facts),
@@ -121,7 +122,11 @@ def _respond(
     tokenizer = models.load_tokenizer(weights)
     model = models.load_model(weights, device, models.pick_dtype("auto", device))
     models.check_vocabulary(model, tokenizer)
-    rendered = {p.id: render(p, tokenizer, template) for p in todo}
+    instruction = parse_instruction(protocol.instruction) if protocol.instruction else None
+    if instruction:
+        require_readable(instruction, tokenizer)
+    sentence = instruction.text if instruction else None
+    rendered = {p.id: render(p, tokenizer, template, sentence) for p in todo}
     positions = getattr(model.config, "max_position_embeddings", None)
     require_room(rendered.values(), protocol.max_new_tokens, positions, "--max-new-tokens ")
     sampler = TransformersSampler(model, tokenizer, max_rows=MAX_ROWS)

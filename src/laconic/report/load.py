@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from laconic.errors import UserError
+from laconic.evaluate.protocol import VARIANT
 from laconic.evaluate.records import read_responses
 from laconic.logs import read_log
 from laconic.records import EvalRecord
@@ -138,10 +139,15 @@ def _missing(run: Run, runs: list[Run]) -> str:
 
 
 def _evaluation_folders(path: Path, foreign: bool) -> list[Path]:
-    """RUN/evaluation/TASK; for somebody else's model TASK lies directly beneath, and must be finished to be known."""
+    """RUN/evaluation/TASK; for somebody else's model TASK lies directly beneath, and must be finished to be known.
+
+    Variants (TASK@step-000010, TASK@limit-512) are other measurements than the model as it is: left out.
+    """
     if foreign:
-        return sorted(summary.parent for summary in path.glob("*/summary.json"))
-    return sorted(folder for folder in (path / "evaluation").glob("*") if folder.is_dir())
+        found = sorted(summary.parent for summary in path.glob("*/summary.json"))
+    else:
+        found = sorted(folder for folder in (path / "evaluation").glob("*") if folder.is_dir())
+    return [folder for folder in found if VARIANT not in folder.name]
 
 
 def _settings(path: Path) -> Json | None:

@@ -18,10 +18,14 @@ TEMPLATES = {
 }
 
 
-def render(problem: Problem, tokenizer: Any, template: str) -> tuple[int, ...]:
-    """Prompt token ids. UserError for an unknown template or a tokenizer without the chat template it needs."""
+def render(problem: Problem, tokenizer: Any, template: str, instruction: str | None = None) -> tuple[int, ...]:
+    """Prompt token ids; ``instruction`` is a sentence that follows the question in the user's message.
+
+    UserError for an unknown template or a tokenizer without the chat template it needs.
+    """
     require_known("template", template, TEMPLATES)
-    asked = f"{INSTRUCTION} Question: {problem.question}"
+    question = problem.question if instruction is None else f"{problem.question}\n{instruction}"
+    asked = f"{INSTRUCTION} Question: {question}"
     if template == "plain":
         return _encode(tokenizer, f"{asked}\nAnswer:")
     if template == "paper-raw":
@@ -31,7 +35,7 @@ def render(problem: Problem, tokenizer: Any, template: str) -> tuple[int, ...]:
             f"the tokenizer has no chat template, which the template {template!r} needs: use --template plain, "
             "or add a chat_template to the model folder"
         )
-    content = problem.question if template == "question" else asked
+    content = question if template == "question" else asked
     ids = tokenizer.apply_chat_template(
         [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True, return_dict=False
     )
