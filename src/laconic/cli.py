@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from laconic import __version__
-from laconic.commands import evaluate, parts, prepare, quickstart, train
+from laconic.commands import ablate, evaluate, parts, prepare, quickstart, train
 from laconic.commands.verb import Handler
 from laconic.errors import LaconicError, nearest
 
@@ -20,6 +20,7 @@ VERBS = (
     train.add_plan,
     train.add_profile,
     train.add_train,
+    ablate.add_ablate,
     evaluate.add_evaluate,
     evaluate.add_report,
     parts.add_verify,
