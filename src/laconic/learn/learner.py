@@ -14,8 +14,9 @@ from torch import Tensor
 
 from laconic.config import LearnerConfig
 from laconic.errors import RunError
+from laconic.learn.attention import attention_of_update, packs, switched
 from laconic.learn.batch import NOTHING, Row, micro_batches, weigh
-from laconic.learn.logprobs import Scorer, packs
+from laconic.learn.logprobs import Scorer
 from laconic.learn.loss import kl_k3, kl_to_go, policy_loss
 from laconic.learn.models import cast_weights
 from laconic.learn.parallel import World, gather_into, shard, whole
@@ -88,6 +89,8 @@ class Learner:
         if config.kl_coefficient:
             reference = copy.deepcopy(model) if reference is None else reference
             self.reference = Scorer(cast_weights(reference, self.dtype).eval().requires_grad_(False))
+        self.attention = attention_of_update(model, config.layout, self.dtype)
+        self.packed = packs(self.attention, config.layout)
         self.world = world or World()
         self._whole = model
         if self.world.size > 1:
@@ -101,7 +104,6 @@ class Learner:
             model.parameters(), lr=config.learning_rate, betas=config.betas, eps=config.adam_epsilon
         )
         self.optimizer_steps = 0
-        self.packed = packs(model, config.layout)
 
     def whole_model(self) -> Any:
         """The policy with all its weights as they are now: itself, or where it is sharded a copy in ``dtype`` (the same
@@ -120,6 +122,11 @@ class Learner:
 
         Raises RunError before the optimizer steps when a loss or gradient norm is not finite.
         """
+        models = [self.model] if self.reference is None else [self.model, self.reference.model]
+        with switched(models, self.attention):
+            return self._update(updates)
+
+    def _update(self, updates: Sequence[Sequence[Row]]) -> UpdateMetrics:
         metrics = UpdateMetrics()
         weighed = [weigh(rows, self.config.averaging, self.cap) for rows in updates]
         steps = [self._cut([row for row in rows if self._keeps(row)]) for rows in weighed]

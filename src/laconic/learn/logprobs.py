@@ -4,8 +4,9 @@ Two layouts of a micro-batch, equal within rounding:
 
 - padded: one row a response, padded on the right. With causal attention no real token sees a pad, so no attention mask
   is needed and the model takes its fastest path. For a CPU, where rows of similar width waste little.
-- packed: all responses in one row, positions starting anew at each. transformers sees from the positions where a
-  sequence begins and keeps attention within it (variable-length kernels with FlashAttention, a mask elsewhere).
+- packed: all responses in one row, positions starting anew at each. Attention stays within a sequence: by
+  variable-length kernels that are given the bounds (``laconic.learn.attention``), else by a mask that transformers
+  makes from the positions.
 
 Only positions that predict a response token go through the output head, and those in chunks, so that logits of a whole
 micro-batch never exist at once.
@@ -23,6 +24,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
+from laconic.learn.attention import BOUNDED, bounds
 from laconic.learn.batch import Row
 
 CHUNK_LOGITS = 2**26
@@ -34,15 +36,6 @@ class TokenLogprobs(NamedTuple):
     """[N] of the response tokens, row after row."""
     entropy_N: Tensor
     """[N] in nats, no gradient."""
-
-
-VARIABLE_LENGTH = ("flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention")
-"""Attention implementations of transformers that skip what lies between packed sequences."""
-
-
-def packs(model: Any, layout: str) -> bool:
-    """Whether the layout "auto", "packed" or "padded" means packing for this model."""
-    return layout == "packed" or (layout == "auto" and model.config._attn_implementation in VARIABLE_LENGTH)
 
 
 def token_logprobs(model: Any, rows: Sequence[Row], temperature: float, packed: bool = False) -> TokenLogprobs:
@@ -62,6 +55,8 @@ def token_logprobs(model: Any, rows: Sequence[Row], temperature: float, packed: 
     else:
         inputs = {"input_ids": pad_sequence(ids, batch_first=True)}
     inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
+    if packed and model.config._attn_implementation in BOUNDED:
+        inputs |= bounds([len(i) for i in ids], model.device)
     hidden_BTD = model.base_model(**inputs, use_cache=False).last_hidden_state
     hidden_ND = hidden_BTD.flatten(0, 1)[index_N.to(model.device)]
     return head_logprobs(model, hidden_ND, targets_N.to(model.device), temperature)

@@ -124,7 +124,8 @@ def make_plan(config: TrainConfig, inputs: Inputs | None = None) -> Plan:
     if has_tokenizer(files):
         refusals = check_tokenizer(files, config.template) + refusals
     # The ceilings are a GPU's, so the seconds are those of the same run on one, in the type it would have there.
-    on_gpu = replace(layout, element=layout_of(config, "cuda").element)
+    gpu = layout_of(config, "cuda")
+    on_gpu = replace(layout, element=gpu.element, packed=gpu.packed)
     machines = {m.name: m for m in ([read_machine(inputs.machine)] if inputs.machine else ASSUMED.values())}
     return Plan(
         config=config,
