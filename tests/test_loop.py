@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from laconic.learn.models import load_training_state, save_training_state
 from laconic.learn.record import alarms
 from laconic.records import Finish, Kind, Problem, Rollout, Status, Verdict
 from laconic.run_folder import RunFolder, read_log
+from laconic.samplers.transformers import TransformersSampler
 from laconic.stop import Stopped, StopRequest
 from laconic.verify import Judge
 from laconic.verify.rollouts import judge_rollouts
@@ -248,6 +250,38 @@ def test_too_many_unjudged_answers_stop_the_run_and_a_few_raise_an_alarm(
     train(settings(root), tmp_path / "alarmed", QUIET)
     assert "1 of 16 answers could not be judged" in capfd.readouterr().err
     assert read_log(tmp_path / "alarmed/journal.jsonl")[0]["unjudged"] == 1 / 16
+
+
+ENDLESS = "\\sin(\\tan(-4x^2-3x)^3)"
+"""A gold with which an answer may agree for x > 0 only: simplify never ends (sympy issue 27320)."""
+
+ANSWERS = ("[0,1]\\cup(1,2]", "[0,3]", "[0,2]", ENDLESS.replace("3x", "3|x|"))
+"""To a gold of [0,2]: for math-verify, wrong, right as a string, wrong; to ENDLESS the last one never ends."""
+
+
+@pytest.mark.slow
+def test_judging_while_sampling_leaves_the_same_run_as_judging_afterwards(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golds = ["[0,2]", ENDLESS]
+    rows = [{"problem": f"Which set is number {i}?", "answer": golds[i % 8 == 0]} for i in range(8)]
+    (tmp_path / "sets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    decode = TransformersSampler._rollout
+
+    def answering(*args: Any) -> Rollout:
+        rollout = decode(*args)
+        return replace(rollout, text=f"\\boxed{{{ANSWERS[rollout.tokens[0] % 4]}}}")
+
+    monkeypatch.setattr(TransformersSampler, "_rollout", answering)
+    over = {"steps": 3, "unjudged_alarm": 1.0, "unjudged_stop": 1.0}
+    config = settings(root, task=str(tmp_path / "sets.jsonl"), run=over)
+    train(config, tmp_path / "meanwhile", QUIET)
+    assert 0 < read_log(tmp_path / "meanwhile/journal.jsonl")[0]["accuracy"] < 1
+    monkeypatch.setattr(Judge, "begin", lambda self, item: None)
+    train(config, tmp_path / "afterwards", QUIET)
+    assert outcome(tmp_path / "meanwhile") == outcome(tmp_path / "afterwards")
+    kept = [json.loads((tmp_path / name / "unjudged.json").read_text()) for name in ("meanwhile", "afterwards")]
+    assert list(kept[0]) == list(kept[1])
 
 
 def test_truncated_response_has_no_answer_whatever_it_says() -> None:

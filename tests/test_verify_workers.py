@@ -10,6 +10,8 @@ import sys
 import textwrap
 import threading
 import time
+from concurrent import futures
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from laconic.errors import RunError, UserError
 from laconic.records import Kind, Status, Verdict
 from laconic.verify import Judge, verdict_key
 from laconic.verify import worker as worker_module
+from laconic.verify.ahead import Ahead
 from laconic.verify.pool import Pool
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
@@ -193,6 +196,30 @@ def test_threads_share_one_judge() -> None:
     assert results == {n: [Status.CORRECT, Status.CORRECT] for n in range(1, 6)}
 
 
+@pytest.mark.slow
+def test_answers_begun_early_are_judged_meanwhile_and_found_the_same() -> None:
+    items = [NEEDS_WORKER, endless(0), ("7", boxed("7"), Kind.MATH), endless(1), NEEDS_WORKER, ("7", "no", Kind.MATH)]
+
+    def without_seconds(found: list[Verdict]) -> list[Verdict]:
+        return [replace(verdict, seconds=0.0) for verdict in found]
+
+    with Judge(workers=2, cpu_seconds=0.3) as judge:
+        afterwards, unjudged = without_seconds(judge.judge(items)), list(judge.unjudged)
+    with Judge(workers=2, cpu_seconds=0.3) as judge:
+        for item in reversed(items):
+            judge.begin(item)
+        open_questions = list(judge._ahead._replies.values())
+        assert len(open_questions) == 3
+        futures.wait(open_questions, timeout=60)
+        judge.pool.run = lambda requests: [] if not requests else pytest.fail("asked again")  # type: ignore[method-assign]
+        assert without_seconds(judge.judge(items)) == afterwards
+        assert list(judge.unjudged) == unjudged
+        assert judge._ahead._replies == {}
+    with Judge(workers=1, known=judge.unjudged) as judge:
+        judge.begin(items[1])
+        assert judge._ahead._replies == {}
+
+
 # --- the pool with a worker that misbehaves on request (a stand-in: same protocol, no sympy) ------------------------
 
 STUB = """
@@ -245,6 +272,25 @@ def test_the_wall_safety_net_replaces_a_worker_that_sleeps(stub: Path, monkeypat
     assert [reply.equal for reply in replies] == [None, True]
     assert pool.restarts == 2
     pool.close()
+
+
+def test_closing_ends_what_was_begun_and_whoever_waits_for_it_is_told(stub: Path) -> None:
+    pool = Pool(1, 1.0, 512, script=stub)
+    ahead = Ahead(pool)
+    for name in ("hang", "yes"):
+        ahead.ask(name, ask(name)[0])
+    reply = ahead.take("hang")
+    assert reply is not None
+    deadline = time.monotonic() + 20
+    while not (pool.workers and pool.workers[0].job is not None) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not reply.done()
+    start = time.monotonic()
+    pool.close()
+    ahead.close()
+    assert time.monotonic() - start < 5
+    with pytest.raises(RunError, match="closed"):
+        reply.result(timeout=0)
 
 
 def test_workers_that_never_start_are_an_error_and_not_an_endless_loop(tmp_path: Path) -> None:

@@ -107,8 +107,9 @@ def fake(**options: Any) -> tuple[VllmSampler, BigramEngine]:
 def test_responses_come_back_in_the_order_asked_for_and_are_handed_on_in_the_order_they_end() -> None:
     heard: list[Rollout] = []
     counts: list[tuple[int, int]] = []
-    drawn, _ = fake(on_finished=heard.append)
-    rollouts = drawn.generate(PROMPTS, Sampling(n=4, max_new_tokens=30, seed=2), lambda *done: counts.append(done))
+    drawn, _ = fake()
+    sampling = Sampling(n=4, max_new_tokens=30, seed=2)
+    rollouts = drawn.generate(PROMPTS, sampling, lambda *done: counts.append(done), heard.append)
     assert [(r.problem_id, r.index) for r in rollouts] == [(p, i) for p in "abc" for i in range(4)]
     assert [r.prompt_tokens for r in rollouts] == [p.tokens for p in PROMPTS for _ in range(4)]
     assert sorted(map(id, heard)) == sorted(map(id, rollouts))
@@ -133,11 +134,10 @@ def test_an_error_while_answers_are_handed_on_leaves_no_request_behind() -> None
     def fail(rollout: Rollout) -> None:
         raise KeyboardInterrupt
 
-    drawn, engine = fake(on_finished=fail)
+    drawn, engine = fake()
     with pytest.raises(KeyboardInterrupt):
-        drawn.generate(PROMPTS, Sampling(n=4, max_new_tokens=30))
+        drawn.generate(PROMPTS, Sampling(n=4, max_new_tokens=30), on_finished=fail)
     assert not engine.busy()
-    drawn.on_finished = None
     assert len(drawn.generate(PROMPTS, Sampling(n=1, max_new_tokens=5))) == 3
 
 
@@ -387,9 +387,7 @@ def test_top_p_never_takes_a_token_of_the_tail(drawn: Any) -> None:
         assert float(before.max()) < 0.3 + 1e-4
 
 
-def test_a_failed_hook_leaves_the_engine_ready(drawn: Any) -> None:
-    if not isinstance(drawn, VllmSampler):
-        pytest.skip("only the vLLM sampler hands responses on as they end")
+def test_responses_are_handed_on_as_they_end_and_a_failed_hook_leaves_the_engine_ready(drawn: Any) -> None:
     heard: list[Rollout] = []
 
     def fail_third(rollout: Rollout) -> None:
@@ -397,14 +395,11 @@ def test_a_failed_hook_leaves_the_engine_ready(drawn: Any) -> None:
         if len(heard) == 3:
             raise KeyboardInterrupt
 
-    drawn.on_finished = fail_third
     sampling = Sampling(n=8, max_new_tokens=30, seed=1)
     with pytest.raises(KeyboardInterrupt):
-        drawn.generate(PROMPTS, sampling)
-    assert not drawn.engine.busy()
+        drawn.generate(PROMPTS, sampling, on_finished=fail_third)
+    assert not isinstance(drawn, VllmSampler) or not drawn.engine.busy()
     heard.clear()
-    drawn.on_finished = heard.append
-    rollouts = drawn.generate(PROMPTS, sampling)
-    drawn.on_finished = None
+    rollouts = drawn.generate(PROMPTS, sampling, on_finished=heard.append)
     assert sorted(map(id, heard)) == sorted(map(id, rollouts))
     assert [r.length for r in heard] == sorted(r.length for r in rollouts)

@@ -27,7 +27,7 @@ from laconic.tasks.instructions import parse_instruction, require_readable
 from laconic.tasks.overlap import refuse_trained_on
 from laconic.tasks.prompts import render, require_room
 from laconic.verify import Judge
-from laconic.verify.rollouts import judge_rollouts
+from laconic.verify.rollouts import begin_on_rollouts, judge_rollouts
 
 MAX_ROWS = 256
 """Responses decoded at once; after each such block the finished ones are on disk."""
@@ -143,7 +143,9 @@ def _respond(
         for start in range(0, len(todo), size):
             block = todo[start : start + size]
             prompts = [Prompt(p.id, rendered[p.id]) for p in block]
-            rollouts = sampler.generate(prompts, sampling, lambda d, t: display.phase("sampling", d, t))
+            rollouts = sampler.generate(
+                prompts, sampling, lambda d, t: display.phase("sampling", d, t), begin_on_rollouts(judge, block)
+            )
             records = _judged(judge, block, rollouts, protocol.k)
             fresh = [asdict(r) for r in records if (r.problem_id, r.sample) not in have]
             run.append(RESPONSES, fresh)

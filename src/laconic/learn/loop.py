@@ -40,7 +40,7 @@ from laconic.stop import Stopped, StopRequest
 from laconic.tasks import load_task
 from laconic.tasks.order import problems_of_step
 from laconic.verify import Judge
-from laconic.verify.rollouts import judge_rollouts
+from laconic.verify.rollouts import begin_on_rollouts, judge_rollouts
 
 STEP_SEEDS = 1_000_003
 """Sampling seed of step s of seed k: k * STEP_SEEDS + s."""
@@ -165,7 +165,12 @@ class Trainer:
             temperature=settings.temperature,
             seed=self.config.seed * STEP_SEEDS + step,
         )
-        flat = self.sampler.generate(prompts, sampling, lambda done, total: self.display.phase("sampling", done, total))
+        flat = self.sampler.generate(
+            prompts,
+            sampling,
+            lambda done, total: self.display.phase("sampling", done, total),
+            begin_on_rollouts(self.judge, problems),
+        )
         return [tuple(flat[i : i + settings.n]) for i in range(0, len(flat), settings.n)]
 
     def _judge(self, problems: Sequence[Problem], rollouts: Sequence[tuple[Rollout, ...]]) -> list[Group]:

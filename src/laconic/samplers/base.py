@@ -16,6 +16,9 @@ from laconic.records import Rollout
 Progress = Callable[[int, int], None]
 """Called with (responses finished, responses asked for)."""
 
+Finished = Callable[[Rollout], None]
+"""Called with each response as it ends, while others are still decoded; what it does delays them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -56,7 +59,11 @@ class Sampler(Protocol):
     """Draws responses and takes new weights."""
 
     def generate(
-        self, prompts: Sequence[Prompt], sampling: Sampling, on_progress: Progress | None = None
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        on_progress: Progress | None = None,
+        on_finished: Finished | None = None,
     ) -> list[Rollout]:
         """``sampling.n`` rollouts a prompt, prompt by prompt in the order given, siblings in order of index."""
 

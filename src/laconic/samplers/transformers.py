@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from laconic.errors import UserError
 from laconic.records import Finish, Rollout
-from laconic.samplers.base import Progress, Prompt, Sampling, row_seeds, uniforms
+from laconic.samplers.base import Finished, Progress, Prompt, Sampling, row_seeds, uniforms
 from laconic.samplers.decoders import Decoder, FusedDecoder, ModelDecoder, fused_supports
 
 DecoderName = Literal["auto", "fused", "model"]
@@ -23,6 +24,9 @@ step, so dropping at every end would pay more than it saves."""
 
 RANDOM_BLOCK = 64
 """Decode steps whose random numbers are drawn at once."""
+
+FIRST_ROOM = 1024
+"""Tokens a response for which memory is taken at first; doubled when it is full."""
 
 FUSED_TOLERANCE = 1e-3
 """Largest difference in the first logits, relative to their spread, at which the fused decoder is trusted."""
@@ -86,7 +90,11 @@ class TransformersSampler:
         self.model = self._copy = None
 
     def generate(
-        self, prompts: Sequence[Prompt], sampling: Sampling, on_progress: Progress | None = None
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        on_progress: Progress | None = None,
+        on_finished: Finished | None = None,
     ) -> list[Rollout]:
         decoder = self._make_decoder()
         block = max(1, self.max_rows // sampling.n)
@@ -99,7 +107,7 @@ class TransformersSampler:
                 if on_progress is not None:
                     on_progress(done + finished, len(prompts) * sampling.n)
 
-            rollouts += self._generate_block(decoder, chunk, sampling, report)
+            rollouts += self._generate_block(decoder, chunk, sampling, report, on_finished)
         return rollouts
 
     def _make_decoder(self) -> Decoder:
@@ -134,70 +142,92 @@ class TransformersSampler:
 
     @torch.no_grad()
     def _generate_block(
-        self, decoder: Decoder, prompts: Sequence[Prompt], sampling: Sampling, report: Any
+        self,
+        decoder: Decoder,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        report: Callable[[int], None],
+        on_finished: Finished | None,
     ) -> list[Rollout]:
-        total = len(prompts) * sampling.n
         device = self.model.device
         seeds_B = row_seeds(prompts, sampling)
-        tokens_BT = np.zeros((total, sampling.max_new_tokens if sampling.max_new_tokens < 1024 else 1024), np.int64)
-        logprobs_BT = np.zeros(tokens_BT.shape, np.float32)
-        lengths_B = np.zeros(total, np.int64)
-        ended_B = np.zeros(total, np.bool_)
-        end_ids = np.array(self.end_ids)
-        rows = np.arange(total)  # rows[i] is the response that the decoder's row i belongs to
+        drawn = DrawnRows(len(seeds_B), sampling.max_new_tokens, self.end_ids)
+        rollouts: dict[int, Rollout] = {}
+
+        def hand_on(responses: NDArray[np.int64]) -> None:
+            for b in responses.tolist():
+                rollouts[b] = self._rollout(prompts[b // sampling.n], b % sampling.n, *drawn.response(b))
+                if on_finished is not None:
+                    on_finished(rollouts[b])
+
+        rows = np.arange(len(seeds_B))  # rows[i] is the response that the decoder's row i belongs to
         logits = decoder.start([p.tokens for p in prompts], sampling.n, self.pad)
         for t in range(sampling.max_new_tokens):
             if t % RANDOM_BLOCK == 0:
                 random_BT = uniforms(seeds_B, t, RANDOM_BLOCK)
-            if t == tokens_BT.shape[1]:
-                tokens_BT = np.pad(tokens_BT, ((0, 0), (0, t)))
-                logprobs_BT = np.pad(logprobs_BT, ((0, 0), (0, t)))
             u_B = torch.from_numpy(random_BT[rows, t % RANDOM_BLOCK]).to(device)
             chosen_B, chosen_logprobs_B = draw(logits, u_B, sampling)
-            picked = chosen_B.cpu().numpy()
-            # Rows already ended but not yet dropped go on decoding; what they say is not recorded.
-            live = ~ended_B[rows]
-            owners = rows[live]
-            tokens_BT[owners, t] = picked[live]
-            logprobs_BT[owners, t] = chosen_logprobs_B.float().cpu().numpy()[live]
-            lengths_B[owners] = t + 1
-            ended_B[owners] = np.isin(picked[live], end_ids)
-            alive = np.flatnonzero(~ended_B[rows])
+            hand_on(drawn.record(t, rows, chosen_B.cpu().numpy(), chosen_logprobs_B.float().cpu().numpy()))
+            alive = np.flatnonzero(~drawn.ended_B[rows])
             if len(alive) == 0 or t + 1 == sampling.max_new_tokens:
                 break
             if len(alive) < COMPACT_BELOW * len(rows):
                 kept = torch.from_numpy(alive).to(device)
                 decoder.keep(kept)
                 rows, chosen_B = rows[alive], chosen_B[kept]
-                report(total - len(alive))
+                report(len(seeds_B) - len(alive))
             logits = decoder.step(chosen_B)
-        report(total)
-        return self._rollouts(prompts, sampling, tokens_BT, logprobs_BT, lengths_B, ended_B)
+        hand_on(np.flatnonzero(~drawn.ended_B))
+        report(len(seeds_B))
+        return [rollouts[b] for b in range(len(seeds_B))]
 
-    def _rollouts(
-        self,
-        prompts: Sequence[Prompt],
-        sampling: Sampling,
-        tokens_BT: Any,
-        logprobs_BT: Any,
-        lengths_B: Any,
-        ended_B: Any,
-    ) -> list[Rollout]:
-        kept = [tokens_BT[b, : lengths_B[b]].tolist() for b in range(len(lengths_B))]
-        texts = self.tokenizer.batch_decode(kept, skip_special_tokens=True)
-        return [
-            Rollout(
-                problem_id=prompts[b // sampling.n].problem_id,
-                index=prompts[b // sampling.n].first_sample + b % sampling.n,
-                prompt_tokens=prompts[b // sampling.n].tokens,
-                tokens=tuple(kept[b]),
-                logprobs=tuple(logprobs_BT[b, : lengths_B[b]].tolist()),
-                text=texts[b],
-                finish=Finish.EOS if ended_B[b] else Finish.LENGTH,
-                policy_version=self.version,
-            )
-            for b in range(len(kept))
-        ]
+    def _rollout(
+        self, prompt: Prompt, sample: int, tokens: list[int], logprobs: list[float], finish: Finish
+    ) -> Rollout:
+        return Rollout(
+            problem_id=prompt.problem_id,
+            index=prompt.first_sample + sample,
+            prompt_tokens=prompt.tokens,
+            tokens=tuple(tokens),
+            logprobs=tuple(logprobs),
+            text=self.tokenizer.decode(tokens, skip_special_tokens=True),
+            finish=finish,
+            policy_version=self.version,
+        )
+
+
+class DrawnRows:
+    """What a batch of responses has sampled so far, and which of them have ended."""
+
+    def __init__(self, total: int, cap: int, end_ids: Sequence[int]) -> None:
+        self.tokens_BT = np.zeros((total, min(cap, FIRST_ROOM)), np.int64)
+        self.logprobs_BT = np.zeros(self.tokens_BT.shape, np.float32)
+        self.lengths_B = np.zeros(total, np.int64)
+        self.ended_B = np.zeros(total, np.bool_)
+        self.end_ids = np.array(end_ids)
+
+    def record(
+        self, t: int, rows: NDArray[np.int64], picked: NDArray[np.int64], logprobs: NDArray[np.float32]
+    ) -> NDArray[np.int64]:
+        """Token t of the decoder's rows; returns the responses that end with it. Those ended before but not yet
+        dropped go on decoding: what they say is not recorded."""
+        if t == self.tokens_BT.shape[1]:
+            self.tokens_BT = np.pad(self.tokens_BT, ((0, 0), (0, t)))
+            self.logprobs_BT = np.pad(self.logprobs_BT, ((0, 0), (0, t)))
+        live = ~self.ended_B[rows]
+        owners = rows[live]
+        self.tokens_BT[owners, t] = picked[live]
+        self.logprobs_BT[owners, t] = logprobs[live]
+        self.lengths_B[owners] = t + 1
+        ending: NDArray[np.int64] = owners[np.isin(picked[live], self.end_ids)]
+        self.ended_B[ending] = True
+        return ending
+
+    def response(self, b: int) -> tuple[list[int], list[float], Finish]:
+        """Tokens, log-probabilities and finish of response b."""
+        length = self.lengths_B[b]
+        finish = Finish.EOS if self.ended_B[b] else Finish.LENGTH
+        return self.tokens_BT[b, :length].tolist(), self.logprobs_BT[b, :length].tolist(), finish
 
 
 def draw(logits_BV: Tensor, u_B: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:

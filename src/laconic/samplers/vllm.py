@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from laconic.errors import RunError, UserError
 from laconic.records import Finish, Rollout
-from laconic.samplers.base import Progress, Prompt, Sampling, row_seeds
+from laconic.samplers.base import Finished, Progress, Prompt, Sampling, row_seeds
 from laconic.samplers.transformers import end_tokens
 from laconic.samplers.vllm_engine import FALLBACK, Ended, Engine, Request, Shapes
 
@@ -22,9 +22,7 @@ State = Literal["awake", "loaded", "asleep"]
 class VllmSampler:
     """The ``Sampler`` protocol on a vLLM engine.
 
-    ``on_finished`` is called with each response as it ends, while others still decode; what it does delays them, so
-    it should hand the response on (to the judge's workers) and return. It may be set at any time. With ``sleeps`` the
-    engine gives its GPU memory back after every ``generate`` until weights are adopted again.
+    With ``sleeps`` the engine gives its GPU memory back after every ``generate`` until weights are adopted again.
 
     Log-probabilities are those of softmax(logits / temperature); under a top-p cut, which no trainer recomputes, none
     are recorded. Seeds make a response the same from call to call; bit for bit only where the engine's arithmetic does
@@ -36,10 +34,9 @@ class VllmSampler:
         model: Any,
         tokenizer: Any,
         engine: Engine,
-        on_finished: Callable[[Rollout], None] | None = None,
         sleeps: bool = False,
     ) -> None:
-        self.tokenizer, self.engine, self.on_finished, self.sleeps = tokenizer, engine, on_finished, sleeps
+        self.tokenizer, self.engine, self.sleeps = tokenizer, engine, sleeps
         self.end_ids = end_tokens(model, tokenizer)
         self._state: State = "awake"
         self.adopt(model, 0)
@@ -59,7 +56,11 @@ class VllmSampler:
         self.model = None
 
     def generate(
-        self, prompts: Sequence[Prompt], sampling: Sampling, on_progress: Progress | None = None
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        on_progress: Progress | None = None,
+        on_finished: Finished | None = None,
     ) -> list[Rollout]:
         requests = self._requests(prompts, sampling)
         self._wake()
@@ -68,7 +69,9 @@ class VllmSampler:
             for key, request in enumerate(requests):
                 self.engine.add(key, request)
             while len(rollouts) < len(requests):
-                self._step(rollouts, prompts, sampling.n)
+                for rollout in self._step(rollouts, prompts, sampling.n):
+                    if on_finished is not None:
+                        on_finished(rollout)
                 if on_progress is not None:
                     on_progress(len(rollouts), len(requests))
         finally:
@@ -110,16 +113,16 @@ class VllmSampler:
             self.engine.wake("kv_cache")
             self._state = "awake"
 
-    def _step(self, rollouts: dict[int, Rollout], prompts: Sequence[Prompt], n: int) -> None:
-        """One engine step; what ended in it goes into ``rollouts`` and to ``on_finished``."""
+    def _step(self, rollouts: dict[int, Rollout], prompts: Sequence[Prompt], n: int) -> list[Rollout]:
+        """One engine step; what ended in it, put into ``rollouts`` too."""
         if not self.engine.busy():
             raise RunError(f"vLLM has nothing left to do but ended {len(rollouts)} responses only: run it again")
+        found = []
         for ended in self.engine.step():
             prompt = prompts[ended.key // n]
-            rollout = self._rollout(prompt, prompt.first_sample + ended.key % n, ended)
-            rollouts[ended.key] = rollout
-            if self.on_finished is not None:
-                self.on_finished(rollout)
+            rollouts[ended.key] = self._rollout(prompt, prompt.first_sample + ended.key % n, ended)
+            found.append(rollouts[ended.key])
+        return found
 
     def _rollout(self, prompt: Prompt, index: int, ended: Ended) -> Rollout:
         if ended.reason not in FINISHES:

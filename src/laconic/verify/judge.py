@@ -19,6 +19,7 @@ from typing import Self
 from laconic.errors import UserError
 from laconic.records import Kind, Status, Verdict
 from laconic.verify import choice, guard
+from laconic.verify.ahead import Ahead
 from laconic.verify.compare import SEVERAL, compare
 from laconic.verify.extract import extract
 from laconic.verify.forms import read
@@ -66,6 +67,7 @@ class Judge:
         self.known = dict(known or {})
         self.unjudged: dict[str, Verdict] = {}
         self.pool = Pool(workers, cpu_seconds, memory_mb)
+        self._ahead = Ahead(self.pool)
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -77,6 +79,20 @@ class Judge:
     def close(self) -> None:
         """End the workers; the judge cannot be used again for answers that need them."""
         self.pool.close()
+        self._ahead.close()
+
+    def begin(self, item: Item) -> None:
+        """Have the workers begin on an item that ``judge`` will be given later; returns at once.
+
+        What ``judge`` finds and what it keeps as unjudged are the same with and without it.
+        """
+        gold, response, kind = item
+        verdict, ask = judge_here(gold, response, kind)
+        if ask is None or verdict.extracted is None:
+            return
+        name = verdict_key(gold, verdict.extracted, kind)
+        if name not in self.known:
+            self._ahead.ask(name, _request(ask))
 
     def judge(self, items: Sequence[Item]) -> list[Verdict]:
         """One verdict for each (gold, response, kind), in order. Equal questions are asked once."""
@@ -121,8 +137,10 @@ class Judge:
         return reasons
 
     def _ask(self, pending: dict[str, tuple[str, str]]) -> dict[str, Reply]:
-        requests = [{"gold": gold, "answer": answer} for gold, answer in pending.values()]
-        return dict(zip(pending, self.pool.run(requests), strict=True))
+        begun = {name: reply for name in pending if (reply := self._ahead.take(name)) is not None}
+        fresh = {name: _request(ask) for name, ask in pending.items() if name not in begun}
+        replies = dict(zip(fresh, self.pool.run(list(fresh.values())), strict=True))
+        return replies | {name: reply.result() for name, reply in begun.items()}
 
     def _again(self, name: str) -> Verdict:
         verdict = self.known[name]
@@ -140,6 +158,10 @@ class Judge:
             return verdict
         status = Status.CORRECT if reply.equal else Status.WRONG
         return replace(verdict, status=status, reason=reply.reason, seconds=seconds)
+
+
+def _request(ask: tuple[str, str]) -> dict[str, str]:
+    return {"gold": ask[0], "answer": ask[1]}
 
 
 def judge_here(gold: str, response: str, kind: Kind) -> tuple[Verdict, tuple[str, str] | None]:

@@ -107,19 +107,22 @@ class Pool:
         if not requests:
             return []
         with self._lock:
-            if self._closed:
-                raise RunError("the judge is closed; make a new one")
+            self._require_open()
             while len(self.workers) < min(self.size, len(requests)):
                 self.workers.append(self._start())
             return self._dispatch([json.dumps(request).encode() + b"\n" for request in requests])
 
     def close(self) -> None:
-        """End every worker. Safe to call twice."""
+        """End every worker. Safe to call twice; a ``run`` in another thread ends within a second, with a RunError."""
+        self._closed = True
         with self._lock:
-            self._closed = True
             for worker in self.workers:
                 worker.kill()
             self.workers.clear()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RunError("the judge is closed; make a new one")
 
     def pids(self) -> list[int]:
         return [worker.process.pid for worker in self.workers]
@@ -136,6 +139,7 @@ class Pool:
         again: set[int] = set()
         failures = 0
         while any(reply is None for reply in replies):
+            self._require_open()
             self._feed(waiting, lines)
             for worker, message in self._poll():
                 if message is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from laconic.records import Finish, Problem, Rollout, Status, Verdict
 from laconic.verify.judge import Judge
@@ -16,3 +16,15 @@ def judge_rollouts(judge: Judge, pairs: Sequence[tuple[Problem, Rollout]]) -> li
     for i, verdict in zip(finished, found, strict=True):
         verdicts[i] = verdict
     return verdicts
+
+
+def begin_on_rollouts(judge: Judge, problems: Iterable[Problem]) -> Callable[[Rollout], None]:
+    """What a sampler may call with each response to these problems as it ends; ``judge_rollouts`` collects."""
+    of_id = {problem.id: problem for problem in problems}
+
+    def begin(rollout: Rollout) -> None:
+        problem = of_id[rollout.problem_id]
+        if rollout.finish is Finish.EOS:
+            judge.begin((problem.answer, rollout.text, problem.kind))
+
+    return begin
