@@ -4,6 +4,7 @@ Pure numpy and scipy; nothing here reads a file or draws.
 """
 
 from laconic.analysis.behaviours import PHRASES, count_behaviours
+from laconic.analysis.cutoff import cut
 from laconic.analysis.frontier import Dominance, Point, Trend, dominance, trend
 from laconic.analysis.intervals import (
     clustered_mean,
@@ -25,6 +26,7 @@ __all__ = [
     "clustered_rate",
     "compare",
     "count_behaviours",
+    "cut",
     "difficulty_order",
     "dominance",
     "paired_difference",
