@@ -20,4 +20,4 @@ srun --kill-on-bad-exit=1 torchrun \
     --rdzv-id "$SLURM_JOB_ID" --rdzv-backend c10d --rdzv-endpoint "$head:29500" \
     --shutdown-timeout 1500 \
     -m laconic train --model "$model" --task "$task" --recipe paper-7b --out "$out" \
-    --set learner.sharding=zero3 --set learner.gradient_checkpointing=true
+    --set learner.sharding=zero3 --set learner.optimizer=adam

@@ -56,6 +56,8 @@ class LearnerConfig(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 6
     betas: tuple[float, float] = (0.9, 0.95)
     adam_epsilon: Annotated[float, Field(gt=0.0)] = 1e-8
+    optimizer: Literal["adam", "adam8bit"] = "adam"
+    """Adam with fp32 moments, or with 8-bit ones (needs the extra laconic[lean], one process): see docs/method.md."""
     clip: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
     kl_coefficient: Annotated[float, Field(ge=0.0)] = 1e-3

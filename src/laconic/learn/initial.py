@@ -13,6 +13,7 @@ import torch
 from laconic.config import TrainConfig
 from laconic.errors import UserError
 from laconic.learn import models
+from laconic.learn.optimizer import require_installed
 from laconic.learn.parallel import World
 from laconic.plan.checks import check_plan
 from laconic.plan.machine import available_memory
@@ -35,6 +36,7 @@ class InitialModel:
     def load(cls, folder: Path, config: TrainConfig, world: World) -> InitialModel:
         device = world.own_device(models.pick_device(config.run.device))
         dtype = models.pick_dtype(config.run.dtype, device)
+        require_installed(config.learner.optimizer)
         refuse_what_cannot_fit(config, folder, device, world)
         tokenizer = models.load_tokenizer(folder)
         # fp32 whatever the dtype of forward and backward: these are the master weights.

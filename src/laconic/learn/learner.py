@@ -19,7 +19,8 @@ from laconic.learn.batch import NOTHING, Row, micro_batches, weigh
 from laconic.learn.logprobs import Scorer
 from laconic.learn.loss import kl_k3, kl_to_go, policy_loss
 from laconic.learn.models import cast_weights
-from laconic.learn.parallel import World, gather_into, shard, whole
+from laconic.learn.optimizer import clip_gradients, make_optimizer
+from laconic.learn.parallel import World, gather_into, shard
 
 
 @dataclass(slots=True)
@@ -65,7 +66,8 @@ class Learner:
     """Holds the policy, the frozen reference (only where KL is on) and the optimizer.
 
     The policy's own weights are the fp32 master weights; with ``dtype`` bfloat16 forward and backward run under
-    autocast, and the reference is kept in that dtype.
+    autocast, and the reference is kept in that dtype. With the optimizer "adam8bit" the policy is in ``dtype`` itself,
+    and the optimizer holds what its masters have more (``laconic.learn.optimizer``).
 
     With several processes the policy and its optimizer are sharded; the reference is whole on each. Every process gives
     all rows of a gradient step to ``update`` and computes those that bear its rank.
@@ -100,9 +102,7 @@ class Learner:
             without_dropout(model)
         self.scorer = Scorer(model)
         shard(self.scorer, list(model._no_split_modules or ()), config.sharding, self.world, model.device)
-        self.optimizer = torch.optim.Adam(
-            model.parameters(), lr=config.learning_rate, betas=config.betas, eps=config.adam_epsilon
-        )
+        self.optimizer = make_optimizer(model, config, self.dtype)
         self.optimizer_steps = 0
 
     def whole_model(self) -> Any:
@@ -199,7 +199,7 @@ class Learner:
         parts = [self._micro_batch(*batch, metrics) for batch in zip(batches, old, reference, strict=True)]
         step_loss = self.world.all_sum(sum(parts))
         self.model.eval()
-        norm = float(whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)))
+        norm = clip_gradients(self.optimizer, self.config.gradient_clip)
         if not (np.isfinite(step_loss) and np.isfinite(norm)):
             raise self.world.said_once(
                 RunError(

@@ -18,6 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import laconic
 from laconic.errors import StorageError, UserError
+from laconic.learn.optimizer import state_of_parts, state_parts
 from laconic.learn.parallel import like, whole
 
 transformers.logging.set_verbosity_error()
@@ -127,7 +128,7 @@ def training_state(
     state: dict[str, torch.Tensor] = {"rng.torch": torch.get_rng_state()}
     for name, parameter in model.named_parameters():
         parts = {MASTER: parameter} if masters else {}
-        for key, value in {**parts, **optimizer.state.get(parameter, {})}.items():
+        for key, value in {**parts, **state_parts(optimizer.state.get(parameter, {}))}.items():
             gathered = whole(value.detach())
             if keep:
                 state[f"{key}.{name}"] = gathered.cpu().contiguous()
@@ -153,9 +154,7 @@ def load_training_state(folder: Path, model: Any, optimizer: torch.optim.Optimiz
         if MASTER in by_name.get(name, {}):
             parameter.data.copy_(like(by_name[name].pop(MASTER), parameter))
         if by_name.get(name):
-            optimizer.state[parameter] = {
-                kind: value if kind == "step" else like(value, parameter) for kind, value in by_name[name].items()
-            }
+            optimizer.state[parameter] = state_of_parts(by_name[name], parameter, optimizer)
 
 
 TRAINED_FOR = "laconic.json"

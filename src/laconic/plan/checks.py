@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 from laconic.config import TrainConfig
 from laconic.plan.lengths import LengthProfile, default_profile
-from laconic.plan.memory import STATE, Layout, Memory, layout_of, predict_memory
+from laconic.plan.memory import Layout, Memory, layout_of, predict_memory
 from laconic.plan.shape import SUPPORTED, ModelShape
 
 TRUNCATION_LIMIT = 0.10
@@ -42,7 +42,7 @@ def check_plan(
     truncation is not judged, and the cache is that of the assumed lengths. Memory is checked for the architectures
     that have formulas.
     """
-    found = [*_division(config, gpus), *_positions(config, model_config, prompt)]
+    found = [*_division(config, gpus), *_optimizer(config, gpus), *_positions(config, model_config, prompt)]
     if lengths is not None and lengths.measured:
         found += _truncation(config, lengths)
     if available is not None and model_config.get("model_type") in SUPPORTED:
@@ -81,6 +81,14 @@ def _division(config: TrainConfig, gpus: int) -> Iterator[str]:
         yield (
             f"sampling.prompts = {prompts} cannot be shared evenly by {gpus} GPUs, because responses to one problem "
             f"stay together: use --set sampling.prompts={fits}, or a number of GPUs that divides {prompts}"
+        )
+
+
+def _optimizer(config: TrainConfig, gpus: int) -> Iterator[str]:
+    if gpus > 1 and config.learner.optimizer == "adam8bit":
+        yield (
+            f"learner.optimizer = adam8bit works in one process, and here are {gpus}, which share the optimizer's "
+            "state out among them anyway: use --set learner.optimizer=adam"
         )
 
 
@@ -148,22 +156,16 @@ def check_memory(
 
 
 def possible_changes(setup: Setup, prompt: int, phase: str) -> list[list[Change]]:
-    """Settings to change, those that leave the result alone first; for each its values, the mildest first.
-
-    A setting that this version of the configuration lacks is not proposed.
-    """
+    """Settings to change, those that leave the result alone first; for each its values, the mildest first."""
     sampling, learner = setup.config.sampling, setup.config.learner
     rows = [_set("sampling", "max_rows", k * sampling.n) for k in _lower(sampling.max_rows // sampling.n, 1)]
     longest = prompt + sampling.max_new_tokens
     budget = [_set("learner", "token_budget", b) for b in _lower(learner.token_budget, longest)]
     changes = [rows, budget] if phase == "sampling" else [budget, rows]
-    if hasattr(learner, "gradient_checkpointing") and not setup.layout.checkpointing:
+    if not setup.layout.checkpointing:
         changes.append([_switch("learner.gradient_checkpointing=true", checkpointing=True)])
-    field = type(learner).model_fields.get("optimizer")
-    known = get_args(field.annotation) if field else ()
-    leaner = [k for k in known if k in STATE and sum(STATE[k]) < sum(setup.layout.state_bytes)]
-    leaner.sort(key=lambda kind: -sum(STATE[kind]))
-    changes.append([_switch(f"learner.optimizer={kind}", optimizer=kind) for kind in leaner])
+    if setup.layout.optimizer == "adam" and setup.layout.gpus == 1:
+        changes.append([_switch("learner.optimizer=adam8bit", optimizer="adam8bit")])
     if setup.layout.element == 4:
         changes.append([_switch("run.dtype=bfloat16", element=2)])
     if setup.layout.reference:

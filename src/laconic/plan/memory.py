@@ -22,18 +22,16 @@ COMPACT_BELOW = 0.85
 RESERVE = {"cuda": 2 * 10**9, "cpu": 5 * 10**8}
 """Bytes for the device's context, workspaces and fragments: assumed."""
 
-STATE = {
-    "adam": (4, 4, 8),
-    "master": (2, 2, 12),
-    "bf16": (2, 2, 4),
-    "split": (2, 2, 6),
-    "8bit": (2, 2, 2),
-}
-"""Bytes a parameter of (weights, gradients, optimizer) by kind of optimizer.
+_MOMENTS_8BIT = 2 + 2 * 4 / 256
+"""Two moments of one byte, and for each an fp32 scale every 256 values."""
 
-"adam": everything fp32, the weights are the masters. "master": bf16 weights and gradients, fp32 masters and moments
-with the optimizer. "bf16": all in bf16, rounded stochastically. "split": the low 16 bits of fp32 masters, moments in
-bf16. "8bit": moments of one byte. Adam keeps two moments (Kingma and Ba 2015)."""
+STATE: dict[str, tuple[float, float, float]] = {"adam": (4, 4, 8), "adam8bit": (4, 4, _MOMENTS_8BIT)}
+"""Bytes a parameter of (weights, gradients, optimizer) by ``learner.optimizer``; the fp32 weights are the masters.
+Adam keeps two moments (Kingma and Ba 2015)."""
+
+SPLIT = (2.0, 4.0, 2 + _MOMENTS_8BIT)
+"""The same of "adam8bit" where bf16 is computed with: the weights are the upper half of their fp32 masters, the
+optimizer holds the other; gradients are added up in fp32 (``laconic.learn.optimizer``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +54,14 @@ class Layout:
     """What is shared out among the GPUs: "none"; "zero2" optimizer state and gradients; "zero3" the weights too."""
 
     @property
-    def state_bytes(self) -> tuple[int, int, int]:
+    def state_bytes(self) -> tuple[float, float, float]:
         """Bytes a parameter of weights, gradients, optimizer; see STATE."""
-        return STATE[self.optimizer]
+        return SPLIT if self.optimizer == "adam8bit" and self.element == 2 else STATE[self.optimizer]
 
     @property
     def stream(self) -> int:
         """Bytes of a number in the residual stream: autocast leaves it in the weights' type."""
-        return max(self.element, self.state_bytes[0])
+        return max(self.element, int(self.state_bytes[0]))
 
     @property
     def cast(self) -> bool:
@@ -74,22 +72,21 @@ class Layout:
 def layout_of(config: TrainConfig, device: str, gpus: int = 1) -> Layout:
     """The layout that ``config`` asks for on "cuda" or "cpu".
 
-    Settings that this version of the configuration does not have count as off. The layout "auto" packs on a GPU in 16
-    bits, as ``laconic.learn.attention`` decides for the architectures planned here (without a sliding window).
+    The layout "auto" packs on a GPU in 16 bits, as ``laconic.learn.attention`` decides for the architectures planned
+    here (without a sliding window).
     """
     dtype = config.run.dtype
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" else "float32"
-    optimizer = getattr(config.learner, "optimizer", "adam")
-    layout = getattr(config.learner, "layout", "padded")
+    layout = config.learner.layout
     return Layout(
         element=2 if dtype == "bfloat16" else 4,
-        optimizer=optimizer if optimizer in STATE else "adam",
-        checkpointing=bool(getattr(config.learner, "gradient_checkpointing", False)),
+        optimizer=config.learner.optimizer,
+        checkpointing=config.learner.gradient_checkpointing,
         reference=config.learner.kl_coefficient > 0,
         packed=layout == "packed" or (layout == "auto" and device == "cuda" and dtype == "bfloat16"),
         gpus=gpus,
-        shard=getattr(config.run, "shard", "none"),
+        shard=config.learner.sharding if gpus > 1 else "none",
     )
 
 

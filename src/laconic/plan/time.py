@@ -200,9 +200,9 @@ def padded_widths(width_Q: FloatArray, rows: int, token_budget: int) -> FloatArr
 
 
 def optimizer_bytes_moved(shape: ModelShape, layout: Layout) -> float:
-    """Bytes one optimizer step moves: its state read and written, gradients read and cleared, weights read and
-    written (written only where the masters are part of the state), and the sampler's copy."""
+    """Bytes one optimizer step moves: its state, gradients and weights, each read and written, and the sampler's
+    copy."""
     weight, gradient, state = layout.state_bytes
     copied = weight + layout.element if layout.cast else 0
-    each = 2 * state + 2 * gradient + (weight if layout.optimizer == "master" else 2 * weight) + copied
+    each = 2 * (state + gradient + weight) + copied
     return float(each * shape.parameters / (1 if layout.shard == "none" else layout.gpus))
