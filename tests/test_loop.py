@@ -352,13 +352,14 @@ def test_step_that_should_be_looked_at_says_so() -> None:
     assert "75% of the responses hit the cap" in alarms({**calm, "truncated": 0.75})[0]
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(("checkpointing", "optimizer"), [(False, "adam"), (True, "adam"), (True, "adam8bit")])
 def test_bfloat16_runs_on_fp32_masters_and_resumes_with_the_same_bits(
-    root: Path, tmp_path: Path, rewarded: None, checkpointing: bool
+    root: Path, tmp_path: Path, rewarded: None, checkpointing: bool, optimizer: str
 ) -> None:
-    config = settings(
-        root, run={"dtype": "bfloat16"}, learner={"old_logprobs": "trainer", "gradient_checkpointing": checkpointing}
-    )
+    if optimizer == "adam8bit":
+        pytest.importorskip("torchao")
+    learner = {"old_logprobs": "trainer", "gradient_checkpointing": checkpointing, "optimizer": optimizer}
+    config = settings(root, run={"dtype": "bfloat16"}, learner=learner)
     train(config, tmp_path / "run", QUIET)
     whole = outcome(tmp_path / "run")
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "run/checkpoints/step-000004").dtype == torch.bfloat16
