@@ -66,16 +66,12 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         for split in ("train", "validation")
     },
     "logical_deduction": {
-        split: [
+        "test": [
             {
-                "idx": 0,
-                "inputs": f"Q: Three birds, {split}.\n  choice: The owl is first.\n  choice: The jay is first.\nA:",
-                "targets": ["The jay is first."],
-                "multiple_choice_targets": ["The owl is first.", "The jay is first."],
-                "multiple_choice_scores": [0, 1],
+                "input": "Three birds.\nOptions:\n(A) The owl is first.\n(B) The jay is first.",
+                "target": "(B)",
             }
         ]
-        for split in ("train", "validation")
     },
 }
 
@@ -103,7 +99,12 @@ def hub(repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     local = {
-        name: dataclasses.replace(task, repository=str(repositories / name), revision=COMMIT)
+        name: dataclasses.replace(
+            task,
+            repository=str(repositories / name),
+            revision=COMMIT,
+            files=tuple(f"{split}.parquet" for split in ROWS[name]) if task.files else (),
+        )
         for name, task in NAMED.items()
     }
     monkeypatch.setattr(named, "NAMED", MappingProxyType(local))
@@ -123,8 +124,8 @@ def hub(repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
          "commonsense_qa", None),
         (
             "logical_deduction",
-            "train",
-            "Three birds, train.\n\nWhich of the following is true?\n(A) The owl is first.\n(B) The jay is first.",
+            "held_out",
+            "Three birds.\n\nWhich of the following is true?\n(A) The owl is first.\n(B) The jay is first.",
             "B",
             Kind.CHOICE,
             "bigbench_logical_deduction_2",
@@ -146,9 +147,8 @@ def test_every_named_task_is_tried_above_or_below() -> None:
     assert all(set(task.splits) <= {"train", "held_out"} for task in NAMED.values())
 
 
-def test_revisions_are_commits_or_left_to_the_user() -> None:
-    assert {name for name, task in NAMED.items() if task.revision is None} == {"logical_deduction"}
-    assert all(re.fullmatch(r"[0-9a-f]{40}", task.revision) for task in NAMED.values() if task.revision)
+def test_revisions_are_commits() -> None:
+    assert all(re.fullmatch(r"[0-9a-f]{40}", task.revision) for task in NAMED.values())
 
 
 def test_numina_counts_every_row_that_gives_no_problem(hub: Path) -> None:
@@ -191,7 +191,7 @@ def test_too_many_asked_for_is_said(hub: Path) -> None:
     [
         ("math500", "train", "math500 has no train problems, only held_out: it is for evaluation only"),
         ("numina", "held_out", "numina has no held_out problems, only train: evaluate on math500"),
-        ("logical_deduction", "train", "no revision of tasksource/bigbench is pinned here: name a commit"),
+        ("logical_deduction", "train", "logical_deduction has no train problems, only held_out"),
         ("gsm8kk", "train", r"unknown task 'gsm8kk' \(did you mean 'gsm8k'\?\)"),
         ("numina:AIMEE", "train", r"unknown subset of numina 'AIMEE' \(did you mean 'AIME'\?\)"),
         ("gsm8k:AIME", "train", "gsm8k has no subsets"),

@@ -36,7 +36,7 @@ def standardised(objective: Objective) -> GroupCredit:
 
 
 def fixed(alpha: float, mean: float, std: float) -> GroupCredit:
-    """The claim as it is stated: f(length) = sigmoid((length - mean) / std) with constants; leave-one-out advantages."""
+    """The claim as stated: f(length) = sigmoid((length - mean) / std) with constants; leave-one-out advantages."""
 
     def credit(correct_n: FloatArray, lengths_n: FloatArray) -> FloatArray:
         rewards_n = correct_n * (1.0 - alpha * sigmoid((lengths_n - mean) / std))

@@ -1,6 +1,6 @@
 """Tasks by name, read from the Hugging Face hub at a pinned revision.
 
-A name is ``gsm8k``, ``numina:AIME,AoPS`` (subsets) or ``logical_deduction@COMMIT`` (another revision). Data comes
+A name is ``gsm8k``, ``numina:AIME,AoPS`` (subsets) or ``gsm8k@COMMIT`` (another revision). Data comes
 through the ``datasets`` library, which is an optional extra (``laconic[hub]``); no code of a repository is ever run.
 Any JSONL file with ``problem`` and ``answer`` does in place of a name, and is what to use without a network.
 """
@@ -38,8 +38,8 @@ class HubTask:
     """Where a named task lives and how its rows become problems."""
 
     repository: str
-    revision: str | None
-    """Commit; None where none could be confirmed, so that the user has to name one."""
+    revision: str
+    """Commit."""
     configuration: str | None
     splits: Mapping[Split, str]
     """Our split -> the hub's."""
@@ -49,6 +49,8 @@ class HubTask:
     """Row of the hub -> row as ``tasks.files`` reads it. Raises Skip."""
     subsets: Mapping[str, str] = field(default_factory=dict)
     """Our name of a subset -> value of the row's ``source``."""
+    files: tuple[str, ...] = ()
+    """Files of the repository to read, where several configurations make one task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +121,17 @@ def _commonsense_qa(row: Row) -> Row:
 
 
 def _logical_deduction(row: Row) -> Row:
-    texts, scores = row["multiple_choice_targets"], row["multiple_choice_scores"]
-    right = [i for i, score in enumerate(scores) if score == 1]
-    if len(right) != 1 or len(scores) != len(texts):
+    # BIG-Bench Hard keeps question and options in one text and the answer as a letter in parentheses.
+    question, found, options = row["input"].partition("\nOptions:\n")
+    choices = dict(re.findall(r"(?m)^\(([A-Z])\) (.+)$", options))
+    answer = row["target"].strip("() \n")
+    if not found or answer not in choices:
         raise Skip(NO_ANSWER)
-    # BIG-bench renders its prompts as "Q: ... choice: ... A:"; only the paragraph itself is wanted.
-    question = re.sub(r"\n?\s*\bA:\s*$", "", re.sub(r"^\s*Q:\s*", "", row["inputs"]))
-    question = re.sub(r"(?m)^\s*choice:.*$", "", question).strip()
     return {
-        "problem": f"{question}\n\nWhich of the following is true?",
-        "choices": {chr(ord("A") + i): text for i, text in enumerate(texts)},
-        "answer": chr(ord("A") + right[0]),
-        "source": f"bigbench_logical_deduction_{len(texts)}",
+        "problem": f"{question.strip()}\n\nWhich of the following is true?",
+        "choices": choices,
+        "answer": answer,
+        "source": f"bigbench_logical_deduction_{len(choices)}",
     }
 
 
@@ -166,8 +167,9 @@ NAMED: Mapping[str, HubTask] = MappingProxyType(
             {"train": "train", "held_out": "validation"}, ("question", "choices", "answerKey"), _commonsense_qa,
         ),
         "logical_deduction": HubTask(
-            "tasksource/bigbench", None, "logical_deduction", {"train": "train", "held_out": "validation"},
-            ("inputs", "multiple_choice_targets", "multiple_choice_scores"), _logical_deduction,
+            "lukaemon/bbh", "bead8740ff1abfb285193d3775e3ad97f0868ba8", None, {"held_out": "test"},
+            ("input", "target"), _logical_deduction,
+            files=tuple(f"logical_deduction_{n}_objects/bbh-test.parquet" for n in ("three", "five", "seven")),
         ),
     }
 )  # fmt: skip
@@ -182,7 +184,7 @@ class Named:
 
     name: str
     subsets: tuple[str, ...]
-    revision: str | None
+    revision: str
 
     @property
     def task(self) -> HubTask:
@@ -217,17 +219,12 @@ def load_named(named: Named, split: Split) -> list[Problem]:
 
 
 def read_hub(named: Named, split: Split) -> HubRows:
-    """Rows of a split as problems. UserError: no such split, no revision, no ``datasets``, hub out of reach."""
+    """Rows of a split as problems. UserError: no such split, no ``datasets``, hub out of reach."""
     task = named.task
     if split not in task.splits:
         other = "held_out" if split == "train" else "train"
         use = "it is for evaluation only" if split == "train" else "evaluate on math500, aime2024 or gsm8k instead"
         raise UserError(f"{named.name} has no {split} problems, only {other}: {use}")
-    if named.revision is None:
-        raise UserError(
-            f"no revision of {task.repository} is pinned here: name a commit, as {named.name}@COMMIT or --revision "
-            f"COMMIT ({named.name}@main takes the newest), or give a JSONL file with problem and answer instead"
-        )
     rows, revision = _fetch(named, task.splits[split])
     wanted = {task.subsets[subset]: subset for subset in named.subsets}
     skipped: Counter[tuple[str, str]] = Counter()
@@ -263,7 +260,7 @@ def _read_row(task: HubTask, row: Row, label: str | None, name: str, split: Spli
 
 def _fetch(named: Named, split: str) -> tuple[Sequence[Row], str]:
     """(rows with the columns that are needed, the commit they come from): the one boundary to the hub."""
-    task, revision = named.task, str(named.revision)
+    task, revision = named.task, named.revision
     try:
         import datasets
         from huggingface_hub import HfApi
@@ -277,7 +274,10 @@ def _fetch(named: Named, split: str) -> tuple[Sequence[Row], str]:
     try:
         if not re.fullmatch(r"[0-9a-f]{40}", revision):
             revision = str(HfApi().dataset_info(task.repository, revision=revision).sha)
-        loaded = datasets.load_dataset(task.repository, task.configuration, split=split, revision=revision)
+        files = {split: list(task.files)} if task.files else None
+        loaded = datasets.load_dataset(
+            task.repository, task.configuration, split=split, revision=revision, data_files=files
+        )
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise UserError(
