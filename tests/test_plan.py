@@ -370,12 +370,36 @@ def test_sharding_divides_what_it_says() -> None:
     whole = predict_memory(shape, config(), Layout(2), lengths, 180, "cuda")
     zero2 = predict_memory(shape, config(), Layout(2, gpus=8, shard="zero2"), lengths, 180, "cuda")
     zero3 = predict_memory(shape, config(), Layout(2, gpus=8, shard="zero3"), lengths, 180, "cuda")
-    assert (zero2.weights, zero2.optimizer, zero2.gradients) == (
-        whole.weights,
-        whole.optimizer / 8,
-        whole.gradients / 8,
-    )
-    assert (zero3.weights, zero3.reference) == (whole.weights / 8, whole.reference / 8)
+    for shared in (zero2, zero3):
+        for use in ("weights", "optimizer", "gradients"):
+            assert getattr(shared, use) == getattr(whole, use) / 8
+        # Every GPU has all that it samples from, and all of the reference.
+        assert (shared.copy, shared.reference) == (whole.copy, whole.reference)
+    # By hand: 7 of 8 shares come from the others; of 28 layers of 233,057,792 two are there, and 1,089,998,336 + 3584
+    # parameters of embedding, head and last norm.
+    assert zero2.gathered == 4 * 7_615_616_512 * 7 / 8
+    assert zero3.gathered == pytest.approx(4 * (2 * 233_057_792 + 1_089_998_336 + 3584) * 7 / 8, rel=1e-4)
+    assert whole.gathered == 0
+    assert predict_memory(shape, config(), Layout(4, gpus=8, shard="zero2"), lengths, 180, "cpu").copy == whole.copy * 2
+
+
+def test_sharding_is_the_one_of_the_configuration() -> None:
+    zero3 = config(learner={"sharding": "zero3"})
+    assert [layout_of(c, "cuda", gpus).shard for c, gpus in ((zero3, 1), (zero3, 2), (config(), 2))] == [
+        "none",
+        "zero3",
+        "zero2",
+    ]
+
+
+def test_two_models_in_fp32_must_fit_before_the_first_step() -> None:
+    # Shared out among 16 the work itself needs less: 7.6 GB of state, and some 40 GB whole on each.
+    shape = ModelShape.of(LARGE)
+    small = config(sampling={"max_new_tokens": 64, "prompts": 32, "n": 2}, learner={"kl_coefficient": 0.0})
+    shared = Layout(2, reference=False, gpus=16, shard="zero3")
+    found = predict_memory(shape, small, shared, lognormal(32, 64), 20, "cuda")
+    assert found.peak == found.loading == 8 * 7_615_616_512 + 2e9
+    assert max(found.sampling, found.updating) < found.loading
 
 
 def test_blocks_are_whole_groups() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,7 +17,7 @@ from laconic.learn.attention import attention_of_update, packs, switched
 from laconic.learn.batch import NOTHING, Row, micro_batches, weigh
 from laconic.learn.logprobs import Scorer
 from laconic.learn.loss import kl_k3, kl_to_go, policy_loss
-from laconic.learn.models import cast_weights
+from laconic.learn.models import cast_copy, cast_weights
 from laconic.learn.optimizer import clip_gradients, make_optimizer
 from laconic.learn.parallel import World, gather_into, shard
 
@@ -89,14 +88,14 @@ class Learner:
         self.model.eval()
         self.reference = None
         if config.kl_coefficient:
-            reference = copy.deepcopy(model) if reference is None else reference
-            self.reference = Scorer(cast_weights(reference, self.dtype).eval().requires_grad_(False))
+            reference = cast_copy(model, self.dtype) if reference is None else cast_weights(reference, self.dtype)
+            self.reference = Scorer(reference.eval().requires_grad_(False))
         self.attention = attention_of_update(model, config.layout, self.dtype)
         self.packed = packs(self.attention, config.layout)
         self.world = world or World()
         self._whole = model
         if self.world.size > 1:
-            self._whole = cast_weights(copy.deepcopy(model), self.dtype).requires_grad_(False)
+            self._whole = cast_copy(model, self.dtype).requires_grad_(False)
         if config.gradient_checkpointing:
             recompute_activations(model)
             without_dropout(model)

@@ -71,7 +71,10 @@ def train(config: TrainConfig, out: Path, display: Display) -> dict[str, Any]:
             known = {key: decode_verdict(verdict) for key, verdict in begun["unjudged"].items()}
             judge.known.update(known)
             judge.unjudged.update(known)
-            return Trainer(config, objective, base, problems, prompts, judge, run, display, world).run_all()
+            trainer = Trainer(config, objective, base, problems, prompts, judge, run, display, world)
+            # A resumed run without a reference has no use for the base's weights any more.
+            del base
+            return trainer.run_all()
 
 
 class Trainer:

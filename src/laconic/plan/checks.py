@@ -146,7 +146,7 @@ def check_memory(
     memory = needs(setup)
     if memory.peak <= available:
         return []
-    phase = "updating" if memory.updating >= memory.sampling else "sampling"
+    phase = max(("updating", "sampling", "loading"), key=lambda name: float(getattr(memory, name)))
     said = f"memory does not suffice: {phase} needs {_gb(memory.peak)} and {_gb(available)} are there; "
     cure = find_cure(setup, possible_changes(setup, prompt, phase), lambda some: needs(some).peak <= available)
     if cure is None:
@@ -164,6 +164,8 @@ def possible_changes(setup: Setup, prompt: int, phase: str) -> list[list[Change]
     changes = [rows, budget] if phase == "sampling" else [budget, rows]
     if not setup.layout.checkpointing:
         changes.append([_switch("learner.gradient_checkpointing=true", checkpointing=True)])
+    if setup.layout.shard == "zero2":
+        changes.append([_switch("learner.sharding=zero3", shard="zero3")])
     if setup.layout.optimizer == "adam" and setup.layout.gpus == 1:
         changes.append([_switch("learner.optimizer=adam8bit", optimizer="adam8bit")])
     if setup.layout.element == 4:

@@ -51,7 +51,8 @@ class Layout:
     """Rows of a micro-batch lie end to end; else they are padded to the longest of it."""
     gpus: int = 1
     shard: str = "none"
-    """What is shared out among the GPUs: "none"; "zero2" optimizer state and gradients; "zero3" the weights too."""
+    """``learner.sharding`` where there are several GPUs, else "none". Both settings share out weights, gradients and
+    optimizer; during an update "zero2" keeps all gathered weights, "zero3" those of two layers and of the head."""
 
     @property
     def state_bytes(self) -> tuple[float, float, float]:
@@ -98,7 +99,7 @@ class Memory:
     gradients: float
     optimizer: float
     copy: float
-    """Weights in the sampler's type, where that is not the masters'."""
+    """Whole weights in the sampler's type, where the masters are of another or shared out."""
     reference: float
     cache: float
     """Peak of the key-value cache with the lengths expected."""
@@ -108,7 +109,11 @@ class Memory:
     activations: float
     casts: float
     """Weights that autocast has cast, kept for the backward pass."""
+    gathered: float
+    """Weights of other GPUs, here for forward and backward."""
     chunk: float
+    loading: float
+    """Peak before the first step: two models in fp32 (of a resume: base and checkpoint), or one and its copies."""
     reserve: float
 
     @property
@@ -122,11 +127,11 @@ class Memory:
     @property
     def updating(self) -> float:
         """Gradients are freed right after the optimizer's step, so they lie at this peak alone."""
-        return self.state + self.gradients + self.activations + self.casts + self.chunk
+        return self.state + self.gradients + self.activations + self.casts + self.gathered + self.chunk
 
     @property
     def peak(self) -> float:
-        return max(self.sampling, self.updating)
+        return max(self.sampling, self.updating, self.loading)
 
     def to_json(self) -> dict[str, float]:
         parts = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -138,8 +143,9 @@ def predict_memory(
 ) -> Memory:
     """All uses for one configuration. ``prompt``: tokens of the longest prompt.
 
-    Weights, gradients and optimizer state of N parameters as STATE says; the reference, the sampler's copy and the
-    casts ``b N`` each, b = ``layout.element`` (the embedding is not cast). Updating: the largest micro-batch (the
+    Weights, gradients and optimizer state of N parameters as STATE says, divided by the GPUs where they are shared out;
+    the reference, the sampler's copy and the casts ``b N`` each on every GPU, b = ``layout.element`` (the embedding is
+    not cast). Updating: what is gathered, and the largest micro-batch (the
     token budget, or one response at the cap if that is longer) times ``micro_batch_bytes``. Sampling: ``cache_bytes``
     and the logits of one step with what is made of them in ``draw`` (fp32 logits and log-probabilities, fp64
     probabilities and cumulative sums: 24 bytes a row and word).
@@ -147,24 +153,35 @@ def predict_memory(
     parameters, element = shape.parameters, layout.element
     weight, gradient, state = layout.state_bytes
     shared = 1 if layout.shard == "none" else layout.gpus
-    weights_shared = layout.gpus if layout.shard == "zero3" else 1
+    copy = float(element * parameters) if layout.cast or shared > 1 else 0.0
+    reference = float(element * parameters) if layout.reference else 0.0
     rows = block_rows(config, layout.gpus)
     sampling = config.sampling
     tokens = micro_batch_tokens(config, prompt)
     return Memory(
-        weights=weight * parameters / weights_shared,
+        weights=weight * parameters / shared,
         gradients=gradient * parameters / shared,
         optimizer=state * parameters / shared,
-        copy=float(element * parameters) if layout.cast else 0.0,
-        reference=element * parameters / weights_shared if layout.reference else 0.0,
+        copy=copy,
+        reference=reference,
         cache=cache_bytes(shape, lengths, rows, sampling.max_new_tokens, prompt, element),
         cache_worst=shape.kv_bytes(element) * rows * (prompt + sampling.max_new_tokens) * (1.0 + 1.0 / shape.layers),
         sampling_logits=24.0 * rows * shape.vocabulary,
         activations=micro_batch_bytes(shape, tokens, layout),
         casts=float(element * shape.read_per_step) if layout.cast else 0.0,
+        gathered=weight * gathered_parameters(shape, layout) * (1 - 1 / shared),
         chunk=chunk_bytes(shape, tokens, element),
+        loading=max(2 * 4.0 * parameters, 4.0 * parameters + reference + copy) + RESERVE[device],
         reserve=float(RESERVE[device]),
     )
+
+
+def gathered_parameters(shape: ModelShape, layout: Layout) -> float:
+    """Parameters that are whole at once during an update: with "zero3" two layers (one works, the next is on its way)
+    and what lies outside the layers, else all."""
+    if layout.shard != "zero3":
+        return float(shape.parameters)
+    return shape.parameters - shape.body_parameters * max(0.0, 1 - 2 / shape.layers)
 
 
 def block_rows(config: TrainConfig, gpus: int = 1) -> int:

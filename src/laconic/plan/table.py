@@ -48,6 +48,7 @@ def _memory_table(plan: Plan) -> Table:
     sampling = [("cache, expected", memory.cache), ("logits of a step", memory.sampling_logits)]
     sampling += [("(cache if none ends", memory.cache_worst)]
     updating = [("gradients", memory.gradients), ("activations", memory.activations), ("cast weights", memory.casts)]
+    updating += [("gathered weights", memory.gathered)] if memory.gathered else []
     updating += [("logits of a chunk", memory.chunk)]
     for i, (name, value) in enumerate(held):
         row = [name, size(value)]
