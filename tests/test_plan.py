@@ -396,7 +396,7 @@ def test_two_models_in_fp32_must_fit_before_the_first_step() -> None:
     # Shared out among 16 the work itself needs less: 7.6 GB of state, and some 40 GB whole on each.
     shape = ModelShape.of(LARGE)
     small = config(sampling={"max_new_tokens": 64, "prompts": 32, "n": 2}, learner={"kl_coefficient": 0.0})
-    shared = Layout(2, reference=False, gpus=16, shard="zero3")
+    shared = Layout(2, checkpointing=True, reference=False, gpus=16, shard="zero3")
     found = predict_memory(shape, small, shared, lognormal(32, 64), 20, "cuda")
     assert found.peak == found.loading == 8 * 7_615_616_512 + 2e9
     assert max(found.sampling, found.updating) < found.loading
