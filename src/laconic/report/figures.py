@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from laconic.records import Estimate
+from laconic.report.drawing import accuracy_label, bar_lengths, bar_spans, better_arrow, place_labels
 from laconic.report.load import Run
 from laconic.report.measure import Entry, View
 from laconic.report.style import GRID, INK, PAPER, SOFT, Look
@@ -38,15 +39,15 @@ def frontier(view: View, looks: Looks) -> Figure:
         _frontier_point(axes, entry, looks[entry.label], tokens, accuracy)
         spots.append((tokens.value, accuracy.value * 100, entry.label))
         if len(entry.results) == 1:
-            bars += _bar_spans(tokens, accuracy)
+            bars += bar_spans(tokens, accuracy)
     path = [spot for spot in spots if spot[2] in {entry.label for entry in view.line}]
     axes.plot([x for x, _, _ in path], [y for _, y, _ in path], color=SOFT, linewidth=0.8, linestyle=":", zorder=1)
     _percent_limits(axes, view)
     axes.set_xlabel("mean tokens a response")
-    axes.set_ylabel(_accuracy_label(axes))
+    axes.set_ylabel(accuracy_label(axes))
     axes.set_xlim(0, axes.get_xlim()[1] * 1.08)
-    _better_arrow(axes)
-    _place_labels(figure, axes, spots, bars)
+    better_arrow(axes)
+    place_labels(figure, axes, spots, bars)
     return figure
 
 
@@ -68,7 +69,7 @@ def accuracy_by_difficulty(view: View, looks: Looks) -> Figure:
     axes = figure.subplots()
     _dodged(axes, view, view.entries, looks, lambda e, d: e.at(d, "accuracy"), 100)
     axes.set_ylim(max(0.0, axes.get_ylim()[0]), min(100.5, axes.get_ylim()[1]))
-    axes.set_ylabel(_accuracy_label(axes))
+    axes.set_ylabel(accuracy_label(axes))
     _below(figure, axes, looks, view.entries)
     return figure
 
@@ -145,7 +146,7 @@ def _frontier_point(axes: Axes, entry: Entry, look: Look, tokens: Estimate, accu
         known = [(x["value"], y["value"] * 100) for x, y in single if x and y]
         axes.plot(*zip(*known, strict=True), linestyle="", marker=look.marker, markersize=4, color=look.color,
                   markerfacecolor=PAPER, markeredgewidth=0.9, zorder=3)  # fmt: skip
-    bars: dict[str, Any] = {} if several else {"xerr": _bars([tokens], 1), "yerr": _bars([accuracy], 100)}
+    bars: dict[str, Any] = {} if several else {"xerr": bar_lengths([tokens], 1), "yerr": bar_lengths([accuracy], 100)}
     axes.errorbar(tokens.value, accuracy.value * 100, **bars, marker=look.marker, markersize=8 if entry.is_base else 7,
                   color=look.color, markeredgecolor=PAPER, markeredgewidth=0.8, elinewidth=1.2, capsize=2.5,
                   zorder=4)  # fmt: skip
@@ -164,74 +165,6 @@ def _percent_limits(axes: Axes, view: View) -> None:
     low, high = max(0.0, min(ends)), min(100.0, max(ends))
     room = max(5.0, high - low) * 0.14
     axes.set_ylim(max(0.0, low - room), min(100.0 + room / 2, high + room))
-
-
-def _accuracy_label(axes: Axes) -> str:
-    return "accuracy, %" + ("" if axes.get_ylim()[0] <= 0 else " (axis does not start at 0)")
-
-
-def _better_arrow(axes: Axes) -> None:
-    """Upper left is where one wants to be: few tokens, many right."""
-    axes.annotate("", xy=(0.025, 0.975), xytext=(0.1, 0.865), xycoords="axes fraction",
-                  arrowprops={"arrowstyle": "-|>", "color": SOFT, "linewidth": 1.4})  # fmt: skip
-    axes.text(0.105, 0.85, "better", transform=axes.transAxes, color=SOFT, style="italic", va="top")
-
-
-def _bar_spans(tokens: Estimate, accuracy: Estimate) -> list[tuple[float, float, float, float]]:
-    """The two error bars of a point as (left, bottom, right, top) in data units."""
-    x, y = tokens.value, accuracy.value * 100
-    spans = []
-    if tokens.low is not None and tokens.high is not None:
-        spans.append((tokens.low, y, tokens.high, y))
-    if accuracy.low is not None and accuracy.high is not None:
-        spans.append((x, accuracy.low * 100, x, accuracy.high * 100))
-    return spans
-
-
-def _place_labels(
-    figure: Figure,
-    axes: Axes,
-    spots: Sequence[tuple[float, float, str]],
-    bars: Sequence[tuple[float, float, float, float]],
-) -> None:
-    """Put each name beside its point, at the place that covers least of the points, bars and names drawn so far."""
-    figure.draw_without_rendering()
-    taken: list[tuple[float, float, float, float]] = []
-    spans = [*bars, *((x, y, x, y) for x, y, _ in spots)]
-    for left, bottom, right, top in spans:
-        (x0, y0), (x1, y1) = axes.transData.transform([(left, bottom), (right, top)])
-        taken.append((x0 - 5, y0 - 5, x1 + 5, y1 + 5))
-    frame, points = axes.get_window_extent(), 72 / figure.dpi
-    for x, y, label in spots:
-        px, py = axes.transData.transform((x, y))
-        wide, tall = 5.9 * len(label) * figure.dpi / 72, 10 * figure.dpi / 72
-        best = min(_places(px, py, wide, tall), key=lambda box: _clash(box, taken, frame))
-        taken.append(best)
-        shift = ((best[0] + 1 - px) * points, (best[1] + 2 - py) * points)
-        axes.annotate(label, xy=(x, y), xytext=shift, textcoords="offset points",
-                      fontsize=8.5, color=INK, zorder=6)  # fmt: skip
-
-
-def _places(px: float, py: float, wide: float, tall: float) -> list[tuple[float, float, float, float]]:
-    corners = []
-    for reach in (9, 22, 36):
-        for dx, dy in ((1, 0.6), (1, -0.6), (-1, 0.6), (-1, -0.6), (0, 1), (0, -1)):
-            left = px + dx * reach - (wide if dx < 0 else wide / 2 if dx == 0 else 0)
-            bottom = py + dy * reach - (tall if dy < 0 else 0)
-            corners.append((left, bottom, left + wide, bottom + tall))
-    return corners
-
-
-def _clash(
-    box: tuple[float, float, float, float], taken: Sequence[tuple[float, float, float, float]], frame: Any
-) -> float:
-    """Area of ``box`` that is covered already or hangs out of the frame."""
-    area = 0.0
-    for other in taken:
-        wide, tall = min(box[2], other[2]) - max(box[0], other[0]), min(box[3], other[3]) - max(box[1], other[1])
-        area += max(0.0, wide) * max(0.0, tall)
-    outside = max(0.0, box[2] - frame.x1) + max(0.0, frame.x0 - box[0])
-    return area + 50.0 * float(outside + max(0.0, box[3] - frame.y1) + max(0.0, frame.y0 - box[1]))
 
 
 def _dodged(
@@ -253,7 +186,7 @@ def _dodged(
         if not known:
             continue
         look, estimates = looks[entry.label], [estimate for _, estimate in known]
-        axes.errorbar([x for x, _ in known], [e.value * scale for e in estimates], yerr=_bars(estimates, scale),
+        axes.errorbar([x for x, _ in known], [e.value * scale for e in estimates], yerr=bar_lengths(estimates, scale),
                       color=look.color, marker=look.marker, markersize=5.4, markeredgecolor=PAPER, markeredgewidth=0.35,
                       linestyle=look.line, linewidth=0.6, elinewidth=1.1, capsize=0)  # fmt: skip
     axes.set_xticks(range(len(labels)), [shorten_line(label) for label in labels])
@@ -263,13 +196,6 @@ def _dodged(
     axes.set_xlim(-0.5, len(labels) - 0.5)
     if x_label:
         axes.set_xlabel("difficulty")
-
-
-def _bars(estimates: Sequence[Estimate], scale: float) -> np.ndarray:
-    """[2, N] distances down and up, 0 where an estimate has no interval."""
-    down = [0.0 if e.low is None else max(0.0, e.value - e.low) * scale for e in estimates]
-    up = [0.0 if e.high is None else max(0.0, e.high - e.value) * scale for e in estimates]
-    return np.array([down, up])
 
 
 def _handles(axes: Axes, looks: Looks, entries: Sequence[Entry], lines: bool = False) -> list[Any]:

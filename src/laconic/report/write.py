@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import matplotlib
 from matplotlib.figure import Figure
 
-from laconic.errors import StorageError, UserError
 from laconic.report import examples, figures, findings, tables
 from laconic.report.family import Family, read_family
 from laconic.report.load import Run
 from laconic.report.measure import View, make_view
+from laconic.report.output import environment, merged_versions, render_figure, require_own, write_folder
 from laconic.report.style import RC, Look, inline_svg, looks, variables
-from laconic.report.text import markdown_block, markdown_cell, marked, slug, visible
+from laconic.report.text import slug, visible
 
 PAGE, MARKDOWN = "index.html", "report.md"
 OWN = {PAGE, MARKDOWN, "figures", "tables"}
@@ -59,7 +57,7 @@ def write_report(runs: list[Path], base: Path | None, out: Path, commands: list[
     folder that holds anything else is a UserError, a refused write a StorageError.
     """
     family = read_family(runs, base)
-    _require_own(out)
+    require_own(out, OWN, "report")
     with matplotlib.rc_context(RC):
         pairs = [_section(family, task, slug(task) + "-" if len(family.tasks) > 1 else "") for task in family.tasks]
     sections = [section for section, _ in pairs]
@@ -69,19 +67,10 @@ def write_report(runs: list[Path], base: Path | None, out: Path, commands: list[
         files.update(drawn)
         files.update(_table_files(section))
     files[Path(MARKDOWN)] = (
-        _environment(False).get_template("report.md.j2").render(context).encode(errors="backslashreplace")
+        environment(False).get_template("report.md.j2").render(context).encode(errors="backslashreplace")
     )
-    files[Path(PAGE)] = (
-        _environment(True).get_template("page.html.j2").render(context).encode(errors="backslashreplace")
-    )
-    try:
-        for path, content in files.items():
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
-            (out / path).write_bytes(content)
-    except OSError as error:
-        raise StorageError(
-            f"the report cannot be written to {out}: {(error.strerror or str(error)).lower()}"
-        ) from error
+    files[Path(PAGE)] = environment(True).get_template("page.html.j2").render(context).encode(errors="backslashreplace")
+    write_folder(out, files, "report")
     return out / PAGE
 
 
@@ -160,22 +149,11 @@ def _plans(view: View, style: dict[str, Look]) -> list[_Plan]:
 
 def _draw(plan: _Plan, prefix: str, style: dict[str, Look], files: dict[Path, bytes]) -> Drawn:
     """Render one figure to PNG and SVG (kept in ``files``) and to the form that stands in the page."""
-    svg, png = _rendered(plan.figure)
+    made = render_figure(plan.figure, ("svg", "png"))
     name = f"{prefix}{plan.name}"
-    files[Path("figures") / f"{name}.svg"] = svg
-    files[Path("figures") / f"{name}.png"] = png
-    text = inline_svg(svg.decode(), name, f"{plan.title}. The numbers are in the table below.", style)
+    files.update({Path("figures") / f"{name}.{ending}": content for ending, content in made.items()})
+    text = inline_svg(made["svg"].decode(), name, f"{plan.title}. The numbers are in the table below.", style)
     return Drawn(name, plan.title, plan.caption, text, plan.tables)
-
-
-def _rendered(figure: Figure) -> tuple[bytes, bytes]:
-    svg, png = io.BytesIO(), io.BytesIO()
-    # The layout is the slow part and the same for both: settle it once.
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
-    return svg.getvalue(), png.getvalue()
 
 
 def _table_files(section: Section) -> dict[Path, bytes]:
@@ -197,7 +175,7 @@ def _context(family: Family, sections: list[Section], commands: list[str]) -> di
         "sections": sections,
         "several_tasks": len(sections) > 1,
         "commands": [visible(command) for command in made],
-        "versions": _merged(
+        "versions": merged_versions(
             [
                 {"laconic (training)": run.version, **each.versions}
                 for run in family.runs
@@ -214,34 +192,3 @@ def _context(family: Family, sections: list[Section], commands: list[str]) -> di
         "shown_steps": SHOWN_STEPS,
         "thinned": lambda table, view: tables.curves(_labelled(view), SHOWN_STEPS) if table.name == "curves" else table,
     }
-
-
-def _merged(found: list[dict[str, Any]]) -> dict[str, str]:
-    """Versions of all evaluations; where they differ, all of them."""
-    merged: dict[str, dict[str, None]] = {}
-    for versions in found:
-        for name, version in versions.items():
-            merged.setdefault(str(name), {})[str(version)] = None
-    return {visible(name): visible(", ".join(values)) for name, values in sorted(merged.items())}
-
-
-def _environment(autoescape: bool) -> jinja2.Environment:
-    """Templates of this package; every value is escaped in HTML, and a missing one is an error."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("laconic.report"),
-        autoescape=autoescape,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(cell=markdown_cell, block=markdown_block, marked=marked, visible=visible)
-    return environment
-
-
-def _require_own(out: Path) -> None:
-    """A report replaces only a report."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file: give a folder for the report")
-    strange = sorted({path.name for path in out.iterdir()} - OWN) if out.is_dir() else []
-    if strange:
-        raise UserError(f"{out} holds {strange[0]!r}, which is no part of a report: give an empty or new folder")
