@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,7 @@ def test_judging_while_sampling_leaves_the_same_run_as_judging_afterwards(
         return replace(rollout, text=f"\\boxed{{{ANSWERS[rollout.tokens[0] % 4]}}}")
 
     monkeypatch.setattr(TransformersSampler, "_rollout", answering)
+    monkeypatch.setattr("laconic.learn.loop.Judge", partial(Judge, cpu_seconds=0.3))
     over = {"steps": 3, "unjudged_alarm": 1.0, "unjudged_stop": 1.0}
     config = settings(root, task=str(tmp_path / "sets.jsonl"), run=over)
     train(config, tmp_path / "meanwhile", QUIET)

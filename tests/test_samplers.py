@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +13,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laconic.errors import UserError
+from laconic.errors import RunError, UserError
 from laconic.learn.batch import Row
 from laconic.learn.logprobs import token_logprobs
 from laconic.records import Finish
-from laconic.samplers import Prompt, Sampling, row_seeds, uniforms
+from laconic.samplers import Prompt, Sampling, continuous, row_seeds, uniforms
 from laconic.samplers.decoders import FusedDecoder, ModelDecoder
 from laconic.samplers.transformers import TransformersSampler, cut_tail, draw
 from tiny_models import make_model, make_tokenizer
@@ -94,6 +97,36 @@ def test_greedy_takes_the_argmax_and_agrees_with_transformers_generate() -> None
     ids = torch.tensor([PROMPTS[0].tokens])
     expected = drawn.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12)
     assert list(rollout.tokens) == expected[0, ids.shape[1] :].tolist()
+
+
+def test_continuous_batching_gives_the_trainers_model_back_as_it_was() -> None:
+    drawn = sampler(decoder="continuous", max_rows=2)
+    drawn.model.train()
+    before = torch.get_rng_state()
+    rollouts = drawn.generate(PROMPTS, Sampling(n=2, max_new_tokens=8, seed=5, top_p=0.9))
+    assert [(r.problem_id, r.index, r.prompt_tokens) for r in rollouts] == [
+        (p.problem_id, i, p.tokens) for p in PROMPTS for i in range(2)
+    ]
+    assert {r.logprobs for r in rollouts} == {None}
+    assert torch.equal(torch.get_rng_state(), before)
+    assert drawn.model.training
+    assert drawn.model.config._attn_implementation == "sdpa"
+    assert drawn.generate([], Sampling(n=2, max_new_tokens=8)) == []
+
+
+@pytest.mark.parametrize(
+    ("result", "said"), [(None, "ended early"), (SimpleNamespace(error="no page left"), "no page left")]
+)
+def test_continuous_batching_that_fails_ends_the_run_with_a_way_out(result: Any, said: str) -> None:
+    manager = SimpleNamespace(get_result=lambda timeout: result, is_running=lambda: False)
+    with pytest.raises(RunError, match=rf"{said}.*sampling.decoder=auto"):
+        continuous._next(manager)
+
+
+def test_transformers_without_continuous_batching_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers.generation.continuous_batching", None)
+    with pytest.raises(UserError, match=r"transformers 5.16 or newer"):
+        sampler(decoder="continuous").generate(PROMPTS, Sampling(n=1, max_new_tokens=2))
 
 
 def test_draw_follows_the_distribution() -> None:

@@ -38,7 +38,8 @@ class SamplingConfig(Section):
     """Responses a problem; the leave-one-out baseline needs at least two."""
     temperature: Annotated[float, Field(gt=0.0)] = 1.0
     max_new_tokens: Annotated[int, Field(ge=1)] = 32000
-    decoder: Literal["auto", "fused", "model"] = "auto"
+    decoder: Literal["auto", "fused", "model", "continuous"] = "auto"
+    """Of the transformers engine; see ``laconic.samplers.transformers``."""
     max_rows: Annotated[int, Field(ge=1)] = 256
     """Responses decoded at once."""
     engine: Literal["transformers", "vllm"] = "transformers"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -14,9 +15,10 @@ from torch import Tensor
 from laconic.errors import UserError
 from laconic.records import Finish, Rollout
 from laconic.samplers.base import Finished, Progress, Prompt, Sampling, row_seeds, uniforms
+from laconic.samplers.continuous import draw_continuously
 from laconic.samplers.decoders import Decoder, FusedDecoder, ModelDecoder, fused_supports
 
-DecoderName = Literal["auto", "fused", "model"]
+DecoderName = Literal["auto", "fused", "model", "continuous"]
 
 COMPACT_BELOW = 0.85
 """Ended rows are dropped once the living ones are under this share of the batch: copying the cache costs about one
@@ -47,9 +49,10 @@ def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
 class TransformersSampler:
     """The ``Sampler`` protocol on a transformers causal language model.
 
-    ``decoder``: "model" calls the model's own forward, "fused" our decoder for the Llama family, "auto" the fused one
-    on a CPU where it applies. ``max_rows`` bounds how many responses are decoded at once. ``dtype``
-    is that of the weights sampled from (None: the model's own).
+    ``decoder``: "model" calls the model's own forward, "fused" our decoder for the Llama family, "continuous" the
+    library's continuous batching (``laconic.samplers.continuous``: not reproducible response by response), "auto" the
+    fused one on a CPU where it applies and else "model", whose responses do not depend on one another. ``max_rows``
+    bounds how many responses are decoded at once. ``dtype``: of the weights sampled from (None: the model's own).
     """
 
     def __init__(
@@ -96,6 +99,8 @@ class TransformersSampler:
         on_progress: Progress | None = None,
         on_finished: Finished | None = None,
     ) -> list[Rollout]:
+        if self.decoder_name == "continuous":
+            return self._generate_continuously(prompts, sampling, on_progress, on_finished)
         decoder = self._make_decoder()
         block = max(1, self.max_rows // sampling.n)
         rollouts: list[Rollout] = []
@@ -109,6 +114,23 @@ class TransformersSampler:
 
             rollouts += self._generate_block(decoder, chunk, sampling, report, on_finished)
         return rollouts
+
+    def _generate_continuously(
+        self, prompts: Sequence[Prompt], sampling: Sampling, on_progress: Progress | None, on_finished: Finished | None
+    ) -> list[Rollout]:
+        total, n, rollouts = len(prompts) * sampling.n, sampling.n, dict[int, Rollout]()
+        drawn = draw_continuously(self.model, prompts, sampling, self.end_ids, self.pad, self.max_rows)
+        with contextlib.closing(drawn):
+            for b, tokens, logprobs in drawn if prompts else ():
+                finish = Finish.EOS if tokens[-1] in self.end_ids else Finish.LENGTH
+                # Under a top-p cut it records those of the cut distribution, which no trainer recomputes.
+                known = logprobs if sampling.top_p == 1.0 else None
+                rollouts[b] = self._rollout(prompts[b // n], b % n, tokens, known, finish)
+                if on_finished is not None:
+                    on_finished(rollouts[b])
+                if on_progress is not None:
+                    on_progress(len(rollouts), total)
+        return [rollouts[b] for b in range(total)]
 
     def _make_decoder(self) -> Decoder:
         fits = fused_supports(self.model)
@@ -182,14 +204,14 @@ class TransformersSampler:
         return [rollouts[b] for b in range(len(seeds_B))]
 
     def _rollout(
-        self, prompt: Prompt, sample: int, tokens: list[int], logprobs: list[float], finish: Finish
+        self, prompt: Prompt, sample: int, tokens: list[int], logprobs: list[float] | None, finish: Finish
     ) -> Rollout:
         return Rollout(
             problem_id=prompt.problem_id,
             index=prompt.first_sample + sample,
             prompt_tokens=prompt.tokens,
             tokens=tuple(tokens),
-            logprobs=tuple(logprobs),
+            logprobs=None if logprobs is None else tuple(logprobs),
             text=self.tokenizer.decode(tokens, skip_special_tokens=True),
             finish=finish,
             policy_version=self.version,
