@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -35,7 +35,7 @@ Drawn = tuple[int, list[int], list[float]]
 
 def draw_continuously(
     model: Any, prompts: Sequence[Prompt], sampling: Sampling, end_ids: Sequence[int], pad: int, max_rows: int
-) -> Iterator[Drawn]:
+) -> Generator[Drawn, None, None]:
     """Every response as it ends. Close the iterator to give the cache back before the last one."""
     requests = [list(prompt.tokens) for prompt in prompts for _ in range(sampling.n)]
     manager_class, config = _configuration(model, prompts, sampling, max_rows)
