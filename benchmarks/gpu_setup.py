@@ -44,11 +44,11 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
     "tiny": {
         **QWEN,
-        "hidden_size": 32,
-        "intermediate_size": 64,
+        "hidden_size": 128,
+        "intermediate_size": 128,
         "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
         "vocab_size": 128,
     },
 }
