@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +18,7 @@ from laconic.errors import RunError
 from laconic.learn.batch import Row, micro_batches, split_updates, token_weights, weigh
 from laconic.learn.learner import Learner
 from laconic.learn.logprobs import head_logprobs, token_logprobs
-from laconic.learn.loss import kl_k3, kl_to_go, policy_loss
+from laconic.learn.loss import kl_k3, kl_to_go, policy_loss, truncated_importance
 from tiny_models import make_model
 
 
@@ -65,6 +66,28 @@ def test_kl_and_ratio_stay_finite_with_finite_gradients_for_any_log_ratio(gaps: 
     assert new.grad is not None
     assert torch.isfinite(new.grad).all()
     assert (kl_k3(new, zero) >= 0).all()
+
+
+def test_truncated_importance_by_hand() -> None:
+    # Trainer / sampler: e^.1 under the cap; e^1 = 2.718.. above 2; e^-2; a gap of 500 nats overflows nowhere.
+    old, sampled = tensor(-1.0, -1.0, -3.0, -1.0), tensor(-1.1, -2.0, -1.0, -501.0)
+    found = truncated_importance(old.requires_grad_(), sampled, 2.0)
+    np.testing.assert_allclose(found.numpy(), [math.exp(0.1), 2.0, math.exp(-2.0), 2.0])
+    assert not found.requires_grad
+
+
+def test_the_correction_weighs_the_policy_term_alone() -> None:
+    # As in test_policy_loss_by_hand: policy terms -2, -2.4, .8, 1.5; corrections .5, 2, 1, 1: -1, -4.8, .8, 1.5.
+    # KL to log-probabilities of 0 with coefficient .1: k3 of 0, ln 1.5, -ln 2, ln 1.5 = 0, .072132, .306853, .072132.
+    new = tensor(0.0, math.log(1.5), math.log(0.5), math.log(1.5)).requires_grad_()
+    zero, ones = torch.zeros(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
+    found = policy_loss(new, zero, tensor(2, 2, -1, -1), ones, 0.2, zero, 0.1, tensor(0.5, 2, 1, 1))
+    kl = 2 * (1 / 1.5 - 1 + math.log(1.5)) + (2 - 1 - math.log(2))
+    assert float(found.loss.detach()) == pytest.approx(-3.5 + 0.1 * kl)
+    found.loss.backward()
+    assert new.grad is not None
+    # The first token: -.5 * 2 (KL's gradient is 0 there).
+    assert float(new.grad[0]) == pytest.approx(-1.0)
 
 
 def test_kl_to_go_sums_from_each_token_to_the_end() -> None:
@@ -176,6 +199,40 @@ def test_trainers_own_old_logprobs_make_the_first_ratio_one() -> None:
     # At ratio 1 the loss is minus the weighted mean of the advantages.
     expected = -sum(r.advantage * r.weight * r.length for r in weigh(batch, "sequence", 64))
     assert metrics.losses[0] == pytest.approx(expected, abs=1e-6)
+
+
+def own_logprobs(batch: list[Row], shift: float) -> list[Row]:
+    """The rows, sampled with the log-probabilities of ``make_model(50)`` less ``shift`` nats."""
+    with torch.no_grad():
+        found = token_logprobs(make_model(50).double(), batch, 1.0).logprobs_N.split([r.length for r in batch])
+    return [replace(row, sampled_logprobs_T=own.numpy() - shift) for row, own in zip(batch, found, strict=True)]
+
+
+@pytest.mark.parametrize(("shift", "weight", "capped"), [(0.0, 1.0, 0.0), (math.log(1.5), 1.5, 0.0), (5.0, 2.0, 1.0)])
+def test_the_correction_scales_gradient_and_is_reported(shift: float, weight: float, capped: float) -> None:
+    """In the first gradient step (old = own value) as in the second; weights of one value scale the whole loss."""
+    batch = own_logprobs(rows(6), shift)
+    settings_ = {"kl_coefficient": 0.0, "learning_rate": 1e-30, "gradient_clip": 1e9}
+    plain, corrected = (
+        Learner(make_model(50).double(), None, LearnerConfig(**settings_, **over), 1.0, 64)
+        for over in ({}, {"importance_cap": 2.0})
+    )
+    without, found = (learner.update([batch, batch]) for learner in (plain, corrected))
+    assert found.losses == pytest.approx([weight * loss for loss in without.losses])
+    assert found.gradient_norms == pytest.approx([weight * norm for norm in without.gradient_norms])
+    means = found.means()
+    assert (means["importance_mean"], means["importance_capped"]) == (pytest.approx(weight), capped)
+    # k3 of a gap of `shift` everywhere; before the first step only.
+    assert means["logprob_gap_kl"] == pytest.approx(math.exp(shift) - shift - 1, rel=1e-5, abs=1e-9)
+    assert not {"importance_mean", "importance_capped"} & without.means().keys()
+
+
+def test_the_correction_is_refused_where_it_has_nothing_to_correct_from() -> None:
+    with pytest.raises(ValueError, match="old_logprobs=trainer"):
+        LearnerConfig(importance_cap=2.0, old_logprobs="sampler")
+    learner = Learner(make_model(50), None, LearnerConfig(kl_coefficient=0.0, importance_cap=2.0), 1.0, 64)
+    with pytest.raises(RunError, match="log-probabilities"):
+        learner.update([[replace(row, sampled_logprobs_T=None) for row in rows(2)]])
 
 
 def test_non_finite_loss_is_refused_before_any_weight_changes() -> None:

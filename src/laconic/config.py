@@ -65,6 +65,8 @@ class LearnerConfig(Section):
     kl_in: Literal["reward", "loss"] = "reward"
     averaging: Literal["sequence", "token", "constant"] = "sequence"
     old_logprobs: Literal["sampler", "trainer"] = "trainer"
+    importance_cap: Annotated[float, Field(ge=1.0)] | None = None
+    """Weigh every token by trainer's / sampler's probability, at most this (2.0 is usual): see learn/loss.py."""
     skip_no_signal: Literal["auto", "always", "never"] = "auto"
     token_budget: Annotated[int, Field(ge=1)] = 32768
     """Tokens of a micro-batch, prompts and padding included."""
@@ -75,6 +77,16 @@ class LearnerConfig(Section):
     sharding: Literal["zero2", "zero3"] = "zero2"
     """With several processes: keep gathered weights between forward and backward (faster), or gather twice (less
     memory). No meaning with one process."""
+
+    @model_validator(mode="after")
+    def _correctable(self) -> LearnerConfig:
+        if self.importance_cap is not None and self.old_logprobs == "sampler":
+            raise ValueError(
+                f"learner.importance_cap = {self.importance_cap} corrects from the sampler's probabilities to the "
+                "trainer's, and with learner.old_logprobs = sampler the ratio of the loss does that already: use --set "
+                "learner.old_logprobs=trainer, or leave importance_cap out"
+            )
+        return self
 
 
 class RunConfig(Section):

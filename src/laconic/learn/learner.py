@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +17,7 @@ from laconic.errors import RunError
 from laconic.learn.attention import attention_of_update, packs, switched
 from laconic.learn.batch import NOTHING, Row, micro_batches, weigh
 from laconic.learn.logprobs import Scorer
-from laconic.learn.loss import kl_k3, kl_to_go, policy_loss
+from laconic.learn.loss import kl_k3, kl_to_go, policy_loss, truncated_importance
 from laconic.learn.models import cast_copy, cast_weights
 from laconic.learn.optimizer import clip_gradients, make_optimizer
 from laconic.learn.parallel import World, gather_into, shard
@@ -34,6 +35,11 @@ class UpdateMetrics:
     gap_sum: float = 0.0
     gap_max: float = 0.0
     gap_tokens: int = 0
+    gap_kl: float = 0.0
+    correction: float = 0.0
+    capped: int = 0
+    corrected: bool = False
+    """Whether the truncated importance correction is on; its numbers are reported only then."""
     losses: list[float] = field(default_factory=list)
     gradient_norms: list[float] = field(default_factory=list)
     reference_s: float = 0.0
@@ -42,7 +48,18 @@ class UpdateMetrics:
         """Those of all processes together. Losses and gradient norms are of the whole step already."""
         every = [UpdateMetrics(**part) for part in world.all_gather(asdict(self))]
         total = replace(self, gap_max=max(part.gap_max for part in every))
-        for name in ("tokens", "entropy", "kl", "kl_tokens", "clipped", "gap_sum", "gap_tokens"):
+        for name in (
+            "tokens",
+            "entropy",
+            "kl",
+            "kl_tokens",
+            "clipped",
+            "gap_sum",
+            "gap_tokens",
+            "gap_kl",
+            "correction",
+            "capped",
+        ):
             setattr(total, name, sum(getattr(part, name) for part in every))
         return total
 
@@ -50,6 +67,10 @@ class UpdateMetrics:
         def ratio(total: float, count: int) -> float | None:
             return total / count if count else None
 
+        correction = {
+            "importance_mean": ratio(self.correction, self.tokens),
+            "importance_capped": ratio(self.capped, self.tokens),
+        }
         return {
             "kl": ratio(self.kl, self.kl_tokens),
             "entropy": ratio(self.entropy, self.tokens),
@@ -58,6 +79,8 @@ class UpdateMetrics:
             "loss": ratio(sum(self.losses), len(self.losses)),
             "logprob_gap_mean": ratio(self.gap_sum, self.gap_tokens),
             "logprob_gap_max": self.gap_max if self.gap_tokens else None,
+            "logprob_gap_kl": ratio(self.gap_kl, self.gap_tokens),
+            **(correction if self.corrected else {}),
         }
 
 
@@ -126,11 +149,18 @@ class Learner:
             return self._update(updates)
 
     def _update(self, updates: Sequence[Sequence[Row]]) -> UpdateMetrics:
-        metrics = UpdateMetrics()
+        metrics = UpdateMetrics(corrected=self.config.importance_cap is not None)
         weighed = [weigh(rows, self.config.averaging, self.cap) for rows in updates]
         steps = [self._cut([row for row in rows if self._keeps(row)]) for rows in weighed]
         # Decided on all rows, so that every process makes the same passes.
         given = all(row.sampled_logprobs_T is not None for rows in weighed for row in rows)
+        if metrics.corrected and not given:
+            raise self.world.said_once(
+                RunError(
+                    "learner.importance_cap needs the sampler's log-probabilities, and this sampler gave none for some "
+                    "responses: leave importance_cap out, or sample without a top-p cut"
+                )
+            )
         prepared = [self._prepare(batches, metrics, i == 0, given) for i, batches in enumerate(steps)]
         for batches, (old, reference) in zip(steps, prepared, strict=True):
             if batches:
@@ -235,11 +265,22 @@ class Learner:
             self.config.clip,
             reference_N if in_loss else None,
             self.config.kl_coefficient if in_loss else 0.0,
+            self._correction(rows, old_N, metrics),
         )
         # Sharded gradients come out as the mean over the processes; the loss is a sum.
         (loss * self.world.size).backward()
         self._measure(rows, logprobs_N.detach(), entropy_N, reference_N, clipped_N, metrics)
         return float(loss.detach())
+
+    def _correction(self, rows: Sequence[Row], old_N: Tensor, metrics: UpdateMetrics) -> Tensor | None:
+        """[N] truncated importance weights from the sampler's to the trainer's old policy; None where that is off."""
+        cap, sampled_N = self.config.importance_cap, sampled_logprobs(rows)
+        if cap is None or sampled_N is None:
+            return None
+        correction_N = truncated_importance(old_N, sampled_N.to(old_N), cap)
+        metrics.correction += float(correction_N.sum())
+        metrics.capped += int((old_N - sampled_N.to(old_N) > math.log(cap)).sum())
+        return correction_N
 
     def _advantages(self, rows: Sequence[Row], old_N: Tensor, reference_N: Tensor | None) -> Tensor:
         """[N] the sequence's advantage on every token, plus the KL to go where KL is part of the reward."""
@@ -271,7 +312,10 @@ class Learner:
         # Sampler against trainer: only before the first step of the iteration are they the same policy.
         sampled_N = None if metrics.losses else sampled_logprobs(rows)
         if sampled_N is not None:
-            gap_N = (logprobs_N.cpu().double() - sampled_N).abs()
+            ours_N = logprobs_N.cpu().double()
+            gap_N = (ours_N - sampled_N).abs()
+            # Sampled by the sampler, so this estimates KL(sampler || trainer).
+            metrics.gap_kl += float(kl_k3(sampled_N, ours_N).sum())
             metrics.gap_sum += float(gap_N.sum())
             metrics.gap_max = max(metrics.gap_max, float(gap_N.max()))
             metrics.gap_tokens += gap_N.numel()
