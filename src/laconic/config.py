@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from laconic.errors import UserError, nearest
 
+Engine = Literal["transformers", "vllm"]
+
 
 class Section(BaseModel):
     """A part of the configuration: frozen, and no unknown key passes."""
@@ -42,7 +44,7 @@ class SamplingConfig(Section):
     """Of the transformers engine; see ``laconic.samplers.transformers``."""
     max_rows: Annotated[int, Field(ge=1)] = 256
     """Responses decoded at once."""
-    engine: Literal["transformers", "vllm"] = "transformers"
+    engine: Engine = "transformers"
     """What decodes; vllm needs the extra laconic[vllm]."""
     engine_memory: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     """Share of the GPU's memory for vLLM's weights and cache together; the rest is the trainer's."""

@@ -31,6 +31,7 @@ def add_evaluate(verbs: Any) -> None:
     p.add_argument("--allow-overlap", action="store_true", help="allow problems that the model was trained on")
     p.add_argument("--out", type=Path, default=None, help="folder for the evaluations (needed for foreign models)")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    p.add_argument("--engine", choices=("transformers", "vllm"), default="transformers", help="default transformers")
 
 
 def run_evaluate(args: argparse.Namespace) -> int:
@@ -66,6 +67,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
                 other_template=args.other_template,
                 allow_overlap=args.allow_overlap,
                 threads=args.threads,
+                engine=args.engine,
             )
         folders.append((label(model), folder))
     print_table(folders)

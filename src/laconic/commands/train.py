@@ -69,6 +69,7 @@ def add_profile(verbs: Any) -> None:
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     p.add_argument("--out", type=Path, default=None, help="folder for the profile (needed for foreign models)")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    p.add_argument("--engine", choices=("transformers", "vllm"), default="transformers", help="default transformers")
 
 
 def run_profile(args: argparse.Namespace) -> int:
@@ -93,6 +94,7 @@ def run_profile(args: argparse.Namespace) -> int:
             command=command_line(),
             other_template=args.other_template,
             threads=args.threads,
+            engine=args.engine,
         )
     print_profile(read_profile(path))
     print(f"profile: {path} (next: laconic plan --model {args.model} --task {args.task} --profile {path})")

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from laconic import storage
 from laconic.analysis.profile import profile_records
-from laconic.config import SamplingConfig
+from laconic.config import Engine, SamplingConfig
 from laconic.display import Display
 from laconic.errors import UserError
 from laconic.evaluate.protocol import EvalProtocol
@@ -36,6 +36,7 @@ def profile(
     command: str,
     other_template: bool = False,
     threads: int = 0,
+    engine: Engine = "transformers",
 ) -> Path:
     """Evaluate (or go on evaluating) and write profile.json beside responses.jsonl; returns its path.
 
@@ -60,6 +61,7 @@ def profile(
         other_template=other_template,
         allow_overlap=True,
         threads=threads,
+        engine=engine,
     )
     content = {**profile_records(read_responses(folder), read_evaluation(folder)["protocol"]), "command": command}
     storage.write_json_atomic(folder / PROFILE, content)

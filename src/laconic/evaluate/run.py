@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from laconic import storage
 from laconic.analysis.summary import summarise
+from laconic.config import Engine, SamplingConfig
 from laconic.display import Display
 from laconic.errors import UserError
 from laconic.evaluate.protocol import EvalProtocol, identity
@@ -20,7 +22,7 @@ from laconic.learn import models
 from laconic.records import EvalRecord, Finish, Problem, Rollout, Status, Verdict
 from laconic.run_folder import RunFolder, is_run_folder
 from laconic.samplers import Prompt, Sampling
-from laconic.samplers.transformers import TransformersSampler
+from laconic.samplers.factory import make_sampler
 from laconic.stop import Stopped, StopRequest
 from laconic.tasks import load_task, task_digest
 from laconic.tasks.instructions import parse_instruction, require_readable
@@ -31,6 +33,13 @@ from laconic.verify.rollouts import begin_on_rollouts, judge_rollouts
 
 MAX_ROWS = 256
 """Responses decoded at once; after each such block the finished ones are on disk."""
+
+BLOCK = {"transformers": MAX_ROWS, "vllm": 4 * MAX_ROWS}
+"""Responses asked for at once, by engine: vLLM starts the next response where one ends, so that fewer, larger blocks
+leave it fewer tails."""
+
+ENGINE_MEMORY = 0.9
+"""Share of the GPU's memory for vLLM: nothing is trained beside it."""
 
 
 def evaluation_folder(model: Path, name: str, out: Path | None) -> Path:
@@ -53,6 +62,7 @@ def evaluate(
     allow_overlap: bool = False,
     threads: int = 0,
     workers: int = 2,
+    engine: Engine = "transformers",
 ) -> Path:
     """Evaluate one model; returns the evaluation folder with responses.jsonl and summary.json.
 
@@ -73,13 +83,14 @@ def evaluate(
             if run.done is not None:
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder
-            _respond(weights, problems, protocol, template, judge, run, display)
+            _respond(weights, problems, protocol, template, judge, run, display, engine)
             records = read_responses(folder)
             facts["model"] = str(model_path)
             content = {
                 "protocol": facts,
                 "weights_sha256": weights_sha256,
                 "versions": models.environment(),
+                "engine": engine,
                 "command": command,
                 "summary": summarise(records, facts),
             }
@@ -109,6 +120,7 @@ def _respond(
     judge: Judge,
     run: RunFolder,
     display: Display,
+    engine: Engine,
 ) -> None:
     """Sample and judge what is missing, block by block."""
     path = run.path / f"{RESPONSES}.jsonl"
@@ -118,9 +130,8 @@ def _respond(
     todo = [p for p in problems if counts[p.id] < protocol.k]
     if not todo:
         return
-    device = models.pick_device("auto")
     tokenizer = models.load_tokenizer(weights)
-    model = models.load_model(weights, device, models.pick_dtype("auto", device))
+    model = _load(weights, engine)
     models.check_vocabulary(model, tokenizer)
     instruction = parse_instruction(protocol.instruction) if protocol.instruction else None
     if instruction:
@@ -129,7 +140,10 @@ def _respond(
     rendered = {p.id: render(p, tokenizer, template, sentence) for p in todo}
     positions = getattr(model.config, "max_position_embeddings", None)
     require_room(rendered.values(), protocol.max_new_tokens, positions, "--max-new-tokens ")
-    sampler = TransformersSampler(model, tokenizer, max_rows=MAX_ROWS)
+    settings = SamplingConfig(
+        engine=engine, max_new_tokens=protocol.max_new_tokens, max_rows=MAX_ROWS, engine_memory=ENGINE_MEMORY
+    )
+    sampler = make_sampler(settings, model, tokenizer, weights, model.dtype, max(map(len, rendered.values())))
     sampling = Sampling(
         n=protocol.k,
         max_new_tokens=protocol.max_new_tokens,
@@ -137,7 +151,7 @@ def _respond(
         top_p=protocol.top_p,
         seed=protocol.seed,
     )
-    total, size = len(problems) * protocol.k, max(1, MAX_ROWS // protocol.k)
+    total, size = len(problems) * protocol.k, max(1, BLOCK[engine] // protocol.k)
     finished = len(have)
     with StopRequest() as stop:
         for start in range(0, len(todo), size):
@@ -154,6 +168,13 @@ def _respond(
             if stop.requested and start + size < len(todo):
                 raise Stopped(stop.requested, f"{finished} of {total} responses are saved in {run.path}")
     sampler.close()
+
+
+def _load(weights: Path, engine: Engine) -> Any:
+    """The model in the dtype of this machine; where vLLM holds the copy that samples, ours stays in main memory."""
+    device = models.pick_device("auto")
+    own = torch.device("cpu") if engine == "vllm" else device
+    return models.load_model(weights, own, models.pick_dtype("auto", device))
 
 
 def _judged(judge: Judge, problems: Sequence[Problem], rollouts: Sequence[Rollout], k: int) -> list[EvalRecord]:
