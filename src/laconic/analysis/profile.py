@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from laconic.analysis.intervals import clustered_mean, clustered_rate
+from laconic.analysis.spread import length_spread
 from laconic.analysis.summary import accuracy_clusters, by_difficulty, summarise, token_clusters
 from laconic.records import Estimate, EvalRecord
 
@@ -177,25 +178,6 @@ def beta_binomial_ends(first: float, second: float, n: int) -> tuple[float, floa
     wrong = math.prod(((1.0 - first) * size + i) / (size + i) for i in range(n))
     correct = math.prod((first * size + i) / (size + i) for i in range(n))
     return wrong, correct
-
-
-def length_spread(correct: Clusters) -> Json | None:
-    """How much the correct responses to one problem differ in length, over problems with at least two of them.
-
-    ``std_over_mean``: population standard deviation over mean; ``shortest_below_mean``: ``(mean - min) / mean``, what
-    always answering like the shortest would save. Both are averaged over problems. As the paper's table 17 on the
-    spread of lengths. None where no problem has two correct responses.
-    """
-    groups = {problem: np.asarray(values) for problem, values in correct.items() if len(values) > 1}
-    if not groups:
-        return None
-    ratios = {problem: [float(v.std() / v.mean())] for problem, v in groups.items()}
-    shortest = {problem: [float((v.mean() - v.min()) / v.mean())] for problem, v in groups.items()}
-    return {
-        "problems": len(groups),
-        "std_over_mean": clustered_mean(ratios).to_json(),
-        "shortest_below_mean": clustered_mean(shortest).to_json(),
-    }
 
 
 def cap_keeping_correct(correct: Clusters) -> Json | None:

@@ -21,6 +21,8 @@ from laconic.analysis.intervals import (
     paired_saving,
     pass_at_k,
 )
+from laconic.analysis.overthinking import Readings, read_texts, summarise_overthinking
+from laconic.analysis.spread import length_spread
 from laconic.errors import UserError
 from laconic.records import Estimate, EvalRecord, Finish, Status
 
@@ -46,18 +48,21 @@ def summarise(records: Sequence[EvalRecord], protocol: Mapping[str, Any], phrase
       correct or judged not correct responses, and the problems that have any;
     - ``truncated``, ``no_answer``, ``unjudged``: shares of all responses;
     - ``pass_at_k``: {"1": .., "2": .., "4": .., up to k}, over judged responses;
-    - ``behaviours``: {name: phrases a response}.
+    - ``behaviours``: {name: phrases a response};
+    - ``overthinking``: see ``summarise_overthinking``; ``spread``: see ``length_spread`` (both absent from summaries
+      of older releases).
 
     No records, or two records for one sample of a problem, is a UserError.
     """
     _check(records)
+    readings = read_texts(records)
     return {
         "confidence": CONFIDENCE,
         "protocol": dict(protocol),
         "k": max(len(group) for group in _by_problem(records).values()),
         "phrases": {name: list(words) for name, words in phrases.items()},
-        "overall": _block(records, phrases),
-        "by_difficulty": {label: _block(group, phrases) for label, group in by_difficulty(records).items()},
+        "overall": _block(records, phrases, readings),
+        "by_difficulty": {label: _block(group, phrases, readings) for label, group in by_difficulty(records).items()},
     }
 
 
@@ -112,7 +117,7 @@ def token_clusters(records: Sequence[EvalRecord]) -> Clusters:
     return _clusters(records, lambda r: float(r.tokens))
 
 
-def _block(records: Sequence[EvalRecord], phrases: Phrases) -> Json:
+def _block(records: Sequence[EvalRecord], phrases: Phrases, readings: Readings) -> Json:
     accuracy = accuracy_clusters(records)
     return {
         "responses": len(records),
@@ -128,6 +133,8 @@ def _block(records: Sequence[EvalRecord], phrases: Phrases) -> Json:
         "unjudged": _json(clustered_rate, _clusters(records, lambda r: float(not _judged(r)))),
         "pass_at_k": _pass_family(accuracy),
         "behaviours": _behaviours(records, phrases),
+        "overthinking": summarise_overthinking(records, readings),
+        "spread": length_spread(_clusters(records, _tokens, lambda r: r.correct)),
     }
 
 
