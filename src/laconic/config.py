@@ -102,6 +102,9 @@ class RunConfig(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of forward, backward and sampling; master weights and optimizer are fp32. auto: bfloat16 on a GPU."""
     judge_workers: Annotated[int, Field(ge=1)] = 2
+    probe: Annotated[int, Field(ge=0)] | None = None
+    """Problems answered once by the base before the first step, to see how many responses the cap truncates. None: 32
+    on a GPU, none on a CPU."""
     unjudged_alarm: Annotated[float, Field(ge=0.0, le=1.0)] = 0.005
     unjudged_stop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
 

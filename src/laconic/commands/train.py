@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laconic.commands.verb import add_verb, command_line, label
+from laconic.errors import UserError
 
 if TYPE_CHECKING:
     from laconic.config import TrainConfig
+    from laconic.plan.sample import Sample
 
 
 def add_train(verbs: Any) -> None:
@@ -32,7 +34,9 @@ def run_train(args: argparse.Namespace) -> int:
 
 def add_plan(verbs: Any) -> None:
     p = add_verb(verbs, "plan", run_plan, "memory, time and what stands against a training run, before its first step")
-    _training_options(p)
+    _training_options(p, required=False)
+    p.add_argument("--run", type=Path, default=None, help="compare with what this training run has measured, instead")
+    p.add_argument("--sample", type=int, default=None, metavar="N", help="load the model and answer N problems once")
     p.add_argument("--mean-length", type=float, default=None, help="mean response in tokens under the cap")
     p.add_argument("--profile", type=Path, default=None, help="result of `laconic profile` to take lengths from")
     p.add_argument("--gpu-memory", type=float, default=None, metavar="GB", help="plan for a GPU of this size")
@@ -47,13 +51,47 @@ def run_plan(args: argparse.Namespace) -> int:
     from laconic.plan.run import Inputs, make_plan
     from laconic.plan.table import print_plan
 
-    inputs = Inputs(args.mean_length, args.profile, args.gpu_memory, args.machine, args.gpus)
-    plan = make_plan(_training_config(args), inputs)
+    if args.run:
+        return _compare(args)
+    if not (args.model and args.task):
+        raise UserError("a plan needs --model and --task; to look at a run that has begun give --run RUN alone")
+    config, sample = _training_config(args), _sample(args)
+    inputs = Inputs(
+        args.mean_length, args.profile, args.gpu_memory, args.machine, args.gpus, sample.profile() if sample else None
+    )
+    plan = make_plan(config, inputs)
+    if sample:
+        plan.notes.insert(0, sample.sentence())
     if args.json:
         print(json.dumps(plan.to_json(), indent=1, allow_nan=False))
     else:
         print_plan(plan)
     return 2 if plan.refusals else 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    import json
+
+    from laconic.plan.compare import compare
+    from laconic.plan.table import print_comparison
+    from laconic.plan.time import read_machine
+
+    found = compare(args.run, read_machine(args.machine) if args.machine else None, args.gpus)
+    if args.json:
+        print(json.dumps(found.to_json(), indent=1, allow_nan=False))
+    else:
+        print_comparison(found)
+    return 0
+
+
+def _sample(args: argparse.Namespace) -> Sample | None:
+    if args.sample is None:
+        return None
+    from laconic.display import make_display
+    from laconic.learn.probe import sample_base
+
+    with make_display("plan") as display:
+        return sample_base(_training_config(args), args.sample, display)
 
 
 def add_profile(verbs: Any) -> None:
@@ -101,12 +139,12 @@ def run_profile(args: argparse.Namespace) -> int:
     return 0
 
 
-def _training_options(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--model", required=True, help="folder or hub id of a causal language model, or a run folder")
+def _training_options(p: argparse.ArgumentParser, required: bool = True) -> None:
+    p.add_argument("--model", required=required, help="folder or hub id of a causal language model, or a run folder")
     p.add_argument("--revision", default=None, help="branch, tag or commit of a hub id")
     p.add_argument(
         "--task",
-        required=True,
+        required=required,
         help="'arithmetic', a named task such as gsm8k, or a JSONL file with problem and answer a line",
     )
     p.add_argument("--alpha", type=float, default=None, help="length pressure in [0, 1)")

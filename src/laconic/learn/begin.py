@@ -19,7 +19,7 @@ from laconic.run_folder import Checkpoint, RunFolder
 from laconic.tasks import task_digest
 from laconic.tasks.overlap import TRAINED_ON
 
-OPERATIONAL = ("threads", "keep", "judge_workers")
+OPERATIONAL = ("threads", "keep", "judge_workers", "probe")
 """Settings of the run section that don't identify the work: a resume may change them."""
 
 UNJUDGED = "unjudged.json"

@@ -6,11 +6,17 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 
 class Clock:
-    """Seconds by phase of one step."""
+    """Seconds by phase of one step, and on a GPU the most memory that torch held in each."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device | None = None) -> None:
+        self.device = device if device is not None and device.type == "cuda" else None
+        self.peaks: dict[str, int] = {}
+        if self.device:
+            torch.cuda.reset_peak_memory_stats(self.device)
         self.start = self.last = time.perf_counter()
         self.seconds: dict[str, float] = {}
 
@@ -21,6 +27,9 @@ class Clock:
         self.seconds[name] = now - self.last - sum(parts.values())
         self.seconds.update(parts)
         self.last = now
+        if self.device:
+            self.peaks[f"{name.removesuffix('_s')}_peak_bytes"] = torch.cuda.max_memory_allocated(self.device)
+            torch.cuda.reset_peak_memory_stats(self.device)
 
     def total(self) -> float:
         return self.last - self.start
@@ -30,6 +39,7 @@ class Clock:
         return {
             "step": step,
             **seconds,
+            **self.peaks,
             "step_s": round(self.total(), 4),
             "tokens_per_s": round(tokens / self.total(), 1),
         }

@@ -29,6 +29,7 @@ from laconic.learn.clock import Clock
 from laconic.learn.initial import InitialModel
 from laconic.learn.learner import Learner
 from laconic.learn.parallel import World
+from laconic.learn.probe import probe_base
 from laconic.learn.record import alarms, notable_samples, step_record
 from laconic.learn.wire import decode, decode_verdict, encode
 from laconic.objective import Objective
@@ -118,6 +119,17 @@ class Trainer:
 
     def run_all(self) -> dict[str, Any]:
         last = self.config.run.steps
+        if self.first_step == 0:
+            probe_base(
+                self.config,
+                self.problems,
+                self.prompts,
+                self.sampler,
+                self.learner.model.device,
+                self.run,
+                self.display,
+                self.world,
+            )
         with StopRequest() as stop:
             for step in range(self.first_step + 1, last + 1):
                 self._one_step(step)
@@ -135,7 +147,7 @@ class Trainer:
         return summary
 
     def _one_step(self, step: int) -> None:
-        clock = Clock()
+        clock = Clock(self.learner.model.device)
         problems = problems_of_step(self.problems, self.config.sampling.prompts, self.config.seed, step - 1)
         with self.world.together():
             ours = self.world.share(problems)

@@ -44,7 +44,7 @@ def check_plan(
     """
     found = [*_division(config, gpus), *_optimizer(config, gpus), *_positions(config, model_config, prompt)]
     if lengths is not None and lengths.measured:
-        found += _truncation(config, lengths)
+        found += check_truncation(config, lengths)
     if available is not None and model_config.get("model_type") in SUPPORTED:
         shape = ModelShape.of(model_config)
         setup = Setup(config, layout_of(config, device, gpus))
@@ -103,7 +103,8 @@ def _positions(config: TrainConfig, model_config: Mapping[str, Any], prompt: int
     )
 
 
-def _truncation(config: TrainConfig, lengths: LengthProfile) -> Iterator[str]:
+def check_truncation(config: TrainConfig, lengths: LengthProfile) -> Iterator[str]:
+    """One sentence where the cap truncates more than TRUNCATION_LIMIT of these lengths."""
     cap = config.sampling.max_new_tokens
     share = lengths.truncated(cap)
     if share <= TRUNCATION_LIMIT:

@@ -27,14 +27,16 @@ class Inputs:
     """GB of a GPU to plan for instead of this machine."""
     machine: Path | None = None
     gpus: int = 1
+    sample: LengthProfile | None = None
+    """Lengths drawn from the model just now."""
 
     def __post_init__(self) -> None:
         if self.gpus < 1:
             raise UserError(f"--gpus is {self.gpus}: at least one is needed")
         if self.gpu_memory is not None and not 0 < self.gpu_memory < float("inf"):
             raise UserError(f"--gpu-memory is {self.gpu_memory:g}: give the GB of one GPU, for example 141")
-        if self.profile is not None and self.mean_length is not None:
-            raise UserError("--profile and --mean-length both say how long responses are: give one of them")
+        if sum(x is not None for x in (self.profile, self.mean_length, self.sample)) > 1:
+            raise UserError("--profile, --mean-length and --sample all say how long responses are: give one of them")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ def make_plan(config: TrainConfig, inputs: Inputs | None = None) -> Plan:
 
 def pick_lengths(config: TrainConfig, shape: ModelShape, inputs: Inputs) -> LengthProfile:
     """Measured lengths before a given mean before the assumption."""
+    if inputs.sample is not None:
+        return inputs.sample
     if inputs.profile is not None:
         return read_profile(inputs.profile)
     if inputs.mean_length is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from laconic.plan.compare import Comparison
 from laconic.plan.run import Plan
 
 
@@ -71,6 +72,26 @@ def _time_table(plan: Plan) -> Table:
         parts = (s.sampling, s.gradients, s.recompute, s.old, s.reference, s.judge, s.total)
         table.add_row(name, *map(_short, parts), _short(plan.gpu_hours(s)))
     return table
+
+
+def print_comparison(found: Comparison, console: Console | None = None) -> None:
+    """One table: each quantity as predicted for every machine, and as measured."""
+    console = console or Console(width=None if Console().is_terminal else 120)
+    machines = dict.fromkeys(name for q in found.quantities for name in q.predicted if name != "plan")
+    title = f"median of {found.steps} steps on a {found.device.upper()}, mean response {found.mean_length:,.0f} tokens"
+    table = Table(title=title, title_justify="left")
+    for column in ("", *machines, "measured", "smallest to largest"):
+        table.add_column(column, justify="right" if column else "left")
+    for q in found.quantities:
+        said = [q.predicted.get(name, q.predicted.get("plan")) for name in machines]
+        if "plan" in q.predicted and not machines:
+            said = []
+        measured = "not measured" if q.measured is None else _short(q.measured)
+        spread = "" if q.low is None or q.high is None else f"{_short(q.low)} to {_short(q.high)}"
+        table.add_row(f"{q.name}, {q.unit}", *("" if x is None else _short(x) for x in said), measured, spread)
+    console.print(table)
+    if not machines:
+        console.print("note: nothing is predicted for a CPU unless --machine describes it", highlight=False)
 
 
 def size(count: float) -> str:
