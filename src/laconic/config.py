@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -52,6 +52,20 @@ class SamplingConfig(Section):
     """vLLM gives its GPU memory back while the update runs."""
 
 
+class LoraConfig(Section):
+    """Low-rank adapters beside frozen weights; needs the extra laconic[lora]."""
+
+    rank: Annotated[int, Field(ge=1)] = 32
+    alpha: Annotated[float, Field(gt=0.0)] = 64.0
+    """An adapter's product is scaled by alpha / rank. (The length penalty's alpha is objective.alpha.)"""
+    targets: Annotated[str, Field(pattern=r"^[\w.-]+(,[\w.-]+)*$")] = "all-linear"
+    """Every linear layer but the output head, or names of layers with commas between: q_proj,v_proj."""
+
+    @property
+    def target_names(self) -> list[str]:
+        return self.targets.split(",")
+
+
 class LearnerConfig(Section):
     updates: Annotated[int, Field(ge=1)] = 2
     """Gradient steps an iteration (the paper: 256 responses, global batch 128)."""
@@ -79,6 +93,8 @@ class LearnerConfig(Section):
     sharding: Literal["zero2", "zero3"] = "zero2"
     """With several processes: keep gathered weights between forward and backward (faster), or gather twice (less
     memory). No meaning with one process."""
+    lora: LoraConfig | None = None
+    """Train adapters alone (any key switches it on); None trains all weights."""
 
     @model_validator(mode="after")
     def _correctable(self) -> LearnerConfig:
@@ -202,18 +218,19 @@ def _sentence(error: ValidationError) -> str:
         return f"unknown setting {path!r}{nearest(path, _known_keys())}"
     if first["type"] == "missing":
         return f"setting {path!r} is missing; give it with --{path} or --set {path}=..."
+    if first["type"] == "model_type":
+        return f"setting {path} = {first['input']!r} cannot be used: it is a section, so set one of its keys"
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     rule = first["msg"][0].lower() + first["msg"][1:]
     return f"setting {path} = {first['input']!r} cannot be used: {rule}"
 
 
-def _known_keys() -> list[str]:
+def _known_keys(section: type[Section] = TrainConfig, prefix: str = "") -> list[str]:
     keys = []
-    for name, info in TrainConfig.model_fields.items():
-        inner = info.annotation
-        if isinstance(inner, type) and issubclass(inner, Section):
-            keys += [f"{name}.{key}" for key in inner.model_fields]
-        else:
-            keys.append(name)
+    for name, info in section.model_fields.items():
+        # "Section | None" is a section that may be absent.
+        kinds = get_args(info.annotation) or (info.annotation,)
+        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)]
+        keys += _known_keys(inner[0], f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
     return keys

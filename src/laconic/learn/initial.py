@@ -13,6 +13,7 @@ import torch
 from laconic.config import TrainConfig
 from laconic.errors import UserError
 from laconic.learn import models
+from laconic.learn.lora import import_peft, refuse_targets
 from laconic.learn.optimizer import require_installed
 from laconic.learn.parallel import World
 from laconic.plan.checks import check_plan
@@ -38,10 +39,15 @@ class InitialModel:
         dtype = models.pick_dtype(config.run.dtype, device)
         require_installed(config.learner.optimizer)
         refuse_what_cannot_fit(config, folder, device, world)
+        if config.learner.lora:
+            import_peft()
         tokenizer = models.load_tokenizer(folder)
-        # fp32 whatever the dtype of forward and backward: these are the master weights.
-        model = models.load_model(folder, device, torch.float32)
+        # fp32 whatever the dtype of forward and backward: these are the master weights. Frozen ones need none.
+        lora = config.learner.lora
+        model = models.load_model(folder, device, dtype if lora else torch.float32)
         models.check_vocabulary(model, tokenizer)
+        if lora:
+            refuse_targets(model, lora)
         end_tokens(model, tokenizer)
         return cls(folder, model, tokenizer, device, dtype)
 

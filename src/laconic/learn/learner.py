@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from laconic.errors import RunError
 from laconic.learn.attention import attention_of_update, packs, switched
 from laconic.learn.batch import NOTHING, Row, micro_batches, weigh
 from laconic.learn.logprobs import Scorer
+from laconic.learn.lora import Adapter
 from laconic.learn.loss import kl_k3, kl_to_go, policy_loss, truncated_importance
 from laconic.learn.models import cast_copy, cast_weights
 from laconic.learn.optimizer import clip_gradients, make_optimizer
@@ -89,7 +91,9 @@ class Learner:
 
     The policy's own weights are the fp32 master weights; with ``dtype`` bfloat16 forward and backward run under
     autocast, and the reference is kept in that dtype. With the optimizer "adam8bit" the policy is in ``dtype`` itself,
-    and the optimizer holds what its masters have more (``laconic.learn.optimizer``).
+    and the optimizer holds what its masters have more (``laconic.learn.optimizer``). With LoRA the base is
+    frozen and held in ``dtype``; with the adapter off it is the reference too, and the adapter alone is fp32
+    (``laconic.learn.lora``).
 
     With several processes the policy and its optimizer are sharded; the reference is whole on each. Every process gives
     all rows of a gradient step to ``update`` and computes those that bear its rank.
@@ -104,32 +108,38 @@ class Learner:
         cap: int,
         dtype: torch.dtype | None = None,
         world: World | None = None,
+        seed: int = 0,
     ) -> None:
         self.model, self.config, self.temperature, self.cap = model, config, temperature, cap
         self.dtype = dtype or model.dtype
+        self.adapter = Adapter(cast_weights(model, self.dtype), config.lora, seed) if config.lora else None
         # No dropout: the ratio to the sampling policy compares the same function.
         self.model.eval()
         self.reference = None
-        if config.kl_coefficient:
+        if config.kl_coefficient and self.adapter is None:
             reference = cast_copy(model, self.dtype) if reference is None else cast_weights(reference, self.dtype)
             self.reference = Scorer(reference.eval().requires_grad_(False))
         self.attention = attention_of_update(model, config.layout, self.dtype)
         self.packed = packs(self.attention, config.layout)
         self.world = world or World()
         self._whole = model
-        if self.world.size > 1:
+        if self.world.size > 1 and self.adapter is None:
             self._whole = cast_copy(model, self.dtype).requires_grad_(False)
         if config.gradient_checkpointing:
             recompute_activations(model)
             without_dropout(model)
         self.scorer = Scorer(model)
+        if config.kl_coefficient and self.adapter is not None:
+            self.reference = self.scorer
         shard(self.scorer, list(model._no_split_modules or ()), config.sharding, self.world, model.device)
         self.optimizer = make_optimizer(model, config, self.dtype)
         self.optimizer_steps = 0
 
     def whole_model(self) -> Any:
-        """The policy with all its weights as they are now: itself, or where it is sharded a copy in ``dtype`` (the same
-        one each time)."""
+        """The policy with all its weights as they are now: itself, or where it is sharded or has an adapter a plain
+        copy in ``dtype`` (the same one each time)."""
+        if self.adapter is not None:
+            return self.adapter.merge()
         if self._whole is not self.model:
             gather_into(self._whole, self.model)
         return self._whole
@@ -202,12 +212,19 @@ class Learner:
         reference: list[Tensor | None] = [None] * len(batches)
         if self.reference is not None:
             start = time.perf_counter()
-            reference = self._logprobs(self.reference, batches)
+            with self.adapter.off() if self.adapter else nullcontext():
+                reference = self._logprobs(self.reference, batches)
             metrics.reference_s += time.perf_counter() - start
         return old, reference
 
+    @property
+    def masters(self) -> bool:
+        """Whether the weights that train are kept apart from those that are served."""
+        return self.adapter is not None or self.dtype != self.model.dtype
+
     def _precision(self) -> torch.autocast:
-        return torch.autocast(self.model.device.type, self.dtype, enabled=self.dtype != self.model.dtype)
+        trained = self.model.dtype if self.adapter is None else torch.float32
+        return torch.autocast(self.model.device.type, self.dtype, enabled=self.dtype != trained)
 
     def _logprobs(self, scorer: Scorer, batches: Sequence[Sequence[Row]]) -> list[Tensor | None]:
         found: list[Tensor | None] = []

@@ -97,13 +97,16 @@ class Trainer:
         self.judge, self.run, self.display, self.world = judge, run, display, world
         self.tokenizer = base.tokenizer
         model, reference, checkpoint = base.model, None, resume_point(run, world, display)
-        if checkpoint is not None:
+        # With LoRA the base is loaded, and the adapter comes from the training state.
+        if checkpoint is not None and config.learner.lora is None:
             reference = base.model
             with world.together():
                 model = models.load_model(checkpoint.path, base.device, torch.float32)
         sampling = config.sampling
         cap = sampling.max_new_tokens
-        self.learner = Learner(model, reference, config.learner, sampling.temperature, cap, base.dtype, world)
+        self.learner = Learner(
+            model, reference, config.learner, sampling.temperature, cap, base.dtype, world, config.seed
+        )
         self.first_step = 0
         # Of the checkpoint since the last step: a step's own line must be on disk before its checkpoint counts it.
         self.save_seconds = 0.0
@@ -252,8 +255,8 @@ class Trainer:
         }
 
         learner = self.learner
-        served, mixed = learner.whole_model(), learner.dtype != learner.model.dtype
-        training = models.training_state(learner.model, learner.optimizer, mixed, keep=self.world.leads)
+        served = learner.whole_model()
+        training = models.training_state(learner.model, learner.optimizer, learner.masters, keep=self.world.leads)
 
         def write(folder: Path) -> None:
             models.save_model(folder, served, self.tokenizer, learner.dtype)

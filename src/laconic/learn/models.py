@@ -128,14 +128,14 @@ def save_model(folder: Path, model: Any, tokenizer: Any, dtype: torch.dtype) -> 
 def training_state(
     model: Any, optimizer: torch.optim.Optimizer, masters: bool, keep: bool = True
 ) -> dict[str, torch.Tensor]:
-    """The optimizer's moments and torch's random state; the model's own weights too where they are ``masters`` of
-    those that are served.
+    """The optimizer's moments and torch's random state; the weights that train too where they are ``masters`` of those
+    that are served.
 
     Where weights are shared out every rank must call, and those that ``keep`` have the whole at the end.
     """
     state: dict[str, torch.Tensor] = {"rng.torch": torch.get_rng_state()}
     for name, parameter in model.named_parameters():
-        parts = {MASTER: parameter} if masters else {}
+        parts = {MASTER: parameter} if masters and parameter.requires_grad else {}
         for key, value in {**parts, **state_parts(optimizer.state.get(parameter, {}))}.items():
             gathered = whole(value.detach())
             if keep:

@@ -51,7 +51,7 @@ def make_optimizer(model: Any, config: LearnerConfig, dtype: torch.dtype) -> tor
     """
     if config.optimizer == "adam8bit":
         return Adam8bit(model, config.learning_rate, config.betas, config.adam_epsilon, dtype)
-    parameters = list(model.parameters())
+    parameters = [p for p in model.parameters() if p.requires_grad]
     fused = True if parameters[0].device.type == "cuda" else None
     return torch.optim.Adam(
         parameters, lr=config.learning_rate, betas=config.betas, eps=config.adam_epsilon, fused=fused

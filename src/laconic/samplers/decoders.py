@@ -91,8 +91,12 @@ class ModelDecoder:
 
 
 def fused_supports(model: Any) -> bool:
-    """True for plain Llama-family models: full attention, default rotary embedding, SiLU, no query/key norms."""
+    """True for plain Llama-family models: full attention, default rotary embedding, SiLU, no query/key norms, and no
+    adapters or quantisation in the projections (what adds to a weight would be left out)."""
     config = model.config
+    projections = [m for name, m in model.named_modules() if name.endswith("_proj")]
+    if any(type(projection) is not torch.nn.Linear for projection in projections):
+        return False
     if config.model_type not in {"llama", "qwen2", "mistral"}:
         return False
     rope = getattr(config, "rope_parameters", None) or {}
