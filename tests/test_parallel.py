@@ -44,6 +44,16 @@ SETTINGS = {
     },
     "skipping": {"learner.kl_coefficient": 0.0, "learner.averaging": "token"},
     "bf16": {"run.dtype": "bfloat16"},
+    # The reference pass comes first and with the adapter off: weights must train nevertheless.
+    "lora": {"learner.token_budget": 80, "learner.lora.rank": 4, "learner.learning_rate": 1e-2},
+    "lora-zero3": {
+        "learner.token_budget": 80,
+        "learner.lora.rank": 4,
+        "learner.learning_rate": 1e-2,
+        "learner.sharding": "zero3",
+        "learner.gradient_checkpointing": "true",
+    },
+    "lora-bf16": {"learner.lora.rank": 4, "run.dtype": "bfloat16"},
 }
 
 
@@ -101,10 +111,13 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         # Begun by one process, to be ended by two.
         shutil.copytree(root / "one-zero2", root / "one-then-two")
         forget_the_end(root / "one-then-two")
+        shutil.copytree(root / "one-lora", root / "lora-one-then-two")
+        forget_the_end(root / "lora-one-then-two")
         ran = Ran(root)
         for name, over in SETTINGS.items():
             ran.add(name, command(root, root / f"two-{name}", **over))
         ran.add("one-then-two", command(root, root / "one-then-two", **SETTINGS["zero2"]))
+        ran.add("lora-one-then-two", command(root, root / "lora-one-then-two", **SETTINGS["lora"]))
         ran.add("stopped", command(root, root / "stopped", **SETTINGS["zero2"]), stop_after=1)
         ran.add("again", command(root, root / "stopped", **SETTINGS["zero2"]))
         ran.add("finished", command(root, root / "stopped", **SETTINGS["zero2"]))
@@ -148,7 +161,7 @@ def assert_alike(one: Path, two: Path, tolerance: float = TOLERANCE) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["zero2", "zero3", "skipping"])
+@pytest.mark.parametrize("name", ["zero2", "zero3", "skipping", "lora", "lora-zero3"])
 def test_two_processes_do_what_one_does(ran: Ran, name: str) -> None:
     assert ran.result(name, 0)["code"] == ran.result(name, 1)["code"] == 0, ran.result(name, 0)["err"]
     assert_alike(ran.root / f"one-{name}", ran.root / f"two-{name}")
@@ -168,13 +181,14 @@ def test_files_are_those_of_one_process(ran: Ran) -> None:
 
 
 @pytest.mark.slow
-def test_bfloat16_on_sharded_masters_starts_where_one_process_does(ran: Ran) -> None:
+@pytest.mark.parametrize("name", ["bf16", "lora-bf16"])
+def test_bfloat16_on_sharded_masters_starts_where_one_process_does(ran: Ran, name: str) -> None:
     """bf16 rounds sums of another order apart within steps; the first step's numbers are of the same weights."""
-    one, two = (read_log(ran.root / run / "journal.jsonl")[0] for run in ("one-bf16", "two-bf16"))
+    one, two = (read_log(ran.root / run / "journal.jsonl")[0] for run in (f"one-{name}", f"two-{name}"))
     assert one["response_tokens"] == two["response_tokens"]
     for key in ("reward", "loss", "entropy", "grad_norm", "logprob_gap_mean"):
         assert two[key] == pytest.approx(one[key], rel=0.05, abs=1e-3)
-    found = load_file(ran.root / "two-bf16/checkpoints/step-000004/optimizer.safetensors")
+    found = load_file(ran.root / f"two-{name}/checkpoints/step-000004/optimizer.safetensors")
     assert {v.dtype for k, v in found.items() if k.startswith("master.")} == {torch.float32}
 
 
@@ -185,6 +199,7 @@ def test_a_run_goes_on_with_another_number_of_processes(ran: Ran) -> None:
     assert "going on from step 2" in result["err"]
     assert "cannot be bit-exact: processes was 1" in result["err"]
     assert_alike(ran.root / "one-zero2", ran.root / "one-then-two")
+    assert_alike(ran.root / "one-lora", ran.root / "lora-one-then-two")
     assert_alike(ran.root / "one-zero3", ran.root / "two-then-one")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ class Adapter:
         # Of our own seed, and without a trace in the random state that checkpoints keep.
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
-            self._peft = peft.get_peft_model(model, settings)
+            self._peft = _wrapped(peft, model, settings)
         self._layers = {name: m for name, m in model.named_modules() if isinstance(m, peft.tuners.lora.Linear)}
 
     @contextlib.contextmanager
@@ -69,6 +70,13 @@ class Adapter:
         delta: Tensor = (up @ down) * layer.scaling[NAME]
         # GPT-2's Conv1D keeps its weight the other way round.
         return delta.T if layer.fan_in_fan_out else delta
+
+
+def _wrapped(peft: Any, model: Any, settings: Any) -> Any:
+    """peft's wrapper; peft asks transformers for checkpointing by a name that transformers is giving up."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        return peft.get_peft_model(model, settings)
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:

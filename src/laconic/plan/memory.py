@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laconic.config import TrainConfig
+from laconic.config import LoraConfig, TrainConfig
 from laconic.plan.lengths import LengthProfile
 from laconic.plan.shape import ModelShape
 
@@ -50,13 +50,18 @@ class Layout:
     packed: bool = True
     """Rows of a micro-batch lie end to end; else they are padded to the longest of it."""
     gpus: int = 1
+    lora: LoraConfig | None = None
+    """Adapters train in fp32 with Adam; the base is frozen in ``element``, and merged weights lie beside it for the
+    sampler. With the adapter off the base is the reference."""
     shard: str = "none"
     """``learner.sharding`` where there are several GPUs, else "none". Both settings share out weights, gradients and
     optimizer; during an update "zero2" keeps all gathered weights, "zero3" those of two layers and of the head."""
 
     @property
     def state_bytes(self) -> tuple[float, float, float]:
-        """Bytes a parameter of weights, gradients, optimizer; see STATE."""
+        """Bytes a parameter of the model's weights, gradients, optimizer; see STATE."""
+        if self.lora is not None:
+            return float(self.element), 0.0, 0.0
         return SPLIT if self.optimizer == "adam8bit" and self.element == 2 else STATE[self.optimizer]
 
     @property
@@ -86,6 +91,7 @@ def layout_of(config: TrainConfig, device: str, gpus: int = 1) -> Layout:
         checkpointing=config.learner.gradient_checkpointing,
         reference=config.learner.kl_coefficient > 0,
         packed=layout == "packed" or (layout == "auto" and device == "cuda" and dtype == "bfloat16"),
+        lora=config.learner.lora,
         gpus=gpus,
         shard=config.learner.sharding if gpus > 1 else "none",
     )
@@ -99,7 +105,7 @@ class Memory:
     gradients: float
     optimizer: float
     copy: float
-    """Whole weights in the sampler's type, where the masters are of another or shared out."""
+    """Whole weights in the sampler's type, where the masters are of another or shared out; merged ones of LoRA."""
     reference: float
     cache: float
     """Peak of the key-value cache with the lengths expected."""
@@ -113,7 +119,8 @@ class Memory:
     """Weights of other GPUs, here for forward and backward."""
     chunk: float
     loading: float
-    """Peak before the first step: two models in fp32 (of a resume: base and checkpoint), or one and its copies."""
+    """Peak before the first step: two models in fp32 (of a resume: base and checkpoint), or one and its copies; of
+    LoRA the base in the type computed with, and its copy."""
     reserve: float
 
     @property
@@ -152,16 +159,20 @@ def predict_memory(
     """
     parameters, element = shape.parameters, layout.element
     weight, gradient, state = layout.state_bytes
+    lora = layout.lora
+    adapter = 0 if lora is None else shape.adapter_parameters(lora.rank, lora.target_names)
+    adapter_weight, adapter_gradient, adapter_state = STATE["adam"]
     shared = 1 if layout.shard == "none" else layout.gpus
-    copy = float(element * parameters) if layout.cast or shared > 1 else 0.0
-    reference = float(element * parameters) if layout.reference else 0.0
+    copy = float(element * parameters) if layout.cast or shared > 1 or lora else 0.0
+    reference = float(element * parameters) if layout.reference and lora is None else 0.0
+    loaded = max(2 * 4.0 * parameters, 4.0 * parameters + reference + copy)
     rows = block_rows(config, layout.gpus)
     sampling = config.sampling
     tokens = micro_batch_tokens(config, prompt)
     return Memory(
-        weights=weight * parameters / shared,
-        gradients=gradient * parameters / shared,
-        optimizer=state * parameters / shared,
+        weights=(weight * parameters + adapter_weight * adapter) / shared,
+        gradients=(gradient * parameters + adapter_gradient * adapter) / shared,
+        optimizer=(state * parameters + adapter_state * adapter) / shared,
         copy=copy,
         reference=reference,
         cache=cache_bytes(shape, lengths, rows, sampling.max_new_tokens, prompt, element),
@@ -171,7 +182,7 @@ def predict_memory(
         casts=float(element * shape.read_per_step) if layout.cast else 0.0,
         gathered=weight * gathered_parameters(shape, layout) * (1 - 1 / shared),
         chunk=chunk_bytes(shape, tokens, element),
-        loading=max(2 * 4.0 * parameters, 4.0 * parameters + reference + copy) + RESERVE[device],
+        loading=(loaded if lora is None else weight * parameters + copy) + RESERVE[device],
         reserve=float(RESERVE[device]),
     )
 

@@ -6,7 +6,7 @@ feed-forward block, two norms a layer and one at the end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +107,15 @@ class ModelShape:
     def read_per_step(self) -> int:
         """Parameters read for each decoded token: body and head. Of the embedding only a row a sequence is read."""
         return self.body_parameters + self.head_parameters
+
+    def adapter_parameters(self, rank: int, targets: Sequence[str]) -> int:
+        """Of LoRA: ``rank (in + out)`` for every linear layer named; "all-linear" is the seven of each layer."""
+        h, q, kv, f = self.hidden, self.q_width, self.kv_width, self.ffn
+        widths = {"q_proj": h + q, "k_proj": h + kv, "v_proj": h + kv, "o_proj": q + h}
+        widths |= dict.fromkeys(("gate_proj", "up_proj", "down_proj"), h + f)
+        names = widths.keys() if list(targets) == ["all-linear"] else {name.rpartition(".")[2] for name in targets}
+        head = h + self.vocabulary if "lm_head" in names else 0
+        return rank * (self.layers * sum(widths.get(name, 0) for name in names) + head)
 
     def kv_bytes(self, element: int) -> int:
         """Cache bytes of one token of one sequence: keys and values of every layer. ``element``: bytes a number."""
