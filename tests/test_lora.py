@@ -251,12 +251,13 @@ def test_without_peft_the_run_says_what_to_install(root: Path, tmp_path: Path, m
         ({"rank": 0}, "setting learner.lora.rank = 0 cannot be used"),
         ({"targets": "a,,b"}, "setting learner.lora.targets = 'a,,b' cannot be used"),
         ({"rnk": 8}, "unknown setting 'learner.lora.rnk' (did you mean 'learner.lora.rank'?)"),
+        ({"rank": 8}, "learner.optimizer = adam8bit would save next to nothing with learner.lora"),
         (32, "setting learner.lora = 32 cannot be used: it is a section"),
     ],
 )
 def test_bad_settings_are_refused_in_one_sentence(root: Path, lora: Any, said: str) -> None:
     with pytest.raises(UserError) as refusal:
-        resolve({**settings(root).model_dump(), "learner": {"lora": lora}})
+        resolve({**settings(root).model_dump(), "learner": {"lora": lora, "optimizer": "adam8bit"}})
     assert said in str(refusal.value)
     assert "\n" not in str(refusal.value)
 

@@ -106,6 +106,15 @@ class LearnerConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _adapters_take_adam(self) -> LearnerConfig:
+        if self.lora is not None and self.optimizer != "adam":
+            raise ValueError(
+                f"learner.optimizer = {self.optimizer} would save next to nothing with learner.lora, where the "
+                "optimizer holds adapters alone: use --set learner.optimizer=adam"
+            )
+        return self
+
 
 class RunConfig(Section):
     steps: Annotated[int, Field(ge=1)] = 100

@@ -167,7 +167,7 @@ def possible_changes(setup: Setup, prompt: int, phase: str) -> list[list[Change]
         changes.append([_switch("learner.gradient_checkpointing=true", checkpointing=True)])
     if setup.layout.shard == "zero2":
         changes.append([_switch("learner.sharding=zero3", shard="zero3")])
-    if setup.layout.optimizer == "adam" and setup.layout.gpus == 1:
+    if setup.layout.optimizer == "adam" and setup.layout.gpus == 1 and setup.layout.lora is None:
         changes.append([_switch("learner.optimizer=adam8bit", optimizer="adam8bit")])
     if setup.layout.element == 4:
         changes.append([_switch("run.dtype=bfloat16", element=2)])
