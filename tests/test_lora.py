@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from laconic.config import LearnerConfig, LoraConfig, TrainConfig, merge, resolve
 from laconic.display import PlainDisplay
@@ -22,12 +22,14 @@ from laconic.learn.batch import Row
 from laconic.learn.learner import Learner
 from laconic.learn.logprobs import token_logprobs
 from laconic.learn.loop import Trainer, train
+from laconic.learn.lora import Adapter
 from laconic.plan import ModelShape, layout_of, predict_memory
 from laconic.plan.lengths import default_profile
 from laconic.records import Problem, Rollout, Status, Verdict
 from laconic.run_folder import read_log
 from laconic.samplers.decoders import fused_supports
 from laconic.verify import Judge
+from test_plan import TINY, saved_bytes
 from tiny_models import make_model, make_model_folder, make_task
 
 pytest.importorskip("peft")
@@ -272,6 +274,21 @@ def test_the_plan_counts_the_adapter_that_peft_makes(root: Path) -> None:
         learner = learner_of(AutoModelForCausalLM.from_pretrained(root / "model"), lora=lora)
         counted = sum(p.numel() for name, p in learner.model.named_parameters() if "lora_" in name)
         assert shape.adapter_parameters(lora.rank, lora.target_names) == counted
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_plan_counts_what_autograd_keeps_beside_a_frozen_base(dtype: torch.dtype) -> None:
+    """As test_plan.py counts it for weights that all train: differences leave one layer and one token."""
+    rank, total = 8, {}
+    for layers in (2, 3):
+        made = Qwen2Config(**{**TINY, "num_hidden_layers": layers})
+        model = Qwen2ForCausalLM(made).to(dtype)
+        Adapter(model, LoraConfig(rank=rank), seed=0)
+        for tokens in (128, 192):
+            total[layers, tokens] = saved_bytes(model, 300, tokens, autocast=dtype == torch.bfloat16)
+    per_token = ((total[3, 192] - total[2, 192]) - (total[3, 128] - total[2, 128])) / 64
+    shape, element = ModelShape.of(json.loads(made.to_json_string(use_diff=False))), dtype.itemsize
+    assert per_token == shape.activation_bytes(element, element) + shape.adapter_activation_bytes(rank, element)
 
 
 def test_the_plan_of_a_lora_run_by_hand() -> None:

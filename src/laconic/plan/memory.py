@@ -229,6 +229,8 @@ def micro_batch_bytes(shape: ModelShape, tokens: int, layout: Layout) -> float:
     head: the final norm's ``(4 + r) h`` and what goes into the head, with its gradient ``3 h b``.
     """
     layer = shape.activation_bytes(layout.element, layout.stream)
+    if layout.lora is not None:
+        layer += shape.adapter_activation_bytes(layout.lora.rank, layout.element)
     inputs = shape.hidden * layout.stream
     kept = shape.layers * inputs + layer if layout.checkpointing else shape.layers * layer
     head = (4 + layout.stream + 3 * layout.element) * shape.hidden

@@ -139,6 +139,16 @@ class ModelShape:
             attention += (4 + element) * (self.q_width + self.kv_width) + 4 * (self.heads + self.kv_heads)
         return 4 * self.ffn * element + norms + attention
 
+    def adapter_activation_bytes(self, rank: int, element: int) -> int:
+        """What LoRA on every linear layer adds to ``activation_bytes``, residual stream and products in ``element``.
+
+        Frozen norms keep no normalised input, ``-2 h b``; each adapter keeps its narrow product, ``7 rank b``; in bf16
+        autocast casts the input of every adapter anew, ``(3 h + q) b``. Fewer targets, and Qwen3, keep less.
+        Source: counted from saved tensors, peft 0.21 (tests/test_lora.py).
+        """
+        casts = 3 * self.hidden + self.q_width if element == 2 else 0
+        return (7 * rank - 2 * self.hidden + casts) * element
+
     def linear_flops(self, tokens: float) -> float:
         """Forward pass without attention: two operations a parameter read and token."""
         return 2.0 * self.read_per_step * tokens
