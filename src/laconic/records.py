@@ -196,3 +196,5 @@ class EvalRecord:
     finish: Finish
     extracted: str | None
     text: str
+    thinking_tokens: int | None = None
+    """Of ``tokens``, those up to and including the last ``</think>``; None in evaluations that did not count them."""

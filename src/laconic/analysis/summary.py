@@ -23,6 +23,7 @@ from laconic.analysis.intervals import (
 )
 from laconic.analysis.overthinking import Readings, read_texts, summarise_overthinking
 from laconic.analysis.spread import length_spread
+from laconic.analysis.votes import majority_clusters, shortest_correct
 from laconic.errors import UserError
 from laconic.records import Estimate, EvalRecord, Finish, Status
 
@@ -34,6 +35,8 @@ MEASURED = frozenset({"model", "step", "instruction", "suite"})
 
 Json = dict[str, Any]
 Clusters = dict[str, list[float]]
+Counts = Mapping[tuple[str, int], Mapping[str, int]]
+"""(problem, sample) -> phrases of each behaviour."""
 
 
 def summarise(records: Sequence[EvalRecord], protocol: Mapping[str, Any], phrases: Phrases = PHRASES) -> Json:
@@ -47,7 +50,12 @@ def summarise(records: Sequence[EvalRecord], protocol: Mapping[str, Any], phrase
     - ``tokens``: sampled tokens a response; ``tokens_correct`` and ``tokens_wrong`` the same over the judged
       correct or judged not correct responses, and the problems that have any;
     - ``truncated``, ``no_answer``, ``unjudged``: shares of all responses;
+    - ``tokens_thinking``, ``tokens_answer``: ``tokens`` split at the last ``</think>`` (``evaluate.thinking``); None
+      for a model that never thinks apart, and where the evaluation did not count;
     - ``pass_at_k``: {"1": .., "2": .., "4": .., up to k}, over judged responses;
+    - ``maj_at_k``: {"k": ..} for all k >= 2 responses: the majority's answer is correct (``votes``), and
+      ``best_of_k``: {"k", "accuracy" (pass@k), "tokens" (of the shortest correct one), "tokens_spent" (on all k)}, the
+      two references of spending more; empty and None for k = 1;
     - ``behaviours``: {name: phrases a response};
     - ``overthinking``: see ``summarise_overthinking``; ``spread``: see ``length_spread`` (both absent from summaries
       of older releases).
@@ -56,13 +64,14 @@ def summarise(records: Sequence[EvalRecord], protocol: Mapping[str, Any], phrase
     """
     _check(records)
     readings = read_texts(records)
+    counts = {(r.problem_id, r.sample): count_behaviours(r.text, phrases) for r in records}
     return {
         "confidence": CONFIDENCE,
         "protocol": dict(protocol),
         "k": max(len(group) for group in _by_problem(records).values()),
         "phrases": {name: list(words) for name, words in phrases.items()},
-        "overall": _block(records, phrases, readings),
-        "by_difficulty": {label: _block(group, phrases, readings) for label, group in by_difficulty(records).items()},
+        "overall": _block(records, counts, readings),
+        "by_difficulty": {label: _block(group, counts, readings) for label, group in by_difficulty(records).items()},
     }
 
 
@@ -80,16 +89,26 @@ def compare(
     Different problems, different numbers of responses to one of them, or protocols that differ in anything but
     what is measured (``MEASURED``) are a UserError: such numbers would not mean what they seem to.
     """
-    _check(base_records)
-    _check(model_records)
-    _same_protocol(base_protocol, model_protocol)
-    _same_problems(base_records, model_records)
+    require_comparable(base_records, model_records, base_protocol, model_protocol)
     base_groups, model_groups = by_difficulty(base_records), by_difficulty(model_records)
     return {
         "confidence": CONFIDENCE,
         "overall": _versus(base_records, model_records),
         "by_difficulty": {label: _versus(group, model_groups[label]) for label, group in base_groups.items()},
     }
+
+
+def require_comparable(
+    base_records: Sequence[EvalRecord],
+    model_records: Sequence[EvalRecord],
+    base_protocol: Mapping[str, Any] | None = None,
+    model_protocol: Mapping[str, Any] | None = None,
+) -> None:
+    """UserError unless both sides answered the same problems equally often under one protocol (see ``compare``)."""
+    _check(base_records)
+    _check(model_records)
+    _same_protocol(base_protocol, model_protocol)
+    _same_problems(base_records, model_records)
 
 
 def by_difficulty(records: Sequence[EvalRecord]) -> dict[str, list[EvalRecord]]:
@@ -117,24 +136,53 @@ def token_clusters(records: Sequence[EvalRecord]) -> Clusters:
     return _clusters(records, lambda r: float(r.tokens))
 
 
-def _block(records: Sequence[EvalRecord], phrases: Phrases, readings: Readings) -> Json:
-    accuracy = accuracy_clusters(records)
+def _block(records: Sequence[EvalRecord], counts: Counts, readings: Readings) -> Json:
+    accuracy, groups = accuracy_clusters(records), _by_problem(records)
+    k = max(len(group) for group in groups.values())
+    passes = _pass_family(accuracy)
     return {
         "responses": len(records),
-        "problems": len(_by_problem(records)),
+        "problems": len(groups),
         "unjudged_responses": sum(not _judged(r) for r in records),
         "aborted_responses": sum(r.finish is Finish.ABORTED for r in records),
         "accuracy": _json(clustered_rate, accuracy),
         "tokens": _json(clustered_mean, token_clusters(records)),
+        **_split_tokens(records),
         "tokens_correct": _json(clustered_mean, _clusters(records, _tokens, lambda r: r.correct)),
         "tokens_wrong": _json(clustered_mean, _clusters(records, _tokens, lambda r: _judged(r) and not r.correct)),
         "truncated": _json(clustered_rate, _clusters(records, lambda r: float(r.finish is Finish.LENGTH))),
         "no_answer": _json(clustered_rate, _clusters(records, lambda r: float(r.status is Status.NO_ANSWER))),
         "unjudged": _json(clustered_rate, _clusters(records, lambda r: float(not _judged(r)))),
-        "pass_at_k": _pass_family(accuracy),
-        "behaviours": _behaviours(records, phrases),
+        "pass_at_k": passes,
+        "maj_at_k": {} if k < 2 else {str(k): _json(clustered_rate, majority_clusters(groups))},
+        "best_of_k": _best(groups, k, passes),
+        "behaviours": _behaviours(records, counts),
         "overthinking": summarise_overthinking(records, readings),
         "spread": length_spread(_clusters(records, _tokens, lambda r: r.correct)),
+    }
+
+
+def _split_tokens(records: Sequence[EvalRecord]) -> Json:
+    """Tokens of thinking and of answer, over all responses: one that has no tag beside others that do is all answer."""
+    names = ("tokens_thinking", "tokens_answer")
+    if any(r.thinking_tokens is None for r in records) or not any(r.thinking_tokens for r in records):
+        return dict.fromkeys(names)
+    thinking = _clusters(records, lambda r: float(r.thinking_tokens or 0))
+    answer = _clusters(records, lambda r: float(r.tokens - (r.thinking_tokens or 0)))
+    return {name: clustered_mean(c).to_json() for name, c in zip(names, (thinking, answer), strict=True)}
+
+
+def _best(groups: Mapping[str, Sequence[EvalRecord]], k: int, passes: Mapping[str, Json]) -> Json | None:
+    """Best of k: somebody who knows the answers picks the shortest correct response."""
+    if k < 2:
+        return None
+    shortest = {problem: [shortest_correct(group)] for problem, group in groups.items()}
+    spent = {problem: [float(sum(r.tokens for r in group))] for problem, group in groups.items()}
+    return {
+        "k": k,
+        "accuracy": passes.get(str(k)),
+        "tokens": clustered_mean(shortest).to_json(),
+        "tokens_spent": clustered_mean(spent).to_json(),
     }
 
 
@@ -145,13 +193,13 @@ def _pass_family(accuracy: Clusters) -> dict[str, Json]:
     return {str(k): pass_at_k(accuracy, k).to_json() for k in sorted({*doubling, most} - {0})}
 
 
-def _behaviours(records: Sequence[EvalRecord], phrases: Phrases) -> dict[str, Json]:
-    counts = [count_behaviours(record.text, phrases) for record in records]
+def _behaviours(records: Sequence[EvalRecord], counts: Counts) -> dict[str, Json]:
     result = {}
-    for name in phrases:
+    for name in counts[records[0].problem_id, records[0].sample]:
         clusters: Clusters = {}
-        for record, count in zip(records, counts, strict=True):
-            clusters.setdefault(record.problem_id, []).append(float(count[name]))
+        for record in records:
+            count = counts[record.problem_id, record.sample][name]
+            clusters.setdefault(record.problem_id, []).append(float(count))
         result[name] = clustered_mean(clusters).to_json()
     return result
 

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from laconic.commands.verb import add_verb, command_line, label
+from laconic.errors import UserError
+
+if TYPE_CHECKING:
+    from laconic.evaluate.protocol import EvalProtocol
+
+DEFAULTS: dict[str, Any] = {"task": "arithmetic", "size": None, "k": 1, "temperature": 0.6, "top_p": 1.0}
+"""What a suite says instead; the cap too, whose default is what the model was trained with."""
+CAP = 32768
 
 
 def add_evaluate(verbs: Any) -> None:
@@ -14,14 +24,18 @@ def add_evaluate(verbs: Any) -> None:
         verbs, "evaluate", run_evaluate, "measure accuracy and tokens with intervals; the first model is the base"
     )
     p.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="run folder or model folder")
-    p.add_argument(
-        "--task", default="arithmetic", help="'arithmetic', a named task, or a JSONL file (default arithmetic)"
-    )
+    p.add_argument("--task", default=None, help="'arithmetic', a named task, or a JSONL file (default arithmetic)")
     p.add_argument("--size", type=int, default=None, help="problems (default: all of a file, 600 of the embedded task)")
-    p.add_argument("--k", type=int, default=1, help="responses a problem (default 1)")
-    p.add_argument("--temperature", type=float, default=0.6, help="default 0.6, the paper's")
-    p.add_argument("--top-p", type=float, default=1.0, help="default 1, the paper's")
+    p.add_argument("--k", type=int, default=None, help="responses a problem (default 1)")
+    p.add_argument("--temperature", type=float, default=None, help="default 0.6, the paper's")
+    p.add_argument("--top-p", type=float, default=None, help="default 1, the paper's")
     p.add_argument("--max-new-tokens", type=int, default=None, help="default: what the model was trained with")
+    p.add_argument("--suite", default=None, help="several sets by one protocol: paper, model-card, embedded, FILE.toml")
+    p.add_argument("--sets", default=None, metavar="NAME,..", help="only these sets of the suite")
+    p.add_argument("--data", action="append", default=[], metavar="NAME=FILE", help="a set from a JSONL file")
+    p.add_argument("--data-dir", type=Path, default=None, metavar="DIR", help="every set from DIR/NAME.jsonl")
+    p.add_argument("--all-checkpoints", action="store_true", help="every kept checkpoint of each run, for curves")
+    p.add_argument("--repeat", action="store_true", help="the first model once more with another seed: the noise floor")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--template", default=None, help="default: what the model was trained with")
     p.add_argument(
@@ -34,44 +48,130 @@ def add_evaluate(verbs: Any) -> None:
     p.add_argument("--engine", choices=("transformers", "vllm"), default="transformers", help="default transformers")
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One evaluation to make."""
+
+    model: Path
+    row: str
+    """Its line in a table."""
+    source: str | None
+    protocol: EvalProtocol
+    checkpoint: Path | None = None
+    shown: bool = True
+    """A repetition has no line of its own."""
+
+
 def run_evaluate(args: argparse.Namespace) -> int:
-    from laconic.display import make_display
+    from laconic.evaluate.table import print_suite, print_table
+
+    jobs = list(_jobs(args))
+    found: dict[str, dict[str, Path]] = {}
+    for job in jobs:
+        folder = _evaluate(args, job)
+        if job.shown:
+            found.setdefault(job.row, {})[job.protocol.task] = folder
+    if args.suite is not None:
+        print_suite(list(found.items()))
+    else:
+        print_table([(row, folder) for row, sets in found.items() for folder in sets.values()])
+    if args.all_checkpoints:
+        print("a run keeps its last run.keep checkpoints (default 2): train with --set run.keep=N for a longer curve")
+    return 0
+
+
+def _jobs(args: argparse.Namespace) -> Iterator[Job]:
+    """Everything to evaluate, model by model; whatever cannot work is refused before the first begins."""
+    _require_settings(args)
+    labels = [label(model) for model in args.models]
+    for place, model in enumerate(args.models):
+        name = label(model) if labels.count(label(model)) == 1 else str(model)
+        for source, protocol in _protocols(args, model):
+            if not args.all_checkpoints:
+                yield Job(model, name, source, protocol)
+            else:
+                for step, checkpoint in _checkpoints(model):
+                    row = f"{name} step {step}"
+                    yield Job(model, row, source, replace(protocol, step=step), checkpoint)
+            if args.repeat and place == 0:
+                yield Job(model, name, source, replace(protocol, repeat=1), shown=False)
+
+
+def _require_settings(args: argparse.Namespace) -> None:
+    """UserError for settings that contradict one another."""
+    if args.suite is None:
+        for name in ("sets", "data", "data_dir"):
+            if getattr(args, name):
+                raise UserError(f"--{name.replace('_', '-')} belongs to a suite: add --suite NAME, or use --task FILE")
+    else:
+        given = [name for name in (*DEFAULTS, "max_new_tokens") if getattr(args, name) is not None]
+        if given:
+            raise UserError(
+                f"--{given[0].replace('_', '-')} would be another protocol than the suite's: leave it out, or write a "
+                "suite of your own as a TOML file"
+            )
+    if args.repeat and args.all_checkpoints:
+        raise UserError("--repeat and --all-checkpoints do not go together: repeat the base in a command of its own")
+    labels = [label(model) for model in args.models]
+    if args.out is not None and len(set(labels)) < len(labels):
+        raise UserError(f"two models would write to the same folder of {args.out}: give each a name of its own")
+
+
+def _protocols(args: argparse.Namespace, model: Path) -> list[tuple[str | None, EvalProtocol]]:
+    """(where the problems come from, protocol) of every set to evaluate."""
     from laconic.evaluate.protocol import EvalProtocol
-    from laconic.evaluate.run import evaluate
-    from laconic.evaluate.table import print_table
+    from laconic.evaluate.suites import suite_sets
+
+    shared = {"seed": args.seed, "template": args.template, "instruction": args.instruction}
+    if args.suite is not None:
+        sets = suite_sets(args.suite, args.data, args.data_dir, args.sets, **shared)
+        return [(one.source, one.protocol) for one in sets]
+    given = {name: getattr(args, name) for name in DEFAULTS}
+    rules = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
+    return [(None, EvalProtocol(max_new_tokens=_cap(args, model), **rules, **shared))]
+
+
+def _cap(args: argparse.Namespace, model: Path) -> int:
     from laconic.hub import locate_model
     from laconic.learn.models import read_trained_for
 
-    folders = []
-    for model in args.models:
-        cap = args.max_new_tokens or read_trained_for(locate_model(str(model))).get("max_new_tokens", 32768)
-        protocol = EvalProtocol(
-            task=args.task,
-            size=args.size,
-            k=args.k,
-            max_new_tokens=cap,
-            temperature=args.temperature,
-            top_p=args.top_p,
-            seed=args.seed,
-            template=args.template,
-            instruction=args.instruction,
+    if args.max_new_tokens is not None:
+        return int(args.max_new_tokens)
+    return int(read_trained_for(locate_model(str(model))).get("max_new_tokens", CAP))
+
+
+def _checkpoints(run: Path) -> list[tuple[int, Path]]:
+    """(step, folder) of every kept checkpoint, earliest first."""
+    from laconic.manifest import step_folders
+    from laconic.run_identity import is_run_folder
+
+    if not is_run_folder(run):
+        raise UserError(f"{run} is not a run folder of laconic, so it has no checkpoints: leave --all-checkpoints out")
+    found = sorted(step_folders(run))
+    if not found:
+        raise UserError(f"{run} has no checkpoint yet: run its command again, it goes on where it stopped")
+    return found
+
+
+def _evaluate(args: argparse.Namespace, job: Job) -> Path:
+    from laconic.display import make_display
+    from laconic.evaluate.run import evaluate
+
+    title = " ".join(["evaluate", job.row, *([job.protocol.name] if job.protocol.suite else [])])
+    with make_display(title) as display:
+        return evaluate(
+            job.model,
+            job.protocol,
+            args.out / label(job.model) if args.out else None,
+            display,
+            command=command_line(),
+            other_template=args.other_template,
+            allow_overlap=args.allow_overlap,
+            threads=args.threads,
+            engine=args.engine,
+            source=job.source,
+            checkpoint=job.checkpoint,
         )
-        out = args.out / label(model) if args.out else None
-        with make_display(f"evaluate {label(model)}") as display:
-            folder = evaluate(
-                model,
-                protocol,
-                out,
-                display,
-                command=command_line(),
-                other_template=args.other_template,
-                allow_overlap=args.allow_overlap,
-                threads=args.threads,
-                engine=args.engine,
-            )
-        folders.append((label(model), folder))
-    print_table(folders)
-    return 0
 
 
 def add_report(verbs: Any) -> None:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from laconic.evaluate.protocol import EvalProtocol
-from laconic.evaluate.records import read_evaluation, read_responses
+from laconic.evaluate.records import read_curve, read_evaluation, read_responses
 
-__all__ = ["EvalProtocol", "read_evaluation", "read_responses"]
+__all__ = ["EvalProtocol", "read_curve", "read_evaluation", "read_responses"]

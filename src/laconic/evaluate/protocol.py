@@ -38,6 +38,8 @@ class EvalProtocol:
     """The suite this evaluation belongs to (``laconic.suites``)."""
     step: int | None = None
     """The checkpoint evaluated, where it is not simply the newest."""
+    repeat: int | None = None
+    """1 and up: the same measurement again, with ``seed + repeat`` (the noise floor)."""
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -55,9 +57,15 @@ class EvalProtocol:
             parts[0] = f"{self.suite}.{parts[0]}"
         if self.step is not None:
             parts.append(f"step-{self.step:06d}")
+        if self.repeat is not None:
+            parts.append(f"repeat-{self.repeat}")
         if self.instruction is not None:
             parts.append(parse_instruction(self.instruction).variant)
         return VARIANT.join(parts)
+
+    @property
+    def sampling_seed(self) -> int:
+        return self.seed + (self.repeat or 0)
 
     def facts(self, template: str, task_sha256: str) -> dict[str, Any]:
         """The protocol as JSON, with what it was resolved to."""
@@ -69,15 +77,16 @@ class EvalProtocol:
             "temperature": self.temperature,
             "top_p": self.top_p,
             "max_new_tokens": self.max_new_tokens,
-            "seed": self.seed,
+            "seed": self.sampling_seed,
             "template": template,
             "instruction": self.instruction,
             "suite": self.suite,
             "step": self.step,
+            "repeat": self.repeat,
         }
 
 
-LATER = ("instruction", "suite", "step")
+LATER = ("instruction", "suite", "step", "repeat")
 """Facts that older evaluations do not have; None says the same as absent."""
 
 

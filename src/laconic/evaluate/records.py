@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+import re
+from dataclasses import MISSING, fields
+from glob import escape as glob_escape
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,12 @@ from laconic.run_folder import read_log
 
 RESPONSES = "responses"
 SUMMARY = "summary.json"
+EXPECTED = "expected.json"
+"""{"responses": how many the finished evaluation will hold}, written before the first."""
 
-_FIELDS = tuple(f.name for f in fields(EvalRecord))
+_FIELDS = tuple(f.name for f in fields(EvalRecord) if f.default is MISSING)
+_LATER = tuple(f.name for f in fields(EvalRecord) if f.default is not MISSING)
+"""Fields that lines of older evaluations lack."""
 
 
 def read_responses(folder: Path, *, allow_torn: bool = False) -> list[EvalRecord]:
@@ -26,6 +32,7 @@ def read_responses(folder: Path, *, allow_torn: bool = False) -> list[EvalRecord
 def _record(folder: Path, number: int, line: dict[str, Any]) -> EvalRecord:
     try:
         values = {name: line[name] for name in _FIELDS}
+        values |= {name: line[name] for name in _LATER if name in line}
         values["status"], values["finish"] = Status(values["status"]), Finish(values["finish"])
         return EvalRecord(**values)
     except (KeyError, TypeError, ValueError) as error:
@@ -38,10 +45,35 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
     """The summary of a finished evaluation; UserError that says how much is missing of a half-finished one."""
     path = folder / SUMMARY
     if not path.is_file():
-        done = len(read_responses(folder, allow_torn=True)) if (folder / f"{RESPONSES}.jsonl").is_file() else 0
         raise UserError(
-            f"the evaluation in {folder} is not finished ({done} responses so far): "
+            f"the evaluation in {folder} is not finished ({_progress(folder)}): "
             "run `laconic evaluate` on it again, it goes on where it stopped"
         )
     summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return summary
+
+
+def _progress(folder: Path) -> str:
+    """How far a half-finished evaluation is, as far as its folder tells."""
+    done = len(read_responses(folder, allow_torn=True)) if (folder / f"{RESPONSES}.jsonl").is_file() else 0
+    try:
+        total = int(json.loads((folder / EXPECTED).read_bytes())["responses"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{done} responses so far"
+    return f"{total - done} of {total} responses are missing"
+
+
+def read_curve(run: Path, task: str) -> list[tuple[int, dict[str, Any]]]:
+    """(step, summary) of each evaluated checkpoint of a run folder, earliest first: what ``--all-checkpoints`` left.
+
+    ``task`` is the name without variants (``arithmetic``, ``paper.gsm8k``); summaries are ``read_evaluation``'s.
+    UserError where there are none, and for one that is half-finished.
+    """
+    named = re.compile(rf"{re.escape(task)}@step-(\d{{6,}})")
+    found = [(named.fullmatch(folder.name), folder) for folder in (run / "evaluation").glob(f"{glob_escape(task)}@*")]
+    curve = sorted((int(match[1]), folder) for match, folder in found if match)
+    if not curve:
+        raise UserError(
+            f"{run} has no evaluated checkpoints of {task}: run `laconic evaluate {run} --all-checkpoints` first"
+        )
+    return [(step, read_evaluation(folder)) for step, folder in curve]

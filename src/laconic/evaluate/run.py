@@ -16,7 +16,8 @@ from laconic.config import Engine, SamplingConfig
 from laconic.display import Display
 from laconic.errors import UserError
 from laconic.evaluate.protocol import EvalProtocol, identity
-from laconic.evaluate.records import RESPONSES, SUMMARY, read_responses
+from laconic.evaluate.records import EXPECTED, RESPONSES, SUMMARY, read_responses
+from laconic.evaluate.thinking import ThinkingCounter
 from laconic.hub import locate_model
 from laconic.learn import models
 from laconic.records import EvalRecord, Finish, Problem, Rollout, Status, Verdict
@@ -63,18 +64,23 @@ def evaluate(
     threads: int = 0,
     workers: int = 2,
     engine: Engine = "transformers",
+    source: str | None = None,
+    checkpoint: Path | None = None,
 ) -> Path:
     """Evaluate one model; returns the evaluation folder with responses.jsonl and summary.json.
 
+    ``source`` is where the problems come from, where the task of the protocol is only its name in a suite;
+    ``checkpoint`` is the checkpoint of the run folder to evaluate instead of its newest.
     Raises UserError where the model, the task or the folder cannot be used, Stopped after a stop was asked for.
     """
     if threads:
         torch.set_num_threads(threads)
     folder = evaluation_folder(model_path, protocol.name, out)
-    weights = locate_model(str(model_path))
+    weights = locate_model(str(checkpoint or model_path))
     template = pick_template(weights, protocol.template, other_template)
+    sentence = _sentence(protocol, weights)
     with Judge(workers=workers) as judge:
-        problems = load_task(protocol.task, "held_out", protocol.size, judge.check_golds)
+        problems = load_task(source or protocol.task, "held_out", protocol.size, judge.check_golds)
         refuse_trained_on(model_path, problems, allow_overlap)
         facts = protocol.facts(template, task_digest(problems))
         weights_sha256 = models.weights_digest(weights)
@@ -83,11 +89,13 @@ def evaluate(
             if run.done is not None:
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder
-            _respond(weights, problems, protocol, template, judge, run, display, engine)
+            storage.write_json_atomic(folder / EXPECTED, {"responses": len(problems) * protocol.k})
+            _respond(weights, problems, protocol, template, sentence, judge, run, display, engine)
             records = read_responses(folder)
             facts["model"] = str(model_path)
             content = {
                 "protocol": facts,
+                "data": source or protocol.task,
                 "weights_sha256": weights_sha256,
                 "versions": models.environment(),
                 "engine": engine,
@@ -112,11 +120,21 @@ def pick_template(weights: Path, asked: str | None, other_template: bool) -> str
     return asked
 
 
+def _sentence(protocol: EvalProtocol, weights: Path) -> str | None:
+    """The instruction's sentence, once it is known that the model's tokenizer can write it."""
+    if protocol.instruction is None:
+        return None
+    instruction = parse_instruction(protocol.instruction)
+    require_readable(instruction, models.load_tokenizer(weights))
+    return instruction.text
+
+
 def _respond(
     weights: Path,
     problems: Sequence[Problem],
     protocol: EvalProtocol,
     template: str,
+    sentence: str | None,
     judge: Judge,
     run: RunFolder,
     display: Display,
@@ -133,10 +151,6 @@ def _respond(
     tokenizer = models.load_tokenizer(weights)
     model = _load(weights, engine)
     models.check_vocabulary(model, tokenizer)
-    instruction = parse_instruction(protocol.instruction) if protocol.instruction else None
-    if instruction:
-        require_readable(instruction, tokenizer)
-    sentence = instruction.text if instruction else None
     rendered = {p.id: render(p, tokenizer, template, sentence) for p in todo}
     positions = getattr(model.config, "max_position_embeddings", None)
     require_room(rendered.values(), protocol.max_new_tokens, positions, "--max-new-tokens ")
@@ -149,8 +163,9 @@ def _respond(
         max_new_tokens=protocol.max_new_tokens,
         temperature=protocol.temperature,
         top_p=protocol.top_p,
-        seed=protocol.seed,
+        seed=protocol.sampling_seed,
     )
+    thinking = ThinkingCounter(tokenizer)
     total, size = len(problems) * protocol.k, max(1, BLOCK[engine] // protocol.k)
     finished = len(have)
     with StopRequest() as stop:
@@ -160,7 +175,7 @@ def _respond(
             rollouts = sampler.generate(
                 prompts, sampling, lambda d, t: display.phase("sampling", d, t), begin_on_rollouts(judge, block)
             )
-            records = _judged(judge, block, rollouts, protocol.k)
+            records = _judged(judge, block, rollouts, protocol.k, thinking)
             fresh = [asdict(r) for r in records if (r.problem_id, r.sample) not in have]
             run.append(RESPONSES, fresh)
             finished += len(fresh)
@@ -177,13 +192,16 @@ def _load(weights: Path, engine: Engine) -> Any:
     return models.load_model(weights, own, models.pick_dtype("auto", device))
 
 
-def _judged(judge: Judge, problems: Sequence[Problem], rollouts: Sequence[Rollout], k: int) -> list[EvalRecord]:
+def _judged(
+    judge: Judge, problems: Sequence[Problem], rollouts: Sequence[Rollout], k: int, thinking: ThinkingCounter
+) -> list[EvalRecord]:
     pairs = [(problems[i // k], rollout) for i, rollout in enumerate(rollouts)]
     verdicts = judge_rollouts(judge, pairs)
-    return [_eval_record(p, r, v) for (p, r), v in zip(pairs, verdicts, strict=True)]
+    spent = [thinking.count(r.prompt_tokens, r.tokens, r.text) for r in rollouts]
+    return [_eval_record(p, r, v, n) for (p, r), v, n in zip(pairs, verdicts, spent, strict=True)]
 
 
-def _eval_record(problem: Problem, rollout: Rollout, verdict: Verdict) -> EvalRecord:
+def _eval_record(problem: Problem, rollout: Rollout, verdict: Verdict, thinking: int) -> EvalRecord:
     return EvalRecord(
         problem_id=problem.id,
         question=problem.question,
@@ -196,4 +214,5 @@ def _eval_record(problem: Problem, rollout: Rollout, verdict: Verdict) -> EvalRe
         finish=rollout.finish,
         extracted=verdict.extracted,
         text=rollout.text,
+        thinking_tokens=thinking,
     )

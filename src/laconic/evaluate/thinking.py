@@ -1,0 +1,56 @@
+"""How many of a response's tokens are thinking: those up to and including the last ``</think>``.
+
+Counted on the sampled token ids; the text is never encoded again. The judge reads the answer behind the same tag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+CLOSE, OPEN = "</think>", "<think>"
+
+
+class ThinkingCounter:
+    """Counts for one tokenizer."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        vocabulary = tokenizer.get_vocab()
+        self._close = {index for token, index in vocabulary.items() if CLOSE in token}
+        self._open = {index for token, index in vocabulary.items() if OPEN in token}
+
+    def count(self, prompt: Sequence[int], tokens: Sequence[int], text: str) -> int:
+        """Tokens of thinking among ``tokens``.
+
+        Up to and including the last closing tag; all of them where thinking was opened (by the prompt or the
+        response) and never closed; 0 where neither tag is there. A tag that the tokenizer spells with several tokens
+        is looked for in the decoded text.
+        """
+        for place in range(len(tokens) - 1, -1, -1):
+            if tokens[place] in self._close:
+                return place + 1
+        if not self._close and CLOSE in text:
+            return self._spelled(tokens)
+        opened = OPEN in text or any(t in self._open for t in tokens) or self._opened_by(prompt)
+        return len(tokens) if opened else 0
+
+    def _opened_by(self, prompt: Sequence[int]) -> bool:
+        if self._open:
+            return any(t in self._open for t in prompt)
+        return self._decode(prompt[-16:]).rstrip().endswith(OPEN)
+
+    def _spelled(self, tokens: Sequence[int]) -> int:
+        """The shortest beginning whose text holds as many closing tags as the whole (bisection over decodings)."""
+        wanted = self._decode(tokens).count(CLOSE)
+        low, high = 0, len(tokens)
+        while low < high:
+            middle = (low + high) // 2
+            if self._decode(tokens[:middle]).count(CLOSE) < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _decode(self, tokens: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(tokens), skip_special_tokens=False))
