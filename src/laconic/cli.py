@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from laconic import __version__
-from laconic.commands import ablate, evaluate, parts, prepare, quickstart, train
+from laconic.commands import ablate, evaluate, faithfulness, parts, prepare, quickstart, train
 from laconic.commands.verb import Handler
 from laconic.errors import LaconicError, nearest
 
@@ -22,6 +22,7 @@ VERBS = (
     train.add_train,
     ablate.add_ablate,
     evaluate.add_evaluate,
+    faithfulness.add_faithfulness,
     evaluate.add_report,
     parts.add_verify,
     parts.add_score,

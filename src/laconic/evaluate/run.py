@@ -149,7 +149,7 @@ def _respond(
     if not todo:
         return
     tokenizer = models.load_tokenizer(weights)
-    model = _load(weights, engine)
+    model = load_for(weights, engine)
     models.check_vocabulary(model, tokenizer)
     rendered = {p.id: render(p, tokenizer, template, sentence) for p in todo}
     positions = getattr(model.config, "max_position_embeddings", None)
@@ -185,7 +185,7 @@ def _respond(
     sampler.close()
 
 
-def _load(weights: Path, engine: Engine) -> Any:
+def load_for(weights: Path, engine: Engine) -> Any:
     """The model in the dtype of this machine; where vLLM holds the copy that samples, ours stays in main memory."""
     device = models.pick_device("auto")
     own = torch.device("cpu") if engine == "vllm" else device
