@@ -22,6 +22,13 @@ from laconic.tasks.overlap import TRAINED_ON
 OPERATIONAL = ("threads", "keep", "judge_workers", "probe")
 """Settings of the run section that don't identify the work: a resume may change them."""
 
+ROOM = {
+    "sampling": ("max_rows", "engine_memory", "engine_sleep"),
+    "learner": ("token_budget", "gradient_checkpointing", "sharding"),
+}
+"""Settings that say how much is done at once, not what: a run that ran out of memory goes on with others. The sums are
+the same but for rounding."""
+
 UNJUDGED = "unjudged.json"
 """Verdicts that the judge could not reach, by key."""
 
@@ -62,11 +69,13 @@ def _identity(config: TrainConfig, base: Path, problems: Sequence[Problem]) -> d
     settings = config.model_dump(mode="json")
     for key in OPERATIONAL:
         settings["run"].pop(key)
-    settings["learner"].pop("sharding")
+    for section, keys in ROOM.items():
+        for key in keys:
+            settings[section].pop(key)
     return {**settings, "model_sha256": models.weights_digest(base), "task_sha256": task_digest(problems)}
 
 
-def resume_point(run: RunFolder | None, world: World, display: Display) -> Checkpoint | None:
+def resume_point(run: RunFolder | None, config: TrainConfig, world: World, display: Display) -> Checkpoint | None:
     """The newest whole checkpoint; rank 0 looks for it, cuts the logs back, and tells where it lies."""
     found = world.from_leader(lambda: _rewound(run, display) if run else None)
     if found is None:
@@ -74,7 +83,7 @@ def resume_point(run: RunFolder | None, world: World, display: Display) -> Check
     checkpoint = Checkpoint(Path(found["path"]), found["step"], found["state"], {})
     display.note(f"going on from step {checkpoint.step}")
     before = {"processes": 1, **checkpoint.state["environment"]}
-    for sentence in models.differences(before, environment(world)):
+    for sentence in models.differences(before, environment(config, world)):
         display.note(sentence)
     return checkpoint
 
@@ -89,6 +98,12 @@ def _rewound(run: RunFolder, display: Display) -> dict[str, Any] | None:
     return {"path": str(checkpoint.path), "step": checkpoint.step, "state": checkpoint.state}
 
 
-def environment(world: World) -> dict[str, Any]:
-    """What bit-exactness depends on besides the configuration."""
-    return {**models.environment(), "processes": world.size}
+def environment(config: TrainConfig, world: World) -> dict[str, Any]:
+    """What bit-exactness depends on besides what identifies the work."""
+    room = {
+        key: getattr(getattr(config, section), key)
+        for section, keys in ROOM.items()
+        for key in keys
+        if key in ("max_rows", "token_budget")
+    }
+    return {**models.environment(), "processes": world.size, **room}

@@ -28,6 +28,7 @@ from laconic.learn.begin import UNJUDGED, environment, open_run, require_even_sh
 from laconic.learn.clock import Clock
 from laconic.learn.initial import InitialModel
 from laconic.learn.learner import Learner
+from laconic.learn.out_of_memory import out_of_memory_said
 from laconic.learn.parallel import World
 from laconic.learn.probe import probe_base
 from laconic.learn.record import alarms, notable_samples, step_record
@@ -62,7 +63,8 @@ def train(config: TrainConfig, out: Path, display: Display) -> dict[str, Any]:
             folder = locate_model(config.model, config.revision)
             problems = load_task(config.task, "train", config.train_size, judge.check_golds)
             problems_of_step(problems, config.sampling.prompts, config.seed, 0)
-            base = InitialModel.load(folder, config, world)
+            with out_of_memory_said("loading", config, world.size):
+                base = InitialModel.load(folder, config, world)
             prompts = base.render_all(problems, config)
         with open_run(out, config, folder, problems, world) as run:
             begun = world.from_leader(lambda: take_up(run, problems) if run else {})
@@ -72,7 +74,8 @@ def train(config: TrainConfig, out: Path, display: Display) -> dict[str, Any]:
             known = {key: decode_verdict(verdict) for key, verdict in begun["unjudged"].items()}
             judge.known.update(known)
             judge.unjudged.update(known)
-            trainer = Trainer(config, objective, base, problems, prompts, judge, run, display, world)
+            with out_of_memory_said("loading", config, world.size):
+                trainer = Trainer(config, objective, base, problems, prompts, judge, run, display, world)
             # A resumed run without a reference has no use for the base's weights any more.
             del base
             return trainer.run_all()
@@ -96,7 +99,7 @@ class Trainer:
         self.config, self.objective, self.problems, self.prompts = config, objective, problems, prompts
         self.judge, self.run, self.display, self.world = judge, run, display, world
         self.tokenizer = base.tokenizer
-        model, reference, checkpoint = base.model, None, resume_point(run, world, display)
+        model, reference, checkpoint = base.model, None, resume_point(run, config, world, display)
         # With LoRA the base is loaded, and the adapter comes from the training state.
         if checkpoint is not None and config.learner.lora is None:
             reference = base.model
@@ -154,7 +157,8 @@ class Trainer:
         problems = problems_of_step(self.problems, self.config.sampling.prompts, self.config.seed, step - 1)
         with self.world.together():
             ours = self.world.share(problems)
-            rollouts = self._sample(ours, step)
+            with out_of_memory_said("sampling", self.config, self.world.size):
+                rollouts = self._sample(ours, step)
             clock.lap("sample_s")
             judged = self._judge(ours, rollouts)
         self._keep_unjudged()
@@ -164,8 +168,9 @@ class Trainer:
         credits = self.objective.credits([(g.correct_G, g.lengths_G, g.judged_G) for g in groups])
         rate = self.learner.learning_rate()
         parts = split_updates(groups, self.config.learner.updates)
-        metrics = self.learner.update([collate(groups[p], credits[p], self.world.size) for p in parts])
-        self.sampler.adopt(self.learner.whole_model(), step)
+        with out_of_memory_said("updating", self.config, self.world.size):
+            metrics = self.learner.update([collate(groups[p], credits[p], self.world.size) for p in parts])
+            self.sampler.adopt(self.learner.whole_model(), step)
         clock.lap("update_s", minus={"reference_s": metrics.reference_s})
         record = step_record(step, groups, credits, metrics, rate)
         with self.world.together():
@@ -263,7 +268,7 @@ class Trainer:
             models.write_training_state(folder, training)
             models.write_trained_for(folder, trained_for)
 
-        state = {"optimizer_steps": learner.optimizer_steps, "environment": environment(self.world)}
+        state = {"optimizer_steps": learner.optimizer_steps, "environment": environment(self.config, self.world)}
         with self.world.together():
             if self.run:
                 self.run.save(step, write, state)

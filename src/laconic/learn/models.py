@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import laconic
 from laconic.errors import StorageError, UserError
 from laconic.learn.optimizer import state_of_parts, state_parts
+from laconic.learn.out_of_memory import ran_out
 from laconic.learn.parallel import like, whole
 
 transformers.logging.set_verbosity_error()
@@ -58,6 +59,8 @@ def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
             folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, local_files_only=True
         )
     except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
+        if ran_out(error):
+            raise
         raise UserError(
             f"no usable causal language model in {folder}: {_first_line(error)}; "
             "the folder needs config.json and *.safetensors weights that belong together"
