@@ -45,7 +45,7 @@ def cure(phase: Phase, config: TrainConfig, processes: int = 1) -> str:
             "with more memory (laconic plan says how much)"
         )
     found = _sampling_cure(config, processes) if phase == "sampling" else _updating_cure(config, processes)
-    return f"use --set {found}" if found else _last_resort(config)
+    return f"use --set {found}" if found else _last_resort(config, processes)
 
 
 def _sampling_cure(config: TrainConfig, processes: int) -> str | None:
@@ -70,7 +70,9 @@ def _updating_cure(config: TrainConfig, processes: int) -> str | None:
     return "learner.sharding=zero3" if processes > 1 and learner.sharding == "zero2" else None
 
 
-def _last_resort(config: TrainConfig) -> str:
-    lean = "" if config.learner.optimizer == "adam8bit" else "--set learner.optimizer=adam8bit, "
+def _last_resort(config: TrainConfig, processes: int) -> str:
+    learner = config.learner
+    leaner = learner.optimizer == "adam" and learner.lora is None and processes == 1
+    lean = "--set learner.optimizer=adam8bit, " if leaner else ""
     shorter = max(1, config.sampling.max_new_tokens // 2)
     return f"start anew in another folder with {lean}--set sampling.max_new_tokens={shorter} or more GPUs"
