@@ -23,7 +23,7 @@ ROOMS = [
     {"tasks"},
     {"samplers"},
     {"learn"},
-    {"evaluate", "analysis"},
+    {"evaluate", "analysis", "baselines"},
     {"report"},
     {"commands"},
     {"cli"},

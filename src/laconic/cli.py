@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from laconic import __version__
-from laconic.commands import ablate, evaluate, faithfulness, parts, prepare, quickstart, train
+from laconic.commands import ablate, baseline, evaluate, faithfulness, parts, prepare, quickstart, train
 from laconic.commands.verb import Handler
 from laconic.errors import LaconicError, nearest
 
@@ -20,6 +20,8 @@ VERBS = (
     train.add_plan,
     train.add_profile,
     train.add_train,
+    baseline.add_baseline,
+    baseline.add_distill,
     ablate.add_ablate,
     evaluate.add_evaluate,
     faithfulness.add_faithfulness,

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -214,17 +214,25 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def resolve(settings: Mapping[str, Any]) -> TrainConfig:
     """Validated configuration; UserError in one sentence for the first thing that is wrong."""
+    return validated(TrainConfig, settings)
+
+
+Known = TypeVar("Known", bound=Section)
+
+
+def validated(kind: type[Known], settings: Mapping[str, Any]) -> Known:
+    """The settings as a configuration of ``kind``; UserError in one sentence for the first thing that is wrong."""
     try:
-        return TrainConfig.model_validate(dict(settings))
+        return kind.model_validate(dict(settings))
     except ValidationError as error:
-        raise UserError(_sentence(error)) from error
+        raise UserError(_sentence(error, kind)) from error
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, kind: type[Section]) -> str:
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {path!r}{nearest(path, _known_keys())}"
+        return f"unknown setting {path!r}{nearest(path, _known_keys(kind))}"
     if first["type"] == "missing":
         return f"setting {path!r} is missing; give it with --{path} or --set {path}=..."
     if first["type"] == "model_type":
