@@ -9,7 +9,6 @@ weights.
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -19,10 +18,6 @@ from torch import Tensor, nn
 from laconic.config import LearnerConfig
 from laconic.errors import UserError
 from laconic.learn.parallel import like, whole
-
-# Where torchao is installed transformers imports it too; it then warns of kernels that were built for other machines.
-for _name in ("torchao", "torch.utils._pytree"):
-    logging.getLogger(_name).setLevel(logging.ERROR)
 
 LOW = "low"
 """Key of a master's lower half in the optimizer's state."""
