@@ -24,6 +24,9 @@ from laconic.errors import UserError
 CPU_CACHE_BYTES = 1 << 30
 """Of the key-value cache where there is no GPU whose share could be asked for."""
 
+CPU_BATCH_TOKENS = 4096
+"""Tokens of a step without a GPU: whole prompts only."""
+
 FALLBACK = "or sample with transformers: --set sampling.engine=transformers"
 
 ENVIRONMENT = {
@@ -116,7 +119,13 @@ class InProcessEngine:
         self._sleeps = sleeps and cuda
         # torchrun's, that is; an engine of ours leaves a group of one behind while it lives.
         self._shared_group = torch.distributed.is_initialized() and "RANK" in os.environ
-        options: dict[str, Any] = {"enforce_eager": True, "kv_cache_memory_bytes": CPU_CACHE_BYTES}
+        options: dict[str, Any] = {
+            "enforce_eager": True,
+            "kv_cache_memory_bytes": CPU_CACHE_BYTES,
+            # 0.31 cannot read half a prompt of a request that has a seed: "CPU Generator does not use offset".
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": max(CPU_BATCH_TOKENS, max_length),
+        }
         if cuda:
             options = {"gpu_memory_utilization": memory_share, "enable_sleep_mode": sleeps}
         if self._shared_group:
