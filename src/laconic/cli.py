@@ -10,7 +10,18 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from laconic import __version__
-from laconic.commands import ablate, baseline, evaluate, faithfulness, parts, prepare, quickstart, train
+from laconic.commands import (
+    ablate,
+    baseline,
+    behaviours,
+    evaluate,
+    faithfulness,
+    parts,
+    prepare,
+    quickstart,
+    show,
+    train,
+)
 from laconic.commands.verb import Handler
 from laconic.errors import LaconicError, nearest
 
@@ -25,7 +36,9 @@ VERBS = (
     baseline.add_distill,
     ablate.add_ablate,
     evaluate.add_evaluate,
+    behaviours.add_behaviours,
     faithfulness.add_faithfulness,
+    show.add_show,
     evaluate.add_report,
     parts.add_verify,
     parts.add_score,
