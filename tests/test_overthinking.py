@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laconic.analysis import summarise
-from laconic.analysis.overthinking import LONGEST, TIMES, WORDS, first_answer, loops
+from laconic.analysis.overthinking import LONGEST, TIMES, WORDS, first_answer, loops, read_texts, summarise_overthinking
 from laconic.records import EvalRecord, Finish, Status
+
+DATA = Path(os.environ.get("LACONIC_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 @pytest.mark.parametrize(
@@ -24,6 +29,7 @@ from laconic.records import EvalRecord, Finish, Status
         ("the total is 1234", "1,234"),
         ("x = \\frac{1}{2}", "0.5"),
         ("hence 0.50", "1/2"),
+        ("thus \\boxed{\\frac43", "4/3"),
         ("so it is -5", "-5"),
         ("so \\boxed{ 7", "7"),
         ("#### 18", "18"),
@@ -108,6 +114,23 @@ def test_reading_is_linear_on_hostile_text() -> None:
         first_answer(text, "7")
         first_answer(text, "x y")
     assert time.process_time() - start < 5.0  # 1 s here; a square of 120,000 would take minutes
+
+
+@pytest.mark.parametrize(("name", "longest_after"), [("gsm8k_test", 0.03), ("math500", 0.15)])
+def test_people_who_write_solutions_stop_at_the_answer(name: str, longest_after: float) -> None:
+    """An independent check of the rules of writing: reference solutions state their own gold, end with it, hardly ever
+    state another one's, and do not run in circles."""
+    path = DATA / f"{name}.jsonl"
+    if not path.exists():
+        pytest.skip("no data here")
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    records = [record(str(i), 0, row["answer"], row["solution"], 100) for i, row in enumerate(rows)]
+    found = [first_answer(r.text, r.answer) is not None for r in records]
+    block = summarise_overthinking(records, read_texts(records))
+    assert sum(found) >= 0.99 * len(found)
+    assert block["share_after_answer"]["value"] <= longest_after
+    assert block["stated_by_chance"]["value"] <= 0.01
+    assert block["loops"]["value"] == 0.0
 
 
 def record(problem: str, sample: int, gold: str, text: str, tokens: int, **more: Any) -> EvalRecord:

@@ -94,7 +94,9 @@ def _digits(value: int) -> str:
 
 
 def _fraction(top: int, bottom: int) -> str:
-    return rf"(?:\\[dt]?frac\s*\{{\s*{top}\s*\}}\s*\{{\s*{bottom}\s*\}}|{_digits(top)}\s*/\s*{_digits(bottom)})"
+    braced = rf"\\[dt]?frac\s*\{{\s*{top}\s*\}}\s*\{{\s*{bottom}\s*\}}"
+    short = rf"|\\[dt]?frac\s*{top}\s*{bottom}" if top < 10 and bottom < 10 else ""
+    return rf"(?:{braced}{short}|{_digits(top)}\s*/\s*{_digits(bottom)})"
 
 
 def _terminating(top: int, bottom: int) -> str | None:
