@@ -9,9 +9,6 @@ Resumable: run it again and finished work is recognised.
 from __future__ import annotations
 
 import argparse
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def evaluate(
         problems = load_task(source or protocol.task, "held_out", protocol.size, judge.check_golds)
         refuse_trained_on(model_path, problems, allow_overlap)
         facts = protocol.facts(template, task_digest(problems))
-        weights_sha256 = models.weights_digest(weights)
+        weights_sha256 = _digest(weights, _stamp(weights))
         wanted = {**identity(facts), "weights_sha256": weights_sha256}
         with RunFolder.open(folder, "evaluation", wanted) as run:
             if run.done is not None:
@@ -105,6 +106,18 @@ def evaluate(
             storage.write_json_atomic(folder / SUMMARY, content)
             run.mark_done({"responses": len(records)})
     return folder
+
+
+def _stamp(weights: Path) -> tuple[tuple[str, int, int], ...]:
+    """Names, sizes and times of the weight files."""
+    found = [(path.name, path.stat()) for path in sorted(weights.glob("*.safetensors"))]
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+
+
+@lru_cache(maxsize=16)
+def _digest(weights: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
+    """``weights_digest``, read once for all sets of a suite while the files stay as they are."""
+    return models.weights_digest(weights)
 
 
 def pick_template(weights: Path, asked: str | None, other_template: bool) -> str:

@@ -41,16 +41,23 @@ class ThinkingCounter:
         return self._decode(prompt[-16:]).rstrip().endswith(OPEN)
 
     def _spelled(self, tokens: Sequence[int]) -> int:
-        """The shortest beginning whose text holds as many closing tags as the whole (bisection over decodings)."""
-        wanted = self._decode(tokens).count(CLOSE)
-        low, high = 0, len(tokens)
+        """Tokens up to the end of the last tag, from as short an ending of them as holds it.
+
+        The ending is doubled until its text has a tag; its shortest beginning with as many tags ends with the last.
+        """
+        width = 16
+        while CLOSE not in self._decode(tokens[-width:]) and width < len(tokens):
+            width *= 2
+        ending = tokens[-width:]
+        wanted = self._decode(ending).count(CLOSE)
+        low, high = 0, len(ending)
         while low < high:
             middle = (low + high) // 2
-            if self._decode(tokens[:middle]).count(CLOSE) < wanted:
+            if self._decode(ending[:middle]).count(CLOSE) < wanted:
                 low = middle + 1
             else:
                 high = middle
-        return low
+        return len(tokens) - len(ending) + low
 
     def _decode(self, tokens: Sequence[int]) -> str:
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=False))
