@@ -14,6 +14,7 @@ from laconic.commands import (
     ablate,
     baseline,
     behaviours,
+    compare,
     evaluate,
     faithfulness,
     parts,
@@ -40,6 +41,7 @@ VERBS = (
     faithfulness.add_faithfulness,
     show.add_show,
     evaluate.add_report,
+    compare.add_compare,
     parts.add_verify,
     parts.add_score,
 )

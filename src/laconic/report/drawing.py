@@ -20,14 +20,14 @@ def better_arrow(axes: Axes) -> None:
     axes.text(0.105, 0.85, "better", transform=axes.transAxes, color=SOFT, style="italic", va="top")
 
 
-def bar_spans(tokens: Estimate, accuracy: Estimate) -> list[tuple[float, float, float, float]]:
+def bar_spans(tokens: Estimate, accuracy: Estimate, scale: float = 100.0) -> list[tuple[float, float, float, float]]:
     """The two error bars of a point as (left, bottom, right, top) in data units."""
-    x, y = tokens.value, accuracy.value * 100
+    x, y = tokens.value, accuracy.value * scale
     spans = []
     if tokens.low is not None and tokens.high is not None:
         spans.append((tokens.low, y, tokens.high, y))
     if accuracy.low is not None and accuracy.high is not None:
-        spans.append((x, accuracy.low * 100, x, accuracy.high * 100))
+        spans.append((x, accuracy.low * scale, x, accuracy.high * scale))
     return spans
 
 

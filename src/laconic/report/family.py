@@ -93,9 +93,9 @@ def _base_for(run: Run, base: Path | None, known: dict[Path, Run]) -> Run | None
 
 
 def _members(pairs: list[Seed]) -> tuple[Member, ...]:
-    variants = _variants([pair.run for pair in pairs])
+    words = variants([pair.run for pair in pairs])
     groups: dict[tuple[str, float], list[Seed]] = {}
-    for pair, variant in zip(pairs, variants, strict=True):
+    for pair, variant in zip(pairs, words, strict=True):
         assert pair.run.alpha is not None
         groups.setdefault((variant, pair.run.alpha), []).append(pair)
     members = []
@@ -107,7 +107,7 @@ def _members(pairs: list[Seed]) -> tuple[Member, ...]:
     return tuple(members)
 
 
-def _variants(runs: list[Run]) -> list[str]:
+def variants(runs: list[Run]) -> list[str]:
     """For each run the settings in which it differs from most of the others, as words; usually empty."""
     flat = [_flatten(run.config) for run in runs]
     names = sorted({name for settings in flat for name in settings})

@@ -36,15 +36,15 @@ class Findings:
 def make_findings(view: View) -> Findings:
     chosen = choose(view)
     found = [
-        _trend_sentence(view, "tokens"),
-        _trend_sentence(view, "accuracy"),
-        _seed_sentence(view),
+        trend_sentence(view, "tokens"),
+        trend_sentence(view, "accuracy"),
+        seed_sentence(view),
         _checks_sentence(view, chosen),
         _phrases_sentence(view, chosen),
         _dominance_sentence(view),
         *_variant_sentences(view),
     ]
-    warnings = [_cap_warning(view), _unjudged_warning(view), _base_warning(view), _single_seed_warning(view)]
+    warnings = [cap_warning(view), unjudged_warning(view), _base_warning(view), _single_seed_warning(view)]
     return Findings(
         _headline(view, chosen), _figures(view, chosen), tuple(s for s in found if s), tuple(s for s in warnings if s)
     )
@@ -72,8 +72,8 @@ def family_trend(view: View, what: str) -> Trend | None:
     if len(known) < len(values):
         return None
     alphas = [entry.alpha or 0.0 for entry in line]
-    steps = [_step(a, b, what) for a, b in itertools.pairwise(clusters)]
-    return trend(what, alphas, known, steps, _step(clusters[0], clusters[-1], what), percent=what == "accuracy")
+    steps = [paired_step(a, b, what) for a, b in itertools.pairwise(clusters)]
+    return trend(what, alphas, known, steps, paired_step(clusters[0], clusters[-1], what), percent=what == "accuracy")
 
 
 def _headline(view: View, chosen: Entry | None) -> str:
@@ -139,7 +139,7 @@ def _interval(estimate: Estimate, kind: str) -> str:
     return f"95 % interval {shown[shown.index('[') :]}" if "[" in shown else estimate.method
 
 
-def _trend_sentence(view: View, what: str) -> str:
+def trend_sentence(view: View, what: str) -> str:
     found = family_trend(view, what)
     if found is None:
         return ""
@@ -149,7 +149,7 @@ def _trend_sentence(view: View, what: str) -> str:
     return f"{words}. From α {found.alphas[0]:g} to α {found.alphas[-1]:g} the change is {ends}."
 
 
-def _seed_sentence(view: View) -> str:
+def seed_sentence(view: View) -> str:
     """Of the seeds that ran at every alpha, in how many do tokens fall at every step?"""
     runs = [{r.seed: r.evaluation.summary["overall"]["tokens"]["value"] for r in e.results} for e in view.line]
     shared = sorted(set.intersection(*map(set, runs))) if len(runs) > 1 else []
@@ -213,14 +213,14 @@ def _variant_sentences(view: View) -> list[str]:
         if not entry.variant or usual is None:
             continue
         tokens = paired_difference(usual.clusters(token_clusters), entry.clusters(token_clusters))
-        change = _step(usual.clusters(accuracy_clusters), entry.clusters(accuracy_clusters), "accuracy")
+        change = paired_step(usual.clusters(accuracy_clusters), entry.clusters(accuracy_clusters), "accuracy")
         sentences.append(
             f"{entry.label} against {usual.label}: {show(tokens, 'tokens')} tokens, {_accuracy_words(change)}."
         )
     return sentences
 
 
-def _cap_warning(view: View) -> str:
+def cap_warning(view: View) -> str:
     base = view.base
     cut = None if base is None else base.overall("truncated")
     if cut is None or cut.value < 0.01:
@@ -231,7 +231,7 @@ def _cap_warning(view: View) -> str:
     )
 
 
-def _unjudged_warning(view: View) -> str:
+def unjudged_warning(view: View) -> str:
     counts = {
         e.label: sum(r.evaluation.summary["overall"]["unjudged_responses"] for r in e.results) for e in view.entries
     }
@@ -250,7 +250,7 @@ def _single_seed_warning(view: View) -> str:
     return "One seed a model: the intervals say what other problems would do, not what another training run would."
 
 
-def _step(first: dict[str, list[float]], second: dict[str, list[float]], what: str) -> Estimate:
+def paired_step(first: dict[str, list[float]], second: dict[str, list[float]], what: str) -> Estimate:
     both = [problem for problem in first if problem in second]
     pairs = {problem: first[problem] for problem in both}, {problem: second[problem] for problem in both}
     return paired_difference(*pairs, rates=what == "accuracy")

@@ -53,13 +53,14 @@ class Run:
         return self.path.name or str(self.path)
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, variants: bool = False) -> Run:
     """Read a run folder, or the folder that holds the evaluations of somebody else's model (kind "model").
 
-    Whatever is missing or damaged is a UserError that names the file.
+    ``variants`` reads evaluations of checkpoints and under instructions too (``TASK@...``). Whatever is missing or
+    damaged is a UserError that names the file.
     """
     settings = _settings(path)
-    folders = _evaluation_folders(path, foreign=settings is None)
+    folders = evaluation_folders(path, settings is None, variants)
     if settings is None and not folders:
         raise UserError(
             f"{path} is no run folder of laconic and holds no evaluation of one: give a folder that laconic train or "
@@ -128,7 +129,7 @@ def require_tasks(runs: list[Run]) -> list[str]:
 
 def _missing(run: Run, runs: list[Run]) -> str:
     """How many responses are still to come, as far as the other runs tell."""
-    for folder in _evaluation_folders(run.path, foreign=False):
+    for folder in evaluation_folders(run.path, foreign=False):
         responses = folder / "responses.jsonl"
         there = len(read_log(responses, allow_torn=True)) if responses.is_file() else 0
         wanted = [len(other.evaluations[folder.name].records) for other in runs if folder.name in other.evaluations]
@@ -138,16 +139,16 @@ def _missing(run: Run, runs: list[Run]) -> str:
     return ""
 
 
-def _evaluation_folders(path: Path, foreign: bool) -> list[Path]:
+def evaluation_folders(path: Path, foreign: bool, variants: bool = False) -> list[Path]:
     """RUN/evaluation/TASK; for somebody else's model TASK lies directly beneath, and must be finished to be known.
 
-    Variants (TASK@step-000010, TASK@limit-512) are other measurements than the model as it is: left out.
+    Variants (TASK@step-000010, TASK@limit-512) are other measurements than the model as it is: left out unless asked.
     """
     if foreign:
         found = sorted(summary.parent for summary in path.glob("*/summary.json"))
     else:
         found = sorted(folder for folder in (path / "evaluation").glob("*") if folder.is_dir())
-    return [folder for folder in found if VARIANT not in folder.name]
+    return [folder for folder in found if variants or VARIANT not in folder.name]
 
 
 def _settings(path: Path) -> Json | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from laconic.analysis import clustered_mean, compare, count_behaviours, difficulty_order
@@ -31,6 +32,8 @@ class Result:
     evaluation: Evaluation
     versus: Json | None
     """``compare`` with its base, or None for a base or a run without one."""
+    base_path: Path | None = None
+    """Folder of that base."""
 
     @property
     def seed(self) -> str:
@@ -55,7 +58,8 @@ class Entry:
 
     @property
     def is_base(self) -> bool:
-        return self.alpha is None
+        """No alpha and no name of its own: what everything is compared with."""
+        return self.alpha is None and not self.variant
 
     def overall(self, *keys: str) -> Estimate | None:
         """A quantity of the summary's overall block, for example ``overall("behaviours", "verification")``."""
@@ -159,7 +163,7 @@ def _result(run: Run, base: Run | None, task: str) -> Result:
         versus = compare(other.records, evaluation.records, other.protocol, evaluation.protocol)
     except UserError as error:
         raise UserError(f"{run.name} cannot be compared with {base.name} on {task}: {error}") from error
-    return Result(run, evaluation, versus)
+    return Result(run, evaluation, versus, base.path)
 
 
 def _require_one_protocol(results: list[Result]) -> None:

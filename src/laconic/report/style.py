@@ -75,11 +75,7 @@ def looks(view: View) -> dict[str, Look]:
     found: dict[str, Look] = {}
     line = [entry.label for entry in view.line]
     for rank, label in enumerate(line):
-        share = rank / max(1, len(line) - 1)
-        found[label] = Look(
-            _viridis(0.66 * (1 - share)), _viridis(0.42 + 0.55 * share), _MARKERS[rank % len(_MARKERS)],
-            _LINES[rank % len(_LINES)], f"--m{rank}",
-        )  # fmt: skip
+        found[label] = member_look(rank, len(line))
     others = [entry for entry in view.entries if entry.label not in found]
     for rank, entry in enumerate(entry for entry in others if not entry.is_base):
         i = rank % len(VARIANTS)
@@ -88,6 +84,15 @@ def looks(view: View) -> dict[str, Look]:
         if entry.is_base:
             found[entry.label] = Look(INK, _DARK_INK[INK], "D", _LINES[0], "--ink")
     return found
+
+
+def member_look(rank: int, count: int) -> Look:
+    """The look of the family's member of that rank of alpha, from 0."""
+    share = rank / max(1, count - 1)
+    return Look(
+        _viridis(0.66 * (1 - share)), _viridis(0.42 + 0.55 * share), _MARKERS[rank % len(_MARKERS)],
+        _LINES[rank % len(_LINES)], f"--m{rank}",
+    )  # fmt: skip
 
 
 def variables(all_looks: Sequence[dict[str, Look]], dark: bool) -> str:

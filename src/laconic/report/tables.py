@@ -21,7 +21,7 @@ CURVES = ("accuracy", "reward", "length", "length_correct", "length_wrong", "tru
 @dataclass(frozen=True, slots=True)
 class Column:
     """``kind`` says how a value is shown: text, whole, tokens, count, percent, points (with the unit), change
-    (points without it), seconds or small."""
+    (points without it), ratio, seconds or small."""
 
     key: str
     title: str
@@ -269,6 +269,8 @@ def _number(value: float, kind: str) -> str:
         return f"±{shown}" if shown == "0.0" else shown
     if kind == "whole":
         return f"{value:,.0f}"
+    if kind == "ratio":
+        return _minus(f"{value:.3f}")
     if kind == "small":
         return _minus(f"{value:.4g}")
     return _minus(f"{value:.2f}" if kind == "count" else f"{value:,.1f}")
