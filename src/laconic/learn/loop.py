@@ -56,6 +56,8 @@ def train(config: TrainConfig, out: Path, display: Display) -> dict[str, Any]:
     """
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
+    # Nothing of ours draws from torch's own state, but checkpoints keep it: it must not depend on the process.
+    torch.manual_seed(config.seed)
     with World.joined() as world, Judge(workers=config.run.judge_workers) as judge:
         with world.together():
             objective = Objective(**config.objective.model_dump())
