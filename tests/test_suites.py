@@ -246,6 +246,12 @@ def test_other_caps_are_not_compared(root: Path, tmp_path: Path, capsys: pytest.
     task = root / "data" / "easy.jsonl"
     for name, cap in (("model", "12"), ("other", "8")):
         assert run(root, root / name, "--task", task, "--max-new-tokens", cap, "--out", tmp_path) == 0
+    capsys.readouterr()
+    shutil.copytree(root / "model", tmp_path / "short")
+    (tmp_path / "short" / "laconic.json").write_text(json.dumps({"max_new_tokens": 8}))
+    said = refused(capsys, root, root / "model", tmp_path / "short", "--task", task, "--out", tmp_path / "none")
+    assert "different caps (model 32768, short 8)" in said
+    assert not (tmp_path / "none").exists()
     sides = [{"easy": tmp_path / name / "easy"} for name in ("model", "other")]
     with pytest.raises(UserError, match="max_new_tokens 12 and 8"):
         suite_aggregate(*sides)

@@ -3,6 +3,7 @@
 Pure numpy and scipy; nothing here reads a file or draws.
 """
 
+from laconic.analysis.aggregate import Aggregate, aes, compare_sets, mean_of_ratios
 from laconic.analysis.behaviours import PHRASES, count_behaviours
 from laconic.analysis.cutoff import cut
 from laconic.analysis.frontier import Dominance, Point, Trend, dominance, trend
@@ -14,21 +15,28 @@ from laconic.analysis.intervals import (
     paired_saving,
     pass_at_k,
 )
+from laconic.analysis.noise import NoiseFloor, noise_floor
 from laconic.analysis.summary import UNLABELLED, compare, difficulty_order, summarise
 
 __all__ = [
     "PHRASES",
     "UNLABELLED",
+    "Aggregate",
     "Dominance",
+    "NoiseFloor",
     "Point",
     "Trend",
+    "aes",
     "clustered_mean",
     "clustered_rate",
     "compare",
+    "compare_sets",
     "count_behaviours",
     "cut",
     "difficulty_order",
     "dominance",
+    "mean_of_ratios",
+    "noise_floor",
     "paired_difference",
     "paired_ratio",
     "paired_saving",

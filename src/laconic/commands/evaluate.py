@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from laconic.evaluate.table import print_suite, print_table
 
     jobs = list(_jobs(args))
+    _require_one_cap(jobs)
     found: dict[str, dict[str, Path]] = {}
     for job in jobs:
         folder = _evaluate(args, job)
@@ -115,6 +116,14 @@ def _require_settings(args: argparse.Namespace) -> None:
     labels = [label(model) for model in args.models]
     if args.out is not None and len(set(labels)) < len(labels):
         raise UserError(f"two models would write to the same folder of {args.out}: give each a name of its own")
+
+
+def _require_one_cap(jobs: Sequence[Job]) -> None:
+    """UserError where the models' own caps differ: lengths under different caps do not belong in one table."""
+    caps = {job.row: job.protocol.max_new_tokens for job in jobs}
+    if len(set(caps.values())) > 1:
+        listed = ", ".join(f"{row} {cap}" for row, cap in caps.items())
+        raise UserError(f"the models were trained with different caps ({listed}): give one for all, --max-new-tokens N")
 
 
 def _protocols(args: argparse.Namespace, model: Path) -> list[tuple[str | None, EvalProtocol]]:
