@@ -410,3 +410,29 @@ def test_a_demonstration_is_followed_by_the_end_token_and_bad_lines_are_named(ro
     bad.write_text('{"problem": "q", "answer": "1", "response": "\\\\boxed{1}"}\n{"problem": "q", "answer": "1"}\n')
     with pytest.raises(UserError, match=r"bad.jsonl, line 2: the field 'response'"):
         read_demonstrations(bad)
+
+
+@pytest.mark.parametrize("vocabulary", ["the same", "another"])
+def test_a_teachers_ids_are_kept_where_the_student_has_its_vocabulary_and_its_text_is_encoded_elsewhere(
+    vocabulary: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student, taught = root / "model", []
+    if vocabulary == "another":
+        student = make_model_folder(tmp_path / "student", texts=["quite other words, twice: quite other words"])
+
+    def tune(method: str, model: Any, reference: Any, tokenizer: Any, examples: Any, *_: Any, **__: Any) -> int:
+        taught.extend(examples)
+        return 1
+
+    monkeypatch.setattr("laconic.baselines.run.tune", tune)
+    given = ["--teacher", str(root / "model"), "--task", str(root / "task.jsonl"), "--samples", str(root / "samples")]
+    more = ["--student", str(student), "--template", "question", "--learning-rate", "1e-3"]
+    assert cli.main(["distill", *given, *more, "--out", str(tmp_path / "taught")]) == 0
+    correct = [r for g in read_groups(root / "samples") for r in every_correct(g)]
+    if vocabulary == "the same":
+        assert [e.chosen for e in taught] == [r.tokens for r in correct]
+        assert [e.prompt for e in taught] == [r.prompt_tokens for r in correct]
+        return
+    tokenizer = models.load_tokenizer(student)
+    assert [e.chosen for e in taught] == [encode_response(tokenizer, r.text) for r in correct]
+    assert all(e.chosen[-1] == tokenizer.eos_token_id for e in taught)
