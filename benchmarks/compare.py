@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +21,7 @@ from laconic.stop import StopRequest
 
 SEEDS = (0, 1, 2)
 ALPHAS = (0.0, 0.05, 0.1, 0.2, 0.4)
-SIZE, K = 1200, 2
+SIZE, K, CURVE_SIZE = 1200, 2, 300
 KEPT = ("run.checkpoint_every=10", "run.keep=12")
 """All checkpoints of a run, every ten iterations: the training dynamics are drawn from them."""
 PARTS = ("family", "ablations", "baselines", "page")
@@ -42,9 +43,15 @@ def family(folder: Path, seed: int) -> Iterator[Chain]:
     for alpha in ALPHAS:
         some, variant = plan(folder, seed, alpha), Variant(f"alpha-{alpha:g}")
         train, evaluate = some.train(variant), some.evaluate(folder / variant.name)
-        curve = some.evaluate(folder / variant.name)
-        curve.arguments += ["--all-checkpoints"]
-        yield Chain([train, evaluate, curve])
+        yield Chain([train, evaluate, curve(some, folder / variant.name)])
+
+
+def curve(some: Plan, run: Path) -> Command:
+    """Accuracy and length of every kept checkpoint, on fewer problems: a point of a curve, not a result."""
+    command = replace(some, size=CURVE_SIZE, k=1).evaluate(run)
+    command.title = f"curve {run.name}"
+    command.arguments += ["--all-checkpoints"]
+    return command
 
 
 def ablations(folder: Path, seed: int) -> Iterator[Chain]:
