@@ -18,6 +18,7 @@ from laconic.analysis import compare, summarise
 from laconic.errors import StorageError, UserError
 from laconic.records import Estimate
 from laconic.report import tables, write_report
+from laconic.report.family import variants
 from laconic.report.load import read_run
 from laconic.report.text import markdown_block, markdown_cell, marked, shorten, visible
 
@@ -398,3 +399,16 @@ def test_a_foreign_folder_is_left_alone_and_a_full_disk_is_said(
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(StorageError, match="no space left"):
         write_report(runs, base, tmp_path / "out", [])
+
+
+def test_a_setting_that_an_older_version_did_not_know_is_no_variant(tmp_path: Path) -> None:
+    base = fake_runs.make_base(tmp_path)
+    old, new = (fake_runs.make_run(tmp_path, base, alpha) for alpha in (0.1, 0.2))
+    document = json.loads((new / "config.json").read_text())
+    document["config"].setdefault("sampling", {})["engine"] = "transformers"
+    document["config"].setdefault("learner", {})["lora"] = None
+    (new / "config.json").write_text(json.dumps(document))
+    assert variants([read_run(old), read_run(new)]) == ["", ""]
+    document["config"]["sampling"]["engine"] = "vllm"
+    (new / "config.json").write_text(json.dumps(document))
+    assert any("engine" in words for words in variants([read_run(old), read_run(new)]))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from laconic.config import TrainConfig, merge
 from laconic.errors import UserError
 from laconic.report.load import Run, base_of, read_run, require_tasks
 from laconic.report.text import shorten_line
@@ -109,7 +110,7 @@ def _members(pairs: list[Seed]) -> tuple[Member, ...]:
 
 def variants(runs: list[Run]) -> list[str]:
     """For each run the settings in which it differs from most of the others, as words; usually empty."""
-    flat = [_flatten(run.config) for run in runs]
+    flat = [_flatten(_with_defaults(run.config)) for run in runs]
     names = sorted({name for settings in flat for name in settings})
     words: list[list[str]] = [[] for _ in runs]
     for name in names:
@@ -119,6 +120,12 @@ def variants(runs: list[Run]) -> list[str]:
             if value != usual:
                 place.append(shorten_line(f"{name.rpartition('.')[2]} {value}", 60))
     return [", ".join(place) for place in words]
+
+
+def _with_defaults(config: dict[str, Any]) -> dict[str, Any]:
+    """A setting that an earlier version did not know was what it is now by default."""
+    given = {"model": "", "task": ""}
+    return merge(TrainConfig.model_validate(given).model_dump(mode="json"), config)
 
 
 def _flatten(value: Any, key: str = "") -> dict[str, str]:
