@@ -139,7 +139,9 @@ def warnings(comparison: Comparison, found: Sequence[Standing]) -> list[str]:
             )
     known = {s.label for s in found}
     lacking = [
-        c.label for c in comparison.contenders if not c.mark and c.role is not Role.BASE and c.label not in known
+        c.label
+        for c in comparison.contenders
+        if not c.mark and c.role not in (Role.BASE, Role.CUTOFF) and c.label not in known
     ]
     if lacking and comparison.base is not None:
         said.append(f"Not evaluated on every data set of the base, so in no aggregate: {', '.join(lacking)}.")
