@@ -16,6 +16,7 @@ import fake_runs
 from laconic.analysis import cut, paired_saving, summarise
 from laconic.analysis.summary import token_clusters
 from laconic.compare import write_comparison, write_published
+from laconic.compare.ablations import ablations
 from laconic.compare.collect import collect
 from laconic.compare.cost import Payback, cost_of, matched, mean_cost, paybacks
 from laconic.compare.cutoffs import cutoff_limits
@@ -24,7 +25,7 @@ from laconic.compare.looks import make_looks
 from laconic.compare.published import published_planes, published_standings, read_published
 from laconic.compare.records import Comparison, Plane, Role, Spot, parse_name
 from laconic.compare.standings import Standing, best_of, plane_of, standings
-from laconic.compare.words import monotone, warnings
+from laconic.compare.words import headline, monotone, warnings
 from laconic.errors import UserError
 from laconic.records import Estimate, EvalRecord
 from laconic.report.load import read_run
@@ -192,6 +193,29 @@ def test_several_seeds_are_a_mean_with_an_interval_over_seeds(tmp_path: Path) ->
         (twin / name).symlink_to(trained[0] / name)
     with pytest.raises(UserError, match=r"both α 0\.2 with seed 0"):
         collect([trained[0], twin])
+
+
+def test_a_second_round_is_no_seed_of_the_first_and_meets_the_first_base(runs: dict[str, Path], tmp_path: Path) -> None:
+    again = fake_runs.make_run(tmp_path, runs["a0"] / "checkpoints" / "step-000020", 0.2, steps=20)
+    found = collect([runs["a2"], again])
+    (second,) = [c for c in found.contenders if c.role is Role.ABLATION]
+    assert second.label == f"α 0.2 (after {runs['a0'].name})"
+    assert second.entries[fake_runs.TASK].results[0].base_path == runs["base"]
+    (pair,) = ablations(found)
+    assert (pair.label, pair.against) == (second.label, "α 0.2")
+
+
+def test_ablations_are_paired_with_the_member_of_the_same_alpha(comparison: Comparison, runs: dict[str, Path]) -> None:
+    usual, other = (read_run(runs[name]).evaluations[fake_runs.TASK].records for name in ("a2", "ablation"))
+    (found,) = ablations(comparison)
+    assert (found.label, found.against) == ("α 0.2 (normalize group)", "α 0.2")
+    assert found.saving == paired_saving(token_clusters(usual), token_clusters(other))
+
+
+def test_without_the_family_the_headline_says_so(runs: dict[str, Path]) -> None:
+    found = standings(collect([runs["sft"], runs["dpo"]]))
+    assert headline(found).startswith("No member of the family is here; the best of the rest, DPO lr 5e-06")
+    assert headline([]) == "Nothing here can be compared with a base"
 
 
 def test_over_data_sets_every_set_weighs_the_same(tmp_path: Path) -> None:

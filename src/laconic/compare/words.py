@@ -19,7 +19,9 @@ def headline(found: Sequence[Standing]) -> str:
     others = [s for s in found if s.role in (Role.BASELINE, Role.CUTOFF, Role.PROMPTED)]
     rival = best_of(others)
     if family is None:
-        return "No base to compare the family with" if not found else "No member of the family is here"
+        if rival is None:
+            return "Nothing here can be compared with a base"
+        return f"No member of the family is here; the best of the rest, {rival.label}, {_stands(rival)}"
     said = f"{family.label} {_stands(family)}"
     if rival is None:
         return f"{said}; no simple alternative was measured beside it on the same data sets"
