@@ -1,18 +1,20 @@
 """The whole comparison on the embedded task over several seeds: family, baselines and ablations, one page over all.
 
-    python benchmarks/compare.py --out runs/compare --parts ablations     # any of family, baselines, ablations, page
-    python benchmarks/compare.py --out runs/compare                       # all of them; writes docs/results/comparison
+    python benchmarks/compare.py --out runs/compare                       # all of it; writes docs/results/comparison
+    python benchmarks/compare.py --out runs/compare --parts family page   # any of family, baselines, ablations, page
 
-Resumable: run it again and finished work is recognised.
+Resumable: run it again and finished work is left as it is.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import baselines
 from rich.console import Console
 
 from laconic.ablate import ABLATIONS, Plan, Variant
@@ -24,7 +26,8 @@ ALPHAS = (0.0, 0.05, 0.1, 0.2, 0.4)
 SIZE, K, CURVE_SIZE = 1200, 2, 300
 KEPT = ("run.checkpoint_every=10", "run.keep=12")
 """All checkpoints of a run, every ten iterations: the training dynamics are drawn from them."""
-PARTS = ("family", "ablations", "baselines", "page")
+PARTS = ("family", "baselines", "ablations", "page")
+RESULTS = Path(__file__).parent.parent / "docs" / "results" / "comparison"
 
 
 def plan(folder: Path, seed: int, alpha: float) -> Plan:
@@ -51,6 +54,7 @@ def curve(some: Plan, run: Path) -> Command:
     command = replace(some, size=CURVE_SIZE, k=1).evaluate(run)
     command.title = f"curve {run.name}"
     command.arguments += ["--all-checkpoints"]
+    command.log = run / "evaluation" / f"arithmetic@step-{some.sizes()[1]:06d}" / "responses.jsonl"
     return command
 
 
@@ -67,12 +71,37 @@ def ablations(folder: Path, seed: int) -> Iterator[Chain]:
             yield Chain([some.train(run), some.evaluate(folder / run.name)])
 
 
-def titled(chains: Sequence[Chain], seed: int) -> list[Chain]:
-    """Logs of several seeds lie in one folder: their names say which."""
+def alternatives(folder: Path, seed: int) -> Iterator[Chain]:
+    """SFT, DPO and O1-Pruner, three learning rates each; the samples must be there."""
+    return baselines.chains(folder, seed, plan(folder, seed, 0.0).evaluate)
+
+
+def around(folder: Path, seed: int) -> Iterator[Chain]:
+    """The base, once more with another seed (the noise floor), and the samples of the baselines."""
+    evaluate = plan(folder, seed, 0.0).evaluate(folder / "base")
+    again = plan(folder, seed, 0.0).evaluate(folder / "base")
+    again.arguments += ["--repeat"]
+    again.title += " again"
+    yield Chain([evaluate, again])
+    yield Chain([baselines.samples(folder, seed)])
+
+
+def pending(chains: Iterator[Chain], seed: int) -> list[Chain]:
+    """Chains whose last run is not evaluated yet; their logs say which seed they are of."""
+    kept = []
     for chain in chains:
+        last = chain.commands[-1].log.parent
+        if not (last / "done.json").is_file():
+            kept.append(chain)
         for command in chain.commands:
             command.title += f" seed {seed}"
-    return list(chains)
+    return kept
+
+
+def page(out: Path) -> Command:
+    runs = sorted(folder for folder in out.glob("seed-*/*") if (folder / "evaluation" / "arithmetic").is_dir())
+    arguments = ["compare", *map(str, runs), "--out", str(out / "page")]
+    return Command("compare", arguments, out / "page" / "none.jsonl")
 
 
 def main() -> None:
@@ -86,10 +115,15 @@ def main() -> None:
     with StopRequest() as stop:
         runner = Runner(args.out / "logs", Console(stderr=True), stop)
         runner.run([Chain([base(folder, seed)]) for seed, folder in folders.items()], args.jobs)
-        for part, make in (("family", family), ("ablations", ablations)):
+        for part, makers in (("family", (around, family)), ("baselines", (alternatives,)), ("ablations", (ablations,))):
             if part in args.parts:
-                chains = [c for seed, folder in folders.items() for c in titled(list(make(folder, seed)), seed)]
-                runner.run(chains, args.jobs)
+                for make in makers:
+                    chains = [chain for seed, folder in folders.items() for chain in pending(make(folder, seed), seed)]
+                    runner.run(chains, args.jobs)
+        if "page" in args.parts:
+            runner.run([Chain([page(args.out)])], 1)
+            shutil.rmtree(RESULTS, ignore_errors=True)
+            shutil.copytree(args.out / "page", RESULTS)
 
 
 if __name__ == "__main__":
