@@ -62,6 +62,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     base, (a0, a2) = fake_runs.make_family(root, alphas=(0.0, 0.2), steps=20)
     write_variant(base, f"{fake_runs.TASK}@limit-64", fake_runs.make_records(0.0, 5), instruction="limit:64")
     write_variant(base, f"{fake_runs.TASK}@repeat-1", fake_runs.make_records(None, 9), seed=8, repeat=1)
+    write_variant(base, f"{fake_runs.TASK}@odd", fake_runs.make_records(0.0, 6))
     for run, alpha in ((a0, 0.0), (a2, 0.2)):
         for step in (10, 20):
             write_variant(run, f"{fake_runs.TASK}@step-{step:06d}", fake_runs.make_records(alpha, step), step=step)
@@ -142,6 +143,7 @@ def test_every_run_finds_its_place(comparison: Comparison) -> None:
     assert roles["α 0.2 (normalize group)"] is Role.ABLATION
     assert roles["SFT lr 1e-05"] is roles["DPO lr 5e-06"] is Role.BASELINE
     assert roles["limit-64"] is Role.PROMPTED
+    assert "odd" not in roles  # a variant without an instruction is some other measurement
     assert [line.label for line in comparison.checkpoints] == ["α 0", "α 0.2"]
     assert [list(line.steps) for line in comparison.checkpoints] == [[10, 20], [10, 20]]
     assert [e.label for e in comparison.view(fake_runs.TASK).line] == ["α 0", "α 0.2"]

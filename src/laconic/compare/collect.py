@@ -188,8 +188,9 @@ def _contender(members: Sequence[_Line], step: int | None = None, wanted: str = 
 
 def _prompted(members: Sequence[_Line]) -> list[Contender]:
     """One contender for every instruction that the members were evaluated under."""
-    names = {parse_name(folder) for line in members for folder in line.run.evaluations}
-    asked = sorted({n.variant for n in names if n.variant and n.step is None and not n.is_repeat}, key=_natural)
+    found = [pair for line in members for pair in line.run.evaluations.items()]
+    names = {parse_name(folder) for folder, evaluation in found if evaluation.protocol.get("instruction")}
+    asked = sorted({n.variant for n in names if n.variant and n.step is None}, key=_natural)
     made = []
     for variant in asked:
         first = members[0]
