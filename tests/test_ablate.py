@@ -8,7 +8,7 @@ import pytest
 
 from laconic.ablate import ABLATIONS, Plan, chains
 from laconic.cli import build_parser, main
-from laconic.commands.train import _training_config
+from laconic.commands.train import training_config
 from laconic.config import TrainConfig
 from laconic.errors import UserError
 
@@ -27,7 +27,7 @@ def configs(name: str, some: Plan) -> dict[str, TrainConfig]:
         for command in chain.commands:
             args = build_parser().parse_args(command.arguments)
             if args.verb == "train":
-                found[Path(args.out).name] = _training_config(args)
+                found[Path(args.out).name] = training_config(args)
     return found
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from laconic.cli import main
+from laconic.cli import build_parser, main
+from laconic.commands.train import training_config, usual_folder
 from tiny_models import make_model_folder, make_task
 
 
@@ -208,3 +209,28 @@ def test_cap_above_the_models_positions_is_refused_before_anything_is_sampled(
     said = refused(capsys, "evaluate", root / "model", *options, "--max-new-tokens", "4000")
     assert "2048 positions" in said
     assert "use --max-new-tokens 19" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--model m --alpha 0.1", ("m", "numina", 3200, 5e-6, 0.1, "runs/m-alpha-0.1")),
+        ("paper-7b --model org/big --alpha 0.4 --seed 3",
+         ("org/big", "numina", 3200, 2e-6, 0.4, "runs/big-alpha-0.4-seed-3")),
+        ("paper-1.5b --task x.jsonl --set learner.learning_rate=1e-6",
+         ("deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", "x.jsonl", None, 1e-6, 0.1,
+          "runs/DeepSeek-R1-Distill-Qwen-1.5B-alpha-0.1")),
+    ],
+)  # fmt: skip
+def test_a_model_alone_is_trained_as_the_paper_did(words: str, expected: tuple[object, ...]) -> None:
+    config = training_config(build_parser().parse_args(["train", *words.split()]))
+    found = (config.model, config.task, config.train_size, config.learner.learning_rate, config.objective.alpha)
+    assert (*found, str(usual_folder(config))) == expected
+    assert (config.sampling.max_new_tokens, config.template) == (32000, "boxed")
+
+
+def test_nothing_to_train_and_two_recipes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train"]) == 2
+    assert "--model" in capsys.readouterr().err
+    assert main(["train", "tiny", "--recipe", "paper-7b", "--model", "m"]) == 2
+    assert "name one" in capsys.readouterr().err

@@ -22,7 +22,7 @@ def test_every_shipped_recipe_resolves(name: str) -> None:
 def test_recipes_hold_the_papers_numbers() -> None:
     # arXiv 2502.04463, section 5.1: 32 prompts x 8, batch 128 = 2 steps, 5e-6 and 2e-6; the defaults are the 1.5B ones.
     small, large = (resolve(merge(read_recipe(f"paper-{size}"), NEEDED)) for size in ("1.5b", "7b"))
-    assert small == resolve(merge(NEEDED, {"learner": {"gradient_checkpointing": True}}))
+    assert small == resolve(merge(NEEDED, {"train_size": 3200, "learner": {"gradient_checkpointing": True}}))
     assert (small.sampling.prompts, small.sampling.n, small.learner.updates) == (32, 8, 2)
     assert (small.learner.learning_rate, large.learner.learning_rate) == (5e-6, 2e-6)
     assert (small.learner.clip, small.learner.kl_coefficient, small.run.steps) == (0.2, 1e-3, 100)

@@ -16,25 +16,37 @@ if TYPE_CHECKING:
 
 def add_train(verbs: Any) -> None:
     p = add_verb(verbs, "train", run_train, "train a model by reinforcement learning with the length-penalised reward")
-    p.add_argument("--out", type=Path, required=True, help="run folder to make or go on with")
+    p.add_argument("--out", type=Path, default=None, help="run folder (default runs/MODEL-alpha-ALPHA)")
     _training_options(p)
 
 
 def run_train(args: argparse.Namespace) -> int:
-    config = _training_config(args)
+    config = training_config(args)
     from laconic.display import make_display, speaks
     from laconic.learn.loop import train
 
+    out = args.out or usual_folder(config)
     with make_display(f"alpha {config.objective.alpha:g}") as display:
-        train(config, args.out, display)
+        train(config, out, display)
     if speaks():
-        print(f"trained: {args.out} (next: laconic evaluate {config.model} {args.out} --task {config.task})")
+        print(f"trained: {out} (next: {_next(config, out)})")
     return 0
+
+
+def usual_folder(config: TrainConfig) -> Path:
+    seed = f"-seed-{config.seed}" if config.seed else ""
+    return Path("runs") / f"{Path(config.model).name}-alpha-{config.objective.alpha:g}{seed}"
+
+
+def _next(config: TrainConfig, out: Path) -> str:
+    """What to run now: problems that were trained on measure nothing."""
+    held_out = "--task arithmetic" if config.task == "arithmetic" else "--suite paper --out evaluations"
+    return f"laconic evaluate {config.model} {out} {held_out}"
 
 
 def add_plan(verbs: Any) -> None:
     p = add_verb(verbs, "plan", run_plan, "memory, time and what stands against a training run, before its first step")
-    _training_options(p, required=False)
+    _training_options(p)
     p.add_argument("--run", type=Path, default=None, help="compare with what this training run has measured, instead")
     p.add_argument("--sample", type=int, default=None, metavar="N", help="load the model and answer N problems once")
     p.add_argument("--mean-length", type=float, default=None, help="mean response in tokens under the cap")
@@ -53,9 +65,7 @@ def run_plan(args: argparse.Namespace) -> int:
 
     if args.run:
         return _compare(args)
-    if not (args.model and args.task):
-        raise UserError("a plan needs --model and --task; to look at a run that has begun give --run RUN alone")
-    config, sample = _training_config(args), _sample(args)
+    config, sample = training_config(args), _sample(args)
     inputs = Inputs(
         args.mean_length, args.profile, args.gpu_memory, args.machine, args.gpus, sample.profile() if sample else None
     )
@@ -91,7 +101,7 @@ def _sample(args: argparse.Namespace) -> Sample | None:
     from laconic.learn.probe import sample_base
 
     with make_display("plan") as display:
-        return sample_base(_training_config(args), args.sample, display)
+        return sample_base(training_config(args), args.sample, display)
 
 
 def add_profile(verbs: Any) -> None:
@@ -139,34 +149,58 @@ def run_profile(args: argparse.Namespace) -> int:
     return 0
 
 
-def _training_options(p: argparse.ArgumentParser, required: bool = True) -> None:
-    p.add_argument("--model", required=required, help="folder or hub id of a causal language model, or a run folder")
+def _training_options(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "recipe_name", nargs="?", metavar="RECIPE", default=None,
+        help="paper-1.5b (where neither recipe nor task is given), paper-7b, released-code, tiny, or a TOML file",
+    )  # fmt: skip
+    p.add_argument("--model", default=None, help="folder or hub id of a causal language model, or a run folder")
     p.add_argument("--revision", default=None, help="branch, tag or commit of a hub id")
     p.add_argument(
         "--task",
-        required=required,
+        default=None,
         help="'arithmetic', a named task such as gsm8k, or a JSONL file with problem and answer a line",
     )
     p.add_argument("--alpha", type=float, default=None, help="length pressure in [0, 1)")
-    p.add_argument("--recipe", default=None, help="paper-1.5b, paper-7b, released-code, tiny, or a TOML file")
+    p.add_argument("--recipe", default=None, help="the same as RECIPE")
     p.add_argument("--seed", type=int, default=None)
     p.add_argument("--steps", type=int, default=None, help="iterations")
     p.add_argument("--template", default=None, help="prompt template: question, boxed, paper-raw or plain")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, by its full name")
 
 
-def _training_config(args: argparse.Namespace) -> TrainConfig:
+DEFAULT_RECIPE = "paper-1.5b"
+
+
+def training_config(args: argparse.Namespace) -> TrainConfig:
+    """Recipe, then options, then --set; what stands later wins."""
     from laconic.config import merge, read_recipe, resolve, set_key
 
-    settings = read_recipe(args.recipe) if args.recipe else {}
-    given: dict[str, Any] = {"model": args.model, "task": args.task}
+    recipe = _recipe(args)
+    settings = read_recipe(recipe) if recipe else {}
+    given: dict[str, Any] = {}
     for name, place in (("alpha", "objective"), ("steps", "run")):
         if (value := getattr(args, name)) is not None:
             given.setdefault(place, {})[name] = value
-    for name in ("seed", "template", "revision"):
+    for name in ("model", "task", "seed", "template", "revision"):
         if (value := getattr(args, name)) is not None:
             given[name] = value
+    if args.task is not None and args.task != settings.get("task"):
+        # A recipe's size is of its own task.
+        settings.pop("train_size", None)
     settings = merge(settings, given)
     for assignment in args.set:
         set_key(settings, assignment)
     return resolve(settings)
+
+
+def _recipe(args: argparse.Namespace) -> str | None:
+    """The recipe's name, wherever it stands; the paper's where a model is given and nothing else says what to do."""
+    if args.recipe and args.recipe_name:
+        raise UserError(f"two recipes are named, {args.recipe_name} and {args.recipe}: name one")
+    named: str | None = args.recipe or args.recipe_name
+    if named or args.task:
+        return named
+    if args.model is None:
+        raise UserError("nothing says what to train: give --model FOLDER_OR_HUB_ID, or a recipe such as paper-1.5b")
+    return DEFAULT_RECIPE
