@@ -180,3 +180,14 @@ def test_row_seeds_are_distinct_and_depend_on_problem_sample_and_seed() -> None:
 def test_impossible_sampling_is_refused_in_a_sentence(options: dict[str, float], said: str) -> None:
     with pytest.raises(UserError, match=said):
         Sampling(**options)  # type: ignore[arg-type]
+
+
+def test_auto_takes_vllm_on_a_gpu_that_has_it_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    from laconic.samplers import factory
+
+    for installed in (True, False):
+        monkeypatch.setattr(factory, "find_spec", lambda name, there=installed: object() if there else None)
+        assert factory.engine_for("auto", "cuda") == ("vllm" if installed else "transformers")
+        assert factory.engine_for("auto", "cpu") == "transformers"
+        assert factory.engine_for("vllm", "cpu") == "vllm"
+        assert factory.engine_for("transformers", "cuda") == "transformers"

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from laconic.errors import UserError, nearest
 
-Engine = Literal["transformers", "vllm"]
+Engine = Literal["auto", "transformers", "vllm"]
 
 
 class Section(BaseModel):
@@ -44,11 +44,11 @@ class SamplingConfig(Section):
     """Of the transformers engine; see ``laconic.samplers.transformers``."""
     max_rows: Annotated[int, Field(ge=1)] = 256
     """Responses decoded at once."""
-    engine: Engine = "transformers"
-    """What decodes; vllm needs the extra laconic[vllm]."""
+    engine: Engine = "auto"
+    """What decodes; vllm needs the extra laconic[vllm]. auto: vllm on a GPU where it is installed."""
     engine_memory: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     """Share of the GPU's memory for vLLM's weights and cache together; the rest is the trainer's."""
-    engine_sleep: bool = False
+    engine_sleep: bool = True
     """vLLM gives its GPU memory back while the update runs."""
 
 

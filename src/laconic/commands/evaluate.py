@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laconic.commands.verb import add_verb, command_line, label
+from laconic.commands.verb import add_engine, add_verb, command_line, label
 from laconic.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def add_evaluate(verbs: Any) -> None:
     p.add_argument("--allow-overlap", action="store_true", help="allow problems that the model was trained on")
     p.add_argument("--out", type=Path, default=None, help="folder for the evaluations (needed for foreign models)")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
-    p.add_argument("--engine", choices=("transformers", "vllm"), default="transformers", help="default transformers")
+    add_engine(p)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from laconic.commands.verb import add_verb, command_line, label
+from laconic.commands.verb import add_engine, add_verb, command_line, label
 
 
 def add_faithfulness(verbs: Any) -> None:
@@ -26,7 +26,7 @@ def add_faithfulness(verbs: Any) -> None:
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     p.add_argument("--out", type=Path, default=None, help="folder for the results (needed for foreign models)")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
-    p.add_argument("--engine", choices=("transformers", "vllm"), default="transformers", help="default transformers")
+    add_engine(p)
 
 
 def run_faithfulness(args: argparse.Namespace) -> int:

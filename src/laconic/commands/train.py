@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laconic.commands.verb import add_verb, command_line, label
+from laconic.commands.verb import add_engine, add_verb, command_line, label
 from laconic.errors import UserError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def add_profile(verbs: Any) -> None:
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     p.add_argument("--out", type=Path, default=None, help="folder for the profile (needed for foreign models)")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
-    p.add_argument("--engine", choices=("transformers", "vllm"), default="transformers", help="default transformers")
+    add_engine(p)
 
 
 def run_profile(args: argparse.Namespace) -> int:

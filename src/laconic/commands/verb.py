@@ -18,6 +18,11 @@ def add_verb(verbs: Any, name: str, handler: Handler, text: str) -> argparse.Arg
     return parser
 
 
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    said = "what decodes (default: vllm on a GPU that has it)"
+    parser.add_argument("--engine", choices=("auto", "transformers", "vllm"), default="auto", help=said)
+
+
 def label(model: Path) -> str:
     """What a model is called by: the name of its folder."""
     return model.resolve().name

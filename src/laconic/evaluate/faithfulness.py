@@ -50,7 +50,7 @@ def faithfulness(
     command: str,
     other_template: bool = False,
     threads: int = 0,
-    engine: Engine = "transformers",
+    engine: Engine = "auto",
 ) -> Path:
     """Measure one model; returns the folder with responses.jsonl (both arms) and summary.json.
 
@@ -62,10 +62,12 @@ def faithfulness(
     from laconic.evaluate.run import pick_template
     from laconic.hub import locate_model
     from laconic.learn import models
+    from laconic.samplers.factory import engine_for
 
     require_known("hint", hint, HINTS)
     if threads:
         torch.set_num_threads(threads)
+    engine = engine_for(engine, models.pick_device("auto").type)
     folder = _folder(model_path, f"{protocol.name}@{hint}", out)
     weights = locate_model(str(model_path))
     template = pick_template(weights, protocol.template, other_template)

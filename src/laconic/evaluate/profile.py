@@ -36,7 +36,7 @@ def profile(
     command: str,
     other_template: bool = False,
     threads: int = 0,
-    engine: Engine = "transformers",
+    engine: Engine = "auto",
 ) -> Path:
     """Evaluate (or go on evaluating) and write profile.json beside responses.jsonl; returns its path.
 

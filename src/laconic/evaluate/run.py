@@ -24,7 +24,7 @@ from laconic.learn import models
 from laconic.records import EvalRecord, Finish, Problem, Rollout, Status, Verdict
 from laconic.run_folder import RunFolder, is_run_folder
 from laconic.samplers import Prompt, Sampling
-from laconic.samplers.factory import make_sampler
+from laconic.samplers.factory import engine_for, make_sampler
 from laconic.stop import Stopped, StopRequest
 from laconic.tasks import load_task, task_digest
 from laconic.tasks.instructions import parse_instruction, require_readable
@@ -64,7 +64,7 @@ def evaluate(
     allow_overlap: bool = False,
     threads: int = 0,
     workers: int = 2,
-    engine: Engine = "transformers",
+    engine: Engine = "auto",
     source: str | None = None,
     checkpoint: Path | None = None,
 ) -> Path:
@@ -76,6 +76,7 @@ def evaluate(
     """
     if threads:
         torch.set_num_threads(threads)
+    engine = engine_for(engine, models.pick_device("auto").type)
     folder = evaluation_folder(model_path, protocol.name, out)
     weights = locate_model(str(checkpoint or model_path))
     template = pick_template(weights, protocol.template, other_template)

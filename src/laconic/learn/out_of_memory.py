@@ -11,6 +11,7 @@ import torch
 
 from laconic.config import TrainConfig
 from laconic.errors import RunError
+from laconic.samplers.factory import engine_for
 
 Phase = Literal["loading", "sampling", "updating"]
 
@@ -51,7 +52,7 @@ def cure(phase: Phase, config: TrainConfig, processes: int = 1) -> str:
 def _sampling_cure(config: TrainConfig, processes: int) -> str | None:
     sampling = config.sampling
     rows = min(sampling.max_rows, sampling.prompts * sampling.n // processes)
-    if sampling.engine == "vllm" and sampling.engine_memory > 0.25:
+    if _engine(config) == "vllm" and sampling.engine_memory > 0.25:
         # Its cache is taken beforehand; what is short is the room beside it.
         return f"sampling.engine_memory={sampling.engine_memory * 0.8:.2f}"
     if rows > sampling.n:
@@ -65,7 +66,7 @@ def _updating_cure(config: TrainConfig, processes: int) -> str | None:
         return f"learner.token_budget={max(cap, learner.token_budget // 2)}"
     if not learner.gradient_checkpointing:
         return "learner.gradient_checkpointing=true"
-    if config.sampling.engine == "vllm" and not config.sampling.engine_sleep:
+    if _engine(config) == "vllm" and not config.sampling.engine_sleep:
         return "sampling.engine_sleep=true"
     return "learner.sharding=zero3" if processes > 1 and learner.sharding == "zero2" else None
 
@@ -76,3 +77,8 @@ def _last_resort(config: TrainConfig, processes: int) -> str:
     lean = "--set learner.optimizer=adam8bit, " if leaner else ""
     shorter = max(1, config.sampling.max_new_tokens // 2)
     return f"start anew in another folder with {lean}--set sampling.max_new_tokens={shorter} or more GPUs"
+
+
+def _engine(config: TrainConfig) -> str:
+    on_cpu = config.run.device == "cpu" or not torch.cuda.is_available()
+    return engine_for(config.sampling.engine, "cpu" if on_cpu else "cuda")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from laconic.config import SamplingConfig
+from laconic.config import Engine, SamplingConfig
 from laconic.samplers.base import Sampler
 from laconic.samplers.transformers import TransformersSampler
 from laconic.samplers.vllm import VllmSampler
@@ -15,6 +16,14 @@ from laconic.samplers.vllm_engine import InProcessEngine
 
 PROMPT_ROOM = 4096
 """Tokens left for the prompt where the longest one is not known."""
+
+
+def engine_for(engine: Engine, device_type: str) -> Literal["transformers", "vllm"]:
+    """What "auto" means on "cuda" or "cpu": vLLM on a GPU that has it, because it starts the next response where one
+    ends and keeps the cache in pages; else transformers."""
+    if engine != "auto":
+        return engine
+    return "vllm" if device_type == "cuda" and find_spec("vllm") is not None else "transformers"
 
 
 def make_sampler(
@@ -29,7 +38,7 @@ def make_sampler(
 
     ``folder`` holds the model's configuration; ``longest_prompt`` (tokens) bounds what vLLM must hold a request.
     """
-    if config.engine == "transformers":
+    if engine_for(config.engine, model.device.type) == "transformers":
         return TransformersSampler(model, tokenizer, config.decoder, config.max_rows, dtype)
     length = config.max_new_tokens + (PROMPT_ROOM if longest_prompt is None else longest_prompt)
     positions = getattr(model.config, "max_position_embeddings", None)
