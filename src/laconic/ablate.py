@@ -136,12 +136,25 @@ class Plan:
         log = run / "evaluation" / Path(self.held_out).stem / "responses.jsonl"
         return Command(f"evaluate {run.name}", arguments, log, self.size * self.k if self.size else None)
 
+    def evaluate_base(self) -> Command:
+        """Beside the variants, whatever the base's own folder holds: it may be of another protocol, or not ours."""
+        command = self.evaluate(Path(self.model))
+        command.title, command.log = "evaluate the base", self.base / Path(self.held_out).stem / "responses.jsonl"
+        command.arguments += ["--out", str(self.out)]
+        return command
 
-def ablate(name: str, plan: Plan, *, jobs: int | None, base_run: Path | None) -> list[Path]:
-    """Train and evaluate every variant of an ablation under ``plan.out``; returns their run folders.
+    @property
+    def base(self) -> Path:
+        """Where `laconic evaluate --out` puts the base's evaluation."""
+        return self.out / Path(self.model).resolve().name
 
-    ``base_run``: where the base's own evaluation goes, if it is a run folder of ours.
-    """
+    def compare(self, runs: Sequence[Path]) -> Command:
+        arguments = ["compare", *map(str, runs), "--base", str(self.base), "--out", str(self.out / "page")]
+        return Command("compare", arguments, self.out / "page" / "none.jsonl")
+
+
+def ablate(name: str, plan: Plan, *, jobs: int | None) -> Path:
+    """Train and evaluate every variant of an ablation under ``plan.out``, and the base; returns the page over them."""
     require_known("ablation", name, ABLATIONS)
     ablation = ABLATIONS[name]
     require_own(plan.out, "this command")
@@ -149,9 +162,9 @@ def ablate(name: str, plan: Plan, *, jobs: int | None, base_run: Path | None) ->
     console.print(f"{name}: {ablation.question}", highlight=False)
     with StopRequest() as stop:
         runner = Runner(plan.out / "logs", console, stop)
-        extra = [] if base_run is None else [Chain([plan.evaluate(base_run)])]
-        runner.run([*chains(ablation.variants, plan), *extra], jobs or usual_jobs())
-    return [plan.out / variant.name for variant in ablation.variants]
+        runner.run([*chains(ablation.variants, plan), Chain([plan.evaluate_base()])], jobs or usual_jobs())
+        runner.run([Chain([plan.compare([plan.out / variant.name for variant in ablation.variants])])], 1)
+    return plan.out / "page" / "index.html"
 
 
 def chains(variants: Sequence[Variant], plan: Plan) -> list[Chain]:

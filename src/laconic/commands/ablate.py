@@ -37,7 +37,6 @@ def run_ablate(args: argparse.Namespace) -> int:
         return 0
     from laconic.ablate import ABLATIONS, Plan, ablate
     from laconic.errors import require_known
-    from laconic.run_folder import is_run_folder
 
     require_known("ablation", args.name, [*ABLATIONS, POPULATION])
     if args.model is None or args.out is None:
@@ -57,7 +56,5 @@ def run_ablate(args: argparse.Namespace) -> int:
         settings=tuple(args.set),
         out=args.out,
     )
-    base = Path(args.model) if is_run_folder(Path(args.model)) else None
-    runs = ablate(args.name, plan, jobs=args.jobs, base_run=base)
-    print(f"next: laconic compare {' '.join(map(str, runs))} --base {args.model} --out {args.out / 'page'}")
+    print(f"the page: {ablate(args.name, plan, jobs=args.jobs)}")
     return 0
