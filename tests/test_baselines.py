@@ -263,21 +263,23 @@ def _check_logs(root: Path, out: Path) -> None:
     assert all(np.isfinite(line["loss"]) for line in journal[1:])
     sampled = read_samples(root / "samples").clock["tokens_sampled"]
     assert sum(line["tokens_sampled"] for line in clock) == sampled == journal[0]["response_tokens"]
-    trained = sum(line["tokens_trained"] for line in clock)
-    assert trained == _tokens_learnt(root, read_config(out)["method"])
+    trained, responses = (sum(line[key] for line in clock) for key in ("tokens_trained", "response_tokens_trained"))
+    rows = _rows_learnt(root, read_config(out)["method"])
+    assert trained == sum(prompt + response for prompt, response in rows)
+    assert responses == sum(response for _, response in rows)
 
 
-def _tokens_learnt(root: Path, method: str) -> int:
-    """Prompt and response of everything learnt from, counted without the trainers."""
+def _rows_learnt(root: Path, method: str) -> list[tuple[int, int]]:
+    """(prompt, response) tokens of everything learnt from, counted without the trainers."""
     groups = list(read_groups(root / "samples"))
     if method == "o1-pruner":
-        return sum(len(r.prompt_tokens) + r.length for g in groups for r in g.rollouts)
-    return sum(
-        len(e.prompt) + len(response)
+        return [(len(r.prompt_tokens), r.length) for g in groups for r in g.rollouts]
+    return [
+        (len(e.prompt), len(response))
         for e in examples_of(method, groups)
         for response in (e.chosen, e.rejected)
         if response is not None
-    )
+    ]
 
 
 @pytest.mark.slow
@@ -315,7 +317,7 @@ def test_token_ids_reach_the_model_unchanged(
         config,
         dtype=model.dtype,
         seed=0,
-        on_step=lambda numbers, seconds, tokens: steps.append(tokens),
+        on_step=lambda numbers, seconds, tokens, learnt: steps.append(tokens),
         stop=StopRequest(),
     )
     learnt = [

@@ -24,8 +24,10 @@ from laconic.compare.figures import below_view
 from laconic.compare.looks import make_looks
 from laconic.compare.published import published_planes, published_standings, read_published
 from laconic.compare.records import Comparison, Plane, Role, Spot, parse_name
-from laconic.compare.standings import Standing, best_of, plane_of, standings
-from laconic.compare.words import headline, monotone, warnings
+from laconic.compare.standings import Standing, best_of, plane_of, stand, standings
+from laconic.compare.subset import start_of
+from laconic.compare.tables import cost_table
+from laconic.compare.words import headline, monotone, prompts_sentence, warnings
 from laconic.errors import UserError
 from laconic.records import Estimate, EvalRecord
 from laconic.report.load import read_run
@@ -42,6 +44,10 @@ def write_variant(run: Path, name: str, records: list[EvalRecord], **rules: Any)
     (folder / "summary.json").write_text(json.dumps(document), encoding="utf-8")
 
 
+OLD = "dpo"
+"""The method whose clock is from before response tokens were counted by themselves."""
+
+
 def make_baseline(root: Path, base: Path, method: str, rate: float, alike: float, cost: tuple[int, int, float]) -> Path:
     """A baseline run of such (tokens sampled, tokens trained, seconds) that answers as the family's ``alike`` does."""
     run = root / f"{method}-{rate:g}"
@@ -49,7 +55,9 @@ def make_baseline(root: Path, base: Path, method: str, rate: float, alike: float
     config = {"model": str(base), "seed": 0, "method": method, "tuning": {"learning_rate": rate}}
     (run / "config.json").write_text(json.dumps({"kind": "baseline", "laconic": "0.1.0", "config": config}))
     sampled = {"step": 0, "sample_s": 4.0, "step_s": 4.5, "tokens_sampled": cost[0], "tokens_trained": 0}
-    tuned = {"step": 1, "step_s": cost[2] - 4.5, "tokens_sampled": 0, "tokens_trained": cost[1]}
+    tuned = {"step": 1, "step_s": cost[2] - 4.5, "tokens_sampled": 0, "tokens_trained": cost[1] + 7777}
+    if method != OLD:
+        tuned["response_tokens_trained"] = cost[1]
     fake_runs.write_jsonl(run / "clock.jsonl", [sampled, tuned])
     fake_runs.write_evaluation(run, fake_runs.make_records(alike, 77), 2)
     return run
@@ -257,6 +265,41 @@ def test_costs_are_sums_of_the_logs(runs: dict[str, Path]) -> None:
     sft = cost_of(read_run(runs["sft"]))
     assert (sft.sampled, sft.trained, sft.wall, sft.tokens) == (2e5, 1e5, 11.0, 3e5)
     assert mean_cost([run, run]) == cost_of(run)
+    assert not sft.with_prompts
+
+
+def test_a_clock_that_counted_prompts_is_marked(comparison: Comparison, runs: dict[str, Path]) -> None:
+    dpo = cost_of(read_run(runs["dpo"]))
+    assert (dpo.trained, dpo.with_prompts) == (200_000 + 7777, True)
+    assert mean_cost([read_run(runs["sft"]), read_run(runs["dpo"])]).with_prompts
+    (sentence,) = prompts_sentence(comparison)
+    assert "DPO lr 5e-06" in sentence
+    assert "SFT" not in sentence
+    rows = {row[0]: row[-1] for row in cost_table(comparison).rows}
+    assert (rows["SFT lr 1e-05"], rows["DPO lr 5e-06"]) == ("responses", "prompts too")
+
+
+def test_curves_on_fewer_problems_meet_the_base_on_the_same(tmp_path: Path) -> None:
+    """Every second problem and one response of two: the base's other responses must not move the ratio."""
+    base, (run,) = fake_runs.make_family(tmp_path, alphas=(0.2,), steps=2)
+    records = fake_runs.make_records(0.2, 3)
+    kept = {record.problem_id for record in records[::4]}
+    part = [record for record in records if record.problem_id in kept and record.sample == 0]
+    write_variant(run, f"{fake_runs.TASK}@step-000001", part, size=len(part), k=1, step=1, task_sha256="other")
+    found = collect([run])
+    (entry,) = [entries[fake_runs.TASK] for entries in found.checkpoints[0].steps.values()]
+    alone = [r for r in read_run(base).evaluations[fake_runs.TASK].records if r.problem_id in kept and r.sample == 0]
+    assert entry.gain("token_saving") == paired_saving(token_clusters(alone), token_clusters(part))
+    start = start_of(found, fake_runs.TASK)
+    assert start is not None
+    assert start.overall("tokens").value == pytest.approx(sum(r.tokens for r in alone) / len(alone))  # type: ignore[union-attr]
+    standing = stand("x", found.contenders[1], found.checkpoints[0].steps[1], found)
+    assert standing is not None
+    assert standing.tokens.value == pytest.approx(sum(r.tokens for r in part) / sum(r.tokens for r in alone))
+    strangers = [replace(record, problem_id=f"new-{record.problem_id}") for record in part]
+    write_variant(run, f"{fake_runs.TASK}@step-000001", strangers, size=len(part), k=1, step=1, task_sha256="other")
+    with pytest.raises(UserError, match="evaluated under another k"):
+        collect([run])
 
 
 def test_matching_names_the_best_within_a_budget_that_all_can_keep(comparison: Comparison) -> None:

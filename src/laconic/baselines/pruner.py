@@ -25,8 +25,9 @@ from laconic.learn.learner import Learner
 from laconic.records import Group
 from laconic.stop import Stopped, StopRequest
 
-Step = Callable[[dict[str, float], float, int], None]
-"""Called after every optimizer step with its numbers, seconds, and tokens read (prompt and response)."""
+Step = Callable[[dict[str, float], float, int, int], None]
+"""Called after every optimizer step with its numbers, seconds, tokens read (prompt and response), and how many of
+them the loss was on (response)."""
 
 
 def prune(
@@ -60,7 +61,8 @@ def prune(
         shown = {k: v for k, v in means.items() if k in ("loss", "grad_norm", "clip_fraction", "entropy")}
         numbers = {**{k: float(v) for k, v in shown.items() if v is not None}, "learning_rate": rate}
         seconds = time.perf_counter() - start
-        on_step({**numbers, "step": number, "of": len(batches)}, seconds, sum(row.width for row in rows))
+        read, learnt = sum(row.width for row in rows), sum(row.length for row in rows)
+        on_step({**numbers, "step": number, "of": len(batches)}, seconds, read, learnt)
         if stop.requested and number < len(batches):
             raise Stopped(stop.requested, "the samples are kept, and training begins anew from them")
     return learner.optimizer_steps

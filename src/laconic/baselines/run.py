@@ -176,7 +176,8 @@ class Trainee:
             tokens = int(cost["tokens_sampled"])
             self.run.append("journal", [{"step": 0, "event": "SAMPLES", **facts, "response_tokens": tokens}])
             rounded = {key: round(value, 4) for key, value in cost.items() if key != "tokens_sampled"}
-            self.run.append("clock", [{"step": 0, **rounded, "tokens_sampled": tokens, "tokens_trained": 0}])
+            counts = {"tokens_sampled": tokens, "tokens_trained": 0, "response_tokens_trained": 0}
+            self.run.append("clock", [{"step": 0, **rounded, **counts}])
 
     def already(self) -> dict[str, Any] | None:
         """The summary, where a crash came between the checkpoint and the word that the work is done."""
@@ -213,14 +214,14 @@ class Trainee:
         gc.collect()
         return steps
 
-    def on_step(self, numbers: dict[str, float], seconds: float, tokens: int) -> None:
+    def on_step(self, numbers: dict[str, float], seconds: float, tokens: int, learnt: int) -> None:
         step, of = int(numbers["step"]), int(numbers["of"])
         rest = {key: value for key, value in numbers.items() if key not in ("step", "of", "epoch")}
         self.run.append("journal", [{"step": step, "event": "STEP", "of": of, **rest, "response_tokens": 0}])
         measured = {"step": step, "update_s": round(seconds, 4), "step_s": round(seconds, 4)}
         speed = round(tokens / seconds, 1)
-        more = {"tokens_per_s": speed, "tokens_sampled": 0, "tokens_trained": tokens}
-        self.run.append("clock", [{**measured, **more}])
+        counts = {"tokens_sampled": 0, "tokens_trained": tokens, "response_tokens_trained": learnt}
+        self.run.append("clock", [{**measured, "tokens_per_s": speed, **counts}])
         self.display.step(step, of, {"loss": f"{numbers['loss']:.4f}"})
 
     def finish(self, steps: int, summary: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:

@@ -27,8 +27,9 @@ IGNORED = -100
 LOWEST_SHARE = 0.1
 """Learning rate at the end, as a share of the highest."""
 
-Step = Callable[[dict[str, float], float, int], None]
-"""Called after every optimizer step with TRL's numbers, seconds, and tokens read (prompt and response)."""
+Step = Callable[[dict[str, float], float, int, int], None]
+"""Called after every optimizer step with TRL's numbers, seconds, tokens read (prompt and response), and how many of
+them the loss was on (response)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +172,15 @@ def _dpo(shared: dict[str, Any], given: dict[str, Any], watch: Any, config: Tuni
 
 
 class _Plain:
-    """Over TRL's trainers: counts the tokens read, and says nothing to anybody."""
+    """Over TRL's trainers: counts the tokens read and learnt, and says nothing to anybody."""
 
-    tokens_read = 0
+    tokens_read = tokens_learnt = 0
 
     def training_step(self, model: Any, inputs: Any, *more: Any, **named: Any) -> Any:
         self.tokens_read += int(inputs["attention_mask"].sum())
+        # Preferences are told by a mask, language modelling by its labels.
+        learnt = inputs["completion_mask"] if "completion_mask" in inputs else inputs["labels"] != IGNORED
+        self.tokens_learnt += int(learnt.sum())
         return super().training_step(model, inputs, *more, **named)  # type: ignore[misc]
 
     def _send_telemetry(self) -> None:
@@ -199,7 +203,7 @@ def _watch(on_step: Step, stop: StopRequest) -> Any:
         trainer: Any = None
 
         def on_train_begin(self, *_: Any, **__: Any) -> None:
-            self.last, self.tokens = time.perf_counter(), 0
+            self.last, self.read, self.learnt = time.perf_counter(), 0, 0
 
         def on_log(self, args: Any, state: Any, control: Any, **named: Any) -> None:
             logs: dict[str, float] = named["logs"]
@@ -210,9 +214,10 @@ def _watch(on_step: Step, stop: StopRequest) -> Any:
                     f"the loss ({logs['loss']}) or the gradient norm ({logs['grad_norm']}) of step {state.global_step} "
                     f"is not finite: nothing was saved; lower the learning rate (now {args.learning_rate})"
                 )
-            now, tokens = time.perf_counter(), self.trainer.tokens_read
-            on_step({**logs, "step": state.global_step, "of": state.max_steps}, now - self.last, tokens - self.tokens)
-            self.last, self.tokens = now, tokens
+            now, read, learnt = time.perf_counter(), self.trainer.tokens_read, self.trainer.tokens_learnt
+            numbers = {**logs, "step": state.global_step, "of": state.max_steps}
+            on_step(numbers, now - self.last, read - self.read, learnt - self.learnt)
+            self.last, self.read, self.learnt = now, read, learnt
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if stop.requested:

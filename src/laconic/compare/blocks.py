@@ -14,7 +14,8 @@ from laconic.compare.cost import matched, paybacks
 from laconic.compare.published import published_planes, published_standings
 from laconic.compare.records import Comparison, Plane, Role
 from laconic.compare.standings import RULE, Standing, aggregate_plane, plane_of
-from laconic.compare.words import matched_sentences, payback_sentence, plane_sentence
+from laconic.compare.subset import start_of
+from laconic.compare.words import matched_sentences, payback_sentence, plane_sentence, prompts_sentence
 from laconic.report import figures as report_figures
 from laconic.report import tables as report_tables
 from laconic.report.measure import View
@@ -107,9 +108,11 @@ def _has_steps(comparison: Comparison, dataset: str) -> bool:
 
 
 def _dynamics_block(comparison: Comparison, dataset: str, looks: Looks) -> Block:
-    base = None if comparison.base is None else comparison.base.entries.get(dataset)
-    figure = figures.dynamics(dataset, comparison.checkpoints, base, looks)
-    caption = "Evaluated checkpoints on held-out problems; iteration 0 is the base. Bars are 95 % intervals."
+    figure = figures.dynamics(dataset, comparison.checkpoints, start_of(comparison, dataset), looks)
+    caption = (
+        "Evaluated checkpoints on held-out problems; iteration 0 is the base on the same problems. Bars are 95 % "
+        "intervals."
+    )
     table = tables.dynamics_table(comparison, dataset)
     return Block(f"dynamics_{dataset}", f"Training dynamics on {dataset}", (), figure, caption, (), (table,))
 
@@ -171,7 +174,8 @@ def _cost_blocks(
     blocks = []
     if cost.rows:
         shown = (tables.matched_table(equal), cost) if equal else (cost,)
-        blocks.append(Block("matched", "Matched on training tokens and on wall time", (*words, RULE), tables=shown))
+        words = (*words, RULE, *prompts_sentence(comparison))
+        blocks.append(Block("matched", "Matched on training tokens and on wall time", words, tables=shown))
     if paid:
         said = [payback_sentence(paid), _currencies(price, gpu_hour)]
         blocks.append(Block("payback", "When training has paid for itself", tuple(s for s in said if s),

@@ -17,6 +17,7 @@ from laconic.analysis.summary import MEASURED
 from laconic.compare.cutoffs import cutoff_contenders
 from laconic.compare.loading import parent_of, read_finished, root_of
 from laconic.compare.records import Checkpoints, Comparison, Contender, Role, parse_name
+from laconic.compare.subset import SIZES, covers, shared
 from laconic.errors import UserError
 from laconic.report.family import variants
 from laconic.report.load import Evaluation, Run
@@ -25,6 +26,8 @@ from laconic.report.measure import Entry, Result
 METHODS = {"sft": "SFT", "dpo": "DPO", "o1-pruner": "O1-Pruner", "o1_pruner": "O1-Pruner", "distill": "Distilled"}
 _FREE = MEASURED | {"repeat"}
 """Facts of a protocol that may differ between what is compared: they name what was measured."""
+CURVE = "checkpoints of "
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +84,39 @@ def _roots(runs: Sequence[Run], base: Path | None) -> tuple[dict[Path, Run], dic
 
 
 def _rules(runs: Sequence[Run]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Data set -> (whose it is, protocol that all others must share): the first base's, or the first run's."""
+    """Data set -> (whose it is, protocol that all others must share): the first base's, or the first run's.
+
+    Under ``CURVE`` + data set stands the first evaluated checkpoint's.
+    """
     rules: dict[str, tuple[str, dict[str, Any]]] = {}
     for run in runs:
         for folder, evaluation in run.evaluations.items():
-            if folder == parse_name(folder).dataset:
-                rules.setdefault(folder, (run.name, evaluation.protocol))
+            name = parse_name(folder)
+            if folder == name.dataset or name.step is not None:
+                place = name.dataset if name.step is None else CURVE + name.dataset
+                rules.setdefault(place, (run.name, evaluation.protocol))
     return rules
 
 
-def _mark(run: Run, rule: dict[str, tuple[str, dict[str, Any]]], allow_mixed: bool) -> str:
+def _rule(rules: dict[str, tuple[str, dict[str, Any]]], run: Run, folder: str, base: Run | None) -> tuple[str, Json]:
+    """What this evaluation must share: checkpoints may all be asked fewer of the problems that the base was asked."""
+    name = parse_name(folder)
+    owner, wanted = rules[name.dataset]
+    whole = None if base is None else base.evaluations.get(name.dataset)
+    if name.step is None or whole is None or not covers(whole.records, run.evaluations[folder].records):
+        return owner, wanted
+    first, curve = rules[CURVE + name.dataset]
+    return first, {**wanted, **{key: curve[key] for key in SIZES if key in curve}}
+
+
+def _mark(run: Run, rules: dict[str, tuple[str, Json]], allow_mixed: bool, base: Run | None = None) -> str:
     """In words how the protocol of any of the run's evaluations differs; refused unless ``allow_mixed``."""
     found: dict[str, None] = {}
     for folder, evaluation in run.evaluations.items():
         name = parse_name(folder)
-        if name.dataset not in rule:
+        if name.dataset not in rules:
             continue
-        owner, wanted = rule[name.dataset]
+        owner, wanted = _rule(rules, run, folder, base)
         free = _FREE | ({"seed"} if name.is_repeat else set())
         for key in sorted({*wanted, *evaluation.protocol} - free):
             here, there = evaluation.protocol.get(key), wanted.get(key)
@@ -121,7 +140,7 @@ def _lines(runs: Sequence[Run], roots: dict[Path, Run], rule: dict[str, Any], al
     words = dict(zip((run.path for run in rl), variants(rl), strict=True))
     lines = []
     for run in runs:
-        base, mark = roots.get(run.path.resolve()), _mark(run, rule, allow_mixed)
+        base, mark = roots.get(run.path.resolve()), _mark(run, rule, allow_mixed, roots.get(run.path.resolve()))
         if run.kind == "train":
             parent = parent_of(run)
             rounds = f"after {parent.name}" if parent is not None and parent.kind == "train" else ""
@@ -162,7 +181,7 @@ def _contenders(lines: Sequence[_Line]) -> list[Contender]:
     for line in lines:
         groups.setdefault((line.label, line.mark), []).append(line)
     found = []
-    for members in sorted(groups.values(), key=lambda m: (m[0].alpha is not None, m[0].alpha or 0.0, m[0].label)):
+    for members in sorted(groups.values(), key=lambda m: _order(m[0])):
         _refuse_twins(members)
         found.append(_contender(members))
     for members in groups.values():
@@ -180,7 +199,7 @@ def _contender(members: Sequence[_Line], step: int | None = None, wanted: str = 
         for folder, evaluation in line.run.evaluations.items():
             name = parse_name(folder)
             if name.step == step and name.variant == wanted:
-                result = _result(line, name.dataset, evaluation)
+                result = _result(line, name.dataset, evaluation, part=step is not None)
                 old = entries.get(name.dataset, Entry(label, first.alpha, variant, ()))
                 entries[name.dataset] = replace(old, results=(*old.results, result))
     return Contender(label, first.role, first.series, entries, tuple(m.run for m in members), first.mark)
@@ -205,17 +224,25 @@ def _prompted(members: Sequence[_Line]) -> list[Contender]:
     return made
 
 
+def _order(line: _Line) -> tuple[bool, float, str, float, str]:
+    """The family by alpha, other methods by name and learning rate."""
+    rate = _rate(line.run) or 0.0 if line.role is Role.BASELINE else 0.0
+    return line.alpha is not None, line.alpha or 0.0, line.series, rate, line.label
+
+
 def _natural(text: str) -> tuple[str, int]:
     stem = text.rstrip("0123456789")
     return stem, int(text[len(stem) :] or 0)
 
 
-def _result(line: _Line, dataset: str, evaluation: Evaluation) -> Result:
+def _result(line: _Line, dataset: str, evaluation: Evaluation, part: bool = False) -> Result:
+    """``part``: the base may have answered more than this, and is read on the same responses alone."""
     other = None if line.base is None else line.base.evaluations.get(dataset)
     if other is None or line.mark:
         return Result(line.run, evaluation, None)
     try:
-        versus = compare(other.records, evaluation.records)
+        records = shared(other.records, evaluation.records) if part else other.records
+        versus = compare(records, evaluation.records)
     except UserError as error:
         raise UserError(f"{line.run.path} cannot be compared with its base on {dataset}: {error}") from error
     return Result(line.run, evaluation, versus, line.base.path if line.base else None)

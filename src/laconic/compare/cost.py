@@ -20,11 +20,13 @@ class Cost:
     sampled: float | None
     """Tokens generated to learn from."""
     trained: float | None
-    """Tokens on which a loss was computed; every pass counts."""
+    """Response tokens on which a loss was computed; every pass counts."""
     wall: float | None
     """Seconds, from the clock."""
     seconds_per_token: float | None = None
     """Of sampling in training: what a token costs to generate on that machine."""
+    with_prompts: bool = False
+    """``trained`` counts the prompts too, because the clock is too old to tell them apart."""
 
     @property
     def tokens(self) -> float | None:
@@ -40,14 +42,16 @@ def cost_of(run: Run, until: int | None = None) -> Cost:
     """
     journal = [row for row in run.journal if until is None or row.get("step", 0) <= until]
     clock = [row for row in run.clock if until is None or row.get("step", 0) <= until]
-    sampled, trained = _total(clock, "tokens_sampled"), _total(clock, "tokens_trained")
+    sampled, trained = _total(clock, "tokens_sampled"), _total(clock, "response_tokens_trained")
+    read = _total(clock, "tokens_trained") if trained is None else None
+    trained = read if trained is None else trained
     if sampled is None:
         sampled = _total(journal, "response_tokens")
     if trained is None and run.kind == "train":
         trained = sampled  # every sampled response is learnt from once
     sampling = _total(clock, "sample_s")
     pace = sampling / sampled if sampling and sampled else None
-    return Cost(sampled, trained, _total(clock, "step_s"), pace)
+    return Cost(sampled, trained, _total(clock, "step_s"), pace, bool(read))
 
 
 def mean_cost(runs: Sequence[Run], until: int | None = None) -> Cost:
@@ -58,7 +62,7 @@ def mean_cost(runs: Sequence[Run], until: int | None = None) -> Cost:
     for parts in zip(*columns, strict=True):
         known = [part for part in parts if part is not None]
         means.append(sum(known) / len(known) if known and len(known) == len(parts) else None)
-    return Cost(*means) if means else Cost(None, None, None)
+    return Cost(*means, with_prompts=any(c.with_prompts for c in costs)) if means else Cost(None, None, None)
 
 
 def contender_cost(contender: Contender) -> Cost:

@@ -9,6 +9,7 @@ from pathlib import Path
 from laconic.analysis.aggregate import Aggregate, compare_sets, pair
 from laconic.analysis.summary import accuracy_clusters, token_clusters
 from laconic.compare.records import Comparison, Contender, Plane, Role, Spot
+from laconic.compare.subset import shared
 from laconic.records import Estimate
 from laconic.report.measure import Entry, Result, over_seeds
 
@@ -98,7 +99,8 @@ def _aggregate(
         mine = next((r for r in entries[dataset].results if r.run.path == path), None)
         if mine is None or dataset not in bases:
             return None
-        one, other = bases[dataset].evaluation.records, mine.evaluation.records
+        other = mine.evaluation.records
+        one = shared(bases[dataset].evaluation.records, other)
         sets.append(
             pair(dataset, accuracy_clusters(one), accuracy_clusters(other), token_clusters(one), token_clusters(other))
         )

@@ -100,7 +100,7 @@ def noise_table(comparison: Comparison) -> Table | None:
         Column("token_saving", "Tokens “saved” by asking again", "percent"),
         Column("accuracy_difference", "Change of accuracy, points", "change"),
         Column("saving_reach", "Savings below this are noise", "percent"),
-        Column("accuracy_reach", "Changes below this are noise, points", "change"),
+        Column("accuracy_reach", "Changes below this are noise, points", "reach"),
     )
     return Table("noise", "Noise floor: the base against itself", columns, tuple(rows)) if rows else None
 
@@ -139,13 +139,15 @@ def cost_table(comparison: Comparison) -> Table:
     for contender in comparison.contenders:
         if contender.role in TRAINED:
             cost = contender_cost(contender)
-            rows.append((contender.label, len(contender.runs), cost.sampled, cost.trained, cost.wall))
+            counted = "prompts too" if cost.with_prompts else "responses"
+            rows.append((contender.label, len(contender.runs), cost.sampled, cost.trained, cost.wall, counted))
     columns = (
         MODEL,
         Column("runs", "Seeds", "whole"),
         Column("sampled_tokens", "Tokens sampled", "whole"),
         Column("trained_tokens", "Tokens trained on", "whole"),
         Column("wall_s", "Wall time", "seconds"),
+        Column("counted", "Trained on, counted over"),
     )
     return Table("training_cost", "What training took, mean over seeds", columns, tuple(rows))
 

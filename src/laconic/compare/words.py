@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from laconic.analysis import Point, dominance, trend
-from laconic.compare.cost import Matched, Payback
+from laconic.compare.cost import TRAINED, Matched, Payback, contender_cost
 from laconic.compare.records import Comparison, Plane, Role
 from laconic.compare.standings import Standing, best_of, plane_of
 from laconic.report.findings import cap_warning, seed_sentence, trend_sentence, unjudged_warning
@@ -116,6 +116,18 @@ def matched_sentences(found: Sequence[Matched]) -> list[str]:
         winner = next(m.method for m in rows if m.best is best)
         sentences.append(f"Within {rows[0].budget:,.0f} {axis} ({winner} stands first): {parts}.")
     return sentences
+
+
+def prompts_sentence(comparison: Comparison) -> list[str]:
+    """Whose training tokens are overstated, because an older clock counted the prompts among them."""
+    trained = [c for c in comparison.contenders if c.role in TRAINED]
+    named = [c.label for c in trained if contender_cost(c).with_prompts]
+    if not named:
+        return []
+    return [
+        "Tokens trained on are response tokens under a loss, once a pass. The clocks of "
+        f"{', '.join(named)} are older and counted prompts too, so their tokens trained on are overstated."
+    ]
 
 
 def payback_sentence(found: Sequence[Payback]) -> str:

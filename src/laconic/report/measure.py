@@ -18,7 +18,8 @@ Json = dict[str, Any]
 BASE = "base"
 OVER_SEEDS = "t over seeds"
 SEEDS_AGREE = "no interval: no spread between seeds"
-SHARES = {"accuracy", "truncated", "no_answer", "unjudged", "pass_at_k"}
+SHARES = {"accuracy", "truncated", "no_answer", "unjudged", "pass_at_k",
+          "share_after_answer", "stated_but_wrong", "stated_by_chance", "loops"}  # fmt: skip
 """Quantities of a summary that lie in [0, 1]."""
 CHECKS = ("verification", "backtracking")
 """Behaviours that together are called checks: both look again at what is already written."""
@@ -64,12 +65,12 @@ class Entry:
     def overall(self, *keys: str) -> Estimate | None:
         """A quantity of the summary's overall block, for example ``overall("behaviours", "verification")``."""
         found = [_dig(result.evaluation.summary["overall"], keys) for result in self.results]
-        return over_seeds(found, share=keys[0] in SHARES)
+        return over_seeds(found, share=bool(SHARES & set(keys)))
 
     def at(self, difficulty: str, *keys: str) -> Estimate | None:
         """The same at one difficulty."""
         found = [_dig(r.evaluation.summary["by_difficulty"].get(difficulty), keys) for r in self.results]
-        return over_seeds(found, share=keys[0] in SHARES)
+        return over_seeds(found, share=bool(SHARES & set(keys)))
 
     def gain(self, key: str, difficulty: str | None = None) -> Estimate | None:
         """A quantity of ``compare`` with the base: "token_saving", "accuracy_difference", ..."""

@@ -21,7 +21,7 @@ CURVES = ("accuracy", "reward", "length", "length_correct", "length_wrong", "tru
 @dataclass(frozen=True, slots=True)
 class Column:
     """``kind`` says how a value is shown: text, whole, tokens, count, percent, points (with the unit), change
-    (points without it), ratio, seconds or small."""
+    (points without it), reach (points either way), ratio, seconds or small."""
 
     key: str
     title: str
@@ -267,6 +267,8 @@ def _number(value: float, kind: str) -> str:
     if kind in ("points", "change"):
         shown = _minus(f"{value * 100:+.1f}")
         return f"±{shown}" if shown == "0.0" else shown
+    if kind == "reach":
+        return f"±{abs(value) * 100:.1f}"
     if kind == "whole":
         return f"{value:,.0f}"
     if kind == "ratio":
