@@ -62,7 +62,10 @@ def mean_cost(runs: Sequence[Run], until: int | None = None) -> Cost:
     for parts in zip(*columns, strict=True):
         known = [part for part in parts if part is not None]
         means.append(sum(known) / len(known) if known and len(known) == len(parts) else None)
-    return Cost(*means, with_prompts=any(c.with_prompts for c in costs)) if means else Cost(None, None, None)
+    if not means:
+        return Cost(None, None, None)
+    sampled, trained, wall, pace = means
+    return Cost(sampled, trained, wall, pace, any(c.with_prompts for c in costs))
 
 
 def contender_cost(contender: Contender) -> Cost:
