@@ -66,6 +66,8 @@ def test_responses_that_cannot_be_regrouped_are_refused() -> None:
     [
         (["ablate", "normalise"], "normalize"),
         (["ablate", "kl"], "--model"),
+        (["ablate", "kl", "--model", "m", "--out", "o", "--jobs", "-1"], "--jobs is -1"),
+        (["ablate", "kl", "--model", "m", "--out", "o", "--k", "0"], "--k is 0"),
         (["ablate", "kl", "--model", "m", "--out", "o", "--task", "x.jsonl"], "--held-out"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from laconic.config import read_recipe
 from laconic.display import PlainDisplay
 from laconic.errors import UserError
 from laconic.learn import models
-from laconic.records import Finish, Group, Kind, Problem, Rollout, Status, Verdict
+from laconic.records import Credit, Finish, Group, Kind, Problem, Rollout, Status, Verdict
 from laconic.run_folder import read_config, read_done, read_log, resolve_model
 from laconic.stop import Stopped, StopRequest
 from laconic.verify import Judge
@@ -251,6 +252,31 @@ def test_each_method_changes_the_weights_and_leaves_an_ordinary_run(
     assert suffixes <= {".json", ".jsonl", ".safetensors", ".jinja", ""}
     assert run(root, name, out) == 0  # finished: nothing to do
     assert not list(tmp_path.glob("*trl*"))
+
+
+def test_a_step_without_a_gradient_is_logged_and_a_run_of_them_is_refused(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    equal = {**settings(root), "sampling": {"n": 8, "max_new_tokens": 1, "max_rows": 32}}
+
+    def all_wrong(judge: Judge, pairs: Sequence[tuple[Problem, Rollout]]) -> list[Verdict]:
+        return [Verdict(Status.WRONG, "x", "test") for _ in pairs]
+
+    monkeypatch.setattr("laconic.baselines.samples.judge_rollouts", all_wrong)
+    draw_samples(resolve_samples(equal), tmp_path / "equal", QUIET)
+    arguments = ["--samples", str(tmp_path / "equal"), "--learning-rate", "1e-3", "--out", str(tmp_path / "no")]
+    assert cli.main(["baseline", "o1-pruner", *arguments, "--set", "tuning.batch=4"]) == 2
+    assert "nothing for o1-pruner to learn from" in capsys.readouterr().err
+
+    first = next(read_groups(root / "samples")).problem.id
+
+    def credit(group: Group, *rest: Any) -> Credit:
+        found = pruner_credit(group, *rest)
+        return replace(found, advantages_G=found.advantages_G * (group.problem.id != first))
+
+    monkeypatch.setattr("laconic.baselines.pruner.pruner_credit", credit)
+    assert run(root, "o1-pruner", tmp_path / "run") == 0
+    assert sum("loss" not in line for line in read_log(tmp_path / "run/journal.jsonl")[1:]) == 1
 
 
 def _check_logs(root: Path, out: Path) -> None:

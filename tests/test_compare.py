@@ -70,6 +70,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     base, (a0, a2) = fake_runs.make_family(root, alphas=(0.0, 0.2), steps=20)
     write_variant(base, f"{fake_runs.TASK}@limit-64", fake_runs.make_records(0.0, 5), instruction="limit:64")
     write_variant(base, f"{fake_runs.TASK}@repeat-1", fake_runs.make_records(None, 9), seed=8, repeat=1)
+    asked_again = {"instruction": "limit:64", "seed": 8, "repeat": 1}
+    write_variant(base, f"{fake_runs.TASK}@limit-64@repeat-1", fake_runs.make_records(0.0, 7), **asked_again)
     write_variant(base, f"{fake_runs.TASK}@odd", fake_runs.make_records(0.0, 6))
     for run, alpha in ((a0, 0.0), (a2, 0.2)):
         for step in (10, 20):
@@ -151,11 +153,26 @@ def test_every_run_finds_its_place(comparison: Comparison) -> None:
     assert roles["α 0.2 (normalize group)"] is Role.ABLATION
     assert roles["SFT lr 1e-05"] is roles["DPO lr 5e-06"] is Role.BASELINE
     assert roles["limit-64"] is Role.PROMPTED
+    assert not any("repeat" in label for label in roles)
     assert "odd" not in roles  # a variant without an instruction is some other measurement
     assert [line.label for line in comparison.checkpoints] == ["α 0", "α 0.2"]
     assert [list(line.steps) for line in comparison.checkpoints] == [[10, 20], [10, 20]]
     assert [e.label for e in comparison.view(fake_runs.TASK).line] == ["α 0", "α 0.2"]
     assert parse_name("paper.gsm8k@step-000010@limit-512") == type(parse_name("x"))("paper.gsm8k", 10, "limit-512")
+
+
+def test_a_repetition_under_another_protocol_is_no_noise_floor(tmp_path: Path) -> None:
+    base, (run,) = fake_runs.make_family(tmp_path, alphas=(0.2,), steps=3)
+    records = fake_runs.make_records(None, 9, problems=20)
+    write_variant(base, f"{fake_runs.TASK}@repeat-1", records, seed=8, repeat=1, size=20)
+    (floor,) = collect([run], allow_mixed=True).noise[fake_runs.TASK]
+    assert floor.source.startswith("two halves")
+    asked = fake_runs.make_records(0.4, 9)
+    rules = {"seed": 8, "repeat": 1, "instruction": "concise"}
+    (base / "evaluation" / f"{fake_runs.TASK}@repeat-1").rename(tmp_path / "away")
+    write_variant(base, f"{fake_runs.TASK}@concise@repeat-1", asked, **rules)
+    (floor,) = collect([run]).noise[fake_runs.TASK]
+    assert floor.source.startswith("two halves")
 
 
 def test_savings_are_paired_with_the_base(comparison: Comparison, runs: dict[str, Path]) -> None:

@@ -52,3 +52,12 @@ def test_tokens_and_correct_responses_only_grow_with_the_limit() -> None:
 def test_what_nobody_can_know_is_refused(limit: int, said: str) -> None:
     with pytest.raises(UserError, match=said):
         cut(KEPT, limit)
+
+
+def test_a_thought_that_is_cut_leaves_no_answer_and_never_less_than_none() -> None:
+    thought = [record("a", 0, tokens=40, thinking_tokens=35), record("b", 0, tokens=10, thinking_tokens=6)]
+    overall = summarise(cut(thought, 20), {})["overall"]
+    # By hand: (20 + 6) / 2 and (0 + 4) / 2.
+    assert overall["tokens_thinking"]["value"] == 13.0
+    assert overall["tokens_answer"]["value"] == 2.0
+    assert cut([record("a", 0, tokens=40)], 20)[0].thinking_tokens is None

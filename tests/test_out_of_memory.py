@@ -83,6 +83,13 @@ def test_a_run_says_what_to_change_and_goes_on_with_it(
     assert train(changed(begun, said), tmp_path / "run", QUIET)["steps"] == 4
 
 
+def test_a_probe_says_what_to_change_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate = failing_from(1, TransformersSampler.generate, torch.OutOfMemoryError(GPU))
+    monkeypatch.setattr(TransformersSampler, "generate", generate)
+    with pytest.raises(RunError, match="memory ran out while sampling"):
+        train(settings(root, run={"probe": 4}), tmp_path / "run", QUIET)
+
+
 def test_lack_of_memory_while_loading_is_not_taken_for_a_bad_model(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

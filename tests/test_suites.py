@@ -268,6 +268,14 @@ def test_an_instruction_changes_the_prompt_and_the_folder(root: Path, tmp_path: 
     assert [r.text for r in read_responses(plain)] != [r.text for r in read_responses(asked)]
 
 
+def test_a_repetition_stands_beside_what_it_repeats(root: Path, tmp_path: Path) -> None:
+    command = [root / "model", "--task", root / "data" / "easy.jsonl", "--max-new-tokens", "8", "--out", tmp_path]
+    assert run(root, *command, "--instruction", "concise", "--repeat") == 0
+    found = read_noise(tmp_path / "model" / "easy@concise")
+    assert found is not None
+    assert found.source.startswith("two evaluations")
+
+
 # --- thinking
 
 
@@ -287,6 +295,8 @@ def test_thinking_is_counted_on_ids() -> None:
     assert own.count((), (opening, 5, 6), "") == 3
     assert own.count((9, opening), (5, 6), "") == 2
     assert own.count((9,), (5, 6), "") == 0
+    # An empty thought in the prompt is how templates ask for none.
+    assert own.count((9, opening, closing), (5, 6), "") == 0
 
 
 def test_lines_of_older_evaluations_are_read(root: Path, tmp_path: Path) -> None:

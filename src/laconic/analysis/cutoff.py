@@ -35,4 +35,12 @@ def cut(records: Sequence[EvalRecord], limit: int) -> list[EvalRecord]:
 def _cut_one(record: EvalRecord, limit: int) -> EvalRecord:
     if record.tokens <= limit:
         return record
-    return replace(record, tokens=limit, finish=Finish.LENGTH, correct=False, status=Status.NO_ANSWER, extracted=None)
+    return replace(
+        record,
+        tokens=limit,
+        finish=Finish.LENGTH,
+        correct=False,
+        status=Status.NO_ANSWER,
+        extracted=None,
+        thinking_tokens=None if record.thinking_tokens is None else min(record.thinking_tokens, limit),
+    )

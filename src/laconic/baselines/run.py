@@ -148,6 +148,11 @@ class Baseline:
             on_step=trainee.on_step,
             stop=stop,
         )
+        if not steps:
+            raise UserError(
+                "in every problem of the samples all responses are equally long and equally right: there is nothing "
+                "for o1-pruner to learn from"
+            )
         return steps, sum(len(group.rollouts) for group in self.samples.groups)
 
 
@@ -222,7 +227,8 @@ class Trainee:
         speed = round(tokens / seconds, 1)
         counts = {"tokens_sampled": 0, "tokens_trained": tokens, "response_tokens_trained": learnt}
         self.run.append("clock", [{**measured, "tokens_per_s": speed, **counts}])
-        self.display.step(step, of, {"loss": f"{numbers['loss']:.4f}"})
+        # A step whose rewards are all 0 takes no gradient, so it has no loss.
+        self.display.step(step, of, {"loss": f"{numbers['loss']:.4f}" if "loss" in numbers else "-"})
 
     def finish(self, steps: int, summary: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
         """Save the one checkpoint and say that the work is done."""

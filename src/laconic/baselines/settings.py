@@ -36,7 +36,8 @@ class TuningConfig(Section):
     batch: Annotated[int, Field(ge=1)] = 128
     """Examples of an optimizer step: responses (SFT, O1-Pruner) or pairs (DPO)."""
     warmup_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.03
-    """Share of all optimizer steps over which the learning rate rises; then it falls along a cosine to a tenth."""
+    """Share of all optimizer steps over which the learning rate rises; then it falls along a cosine to a tenth
+    (SFT, DPO) or stays (O1-Pruner)."""
     betas: tuple[float, float] = (0.9, 0.95)
     adam_epsilon: Annotated[float, Field(gt=0.0)] = 1e-8
     gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0

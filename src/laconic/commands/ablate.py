@@ -41,6 +41,9 @@ def run_ablate(args: argparse.Namespace) -> int:
     require_known("ablation", args.name, [*ABLATIONS, POPULATION])
     if args.model is None or args.out is None:
         raise UserError(f"ablate {args.name} trains models: say from which base with --model and where to with --out")
+    for name in ("size", "k", "jobs"):
+        if (value := getattr(args, name)) is not None and value < 1:
+            raise UserError(f"--{name} is {value}: it must be at least 1")
     embedded = args.task == "arithmetic"
     if args.held_out is None and not embedded:
         raise UserError(f"{args.task} is what is trained on: name other problems to evaluate on with --held-out")

@@ -19,6 +19,7 @@ from laconic.compare.loading import parent_of, read_finished, root_of
 from laconic.compare.records import Checkpoints, Comparison, Contender, Role, parse_name
 from laconic.compare.subset import SIZES, covers, shared
 from laconic.errors import UserError
+from laconic.records import EvalRecord
 from laconic.report.family import variants
 from laconic.report.load import Evaluation, Run
 from laconic.report.measure import Entry, Result
@@ -209,7 +210,7 @@ def _prompted(members: Sequence[_Line]) -> list[Contender]:
     """One contender for every instruction that the members were evaluated under."""
     found = [pair for line in members for pair in line.run.evaluations.items()]
     names = {parse_name(folder) for folder, evaluation in found if evaluation.protocol.get("instruction")}
-    asked = sorted({n.variant for n in names if n.variant and n.step is None}, key=_natural)
+    asked = sorted({n.variant for n in names if n.variant and n.step is None and not n.is_repeat}, key=_natural)
     made = []
     for variant in asked:
         first = members[0]
@@ -295,9 +296,19 @@ def _noise(bases: Sequence[Run], datasets: Sequence[str]) -> dict[str, tuple[Noi
     floors: dict[str, tuple[NoiseFloor, ...]] = {}
     for dataset in datasets:
         for base in (b for b in bases if dataset in b.evaluations):
-            named = {parse_name(folder): e for folder, e in base.evaluations.items()}
-            again = next((e.records for n, e in named.items() if n.dataset == dataset and n.is_repeat), None)
-            found = noise_floor(base.evaluations[dataset].records, again)
+            found = noise_floor(base.evaluations[dataset].records, _repetition(base, dataset))
             if found is not None:
                 floors[dataset] = (*floors.get(dataset, ()), found)
     return floors
+
+
+def _repetition(base: Run, dataset: str) -> Sequence[EvalRecord] | None:
+    """The base's second measurement, if it is one: under the same protocol but for the seed."""
+    wanted = base.evaluations[dataset].protocol
+    for folder, evaluation in base.evaluations.items():
+        name = parse_name(folder)
+        keys = {*wanted, *evaluation.protocol} - _FREE - {"seed"}
+        alike = all(wanted.get(key) == evaluation.protocol.get(key) for key in keys)
+        if name.dataset == dataset and name.step is None and name.repeats_plain and alike:
+            return evaluation.records
+    return None

@@ -36,7 +36,12 @@ class Name:
     @property
     def is_repeat(self) -> bool:
         """The same measurement with another sampling seed: says how much of a difference is noise."""
-        return self.variant.startswith(("repeat", "seed-"))
+        return any(part.startswith(("repeat", "seed-")) for part in self.variant.split(VARIANT))
+
+    @property
+    def repeats_plain(self) -> bool:
+        """A repetition of the model as it is, under no instruction."""
+        return self.is_repeat and VARIANT not in self.variant
 
 
 def parse_name(folder: str) -> Name:

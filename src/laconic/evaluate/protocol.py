@@ -57,10 +57,11 @@ class EvalProtocol:
             parts[0] = f"{self.suite}.{parts[0]}"
         if self.step is not None:
             parts.append(f"step-{self.step:06d}")
-        if self.repeat is not None:
-            parts.append(f"repeat-{self.repeat}")
         if self.instruction is not None:
             parts.append(parse_instruction(self.instruction).variant)
+        if self.repeat is not None:
+            # Last, so that it stands beside what it repeats, an instruction included.
+            parts.append(f"repeat-{self.repeat}")
         return VARIANT.join(parts)
 
     @property

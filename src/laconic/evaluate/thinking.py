@@ -37,7 +37,9 @@ class ThinkingCounter:
 
     def _opened_by(self, prompt: Sequence[int]) -> bool:
         if self._open:
-            return any(t in self._open for t in prompt)
+            # A template that asks for no thinking writes an empty thought, opened and closed again.
+            last = next((t for t in reversed(prompt) if t in self._open or t in self._close), None)
+            return last in self._open
         return self._decode(prompt[-16:]).rstrip().endswith(OPEN)
 
     def _spelled(self, tokens: Sequence[int]) -> int:

@@ -13,6 +13,7 @@ from laconic.display import Display
 from laconic.errors import UserError
 from laconic.hub import locate_model
 from laconic.learn.initial import InitialModel
+from laconic.learn.out_of_memory import out_of_memory_said
 from laconic.learn.parallel import World
 from laconic.plan.sample import Sample, refusal
 from laconic.records import Finish, Problem
@@ -57,11 +58,13 @@ def probe_base(
         sample = Sample.from_json(kept) if kept else None
         if sample is None:
             chosen = world.share(problems_of_step(problems, count, config.seed, 0))
-            sample = draw(config, chosen, prompts, sampler, display)
+            with out_of_memory_said("sampling", config, world.size):
+                sample = draw(config, chosen, prompts, sampler, display)
     if not kept:
         sample = joined(world.all_gather(sample.to_json()))
-        if path:
-            storage.write_json_atomic(path, sample.to_json())
+        with world.together():
+            if path:
+                storage.write_json_atomic(path, sample.to_json())
     display.note(sample.sentence())
     reason = refusal(sample, config)
     if reason:
@@ -101,12 +104,14 @@ def sample_base(config: TrainConfig, count: int, display: Display) -> Sample:
         torch.set_num_threads(config.run.threads)
     with Judge(workers=1) as judge:
         problems = load_task(config.task, "train", config.train_size, judge.check_golds)
-    base = InitialModel.load(locate_model(config.model, config.revision), config, World())
+    with out_of_memory_said("loading", config):
+        base = InitialModel.load(locate_model(config.model, config.revision), config, World())
     prompts = base.render_all(problems, config)
     longest = max(map(len, prompts.values()))
     sampler = make_sampler(config.sampling, base.model, base.tokenizer, base.folder, base.dtype, longest)
     try:
         chosen = problems_of_step(problems, min(count, len(problems)), config.seed, 0)
-        return draw(config, chosen, prompts, sampler, display)
+        with out_of_memory_said("sampling", config):
+            return draw(config, chosen, prompts, sampler, display)
     finally:
         sampler.close()

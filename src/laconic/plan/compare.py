@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def compare(run: Path, machine: Machine | None = None, gpus: int = 1) -> Compari
     first step is left out where there are others: it warms up.
     """
     config = read_training_config(run)
-    clock, journal = (list(read_log(run / f"{name}.jsonl")) for name in ("clock", "journal"))
+    clock, journal = (_lines(run / f"{name}.jsonl") for name in ("clock", "journal"))
     if not clock or not journal:
         raise UserError(f"{run} has no finished step, so there is nothing to compare with: wait for its first step")
     clock = clock[1:] or clock
@@ -68,8 +68,7 @@ def compare(run: Path, machine: Machine | None = None, gpus: int = 1) -> Compari
     lengths, layout = _lengths(mean, config), layout_of(config, device, gpus)
     memory = predict_memory(shape, config, layout, lengths, prompt[1], device)
     machines = {machine.name: machine} if machine else (ASSUMED if device == "cuda" else {})
-    on_gpu = layout if machine is None else replace(layout, element=layout_of(config, device).element)
-    seconds = {n: predict_seconds(shape, config, on_gpu, lengths, prompt[0], m) for n, m in machines.items()}
+    seconds = {n: predict_seconds(shape, config, layout, lengths, prompt[0], m) for n, m in machines.items()}
     reference = [line.get("reference_s", 0.0) for line in clock]
     return Comparison(
         len(clock),
@@ -97,6 +96,11 @@ def read_training_config(run: Path) -> TrainConfig:
     if content["kind"] != "train":
         raise UserError(f"{run} holds a {content['kind']!r} run: name the folder of a training run")
     return resolve({key: value for key, value in content["config"].items() if key not in IDENTITY})
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    """What is there so far: the run may be writing its next line just now."""
+    return read_log(log, allow_torn=True) if log.is_file() else []
 
 
 def _lengths(mean: float, config: TrainConfig) -> LengthProfile:
