@@ -201,8 +201,7 @@ def _recipe(args: argparse.Namespace) -> str | None:
     if args.recipe and args.recipe_name:
         raise UserError(f"two recipes are named, {args.recipe_name} and {args.recipe}: name one")
     named: str | None = args.recipe or args.recipe_name
-    if named or args.task:
-        return named
-    if args.model is None:
-        raise UserError("nothing says what to train: give --model FOLDER_OR_HUB_ID, or a recipe such as paper-1.5b")
-    return DEFAULT_RECIPE
+    if named is None and args.model is None:
+        of_a_run = "; to look at a run that has begun give --run RUN alone" if args.verb == "plan" else ""
+        raise UserError(f"nothing says what to train: give --model MODEL, or a recipe such as paper-1.5b{of_a_run}")
+    return named if named or args.task else DEFAULT_RECIPE

@@ -27,7 +27,14 @@ _NOT_A_SETTING = {
     "device",
     "judge_workers",
     "keep",
+    "checkpoint_every",
+    "engine",
+    "engine_memory",
+    "engine_sleep",
+    "max_rows",
+    "probe",
 }
+"""What identifies a run, or how and where it was computed: no part of the method."""
 
 
 @dataclass(frozen=True, slots=True)
