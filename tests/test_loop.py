@@ -219,6 +219,18 @@ def test_resume_with_other_threads_says_that_it_cannot_be_exact(
     assert "cannot be bit-exact: threads was 1" in capfd.readouterr().err
 
 
+def test_resume_with_another_engine_says_that_it_cannot_be_exact(
+    root: Path, tmp_path: Path, rewarded: None, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(settings(root), tmp_path / "run", QUIET)
+    assert "bit-exact" not in capfd.readouterr().err
+    (tmp_path / "run/done.json").unlink()
+    # As if "auto" met another machine; what samples is not looked at here.
+    monkeypatch.setattr("laconic.learn.begin.engine_for", lambda *_: "vllm")
+    train(settings(root), tmp_path / "run", QUIET)
+    assert "cannot be bit-exact: engine was transformers" in capfd.readouterr().err
+
+
 def test_step_in_which_all_rewards_are_equal_is_an_event_and_no_crash(root: Path, tmp_path: Path) -> None:
     train(settings(root, learner={"kl_coefficient": 0.0}), tmp_path / "run", QUIET)
     journal = read_log(tmp_path / "run/journal.jsonl")

@@ -16,6 +16,7 @@ from laconic.learn import models
 from laconic.learn.parallel import World
 from laconic.records import Problem
 from laconic.run_folder import Checkpoint, RunFolder
+from laconic.samplers.factory import engine_for
 from laconic.tasks import task_digest
 from laconic.tasks.overlap import TRAINED_ON
 
@@ -82,8 +83,9 @@ def resume_point(run: RunFolder | None, config: TrainConfig, world: World, displ
         return None
     checkpoint = Checkpoint(Path(found["path"]), found["step"], found["state"], {})
     display.note(f"going on from step {checkpoint.step}")
-    before = {"processes": 1, **checkpoint.state["environment"]}
-    for sentence in models.differences(before, environment(config, world)):
+    now = environment(config, world)
+    before = {"processes": 1, "engine": now["engine"], **checkpoint.state["environment"]}
+    for sentence in models.differences(before, now):
         display.note(sentence)
     return checkpoint
 
@@ -106,4 +108,6 @@ def environment(config: TrainConfig, world: World) -> dict[str, Any]:
         for key in keys
         if key in ("max_rows", "token_budget")
     }
-    return {**models.environment(), "processes": world.size, **room}
+    # The configuration may leave it to what is installed, and that may have changed.
+    engine = engine_for(config.sampling.engine, models.pick_device(config.run.device).type)
+    return {**models.environment(), "processes": world.size, "engine": engine, **room}
