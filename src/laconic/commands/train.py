@@ -65,8 +65,6 @@ def run_plan(args: argparse.Namespace) -> int:
 
     if args.run:
         return _compare(args)
-    if not (args.model or args.recipe or args.recipe_name or any(text.startswith("model=") for text in args.set)):
-        raise UserError("a plan needs --model, or a recipe that names one; to look at a run give --run RUN alone")
     config, sample = training_config(args), _sample(args)
     inputs = Inputs(
         args.mean_length, args.profile, args.gpu_memory, args.machine, args.gpus, sample.profile() if sample else None
