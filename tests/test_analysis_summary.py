@@ -69,6 +69,7 @@ def test_difficulties_stand_in_natural_order_with_the_unlabelled_last() -> None:
     summary = summarise([*MIXED, record("d", 0, difficulty=None), record("d", 1, difficulty=None)], {})
     assert list(summary["by_difficulty"]) == ["1", "2", "10", UNLABELLED]
     labels = ["level 10", "hard", "level 2", "3", UNLABELLED, "level 2b"]
+    assert sorted(["4.5", "10", "4.25", "4"], key=difficulty_order) == ["4", "4.25", "4.5", "10"]
     assert sorted(labels, key=difficulty_order) == ["3", "hard", "level 2", "level 2b", "level 10", UNLABELLED]
 
 

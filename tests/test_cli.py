@@ -103,6 +103,26 @@ def test_train_evaluate_report_go_the_whole_way_on_any_model_and_file(root: Path
     assert (tmp_path / "report" / "index.html").is_file()
 
 
+@pytest.mark.slow
+def test_base_and_run_in_one_command_take_the_run_s_cap_and_the_run_keeps_its_evaluation(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The README's commands for one's own model, as they stand there."""
+    run, out = tmp_path / "run", tmp_path / "evaluations"
+    assert main([str(a) for a in train(root, "--steps", "1", "--out", run, "--set", "sampling.max_new_tokens=16")]) == 0
+    command = ["evaluate", root / "model", run, "--task", root / "held_out.jsonl", "--out", out]
+    assert main([str(a) for a in command]) == 0
+    assert [path.name for path in out.iterdir()] == ["model"]
+    for folder in (out / "model" / "held_out", run / "evaluation" / "held_out"):
+        assert json.loads((folder / "summary.json").read_text())["protocol"]["max_new_tokens"] == 16
+    assert main(["report", str(run), "--base", str(out / "model"), "--out", str(tmp_path / "report")]) == 0
+    capsys.readouterr()
+    elsewhere = tmp_path / "elsewhere"
+    alone = ["evaluate", run, "--task", root / "held_out.jsonl", "--k", "2", "--out", elsewhere]
+    assert main([str(a) for a in alone]) == 0
+    assert (elsewhere / "run" / "held_out" / "summary.json").is_file()
+
+
 def train(root: Path, *more: str | Path) -> list[str | Path]:
     return ["train", "--model", root / "model", "--task", root / "task.jsonl", "--set", "sampling.prompts=4", *more]
 

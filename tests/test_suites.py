@@ -249,8 +249,10 @@ def test_other_caps_are_not_compared(root: Path, tmp_path: Path, capsys: pytest.
     capsys.readouterr()
     shutil.copytree(root / "model", tmp_path / "short")
     (tmp_path / "short" / "laconic.json").write_text(json.dumps({"max_new_tokens": 8}))
-    said = refused(capsys, root, root / "model", tmp_path / "short", "--task", task, "--out", tmp_path / "none")
-    assert "different caps (model 32768, short 8)" in said
+    shutil.copytree(root / "model", tmp_path / "long")
+    (tmp_path / "long" / "laconic.json").write_text(json.dumps({"max_new_tokens": 9}))
+    said = refused(capsys, root, tmp_path / "long", tmp_path / "short", "--task", task, "--out", tmp_path / "none")
+    assert "different caps (long 9, short 8)" in said
     assert not (tmp_path / "none").exists()
     sides = [{"easy": tmp_path / name / "easy"} for name in ("model", "other")]
     with pytest.raises(UserError, match="max_new_tokens 12 and 8"):

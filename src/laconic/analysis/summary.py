@@ -119,10 +119,10 @@ def by_difficulty(records: Sequence[EvalRecord]) -> dict[str, list[EvalRecord]]:
     return {label: groups[label] for label in sorted(groups, key=difficulty_order)}
 
 
-def difficulty_order(label: str) -> tuple[bool, list[tuple[bool, int, str]]]:
-    """Sort key under which "level 2" stands before "level 10", and unlabelled last."""
-    pieces = [piece for piece in re.split(r"([0-9]+)", label) if piece]
-    parts = [(False, int(piece[:18]), "") if piece[0] in "0123456789" else (True, 0, piece) for piece in pieces]
+def difficulty_order(label: str) -> tuple[bool, list[tuple[bool, float, str]]]:
+    """Sort key under which "level 2" stands before "level 10", 4.25 before 4.5, and unlabelled last."""
+    pieces = [piece for piece in re.split(r"([0-9]+(?:\.[0-9]+)?)", label) if piece]
+    parts = [(False, float(piece), "") if piece[0] in "0123456789" else (True, 0, piece) for piece in pieces]
     return label == UNLABELLED, parts
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laconic.commands.verb import add_engine, add_verb, command_line, label
+from laconic.commands.verb import add_engine, add_verb, command_line, label, out_for
 from laconic.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DEFAULTS: dict[str, Any] = {"task": "arithmetic", "size": None, "k": 1, "temperature": 0.6, "top_p": 1.0}
 """What a suite says instead; the cap too, whose default is what the model was trained with."""
 CAP = 32768
+"""Of models that were not trained here, where no other model of the command has a cap either."""
+OUT = "folder for the evaluations (needed for foreign models; run folders beside them keep their own)"
 
 
 def add_evaluate(verbs: Any) -> None:
@@ -29,7 +31,7 @@ def add_evaluate(verbs: Any) -> None:
     p.add_argument("--k", type=int, default=None, help="responses a problem (default 1)")
     p.add_argument("--temperature", type=float, default=None, help="default 0.6, the paper's")
     p.add_argument("--top-p", type=float, default=None, help="default 1, the paper's")
-    p.add_argument("--max-new-tokens", type=int, default=None, help="default: what the model was trained with")
+    p.add_argument("--max-new-tokens", type=int, default=None, help="default: what the models were trained with")
     p.add_argument("--suite", default=None, help="several sets by one protocol: paper, model-card, embedded, FILE.toml")
     p.add_argument("--sets", default=None, metavar="NAME,..", help="only these sets of the suite")
     p.add_argument("--data", action="append", default=[], metavar="NAME=FILE", help="a set from a JSONL file")
@@ -43,7 +45,7 @@ def add_evaluate(verbs: Any) -> None:
     )
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     p.add_argument("--allow-overlap", action="store_true", help="allow problems that the model was trained on")
-    p.add_argument("--out", type=Path, default=None, help="folder for the evaluations (needed for foreign models)")
+    p.add_argument("--out", type=Path, default=None, help=OUT)
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     add_engine(p)
 
@@ -85,9 +87,10 @@ def _jobs(args: argparse.Namespace) -> Iterator[Job]:
     """Everything to evaluate, model by model; whatever cannot work is refused before the first begins."""
     _require_settings(args)
     labels = [label(model) for model in args.models]
-    for place, model in enumerate(args.models):
+    caps = _caps(args) if args.suite is None else [0] * len(args.models)
+    for place, (model, cap) in enumerate(zip(args.models, caps, strict=True)):
         name = label(model) if labels.count(label(model)) == 1 else str(model)
-        for source, protocol in _protocols(args, model):
+        for source, protocol in _protocols(args, cap):
             if not args.all_checkpoints:
                 yield Job(model, name, source, protocol)
             else:
@@ -126,7 +129,7 @@ def _require_one_cap(jobs: Sequence[Job]) -> None:
         raise UserError(f"the models were trained with different caps ({listed}): give one for all, --max-new-tokens N")
 
 
-def _protocols(args: argparse.Namespace, model: Path) -> list[tuple[str | None, EvalProtocol]]:
+def _protocols(args: argparse.Namespace, cap: int) -> list[tuple[str | None, EvalProtocol]]:
     """(where the problems come from, protocol) of every set to evaluate."""
     from laconic.evaluate.protocol import EvalProtocol
     from laconic.evaluate.suites import suite_sets
@@ -137,16 +140,20 @@ def _protocols(args: argparse.Namespace, model: Path) -> list[tuple[str | None, 
         return [(one.source, one.protocol) for one in sets]
     given = {name: getattr(args, name) for name in DEFAULTS}
     rules = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
-    return [(None, EvalProtocol(max_new_tokens=_cap(args, model), **rules, **shared))]
+    return [(None, EvalProtocol(max_new_tokens=cap, **rules, **shared))]
 
 
-def _cap(args: argparse.Namespace, model: Path) -> int:
+def _caps(args: argparse.Namespace) -> list[int]:
+    """The cap of each model: as given, else as trained; a model that was not trained here takes that of the others."""
     from laconic.hub import locate_model
     from laconic.learn.models import read_trained_for
 
     if args.max_new_tokens is not None:
-        return int(args.max_new_tokens)
-    return int(read_trained_for(locate_model(str(model))).get("max_new_tokens", CAP))
+        return [int(args.max_new_tokens)] * len(args.models)
+    own = [read_trained_for(locate_model(str(model))).get("max_new_tokens") for model in args.models]
+    known = {int(cap) for cap in own if cap is not None}
+    shared = known.pop() if len(known) == 1 else CAP
+    return [shared if cap is None else int(cap) for cap in own]
 
 
 def _checkpoints(run: Path) -> list[tuple[int, Path]]:
@@ -171,7 +178,7 @@ def _evaluate(args: argparse.Namespace, job: Job) -> Path:
         return evaluate(
             job.model,
             job.protocol,
-            args.out / label(job.model) if args.out else None,
+            out_for(job.model, args.models, args.out),
             display,
             command=command_line(),
             other_template=args.other_template,

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from laconic.commands.verb import add_engine, add_verb, command_line, label
+from laconic.commands.verb import add_engine, add_verb, command_line, label, out_for
 
 
 def add_faithfulness(verbs: Any) -> None:
@@ -54,7 +54,7 @@ def run_faithfulness(args: argparse.Namespace) -> int:
                 model,
                 protocol,
                 args.hint,
-                args.out / label(model) if args.out else None,
+                out_for(model, args.models, args.out),
                 display,
                 command=command_line(),
                 other_template=args.other_template,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,18 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 def label(model: Path) -> str:
     """What a model is called by: the name of its folder."""
     return model.resolve().name
+
+
+def out_for(model: Path, models: Sequence[Path], out: Path | None) -> Path | None:
+    """Where --out puts a model's results; None: in its own run folder, where the later commands look for them.
+
+    Beside a foreign model, for which --out must be given, run folders keep theirs; runs alone go where they are sent.
+    """
+    from laconic.run_identity import is_run_folder
+
+    if out is None or (is_run_folder(model) and not all(map(is_run_folder, models))):
+        return None
+    return out / label(model)
 
 
 def command_line() -> str:
