@@ -242,6 +242,17 @@ def test_an_empty_set_is_refused_and_one_problem_has_no_interval(
     assert "one problem" in said
 
 
+def test_a_suite_beyond_the_model_s_positions_names_a_cure_that_a_suite_takes(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = f"gsm8k={root / 'data' / 'easy.jsonl'}"
+    said = refused(
+        capsys, root, root / "model", "--suite", "paper", "--sets", "gsm8k", "--data", data, "--out", tmp_path
+    )
+    assert "suite of your own" in said
+    assert "--max-new-tokens" not in said
+
+
 def test_other_caps_are_not_compared(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task = root / "data" / "easy.jsonl"
     for name, cap in (("model", "12"), ("other", "8")):

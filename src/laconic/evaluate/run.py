@@ -167,7 +167,9 @@ def _respond(
     models.check_vocabulary(model, tokenizer)
     rendered = {p.id: render(p, tokenizer, template, sentence) for p in todo}
     positions = getattr(model.config, "max_position_embeddings", None)
-    require_room(rendered.values(), protocol.max_new_tokens, positions, "--max-new-tokens ")
+    own_suite = "a suite of your own, --suite FILE.toml, with max_new_tokens = "
+    setting = own_suite if protocol.suite else "--max-new-tokens "
+    require_room(rendered.values(), protocol.max_new_tokens, positions, setting)
     settings = SamplingConfig(
         engine=engine, max_new_tokens=protocol.max_new_tokens, max_rows=MAX_ROWS, engine_memory=ENGINE_MEMORY
     )
