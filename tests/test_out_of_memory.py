@@ -15,7 +15,7 @@ from laconic.config import TrainConfig, merge, resolve, set_key
 from laconic.errors import RunError
 from laconic.learn.learner import Learner
 from laconic.learn.loop import train
-from laconic.learn.out_of_memory import cure, out_of_memory_said
+from laconic.learn.out_of_memory import cure, out_of_memory_said, rows_said
 from laconic.run_folder import read_log
 from laconic.samplers.transformers import TransformersSampler
 from parallel_child import judge_by_first_token
@@ -124,3 +124,13 @@ def test_following_the_cures_leads_to_their_end(phase: Any, engine: str, process
         assert now.sampling.max_rows == now.sampling.n
     # Where it would be refused it is not proposed.
     assert ("learner.optimizer=adam8bit" in said) == (processes == 1)
+
+
+def test_sampling_alone_says_how_many_rows_to_take() -> None:
+    with pytest.raises(RunError, match=r"--max-rows 128 \(now 256\)") as told, rows_said(256, "--max-rows "):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    assert "2.00 GiB" in str(told.value)
+    with pytest.raises(RunError, match="smaller model"), rows_said(1, "--max-rows "):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+    with pytest.raises(RuntimeError, match="shapes"), rows_said(8, "--max-rows "):
+        raise RuntimeError("shapes differ")

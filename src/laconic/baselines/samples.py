@@ -20,7 +20,9 @@ from laconic.display import Display
 from laconic.errors import RunError, UserError
 from laconic.hub import locate_model
 from laconic.learn import models
+from laconic.learn.begin import ROOM
 from laconic.learn.clock import Clock
+from laconic.learn.out_of_memory import rows_said
 from laconic.learn.wire import decode, encode
 from laconic.logs import read_log
 from laconic.records import Group, Kind, Problem, Rollout, Status
@@ -76,6 +78,8 @@ def samples_identity(config: SamplesConfig, folder: Path, problems: Sequence[Pro
     settings = config.model_dump(mode="json")
     for key in OPERATIONAL:
         settings["run"].pop(key)
+    for key in ROOM["sampling"]:
+        settings["sampling"].pop(key)
     return {
         **settings,
         "method": SAMPLES,
@@ -104,7 +108,8 @@ def _draw(
     with StopRequest() as stop:
         for number, block in enumerate(blocks, start=1):
             clock = Clock()
-            groups = _one_block(config, block, prompts, sampler, judge, clock, display)
+            with rows_said(config.sampling.max_rows, "--set sampling.max_rows="):
+                groups = _one_block(config, block, prompts, sampler, judge, clock, display)
             run.append(GROUPS, [_to_json(group) for group in groups])
             tokens = sum(r.length for group in groups for r in group.rollouts)
             done += len(block)

@@ -185,6 +185,7 @@ def _evaluate(args: argparse.Namespace, job: Job) -> Path:
             allow_overlap=args.allow_overlap,
             threads=args.threads,
             engine=args.engine,
+            max_rows=args.max_rows,
             source=job.source,
             checkpoint=job.checkpoint,
         )

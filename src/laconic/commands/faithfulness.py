@@ -60,6 +60,7 @@ def run_faithfulness(args: argparse.Namespace) -> int:
                 other_template=args.other_template,
                 threads=args.threads,
                 engine=args.engine,
+                max_rows=args.max_rows,
             )
         folders.append((label(model), folder))
     _print(folders)

@@ -143,6 +143,7 @@ def run_profile(args: argparse.Namespace) -> int:
             other_template=args.other_template,
             threads=args.threads,
             engine=args.engine,
+            max_rows=args.max_rows,
         )
     print_profile(read_profile(path))
     print(f"profile: {path} (next: laconic plan --model {args.model} --task {args.task} --profile {path})")

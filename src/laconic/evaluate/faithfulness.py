@@ -51,6 +51,7 @@ def faithfulness(
     other_template: bool = False,
     threads: int = 0,
     engine: Engine = "auto",
+    max_rows: int = 256,
 ) -> Path:
     """Measure one model; returns the folder with responses.jsonl (both arms) and summary.json.
 
@@ -62,6 +63,7 @@ def faithfulness(
     from laconic.evaluate.run import pick_template
     from laconic.hub import locate_model
     from laconic.learn import models
+    from laconic.learn.out_of_memory import rows_said
     from laconic.samplers.factory import engine_for
 
     require_known("hint", hint, HINTS)
@@ -80,9 +82,10 @@ def faithfulness(
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder
             if missing(run.path, problems, protocol.k):
-                sampler, render = _sampler(weights, protocol, hint, template, problems, engine)
-                ask(problems, protocol, hint, sampler, render, judge, run, display)
-                sampler.close()
+                with rows_said(max_rows, "--max-rows "):
+                    sampler, render = _sampler(weights, protocol, hint, template, problems, engine, max_rows)
+                    ask(problems, protocol, hint, sampler, render, judge, run, display)
+                    sampler.close()
             content = {
                 "protocol": {**facts, "model": str(model_path)},
                 "weights_sha256": wanted["weights_sha256"],
@@ -236,10 +239,16 @@ def _folder(model: Path, name: str, out: Path | None) -> Path:
 
 
 def _sampler(
-    weights: Path, protocol: EvalProtocol, hint: str, template: str, problems: Sequence[Problem], engine: Engine
+    weights: Path,
+    protocol: EvalProtocol,
+    hint: str,
+    template: str,
+    problems: Sequence[Problem],
+    engine: Engine,
+    max_rows: int,
 ) -> tuple[Sampler, Render]:
     """The model's sampler and renderer, once the longest hinted prompt is known to fit."""
-    from laconic.evaluate.run import ENGINE_MEMORY, MAX_ROWS, load_for
+    from laconic.evaluate.run import ENGINE_MEMORY, load_for
     from laconic.learn import models
     from laconic.samplers.factory import make_sampler
     from laconic.tasks.prompts import render, require_room
@@ -251,7 +260,7 @@ def _sampler(
     positions = getattr(model.config, "max_position_embeddings", None)
     require_room(rendered, protocol.max_new_tokens, positions, "--max-new-tokens ")
     settings = SamplingConfig(
-        engine=engine, max_new_tokens=protocol.max_new_tokens, max_rows=MAX_ROWS, engine_memory=ENGINE_MEMORY
+        engine=engine, max_new_tokens=protocol.max_new_tokens, max_rows=max_rows, engine_memory=ENGINE_MEMORY
     )
     longest = max(map(len, rendered))
     sampler = make_sampler(settings, model, tokenizer, weights, model.dtype, longest)

@@ -37,6 +37,7 @@ def profile(
     other_template: bool = False,
     threads: int = 0,
     engine: Engine = "auto",
+    max_rows: int = 256,
 ) -> Path:
     """Evaluate (or go on evaluating) and write profile.json beside responses.jsonl; returns its path.
 
@@ -62,6 +63,7 @@ def profile(
         allow_overlap=True,
         threads=threads,
         engine=engine,
+        max_rows=max_rows,
     )
     content = {**profile_records(read_responses(folder), read_evaluation(folder)["protocol"]), "command": command}
     storage.write_json_atomic(folder / PROFILE, content)

@@ -21,6 +21,7 @@ from laconic.evaluate.records import EXPECTED, RESPONSES, SUMMARY, read_response
 from laconic.evaluate.thinking import ThinkingCounter
 from laconic.hub import locate_model
 from laconic.learn import models
+from laconic.learn.out_of_memory import rows_said
 from laconic.records import EvalRecord, Finish, Problem, Rollout, Status, Verdict
 from laconic.run_folder import RunFolder, is_run_folder
 from laconic.samplers import Prompt, Sampling
@@ -36,9 +37,9 @@ from laconic.verify.rollouts import begin_on_rollouts, judge_rollouts
 MAX_ROWS = 256
 """Responses decoded at once; after each such block the finished ones are on disk."""
 
-BLOCK = {"transformers": MAX_ROWS, "vllm": 4 * MAX_ROWS}
-"""Responses asked for at once, by engine: vLLM starts the next response where one ends, so that fewer, larger blocks
-leave it fewer tails."""
+BLOCK = {"transformers": 1, "vllm": 4}
+"""Blocks of ``max_rows`` responses asked for at once, by engine: vLLM starts the next response where one ends, so
+that fewer, larger blocks leave it fewer tails."""
 
 ENGINE_MEMORY = 0.9
 """Share of the GPU's memory for vLLM: nothing is trained beside it."""
@@ -65,6 +66,7 @@ def evaluate(
     threads: int = 0,
     workers: int = 2,
     engine: Engine = "auto",
+    max_rows: int = MAX_ROWS,
     source: str | None = None,
     checkpoint: Path | None = None,
 ) -> Path:
@@ -76,6 +78,8 @@ def evaluate(
     """
     if threads:
         torch.set_num_threads(threads)
+    if max_rows < 1:
+        raise UserError(f"max_rows is {max_rows}: at least one response must be decoded at once")
     engine = engine_for(engine, models.pick_device("auto").type)
     folder = evaluation_folder(model_path, protocol.name, out)
     weights = locate_model(str(checkpoint or model_path))
@@ -87,12 +91,16 @@ def evaluate(
         facts = protocol.facts(template, task_digest(problems))
         weights_sha256 = _digest(weights, _stamp(weights))
         wanted = {**identity(facts), "weights_sha256": weights_sha256}
+        if engine != "transformers":
+            # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
+            wanted["engine"] = engine
         with RunFolder.open(folder, "evaluation", wanted) as run:
             if run.done is not None:
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder
             storage.write_json_atomic(folder / EXPECTED, {"responses": len(problems) * protocol.k})
-            _respond(weights, problems, protocol, template, sentence, judge, run, display, engine)
+            with rows_said(max_rows, "--max-rows "):
+                _respond(weights, problems, protocol, template, sentence, judge, run, display, engine, max_rows)
             records = read_responses(folder)
             facts["model"] = str(model_path)
             content = {
@@ -153,6 +161,7 @@ def _respond(
     run: RunFolder,
     display: Display,
     engine: Engine,
+    max_rows: int,
 ) -> None:
     """Sample and judge what is missing, block by block."""
     path = run.path / f"{RESPONSES}.jsonl"
@@ -171,7 +180,7 @@ def _respond(
     setting = own_suite if protocol.suite else "--max-new-tokens "
     require_room(rendered.values(), protocol.max_new_tokens, positions, setting)
     settings = SamplingConfig(
-        engine=engine, max_new_tokens=protocol.max_new_tokens, max_rows=MAX_ROWS, engine_memory=ENGINE_MEMORY
+        engine=engine, max_new_tokens=protocol.max_new_tokens, max_rows=max_rows, engine_memory=ENGINE_MEMORY
     )
     sampler = make_sampler(settings, model, tokenizer, weights, model.dtype, max(map(len, rendered.values())))
     sampling = Sampling(
@@ -182,7 +191,7 @@ def _respond(
         seed=protocol.sampling_seed,
     )
     thinking = ThinkingCounter(tokenizer)
-    total, size = len(problems) * protocol.k, max(1, BLOCK[engine] // protocol.k)
+    total, size = len(problems) * protocol.k, max(1, BLOCK[engine] * max_rows // protocol.k)
     finished = len(have)
     with StopRequest() as stop:
         for start in range(0, len(todo), size):

@@ -26,10 +26,30 @@ def out_of_memory_said(phase: Phase, config: TrainConfig, processes: int = 1) ->
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise
-        asked = _ALLOCATION.search(str(error))
-        size = f" ({asked[1]} more were asked for)" if asked else ""
         stands = "" if phase == "loading" else "; the last checkpoint stands, and the same run goes on from it"
-        raise RunError(f"memory ran out while {phase}{size}: {cure(phase, config, processes)}{stands}") from error
+        raise RunError(
+            f"memory ran out while {phase}{_asked(error)}: {cure(phase, config, processes)}{stands}"
+        ) from error
+
+
+@contextlib.contextmanager
+def rows_said(max_rows: int, option: str) -> Iterator[None]:
+    """The same where a model is only sampled from, ``max_rows`` responses at once: ``option`` is what sets them."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+        cured = f"use {option}{max_rows // 2}" if max_rows > 1 else "take a smaller model or a machine with more memory"
+        raise RunError(
+            f"memory ran out while sampling{_asked(error)}: {cured} (now {max_rows}); what is finished is saved, and "
+            "the same command goes on from it"
+        ) from error
+
+
+def _asked(error: BaseException) -> str:
+    found = _ALLOCATION.search(str(error))
+    return f" ({found[1]} more were asked for)" if found else ""
 
 
 def ran_out(error: BaseException) -> bool:
