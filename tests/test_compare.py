@@ -17,6 +17,7 @@ from laconic.analysis import cut, paired_saving, summarise
 from laconic.analysis.summary import token_clusters
 from laconic.compare import write_comparison, write_published
 from laconic.compare.ablations import ablations
+from laconic.compare.behaviours import behaviour_tables, chosen_view, told, unmeasured
 from laconic.compare.collect import collect
 from laconic.compare.cost import Payback, cost_of, matched, mean_cost, paybacks
 from laconic.compare.cutoffs import cutoff_limits
@@ -354,6 +355,76 @@ def test_the_best_keeps_accuracy_first() -> None:
     assert best_of([]) is None
 
 
+# --- behaviours, and what stands where ------------------------------------------------------------------------------
+
+
+def test_behaviours_are_those_of_the_summaries(comparison: Comparison, runs: dict[str, Path]) -> None:
+    view = told(comparison, fake_runs.TASK)
+    assert not [e.label for e in view.entries if "cutoff" in e.label or "normalize" in e.label]
+    phrases, others = behaviour_tables(view, "", fake_runs.TASK)
+    block = read_run(runs["sft"]).evaluations[fake_runs.TASK].summary["overall"]
+    (row,) = [row for row in phrases.rows if row[0] == "SFT lr 1e-05"]
+    assert list(row[1:]) == [Estimate(**block["behaviours"][name]) for name in view.behaviours]
+    (row,) = [row for row in others.rows if row[0] == "SFT lr 1e-05"]
+    assert row[1] == Estimate(**block["overthinking"]["tokens_after_answer"])
+    assert row[-2:] == tuple(Estimate(**block["spread"][key]) for key in ("std_over_mean", "shortest_below_mean"))
+    chosen = chosen_view(comparison, fake_runs.TASK, standings(comparison))
+    assert chosen is not None
+    by_difficulty = behaviour_tables(chosen, "", fake_runs.TASK, by_difficulty=True)[0]
+    assert {row[1] for row in by_difficulty.rows} == {e.label for e in chosen.entries}
+    assert [e.is_base for e in chosen.entries] == [True, False]
+    assert unmeasured(view) == []
+
+
+def test_what_an_older_summary_lacks_is_said_and_other_phrases_are_left_out(tmp_path: Path) -> None:
+    base = fake_runs.make_base(tmp_path)
+    old, other = (fake_runs.make_run(tmp_path, base, alpha, steps=2) for alpha in (0.1, 0.2))
+    for run, change in ((old, {"overall": None}), (other, {"phrases": {"verification": ["hm"]}})):
+        path = run / "evaluation" / fake_runs.TASK / "summary.json"
+        document = json.loads(path.read_text())
+        if change.get("phrases"):
+            document["summary"].update(change)
+        else:
+            del document["summary"]["overall"]["spread"], document["summary"]["overall"]["overthinking"]
+        path.write_text(json.dumps(document))
+    view = told(collect([old, other]), fake_runs.TASK)
+    said = " ".join(unmeasured(view))
+    assert "Not measured for α 0.1: spread of lengths" in said
+    assert "Counted by other phrases, so left out: α 0.2." in said
+    phrases, others = behaviour_tables(view, "", fake_runs.TASK)
+    assert next(row for row in phrases.rows if row[0] == "α 0.2")[1:] == (None,) * len(view.behaviours)
+    assert set(next(row for row in others.rows if row[0] == "α 0.1")[1:]) == {None}
+
+
+def test_ablations_stand_on_the_frontier_only_when_asked_for(comparison: Comparison, runs: dict[str, Path]) -> None:
+    def labels(some: Comparison) -> set[str]:
+        return {spot.label for spot in plane_of(some, fake_runs.TASK).spots}
+
+    assert "α 0.2 (normalize group)" not in labels(comparison)
+    assert "α 0.2 (normalize group)" in labels(replace(comparison, with_ablations=True))
+    alone = tuple(c for c in comparison.contenders if c.role is not Role.FAMILY)
+    assert "α 0.2 (normalize group)" in labels(replace(comparison, contenders=alone))
+
+
+def test_contenders_stand_by_alpha_and_by_rate_and_room_is_no_departure(
+    tmp_path: Path,
+) -> None:
+    base = fake_runs.make_base(tmp_path)
+    tuned = [make_baseline(tmp_path, base, "sft", rate, 0.1, (9, 9, 9.0)) for rate in (1e-4, 1e-5, 3e-5)]
+    trained = [fake_runs.make_run(tmp_path, base, alpha, steps=2) for alpha in (0.4, 0.05)]
+    config = json.loads((trained[0] / "config.json").read_text())
+    config["config"].setdefault("learner", {})["token_budget"] = 1536
+    (trained[0] / "config.json").write_text(json.dumps(config))
+    found = [c.label for c in collect([*tuned, *trained]).contenders if c.role is not Role.CUTOFF]
+    assert found == ["base", "α 0.05", "α 0.4", "SFT lr 1e-05", "SFT lr 3e-05", "SFT lr 1e-04"]
+
+
+def test_a_noise_floor_reaches_either_way(page: Path) -> None:
+    markdown = (page.parent / "compare.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"Changes below this are noise, points \|\n.*\n(.*)\n", markdown)
+    assert re.search(r"\| ±\d+\.\d \|$", row)
+
+
 # --- the page -----------------------------------------------------------------------------------------------------
 
 
@@ -373,7 +444,10 @@ def test_the_page_is_whole_and_loads_nothing(page: Path) -> None:
     for name in (
         "plane_arithmetic",
         "dynamics_arithmetic",
+        "trajectory_arithmetic",
+        "behaviours_arithmetic",
         "training",
+        "training_ablations",
         "adaptivity_arithmetic",
         "ablations",
         "by_alpha",
@@ -426,6 +500,10 @@ def test_every_method_has_its_own_shape_and_the_far_below_is_told() -> None:
     assert below_view(plane) == []  # what was trained is always in view, and sets the range
     plane = replace(plane, spots=(spot(Role.FAMILY, 0.9), spot(Role.CUTOFF, 0.85), spot(Role.CUTOFF, 0.3)))
     assert [s.accuracy.value for s in below_view(plane)] == [0.3]
+    # A failed run keeps less than half of the base's accuracy: it neither stands in the frame nor stretches it.
+    spots = (spot(Role.BASE, 0.9), spot(Role.FAMILY, 0.95), spot(Role.BASELINE, 0.44), spot(Role.BASELINE, 0.46))
+    assert [s.accuracy.value for s in below_view(replace(plane, spots=spots))] == [0.44]
+    assert [s.accuracy.value for s in below_view(replace(plane, spots=(*spots, spot(Role.CUTOFF, 0.1))))] == [0.44, 0.1]
 
 
 # --- bad input ----------------------------------------------------------------------------------------------------

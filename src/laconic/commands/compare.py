@@ -19,6 +19,7 @@ def add_compare(verbs: Any) -> None:
     p.add_argument("--price", type=float, default=None, help="price of a million generated tokens")
     p.add_argument("--gpu-hour", type=float, default=None, help="price of an hour of the training machine")
     p.add_argument("--allow-mixed", action="store_true", help="show runs of another protocol, marked and uncompared")
+    p.add_argument("--with-ablations", action="store_true", help="draw ablations on the frontier too")
     p.add_argument("--published", choices=("1.5b", "7b"), default=None, help="draw the paper's own tables instead")
 
 
@@ -38,7 +39,7 @@ def run_compare(args: argparse.Namespace) -> int:
     else:
         page = write_comparison(
             args.runs, args.base, args.out, price=args.price, gpu_hour=args.gpu_hour,
-            allow_mixed=args.allow_mixed, commands=[command_line()],
+            allow_mixed=args.allow_mixed, with_ablations=args.with_ablations, commands=[command_line()],
         )  # fmt: skip
     print(f"comparison: {page}")
     return 0

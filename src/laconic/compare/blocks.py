@@ -10,10 +10,17 @@ from matplotlib.figure import Figure
 
 from laconic.compare import figures, tables
 from laconic.compare.ablations import ablations
+from laconic.compare.behaviours import (
+    behaviour_tables,
+    chosen_view,
+    told,
+    unmeasured,
+    view_of,
+)
 from laconic.compare.cost import matched, paybacks
 from laconic.compare.published import published_planes, published_standings
 from laconic.compare.records import Comparison, Plane, Role
-from laconic.compare.standings import RULE, Standing, aggregate_plane, plane_of
+from laconic.compare.standings import RULE, Standing, aggregate_plane, apart, plane_of
 from laconic.compare.subset import start_of
 from laconic.compare.words import matched_sentences, payback_sentence, plane_sentence, prompts_sentence
 from laconic.report import figures as report_figures
@@ -45,16 +52,18 @@ def comparison_blocks(
 ) -> list[Block]:
     count = len(comparison.datasets)
     blocks = []
+    main = [s for s in found if s.role is not Role.ABLATION or not apart(comparison)]
     if found and count > 1:
-        blocks.append(_plane_block(aggregate_plane(found, count), looks, (tables.aggregate_table(found, count),)))
+        blocks.append(_plane_block(aggregate_plane(main, count), looks, (tables.aggregate_table(main, count),)))
     for dataset in comparison.datasets:
-        view = comparison.view(dataset)
-        overview = _of(report_tables.overview(view), dataset)
+        overview = _of(report_tables.overview(_main(comparison, dataset)), dataset)
         blocks.append(_plane_block(plane_of(comparison, dataset), looks, (overview,)))
     blocks += _ratio_blocks(found, comparison.datasets, looks)
-    blocks += [_dynamics_block(comparison, d, looks) for d in comparison.datasets if _has_steps(comparison, d)]
-    blocks += _training_block(comparison, looks)
+    for dataset in (d for d in comparison.datasets if _has_steps(comparison, d)):
+        blocks += [_dynamics_block(comparison, dataset, looks), _trajectory_block(comparison, dataset, looks)]
+    blocks += _training_blocks(comparison, looks)
     blocks += [b for d in comparison.datasets for b in _adaptivity_blocks(comparison, d, looks)]
+    blocks += [_behaviour_block(comparison, d, found, looks) for d in comparison.datasets]
     blocks += _ablation_block(comparison)
     blocks += _cost_blocks(comparison, found, price, gpu_hour)
     blocks += _reference_block(comparison)
@@ -84,6 +93,8 @@ def _plane_block(plane: Plane, looks: Looks, shown: tuple[Table, ...]) -> Block:
         f"Each mark is one model; the diamond is the base, the dotted line joins the family. {bars} Up and to the left "
         "is better: fewer tokens, more right answers."
     )
+    if any(s.role is Role.BASELINE and " lr " in s.label for s in plane.spots):
+        caption += " What stands beside a baseline is its learning rate, beside a cutoff its limit in tokens."
     if far:
         caption += f" Below the frame, by accuracy: {', '.join(far)}."
     table = tables.plane_table(plane)
@@ -117,8 +128,48 @@ def _dynamics_block(comparison: Comparison, dataset: str, looks: Looks) -> Block
     return Block(f"dynamics_{dataset}", f"Training dynamics on {dataset}", (), figure, caption, (), (table,))
 
 
-def _training_block(comparison: Comparison, looks: Looks) -> list[Block]:
-    trained = [c for c in comparison.contenders if c.role in (Role.FAMILY, Role.ABLATION) and not c.mark]
+def _main(comparison: Comparison, dataset: str) -> View:
+    """Everything that stands on the frontier's page: departures have tables of their own."""
+    roles = [role for role in Role if role is not Role.ABLATION or not apart(comparison)]
+    return view_of(comparison, dataset, roles)
+
+
+def _trajectory_block(comparison: Comparison, dataset: str, looks: Looks) -> Block:
+    figure = figures.trajectory(dataset, comparison.checkpoints, start_of(comparison, dataset), looks)
+    caption = (
+        "One line an alpha, from the base (diamond) over the evaluated checkpoints (hollow) to the last (filled), on "
+        "the same problems. The numbers are those of the training dynamics, where the intervals stand."
+    )
+    return Block(f"trajectory_{dataset}", f"Where training goes on {dataset}", (), figure, caption)
+
+
+def _behaviour_block(comparison: Comparison, dataset: str, found: Sequence[Standing], looks: Looks) -> Block:
+    view, chosen = told(comparison, dataset), chosen_view(comparison, dataset, found)
+    words = (
+        "Phrases are counted a response; tokens after the first right answer over correct responses, from where their "
+        "text first states it; loops are responses that run in circles; spreads are over the correct responses to one "
+        "problem, averaged over problems that have two. Intervals over few seeds may reach below 0.",
+        *unmeasured(view),
+    )
+    departures = view_of(comparison, dataset, [Role.ABLATION])
+    folded = [] if chosen is None else behaviour_tables(chosen, "", dataset, by_difficulty=True)
+    folded += behaviour_tables(departures, "_of_ablations", dataset) if departures.entries else []
+    counted = chosen is not None and chosen.behaviours
+    figure = report_figures.checks_by_difficulty(chosen, dict(looks)) if chosen is not None and counted else None
+    caption = "Phrases a response by difficulty, the base and the best of the family. Bars are 95 % intervals."
+    return Block(f"behaviours_{dataset}", f"What the responses do on {dataset}", words, figure,
+                 caption if figure else "", tuple(behaviour_tables(view, "", dataset)), tuple(folded))  # fmt: skip
+
+
+def _training_blocks(comparison: Comparison, looks: Looks) -> list[Block]:
+    """The family and its departures apart: together their lines could not be told from each other."""
+    both = (("training", "Training, the family", Role.FAMILY),
+            ("training_ablations", "Training, the ablations", Role.ABLATION))  # fmt: skip
+    return [block for name, title, role in both for block in _training_block(comparison, looks, name, title, role)]
+
+
+def _training_block(comparison: Comparison, looks: Looks, name: str, title: str, role: Role) -> list[Block]:
+    trained = [c for c in comparison.contenders if c.role is role and not c.mark]
     runs = tuple((c.label, run) for c in trained for run in c.runs if run.journal)
     if not runs:
         return []
@@ -128,8 +179,8 @@ def _training_block(comparison: Comparison, looks: Looks) -> list[Block]:
         "Thin lines are single steps of single runs, thick lines running means over the seeds of a model. Measured on "
         "the training problems at the training temperature."
     )
-    return [Block("training", "Training, family and ablations", (), report_figures.curves(view, dict(looks)), caption,
-                  (), (report_tables.curves(runs, SHOWN_STEPS),))]  # fmt: skip
+    table = replace(report_tables.curves(runs, SHOWN_STEPS), name=f"curves_{name}")
+    return [Block(name, title, (), report_figures.curves(view, dict(looks)), caption, (), (table,))]
 
 
 def _adaptivity_blocks(comparison: Comparison, dataset: str, looks: Looks) -> list[Block]:
@@ -138,7 +189,7 @@ def _adaptivity_blocks(comparison: Comparison, dataset: str, looks: Looks) -> li
     view = _narrowed(whole, labels)
     if len(view.difficulties) < 2 or not any(e.gain("token_saving") is not None for e in view.trained):
         return []
-    every = _narrowed(whole, {e.label for e in whole.entries if e.label.split()[0] != "cutoff"})
+    every = told(comparison, dataset)
     caption = "Share of the base's tokens saved on the same problems, by difficulty. Bars are 95 % intervals."
     return [
         Block(f"adaptivity_{dataset}", f"Where tokens are saved on {dataset}", (),
@@ -160,7 +211,22 @@ def _ablation_block(comparison: Comparison) -> list[Block]:
     here = [a for a in found if a.dataset == dataset]
     figure = figures.ablations(here) if here else None
     caption = f"On {dataset}, each against the family's member of the same alpha, paired by seed and problem."
-    return [Block("ablations", "Ablations", (), figure, caption, (), (tables.ablation_table(found),))]
+    return [
+        Block("ablations", "Ablations", (), figure, caption, (), (tables.ablation_table(found), *_departed(comparison)))
+    ]
+
+
+def _departed(comparison: Comparison) -> list[Table]:
+    """Tokens and accuracy of the departures as they are, where the frontier leaves them out."""
+    if not apart(comparison):
+        return []
+    found = []
+    for dataset in comparison.datasets:
+        view = view_of(comparison, dataset, [Role.ABLATION])
+        if view.entries:
+            table = report_tables.overview(view)
+            found.append(replace(table, name=f"ablations_overview_{dataset}", title=f"Ablations, {dataset}"))
+    return found
 
 
 def _cost_blocks(

@@ -162,8 +162,14 @@ def _baseline_name(run: Run, runs: Sequence[Run]) -> tuple[str, str]:
     words = variants(alike)[[other.path for other in alike].index(run.path)]
     others = [word for word in words.split(", ") if word and not word.startswith("learning_rate ")]
     name, rate = METHODS.get(_method(run), _method(run)), _rate(run)
-    label = name if rate is None else f"{name} lr {rate:g}"
+    label = name if rate is None else f"{name} lr {_shown_rate(rate)}"
     return name, label + (f" ({', '.join(others)})" if others else "")
+
+
+def _shown_rate(rate: float) -> str:
+    """One notation for all of a sweep: 1e-05 and 1e-04, not 0.0001."""
+    short = f"{rate:.0e}"
+    return short if float(short) == rate else f"{rate:g}"
 
 
 def _method(run: Run) -> str:

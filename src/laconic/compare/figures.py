@@ -47,7 +47,8 @@ def frontier(plane: Plane, looks: Looks) -> Figure:
     _legend(figure, axes, shown, looks)
     spots = [(s.tokens.value, s.accuracy.value * scale, _short(s)) for s in shown]
     bars = [span for s in shown if not s.seeds for span in bar_spans(s.tokens, s.accuracy, scale)]
-    place_labels(figure, axes, spots, bars)
+    bars += [(x, y * scale, x, y * scale) for s in shown for x, y in s.seeds]
+    place_labels(figure, axes, spots, bars, [_ink(s, looks[s.label]) for s in shown])
     return figure
 
 
@@ -106,6 +107,35 @@ def dynamics(dataset: str, lines: Sequence[Checkpoints], base: Entry | None, loo
     return figure
 
 
+def trajectory(dataset: str, lines: Sequence[Checkpoints], base: Entry | None, looks: Looks) -> Figure:
+    """The paper's figure 5: where training goes in the plane of tokens and accuracy, one line an alpha."""
+    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
+    axes = figure.subplots()
+    for line in lines:
+        points = [(0, base), *((step, entries.get(dataset)) for step, entries in sorted(line.steps.items()))]
+        found = [(e.overall("tokens"), e.overall("accuracy")) for _, e in points if e is not None]
+        known = [(t.value, a.value * 100) for t, a in found if t is not None and a is not None]
+        if len(known) < 2:
+            continue
+        look = looks[line.label]
+        axes.plot(*zip(*known, strict=True), color=look.color, linestyle=look.line, linewidth=1.2, marker=look.marker,
+                  markersize=3.6, markerfacecolor=PAPER, markeredgewidth=0.9, label=line.label)  # fmt: skip
+        axes.plot(*known[-1], linestyle="", marker=look.marker, color=look.color, markersize=7.5,
+                  markeredgecolor=PAPER, markeredgewidth=0.6, zorder=5)  # fmt: skip
+    start = None if base is None else (base.overall("tokens"), base.overall("accuracy"))
+    if start is not None and start[0] is not None and start[1] is not None:
+        axes.plot(start[0].value, start[1].value * 100, linestyle="", marker="D", color=INK, markersize=8, zorder=6)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(0.0, low), min(100 + (high - low) * 0.06, high + (high - low) * 0.06))
+    axes.set_xlim(0, axes.get_xlim()[1])
+    axes.set_xlabel("mean tokens a response")
+    axes.set_ylabel(accuracy_label(axes))
+    better_arrow(axes)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(5, max(1, len(labels))))
+    return figure
+
+
 def ablations(found: Sequence[Ablation]) -> Figure:
     """What each departure from the family does at the same alpha: tokens and accuracy, with intervals."""
     figure = Figure(figsize=(WIDTH, 1.3 + 0.34 * len(found)), layout="constrained")
@@ -144,12 +174,21 @@ def _spot(axes: Axes, spot: Spot, look: Look, scale: float) -> None:
         piece.set_zorder(2)
 
 
+FAILED = 0.5
+"""Share of the base's accuracy under which a model is no trade-off but a failure."""
+
+
 def below_view(plane: Plane) -> list[Spot]:
-    """Cutoffs and prompts that lie far below everything else: drawn, they would squeeze the rest into a line."""
-    kept = [s.accuracy.value for s in plane.spots if s.role not in (Role.CUTOFF, Role.PROMPTED)]
+    """What lies far below everything else and would, drawn, squeeze the rest into a line: models that keep less than
+    half the base's accuracy, and cutoffs and prompts well under the others.
+    """
+    base = next((s.accuracy.value for s in plane.spots if s.role is Role.BASE), 0.0)
+    alive = [s.accuracy.value for s in plane.spots if s.accuracy.value >= FAILED * base]
+    kept = [s.accuracy.value for s in plane.spots
+            if s.role not in (Role.CUTOFF, Role.PROMPTED) and s.accuracy.value in alive]  # fmt: skip
     if not kept:
         return []
-    floor = min(kept) - max(0.1, 0.6 * (max(kept) - min(kept)))
+    floor = max(FAILED * base, min(kept) - max(0.1, 0.6 * (max(kept) - min(kept))))
     return [s for s in plane.spots if s.accuracy.value < floor]
 
 
@@ -166,12 +205,17 @@ def _limits(axes: Axes, spots: Sequence[Spot], scale: float, normalised: bool) -
     axes.set_ylim(max(0.0, low - room), top)
 
 
+def _ink(spot: Spot, look: Look) -> str:
+    """Settings without their method's name stand in its colour, so that neighbours are not mixed up."""
+    return look.color if spot.role is Role.BASELINE else INK
+
+
 def _short(spot: Spot) -> str:
     """What stands beside a mark; a series that the legend names keeps its setting alone."""
     if spot.role in (Role.CUTOFF, Role.PROMPTED):
         return spot.label.removeprefix(spot.series).strip(" -:") or spot.label
     if spot.role is Role.BASELINE:
-        return spot.label.removeprefix(spot.series).strip() or spot.label
+        return spot.label.removeprefix(spot.series).strip().removeprefix("lr ") or spot.label
     return shorten_line(spot.label, 26)
 
 

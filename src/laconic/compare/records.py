@@ -92,6 +92,8 @@ class Comparison:
     noise: dict[str, tuple[NoiseFloor, ...]]
     """Data set -> floors of the bases."""
     datasets: tuple[str, ...]
+    with_ablations: bool = False
+    """Whether departures from the family were asked for among the alternatives on the frontier."""
 
     @property
     def base(self) -> Contender | None:
@@ -111,7 +113,7 @@ class Comparison:
         first = results[0].evaluation
         protocol = {key: value for key, value in first.protocol.items() if key != "model"}
         order = tuple(sorted(labels, key=difficulty_order))
-        return View(dataset, protocol, entries, order, tuple(first.summary["phrases"]))
+        return View(dataset, protocol, entries, order, tuple(first.summary.get("phrases", ())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,10 +119,18 @@ def best_of(candidates: Sequence[Standing]) -> Standing | None:
     return max(candidates, key=lambda c: c.accuracy.value, default=None)
 
 
+def apart(comparison: Comparison) -> bool:
+    """Whether departures from the family stay off the frontier: unless asked for, or where no family stands there."""
+    return not comparison.with_ablations and any(c.role is Role.FAMILY for c in comparison.contenders)
+
+
 def plane_of(comparison: Comparison, dataset: str) -> Plane:
-    """All contenders on one data set, in tokens and accuracy as they are."""
+    """Contenders on one data set, in tokens and accuracy as they are; departures only where ``apart`` lets them in."""
     spots = []
+    hidden = apart(comparison)
     for contender in comparison.contenders:
+        if hidden and contender.role is Role.ABLATION:
+            continue
         entry = contender.entries.get(dataset)
         tokens, accuracy = (None, None) if entry is None else (entry.overall("tokens"), entry.overall("accuracy"))
         if entry is None or tokens is None or accuracy is None:

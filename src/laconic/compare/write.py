@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,17 @@ def write_comparison(
     price: float | None = None,
     gpu_hour: float | None = None,
     allow_mixed: bool = False,
+    with_ablations: bool = False,
     commands: Sequence[str] = (),
 ) -> Path:
     """Compare run folders; returns the page ``out/index.html``.
 
     ``price`` is that of a million generated tokens and ``gpu_hour`` that of an hour of the machine, in one currency.
-    Nothing is written before everything could be read. See ``collect`` for what is refused.
+    ``with_ablations`` draws departures from the family on the frontier too. Nothing is written before everything
+    could be read. See ``collect`` for what is refused.
     """
     require_own(out, OWN, "comparison")
-    comparison = collect(runs, base, allow_mixed)
+    comparison = replace(collect(runs, base, allow_mixed), with_ablations=with_ablations)
     found = standings(comparison)
     listed = [(c.label, c.role, c.series, c.alpha) for c in comparison.contenders]
     looks = {**make_looks(listed), **dataset_looks(comparison.datasets)}

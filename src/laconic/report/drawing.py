@@ -36,6 +36,7 @@ def place_labels(
     axes: Axes,
     spots: Sequence[tuple[float, float, str]],
     bars: Sequence[tuple[float, float, float, float]],
+    colors: Sequence[str] = (),
 ) -> None:
     """Put each name beside its point, at the place that covers least of the points, bars and names drawn so far."""
     figure.draw_without_rendering()
@@ -45,14 +46,14 @@ def place_labels(
         (x0, y0), (x1, y1) = axes.transData.transform([(left, bottom), (right, top)])
         taken.append((x0 - 5, y0 - 5, x1 + 5, y1 + 5))
     frame, points = axes.get_window_extent(), 72 / figure.dpi
-    for x, y, label in spots:
+    for (x, y, label), color in zip(spots, colors or [INK] * len(spots), strict=True):
         px, py = axes.transData.transform((x, y))
         wide, tall = 5.9 * len(label) * figure.dpi / 72, 10 * figure.dpi / 72
         best = min(_places(px, py, wide, tall), key=lambda box: _clash(box, taken, frame))
         taken.append(best)
         shift = ((best[0] + 1 - px) * points, (best[1] + 2 - py) * points)
         axes.annotate(label, xy=(x, y), xytext=shift, textcoords="offset points",
-                      fontsize=8.5, color=INK, zorder=6)  # fmt: skip
+                      fontsize=8.5, color=color, zorder=6)  # fmt: skip
 
 
 def _places(px: float, py: float, wide: float, tall: float) -> list[tuple[float, float, float, float]]:

@@ -32,6 +32,9 @@ _NOT_A_SETTING = {
     "engine_memory",
     "engine_sleep",
     "max_rows",
+    "token_budget",
+    "gradient_checkpointing",
+    "sharding",
     "probe",
 }
 """What identifies a run, or how and where it was computed: no part of the method."""
