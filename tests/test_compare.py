@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def make_baseline(root: Path, base: Path, method: str, rate: float, alike: float
     """A baseline run of such (tokens sampled, tokens trained, seconds) that answers as the family's ``alike`` does."""
     run = root / f"{method}-{rate:g}"
     run.mkdir()
-    config = {"model": str(base), "seed": 0, "method": method, "tuning": {"learning_rate": rate}}
+    config = {"model": str(base), "seed": 0, "samples_seed": 0, "method": method, "tuning": {"learning_rate": rate}}
     (run / "config.json").write_text(json.dumps({"kind": "baseline", "laconic": "0.1.0", "config": config}))
     sampled = {"step": 0, "sample_s": 4.0, "step_s": 4.5, "tokens_sampled": cost[0], "tokens_trained": 0}
     tuned = {"step": 1, "step_s": cost[2] - 4.5, "tokens_sampled": 0, "tokens_trained": cost[1] + 7777}
@@ -411,11 +412,16 @@ def test_contenders_stand_by_alpha_and_by_rate_and_room_is_no_departure(
 ) -> None:
     base = fake_runs.make_base(tmp_path)
     tuned = [make_baseline(tmp_path, base, "sft", rate, 0.1, (9, 9, 9.0)) for rate in (1e-4, 1e-5, 3e-5)]
+    twin = tmp_path / "twin"  # a second seed, learnt from its own samples
+    shutil.copytree(tuned[0], twin)
+    document = json.loads((twin / "config.json").read_text())
+    document["config"].update(seed=1, samples_seed=1)
+    (twin / "config.json").write_text(json.dumps(document))
     trained = [fake_runs.make_run(tmp_path, base, alpha, steps=2) for alpha in (0.4, 0.05)]
     config = json.loads((trained[0] / "config.json").read_text())
     config["config"].setdefault("learner", {})["token_budget"] = 1536
     (trained[0] / "config.json").write_text(json.dumps(config))
-    found = [c.label for c in collect([*tuned, *trained]).contenders if c.role is not Role.CUTOFF]
+    found = [c.label for c in collect([*tuned, twin, *trained]).contenders if c.role is not Role.CUTOFF]
     assert found == ["base", "α 0.05", "α 0.4", "SFT lr 1e-05", "SFT lr 3e-05", "SFT lr 1e-04"]
 
 
@@ -504,6 +510,8 @@ def test_every_method_has_its_own_shape_and_the_far_below_is_told() -> None:
     spots = (spot(Role.BASE, 0.9), spot(Role.FAMILY, 0.95), spot(Role.BASELINE, 0.44), spot(Role.BASELINE, 0.46))
     assert [s.accuracy.value for s in below_view(replace(plane, spots=spots))] == [0.44]
     assert [s.accuracy.value for s in below_view(replace(plane, spots=(*spots, spot(Role.CUTOFF, 0.1))))] == [0.44, 0.1]
+    lost = replace(spot(Role.BASELINE, 0.7), seeds=((1.0, 0.96), (1.0, 0.44)))
+    assert below_view(replace(plane, spots=(*spots[:2], lost))) == [lost]  # a mean over a collapse is no trade-off
 
 
 # --- bad input ----------------------------------------------------------------------------------------------------

@@ -42,7 +42,6 @@ def frontier(plane: Plane, looks: Looks) -> Figure:
         axes.axhline(1.0, color=GRID, linewidth=1.0, zorder=0)
     else:
         axes.set_ylabel(accuracy_label(axes))
-    axes.set_xlim(0, axes.get_xlim()[1] * 1.04)
     better_arrow(axes)
     _legend(figure, axes, shown, looks)
     spots = [(s.tokens.value, s.accuracy.value * scale, _short(s)) for s in shown]
@@ -180,16 +179,15 @@ FAILED = 0.5
 
 def below_view(plane: Plane) -> list[Spot]:
     """What lies far below everything else and would, drawn, squeeze the rest into a line: models that keep less than
-    half the base's accuracy, and cutoffs and prompts well under the others.
+    half the base's accuracy, in the mean or with any seed, and cutoffs and prompts well under the others.
     """
     base = next((s.accuracy.value for s in plane.spots if s.role is Role.BASE), 0.0)
-    alive = [s.accuracy.value for s in plane.spots if s.accuracy.value >= FAILED * base]
-    kept = [s.accuracy.value for s in plane.spots
-            if s.role not in (Role.CUTOFF, Role.PROMPTED) and s.accuracy.value in alive]  # fmt: skip
+    alive = [s for s in plane.spots if min([s.accuracy.value, *(y for _, y in s.seeds)]) >= FAILED * base]
+    kept = [s.accuracy.value for s in alive if s.role not in (Role.CUTOFF, Role.PROMPTED)]
     if not kept:
         return []
-    floor = max(FAILED * base, min(kept) - max(0.1, 0.6 * (max(kept) - min(kept))))
-    return [s for s in plane.spots if s.accuracy.value < floor]
+    floor = min(kept) - max(0.1, 0.6 * (max(kept) - min(kept)))
+    return [s for s in plane.spots if s not in alive or s.accuracy.value < floor]
 
 
 def _limits(axes: Axes, spots: Sequence[Spot], scale: float, normalised: bool) -> None:
@@ -202,6 +200,8 @@ def _limits(axes: Axes, spots: Sequence[Spot], scale: float, normalised: bool) -
     low, high = min(ends) * scale, max(ends) * scale
     room = max(high - low, 0.05 * scale) * 0.12
     top = high + room if normalised else min(100.0 + room / 2, high + room)
+    wide = [x for s in spots for x in (s.tokens.value, *((s.tokens.high,) if not s.seeds else [x for x, _ in s.seeds]))]
+    axes.set_xlim(0, max(x for x in wide if x is not None) * 1.12)
     axes.set_ylim(max(0.0, low - room), top)
 
 

@@ -17,6 +17,7 @@ from laconic.report.text import shorten_line
 
 _NOT_A_SETTING = {
     "seed",
+    "samples_seed",
     "model",
     "model_sha256",
     "revision",
@@ -135,7 +136,9 @@ def variants(runs: list[Run]) -> list[str]:
 def _with_defaults(config: dict[str, Any]) -> dict[str, Any]:
     """A setting that an earlier version did not know was what it is now by default."""
     given = {"model": "", "task": ""}
-    return merge(TrainConfig.model_validate(given).model_dump(mode="json"), config)
+    known = TrainConfig.model_validate(given).model_dump(mode="json")
+    known["sampling"]["engine"] = "transformers"  # the only one there was before it could be chosen
+    return merge(known, config)
 
 
 def _flatten(value: Any, key: str = "") -> dict[str, str]:
