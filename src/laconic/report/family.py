@@ -136,9 +136,7 @@ def variants(runs: list[Run]) -> list[str]:
 def _with_defaults(config: dict[str, Any]) -> dict[str, Any]:
     """A setting that an earlier version did not know was what it is now by default."""
     given = {"model": "", "task": ""}
-    known = TrainConfig.model_validate(given).model_dump(mode="json")
-    known["sampling"]["engine"] = "transformers"  # the only one there was before it could be chosen
-    return merge(known, config)
+    return merge(TrainConfig.model_validate(given).model_dump(mode="json"), config)
 
 
 def _flatten(value: Any, key: str = "") -> dict[str, str]:
