@@ -15,12 +15,18 @@ def add_verify(verbs: Any) -> None:
 
 
 def run_verify(args: argparse.Namespace) -> int:
+    from laconic.errors import UserError
+    from laconic.jsonl import display_name, read_lines
     from laconic.verify import Judge
     from laconic.verify.lines import verify_lines
 
+    lines = read_lines(args.file)
     with Judge(workers=args.workers) as judge:
-        for line in verify_lines(_lines(args.file), judge):
-            print(line)
+        try:
+            for line in verify_lines(lines, judge):
+                print(line)
+        except UserError as error:
+            raise UserError(f"{display_name(args.file)}: {error}") from error
     return 0
 
 
@@ -35,15 +41,9 @@ def add_score(verbs: Any) -> None:
 
 def run_score(args: argparse.Namespace) -> int:
     from laconic.objective import Objective
-    from laconic.score import score_lines
+    from laconic.score import score_file
 
     objective = Objective(args.alpha, args.penalty, args.advantage, args.normalize)
-    for line in score_lines(_lines(args.file), objective):
+    for line in score_file(args.file, objective):
         print(line)
     return 0
-
-
-def _lines(name: str) -> list[str]:
-    from laconic.jsonl import read_lines
-
-    return read_lines(name)

@@ -40,8 +40,8 @@ def usual_folder(config: TrainConfig) -> Path:
 
 def _next(config: TrainConfig, out: Path) -> str:
     """What to run now: problems that were trained on measure nothing."""
-    held_out = "--task arithmetic" if config.task == "arithmetic" else "--suite paper --out evaluations"
-    return f"laconic evaluate {config.model} {out} {held_out}"
+    held_out = "arithmetic" if config.task == "arithmetic" else "HELD_OUT --out evaluations"
+    return f"laconic evaluate {config.model} {out} --task {held_out}"
 
 
 def add_plan(verbs: Any) -> None:
@@ -153,7 +153,7 @@ def run_profile(args: argparse.Namespace) -> int:
 def _training_options(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "recipe_name", nargs="?", metavar="RECIPE", default=None,
-        help="paper-1.5b (where neither recipe nor task is given), paper-7b, released-code, tiny, or a TOML file",
+        help="paper-1.5b (also where --model alone is given), paper-7b, released-code, tiny, or a TOML file",
     )  # fmt: skip
     p.add_argument("--model", default=None, help="folder or hub id of a causal language model, or a run folder")
     p.add_argument("--revision", default=None, help="branch, tag or commit of a hub id")

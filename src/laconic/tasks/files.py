@@ -88,7 +88,9 @@ def _each_line(rows: Sequence[NumberedRow], name: str, make: Callable[[Row], Pro
             problems.append((number, make(row)))
         except UserError as error:
             faults.append((number, str(error)))
-    _raise_faults(faults, f"{name}: {{count}} of {len(rows)} lines cannot be used as problems")
+    _raise_faults(
+        faults, f"{name}: {{count}} of {len(rows)} lines cannot be used as problems (each needs problem and answer)"
+    )
     return problems
 
 
