@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from laconic.learn.learner import UpdateMetrics
+from laconic.learn.metrics import UpdateMetrics
 from laconic.records import Credit, Finish, Group, Rollout, Status, Verdict
 
 
