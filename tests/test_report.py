@@ -20,7 +20,7 @@ from laconic.records import Estimate
 from laconic.report import tables, write_report
 from laconic.report.family import variants
 from laconic.report.load import read_run
-from laconic.report.text import markdown_block, markdown_cell, marked, shorten, visible
+from laconic.report.text import markdown_block, markdown_cell, marked, place, shorten, visible
 
 PAYLOADS = [
     "</script><script>alert(1)</script>",
@@ -412,3 +412,10 @@ def test_a_setting_that_an_older_version_did_not_know_is_no_variant(tmp_path: Pa
     document["config"]["learner"]["optimizer"] = "adam8bit"
     (new / "config.json").write_text(json.dumps(document))
     assert any("optimizer" in words for words in variants([read_run(old), read_run(new)]))
+
+
+def test_a_page_shows_paths_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert place(tmp_path / "runs" / "a") == str(Path("runs/a"))
+    assert place(Path("runs/a")) == str(Path("runs/a"))
+    assert place(tmp_path.parent / "elsewhere") == str(tmp_path.parent / "elsewhere")

@@ -22,6 +22,7 @@ from laconic.display import Display
 from laconic.errors import UserError
 from laconic.hub import locate_model
 from laconic.learn import models
+from laconic.learn.begin import ROOM
 from laconic.records import Group
 from laconic.run_folder import RunFolder
 from laconic.run_identity import read_run_config
@@ -68,10 +69,16 @@ def config_of_samples(samples: Path) -> dict[str, Any]:
     return {key: value for key, value in found["config"].items() if key in known}
 
 
+def _of_weight(value: Any) -> Any:
+    """A setting without what only says how much is decoded at once."""
+    return {k: v for k, v in value.items() if k not in ROOM["sampling"]} if isinstance(value, dict) else value
+
+
 def require_same(kept: dict[str, Any], config: BaselineConfig, samples: Path) -> dict[str, Any]:
     """The samples' configuration; UserError where the baseline asks for other responses than they hold."""
     asked = config.model_dump(mode="json")
-    other = [k for k in ("model", "revision", "task", "template", "train_size", "sampling") if kept[k] != asked[k]]
+    names = ("model", "revision", "task", "template", "train_size", "sampling")
+    other = [name for name in names if _of_weight(kept[name]) != _of_weight(asked[name])]
     if other:
         raise UserError(
             f"the samples in {samples} were drawn with another {' and '.join(other)}: leave those options out, "

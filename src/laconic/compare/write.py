@@ -20,7 +20,7 @@ from laconic.compare.words import findings, headline, monotone, warnings
 from laconic.report.output import environment, merged_versions, render_figure, require_own, write_folder
 from laconic.report.style import RC, Look, inline_svg, variables
 from laconic.report.tables import Table
-from laconic.report.text import visible
+from laconic.report.text import place, visible
 
 PAGE, MARKDOWN = "index.html", "compare.md"
 OWN = {PAGE, MARKDOWN, "figures", "tables"}
@@ -159,5 +159,5 @@ def _made_of(comparison: Comparison, commands: Sequence[str]) -> dict[str, Any]:
                 for e in run.evaluations.values()
             ]
         ),
-        "runs": [(r.name, r.kind, "–" if r.seed is None else str(r.seed), str(r.path)) for r in comparison.runs],
+        "runs": [(r.name, r.kind, "–" if r.seed is None else str(r.seed), place(r.path)) for r in comparison.runs],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from pathlib import Path
 
 from markupsafe import Markup
 
@@ -62,3 +63,10 @@ def markdown_block(text: str) -> str:
 def slug(name: str) -> str:
     """A name as part of a file name."""
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower() or "task"
+
+
+def place(path: Path) -> str:
+    """A path as a page shows it: from the working directory where it lies beneath it, since pages are passed on and the
+    rest is nobody's business."""
+    here, there = Path.cwd().resolve(), path.resolve()
+    return str(there.relative_to(here)) if there.is_relative_to(here) else str(path)

@@ -15,7 +15,7 @@ from laconic.report.load import Run
 from laconic.report.measure import View, make_view
 from laconic.report.output import environment, merged_versions, render_figure, require_own, write_folder
 from laconic.report.style import RC, Look, inline_svg, looks, variables
-from laconic.report.text import slug, visible
+from laconic.report.text import place, slug, visible
 
 PAGE, MARKDOWN = "index.html", "report.md"
 OWN = {PAGE, MARKDOWN, "figures", "tables"}
@@ -183,7 +183,7 @@ def _context(family: Family, sections: list[Section], commands: list[str]) -> di
             ]
         ),
         "runs": [
-            (run.name, run.kind, "–" if run.seed is None else str(run.seed), str(run.path)) for run in family.runs
+            (run.name, run.kind, "–" if run.seed is None else str(run.seed), place(run.path)) for run in family.runs
         ],
         "light": variables([section.looks for section in sections], dark=False),
         "dark": variables([section.looks for section in sections], dark=True),
