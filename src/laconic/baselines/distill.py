@@ -70,7 +70,8 @@ def distill(what: DistillConfig, out: Path, samples: Path | None, display: Displ
     config = what.config
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
-    folder = locate_model(what.student)
+    # With a teacher to be sampled the revision is the teacher's.
+    folder = locate_model(what.student, None if what.teacher else config.revision)
     with RunFolder.open(out, "baseline", _identity(what, folder, samples)) as run:
         if run.done is not None:
             display.note(f"{out} is finished already: nothing to do")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from laconic.errors import UserError, nearest
-from laconic.logs import read_log
+from laconic.evaluate.records import progress
 from laconic.report.load import Run, base_of, read_run
 
 
@@ -47,19 +45,7 @@ def _refuse_half(path: Path) -> None:
         folder = log.parent
         if (folder / "summary.json").is_file() or folder.name == "profile":
             continue
-        done = len(read_log(log, allow_torn=True))
-        wanted = _wanted(folder)
-        missing = f"{wanted - done} of {wanted} responses are missing" if wanted else f"only {done} responses are there"
         raise UserError(
-            f"the evaluation {folder} is half-finished ({missing}): run laconic evaluate on it again, it goes on where "
-            "it stopped"
+            f"the evaluation {folder} is half-finished ({progress(folder)}): run laconic evaluate on it again, it goes "
+            "on where it stopped"
         )
-
-
-def _wanted(folder: Path) -> int | None:
-    """Responses that the protocol asks for; None where the size is that of the whole file."""
-    try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_bytes())["config"]
-        return int(config["size"]) * int(config["k"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import MISSING, fields
@@ -46,21 +47,28 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
     path = folder / SUMMARY
     if not path.is_file():
         raise UserError(
-            f"the evaluation in {folder} is not finished ({_progress(folder)}): "
+            f"the evaluation in {folder} is not finished ({progress(folder)}): "
             "run `laconic evaluate` on it again, it goes on where it stopped"
         )
     summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return summary
 
 
-def _progress(folder: Path) -> str:
+def progress(folder: Path) -> str:
     """How far a half-finished evaluation is, as far as its folder tells."""
     done = len(read_responses(folder, allow_torn=True)) if (folder / f"{RESPONSES}.jsonl").is_file() else 0
-    try:
-        total = int(json.loads((folder / EXPECTED).read_bytes())["responses"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"{done} responses so far"
-    return f"{total - done} of {total} responses are missing"
+    total = _expected(folder)
+    return f"{done} responses so far" if total is None else f"{total - done} of {total} responses are missing"
+
+
+def _expected(folder: Path) -> int | None:
+    """Responses that there will be; folders of earlier versions tell only where the size was asked for."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return int(json.loads((folder / EXPECTED).read_bytes())["responses"])
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        config = json.loads((folder / "config.json").read_bytes())["config"]
+        return int(config["size"]) * int(config["k"])
+    return None
 
 
 def read_curve(run: Path, task: str) -> list[tuple[int, dict[str, Any]]]:
