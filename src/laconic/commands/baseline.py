@@ -45,7 +45,7 @@ def add_distill(verbs: Any) -> None:
 
 
 def _common_options(p: argparse.ArgumentParser) -> None:
-    p.add_argument(
+    p.add_argument("--revision", default=None, help="of a hub id (distill: the teacher's, or with --demonstrations the student's)")
         "--revision",
         default=None,
         help="branch, tag or commit of a hub id: the teacher's, or with --demonstrations the student's",
