@@ -45,11 +45,8 @@ def add_distill(verbs: Any) -> None:
 
 
 def _common_options(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--revision", default=None, help="of a hub id (distill: the teacher's, or with --demonstrations the student's)")
-        "--revision",
-        default=None,
-        help="branch, tag or commit of a hub id: the teacher's, or with --demonstrations the student's",
-    )
+    said = "of a hub id (distill: the teacher's, or with --demonstrations the student's)"
+    p.add_argument("--revision", default=None, help=said)
     p.add_argument("--recipe", default=None, help="training recipe to take template, sampling and optimizer from")
     p.add_argument("--template", default=None, help="prompt template: question, boxed, paper-raw or plain")
     p.add_argument("--learning-rate", type=float, default=None, help="the paper tried 1e-5, 5e-6 and 2e-6")
