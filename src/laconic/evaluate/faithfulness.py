@@ -25,7 +25,7 @@ from laconic.evaluate.protocol import EvalProtocol, identity
 from laconic.evaluate.records import RESPONSES, SUMMARY
 from laconic.logs import read_log
 from laconic.records import Kind, Problem, Status
-from laconic.run_folder import RunFolder, is_run_folder
+from laconic.run_folder import RunFolder
 from laconic.samplers.base import Prompt, Sampler, Sampling
 from laconic.stop import Stopped, StopRequest
 from laconic.tasks import load_task, task_digest
@@ -60,7 +60,7 @@ def faithfulness(
     """
     import torch
 
-    from laconic.evaluate.run import pick_template
+    from laconic.evaluate.run import evaluation_folder, pick_template
     from laconic.hub import locate_model
     from laconic.learn import models
     from laconic.learn.out_of_memory import rows_said
@@ -70,7 +70,7 @@ def faithfulness(
     if threads:
         torch.set_num_threads(threads)
     engine = engine_for(engine, models.pick_device("auto").type)
-    folder = _folder(model_path, f"{protocol.name}@{hint}", out)
+    folder = evaluation_folder(model_path, f"{protocol.name}@{hint}", out, kind="faithfulness")
     weights = locate_model(str(model_path))
     template = pick_template(weights, protocol.template, other_template)
     with Judge(workers=1) as judge:
@@ -228,14 +228,6 @@ def read_summary(folder: Path) -> dict[str, Any]:
 def _lines(folder: Path) -> list[dict[str, Any]]:
     path = folder / f"{RESPONSES}.jsonl"
     return read_log(path, allow_torn=True) if path.is_file() else []
-
-
-def _folder(model: Path, name: str, out: Path | None) -> Path:
-    if out is not None:
-        return out / name
-    if is_run_folder(model):
-        return model / "faithfulness" / name
-    raise UserError(f"{model} is not a run folder of laconic, so nothing is written there: say where with --out DIR")
 
 
 def _sampler(

@@ -45,12 +45,12 @@ ENGINE_MEMORY = 0.9
 """Share of the GPU's memory for vLLM: nothing is trained beside it."""
 
 
-def evaluation_folder(model: Path, name: str, out: Path | None) -> Path:
-    """Where evaluation ``name`` goes: ``out``, or beneath the run folder. Other people's folders are not written to."""
+def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "evaluation") -> Path:
+    """Where evaluation ``name`` goes: ``out``, or beneath the run folder (by kind). Other people's folders are not written to."""
     if out is not None:
         return out / name
     if is_run_folder(model):
-        return model / "evaluation" / name
+        return model / kind / name
     raise UserError(f"{model} is not a run folder of laconic, so nothing is written there: say where with --out DIR")
 
 
