@@ -46,7 +46,7 @@ ENGINE_MEMORY = 0.9
 
 
 def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "evaluation") -> Path:
-    """Where evaluation ``name`` goes: ``out``, or beneath the run folder (by kind). Other people's folders are not written to."""
+    """Where evaluation ``name`` goes: ``out``, or beneath the run folder; never into other people's folders."""
     if out is not None:
         return out / name
     if is_run_folder(model):
