@@ -391,3 +391,17 @@ def test_recomputed_activations_change_no_weight(root: Path, tmp_path: Path, rew
     for name, on in (("plain", False), ("recomputed", True)):
         train(settings(root, learner={"gradient_checkpointing": on}), tmp_path / name, QUIET)
     assert weights(tmp_path / "plain", 4) == weights(tmp_path / "recomputed", 4)
+
+
+def test_a_model_whose_files_name_no_end_token_is_refused(root: Path, tmp_path: Path) -> None:
+    """transformers invents one for some tokenizers; a model that never saw it cannot end with it."""
+    folder = tmp_path / "endless"
+    shutil.copytree(settings(root).model, folder)
+    for name in ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json"):
+        if (folder / name).is_file():
+            document = json.loads((folder / name).read_text())
+            kept = {key: value for key, value in document.items() if key not in ("eos_token", "eos_token_id")}
+            (folder / name).write_text(json.dumps(kept))
+    with pytest.raises(UserError, match="no end-of-sequence token"):
+        train(settings(root, model=str(folder)), tmp_path / "run", QUIET)
+    assert not (tmp_path / "run").exists()

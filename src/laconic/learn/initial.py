@@ -16,7 +16,8 @@ from laconic.learn import models
 from laconic.learn.lora import import_peft, refuse_targets
 from laconic.learn.optimizer import require_installed
 from laconic.learn.parallel import World
-from laconic.plan.checks import check_plan
+from laconic.plan.checks import check_plan, check_tokenizer
+from laconic.plan.files import folder_files, has_tokenizer
 from laconic.plan.machine import available_memory
 from laconic.records import Problem
 from laconic.samplers.transformers import end_tokens
@@ -63,5 +64,10 @@ def refuse_what_cannot_fit(config: TrainConfig, folder: Path, device: torch.devi
     """UserError with a cure for the first reason that the plan finds against the run, before a weight is loaded."""
     model_config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     available = available_memory(device.type)[0] or None
-    for reason in check_plan(config, model_config, available=available, device=device.type, gpus=world.size):
+    files = folder_files(folder)
+    # Asked of the files: transformers gives some tokenizers an end token that their model was never taught. Whether
+    # there is a chat template is for the tokenizer to say, when the first prompt is rendered.
+    without_end = check_tokenizer(files, "plain") if has_tokenizer(files) else []
+    plan = check_plan(config, model_config, available=available, device=device.type, gpus=world.size)
+    for reason in without_end + plan:
         raise UserError(reason)
