@@ -101,20 +101,17 @@ def evaluate(
             storage.write_json_atomic(folder / EXPECTED, {"responses": len(problems) * protocol.k})
             with rows_said(max_rows, "--max-rows "):
                 _respond(weights, problems, protocol, template, sentence, judge, run, display, engine, max_rows)
-            records = read_responses(folder)
-            facts["model"] = str(model_path)
-            content = {
-                "protocol": facts,
-                "data": source or protocol.task,
-                "weights_sha256": weights_sha256,
-                "versions": models.environment(),
-                "engine": engine,
-                "command": command,
-                "summary": summarise(records, facts),
-            }
-            storage.write_json_atomic(folder / SUMMARY, content)
-            run.mark_done({"responses": len(records)})
+            made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": engine}
+            _finish(run, {**facts, "model": str(model_path)}, {**made, "command": command})
     return folder
+
+
+def _finish(run: RunFolder, facts: dict[str, Any], made: dict[str, Any]) -> None:
+    """The summary of all responses, with what they were made with; written last, so that its being there means done."""
+    records = read_responses(run.path)
+    content = {"protocol": facts, **made, "versions": models.environment(), "summary": summarise(records, facts)}
+    storage.write_json_atomic(run.path / SUMMARY, content)
+    run.mark_done({"responses": len(records)})
 
 
 def _stamp(weights: Path) -> tuple[tuple[str, int, int], ...]:

@@ -20,9 +20,10 @@ from laconic.learn.logprobs import Scorer
 from laconic.learn.lora import Adapter
 from laconic.learn.loss import kl_k3, kl_to_go, policy_loss, truncated_importance
 from laconic.learn.metrics import UpdateMetrics
-from laconic.learn.models import cast_copy, cast_weights
+from laconic.learn.models import cast_weights
 from laconic.learn.optimizer import clip_gradients, make_optimizer
 from laconic.learn.parallel import World, gather_into, shard
+from laconic.samplers.weights import cast_copy
 
 
 class Learner:

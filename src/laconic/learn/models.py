@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import platform
@@ -74,13 +73,6 @@ def cast_weights(model: Any, dtype: torch.dtype) -> Any:
     for parameter in model.parameters():
         parameter.data = parameter.data.to(dtype)
     return model
-
-
-def cast_copy(model: Any, dtype: torch.dtype) -> Any:
-    """A copy of the model with its parameters in ``dtype``; a whole copy in the model's own type never exists."""
-    ready = {id(p): torch.nn.Parameter(p.detach().to(dtype, copy=True)) for p in model.parameters()}
-    # deepcopy takes what its memo has under an object's id for the copy of that object.
-    return copy.deepcopy(model, ready)
 
 
 def check_vocabulary(model: Any, tokenizer: Any) -> None:

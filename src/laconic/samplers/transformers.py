@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from laconic.records import Finish, Rollout
 from laconic.samplers.base import Finished, Progress, Prompt, Sampling, row_seeds, uniforms
 from laconic.samplers.continuous import draw_continuously
 from laconic.samplers.decoders import Decoder, FusedDecoder, ModelDecoder, fused_supports
+from laconic.samplers.weights import cast_copy
 
 DecoderName = Literal["auto", "fused", "model", "continuous"]
 
@@ -81,12 +81,10 @@ class TransformersSampler:
         if self.dtype is None or model.dtype == self.dtype:
             return
         if self._copy is None:
-            self._copy = copy.deepcopy(model).requires_grad_(False)
-            # Parameters alone: rotary frequencies in bfloat16 would turn distant positions by wrong angles.
-            for parameter in self._copy.parameters():
-                parameter.data = parameter.data.to(self.dtype)
-        for ours, theirs in zip(self._copy.parameters(), model.parameters(), strict=True):
-            ours.data.copy_(theirs.data)
+            self._copy = cast_copy(model, self.dtype).requires_grad_(False)
+        else:
+            for ours, theirs in zip(self._copy.parameters(), model.parameters(), strict=True):
+                ours.data.copy_(theirs.data)
         self.model = self._copy
 
     def close(self) -> None:
