@@ -91,6 +91,12 @@ def test_initialisation_leaves_the_global_random_state_alone() -> None:
     assert not torch.equal(weights[0], weights[2])
 
 
+def test_the_documents_give_the_model_s_true_size() -> None:
+    size = f"{tiny_model(0).num_parameters():,} parameters"
+    for page in ("README.md", "docs/method.md", "docs/results/reading.md"):
+        assert size in (Path(__file__).parents[1] / page).read_text(encoding="utf-8"), page
+
+
 def test_gate_counts_only_finished_right_answers() -> None:
     problems = arithmetic_problems("gate", 6, 0)
 

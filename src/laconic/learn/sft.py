@@ -64,7 +64,7 @@ class SftSettings:
 
 
 def tiny_model(seed: int) -> Qwen2ForCausalLM:
-    """A freshly initialised model of 0.1 M parameters; leaves the global random state as it was."""
+    """A freshly initialised model of 128,128 parameters; leaves the global random state as it was."""
     shape: dict[str, Any] = {
         "vocab_size": len(VOCABULARY),
         "hidden_size": 64,
