@@ -9,16 +9,17 @@ Resumable: run it again and finished work is left as it is.
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import baselines
+from publish import replace_page
 from rich.console import Console
 
 from laconic.ablate import ABLATIONS, Plan, Variant
 from laconic.chain import Chain, Command, Runner, require_own, usual_jobs
+from laconic.compare.write import OWN
 from laconic.stop import StopRequest
 
 SEEDS = (0, 1, 2)
@@ -122,8 +123,7 @@ def main() -> None:
                     runner.run(chains, args.jobs)
         if "page" in args.parts:
             runner.run([Chain([page(args.out)])], 1)
-            shutil.rmtree(RESULTS, ignore_errors=True)
-            shutil.copytree(args.out / "page", RESULTS)
+            replace_page(args.out / "page", RESULTS, OWN)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
     python benchmarks/effect.py --out runs/effect            # writes benchmarks/results/effect.md and docs/results/
 
+Of docs/results only the page's own files are replaced: its reading and comparison/ stay.
+
 Resumable: run it again and finished work is recognised (its seconds are then those of the first time).
 """
 
@@ -11,7 +13,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,9 @@ from datetime import date
 from pathlib import Path
 
 import psutil
+from publish import replace_page
+
+from laconic.report.write import OWN
 
 SEEDS = (0, 1, 2)
 ABLATION_ALPHA = "0.05"
@@ -99,9 +103,7 @@ def main() -> None:
         check=True,
     )
     here = Path(__file__).parent
-    results = here.parent / "docs" / "results"
-    shutil.rmtree(results, ignore_errors=True)
-    shutil.copytree(page, results)
+    replace_page(page, here.parent / "docs" / "results", OWN)
     lines = [
         "# The effect over three seeds, and what a quickstart costs",
         "",

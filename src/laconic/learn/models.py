@@ -18,6 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import laconic
 from laconic.errors import StorageError, UserError
+from laconic.learn.loading_report import require_whole
 from laconic.learn.optimizer import state_of_parts, state_parts
 from laconic.learn.out_of_memory import ran_out
 from laconic.learn.parallel import like, whole
@@ -52,10 +53,12 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
-    """A causal language model in evaluation mode. UserError if the folder cannot be used."""
+    """A causal language model in evaluation mode. UserError if the folder cannot be used or lacks weights."""
+    # Other shapes are let through to be refused by name: by itself transformers points to a report that it logs.
+    options = {"ignore_mismatched_sizes": True, "output_loading_info": True}
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, local_files_only=True
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, local_files_only=True, **options
         )
     except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
         if ran_out(error):
@@ -64,6 +67,8 @@ def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
             f"no usable causal language model in {folder}: {_first_line(error)}; "
             "the folder needs config.json and *.safetensors weights that belong together"
         ) from error
+    model, report = loaded
+    require_whole(folder, model, report)
     return model.to(device).eval()
 
 
