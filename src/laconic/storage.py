@@ -305,9 +305,8 @@ def _hidden_oserror(error: Exception) -> OSError | None:
 
 def regular_files(folder: Path) -> list[Path]:
     """Every regular file below ``folder`` in sorted order; symbolic links, ``folder`` itself too, are not followed."""
-    if folder.is_symlink():
-        return []
-    found = [Path(top) / name for top, _, names in os.walk(folder) for name in names]
+    walked = () if folder.is_symlink() else os.walk(folder)
+    found = [Path(top) / name for top, _, names in walked for name in names]
     return sorted(path for path in found if path.is_file() and not path.is_symlink())
 
 
