@@ -392,7 +392,7 @@ def test_a_foreign_folder_is_left_alone_and_a_full_disk_is_said(tmp_path: Path) 
     with pytest.raises(UserError, match=r"thesis\.tex"):
         write_report(runs, base, foreign, [])
     assert [path.name for path in foreign.iterdir()] == ["thesis.tex"]
-    with storage.observed_by(Refuser(3)), pytest.raises(StorageError, match="report is not whole.*the disk is full"):
+    with storage.observed_by(Refuser(3)), pytest.raises(StorageError, match=r"report is not whole.*the disk is full"):
         write_report(runs, base, tmp_path / "out", [])
 
 
