@@ -541,12 +541,12 @@ def test_rewinding_cuts_our_logs_and_leaves_other_files_alone(tmp_path: Path) ->
     with RunFolder.open(run, "toy", CONFIG) as folder:
         checkpoint = folder.latest()
         folder.append("journal", [{"step": 3}])
-        folder.append("late", [{"step": 3}])
+        folder.append("clock", [{"step": 3}])
         folder.rewind(checkpoint)
         assert read_log(run / "journal.jsonl") == [{"step": 2}]
         folder.rewind(None)
     assert (run / "journal.jsonl").read_bytes() == b""
-    assert (run / "late.jsonl").read_bytes() == b""
+    assert (run / "clock.jsonl").read_bytes() == b""
     assert (run / "mine.jsonl").read_text() == '{"precious": 1}\n'
     assert (run / "notes.tmp-12").exists()
     assert (run / "checkpoints/notes.tmp-12").exists()

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from laconic import storage
 from laconic.errors import LaconicError, UserError
 from laconic.logs import read_log
 from laconic.stop import PARENT, Stopped, StopRequest
@@ -120,7 +121,7 @@ class Runner:
 
     def _start(self, command: Command, progress: Progress) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid())}
-        with self._output(command).open("ab") as output:
+        with open(self._output(command), "ab", opener=storage.open_plain) as output:
             command.process = subprocess.Popen(
                 [sys.executable, "-m", "laconic", *command.arguments],
                 stdin=subprocess.DEVNULL,
@@ -179,6 +180,8 @@ def require_own(out: Path, made_by: str) -> None:
     """Make the folder with a place for logs. UserError where it belongs to something else or cannot be written."""
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "logs").is_dir())):
         raise UserError(f"{out} is there and was not made by {made_by}: choose another folder with --out")
+    for log in (out / "logs", *(out / "logs").glob("*")):
+        storage.require_no_links(log, below=out)
     try:
         (out / "logs").mkdir(parents=True, exist_ok=True)
     except OSError as error:

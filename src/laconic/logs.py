@@ -8,6 +8,10 @@ from typing import Any
 
 from laconic.errors import RunError, UserError
 
+LOGS = frozenset({"journal", "clock", "samples", "groups", "responses"})
+"""The logs that run folders hold, as ``<name>.jsonl``. A folder may come from somebody else: what it calls a log beside
+these is neither written nor cut."""
+
 
 def json_line(name: str, record: dict[str, Any]) -> str:
     """One line of JSON, keys in the order given; text that UTF-8 cannot hold (lone surrogates) is escaped."""

@@ -11,15 +11,33 @@ import hashlib
 import json
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from laconic import __version__, storage
+from laconic.errors import UserError
+from laconic.logs import LOGS
 
 MANIFEST = "MANIFEST.json"
 STATE = "state.json"
 CHECKPOINTS = "checkpoints"
 STEP_NAME = re.compile(r"step-(\d{6,})")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A verified checkpoint.
+
+    Example: ``Checkpoint(Path("run/checkpoints/step-000010"), 10, {"epoch": 0}, {"journal.jsonl": 2048})``
+    """
+
+    path: Path
+    step: int
+    state: dict[str, Any]
+    """What the caller gave to ``save``, as JSON returns it (tuples are lists, keys are strings)."""
+    log_bytes: dict[str, int]
+    """Length of every log when the checkpoint was made, by file name."""
 
 
 class FileEntry(TypedDict):
@@ -97,6 +115,28 @@ def verify_checkpoint(path: Path, *, from_disk: bool = False) -> list[str]:
     for entry in manifest["files"]:
         problems += _check_file(path, entry, present, from_disk)
     return problems
+
+
+def read_checkpoint(folder: Path, step: int) -> Checkpoint:
+    """The checkpoint in a verified folder. UserError for a state.json that we never wrote, whoever sealed it: its
+    lengths decide which files are cut."""
+    try:
+        content = json.loads((folder / STATE).read_bytes())
+        state, lengths = content["state"], content["logs"]
+        ours = all(_is_length(name, length) for name, length in lengths.items())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        ours = False
+    if not ours:
+        raise UserError(
+            f"{folder / STATE} does not hold the lengths of laconic's logs: the folder was changed by others; "
+            "remove this checkpoint, or name another folder"
+        )
+    return Checkpoint(folder, step, state, lengths)
+
+
+def _is_length(name: str, length: Any) -> bool:
+    known = name.endswith(".jsonl") and name.removesuffix(".jsonl") in LOGS
+    return known and type(length) is int and length >= 0
 
 
 def step_folders(run: Path) -> list[tuple[int, Path]]:

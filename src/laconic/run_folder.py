@@ -11,6 +11,7 @@
 A checkpoint is written beside its place, sealed, renamed, read again and only then are older ones rotated out, so at
 every moment the newest complete one is whole. Logs are cut back to the lengths it recorded. Only names that laconic
 itself gives to unfinished work (``*.tmp-<pid>``, ``*.old-<pid>``) are ever deleted; damaged checkpoints are set aside.
+A folder that comes from somebody else leads no write out of it (``laconic.run_identity``).
 """
 
 from __future__ import annotations
@@ -20,15 +21,14 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from laconic import __version__, manifest, storage
 from laconic.errors import StorageError, UserError
-from laconic.logs import json_line, read_log, size_of, whole_bytes
-from laconic.manifest import CHECKPOINTS, STATE, verify_checkpoint
+from laconic.logs import LOGS, json_line, read_log, size_of, whole_bytes
+from laconic.manifest import CHECKPOINTS, STATE, Checkpoint, read_checkpoint, verify_checkpoint
 from laconic.model_folder import resolve_model
 from laconic.run_identity import CONFIG, LEFTOVER, is_run_folder, read_own_config, require_ours, take_lock
 
@@ -36,23 +36,7 @@ __all__ = ["Checkpoint", "RunFolder", "is_run_folder", "read_config", "read_log"
 
 _DONE = "done.json"
 _LEFTOVER_STEP = re.compile(r"step-\d{6,}\.tmp-\d+")
-_LOG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _SPACE_MARGIN = 1.2
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A verified checkpoint.
-
-    Example: ``Checkpoint(Path("run/checkpoints/step-000010"), 10, {"epoch": 0}, {"journal.jsonl": 2048})``
-    """
-
-    path: Path
-    step: int
-    state: dict[str, Any]
-    """What the caller gave to ``save``, as JSON returns it (tuples are lists, keys are strings)."""
-    log_bytes: dict[str, int]
-    """Length of every log when the checkpoint was made, by file name."""
 
 
 class RunFolder:
@@ -114,13 +98,13 @@ class RunFolder:
     # ---- logs
 
     def append(self, name: str, records: Sequence[dict[str, Any]]) -> None:
-        """Append ``records`` to ``<name>.jsonl``, one line each, durable on return.
+        """Append ``records`` to ``<name>.jsonl``, one of ``LOGS``, one line each, durable on return.
 
         Raises RunError if a number is not finite (JSON has none), StorageError if the disk refuses.
         """
         self._require_open()
-        if not _LOG_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name for a log: letters, digits, - and _ only")
+        if name not in LOGS:
+            raise ValueError(f"{name!r} is no name for a log: it is none of {', '.join(sorted(LOGS))}")
         lines = [json_line(name, record) for record in records]
         if lines:
             self._register_log(name)
@@ -164,21 +148,25 @@ class RunFolder:
             self._put_in_place(beside, target)
         except Exception:
             with contextlib.suppress(StorageError):  # a leftover is cleared at the next open
-                if beside.exists():
+                if os.path.lexists(beside):
                     storage.remove_tree(beside)
             raise
         self._rotate()
-        return _read_checkpoint(target, step)
+        return read_checkpoint(target, step)
 
     def latest(self) -> Checkpoint | None:
-        """The newest checkpoint that verifies, or None. Damaged newer ones are set aside and told in ``warnings``."""
+        """The newest checkpoint that verifies, or None. Damaged newer ones are set aside and told in ``warnings``.
+
+        UserError where it is whole but not as laconic writes them.
+        """
         self._require_open()
         for step, folder in self._steps():
             problems = verify_checkpoint(folder)
             if not problems:
+                checkpoint = read_checkpoint(folder, step)
                 self._verified.add(folder)
                 self._rotate()
-                return _read_checkpoint(folder, step)
+                return checkpoint
             self._set_aside(folder, "bad", problems)
         return None
 
@@ -248,17 +236,17 @@ class RunFolder:
 
     def _settle_replacement(self, old: Path, target: Path) -> None:
         """A crash came while ``old`` made place for another checkpoint of its step: end with a whole one."""
-        problems = verify_checkpoint(target) if target.exists() else ["not there yet"]
+        problems = verify_checkpoint(target) if os.path.lexists(target) else ["not there yet"]
         if not problems:
             storage.remove_tree(old)
             return
-        if target.exists():
+        if os.path.lexists(target):
             self._set_aside(target, "bad", problems)
         storage.rename(old, target)
 
     def _require_space(self, expect_bytes: int) -> None:
         steps = self._steps()
-        last = sum(p.stat().st_size for p in steps[0][1].rglob("*") if p.is_file()) if steps else expect_bytes
+        last = sum(p.stat().st_size for p in storage.regular_files(steps[0][1])) if steps else expect_bytes
         needed, free = int(last * _SPACE_MARGIN), storage.free_bytes(self.path)
         if needed > free:
             raise StorageError(
@@ -267,7 +255,7 @@ class RunFolder:
             )
 
     def _build(self, beside: Path, step: int, write: Callable[[Path], None], state: dict[str, Any]) -> None:
-        if beside.exists():
+        if os.path.lexists(beside):
             storage.remove_tree(beside)
         storage.make_dir(beside)
         storage.produce(beside, write)
@@ -299,7 +287,7 @@ class RunFolder:
             self._read_again(target)
         except StorageError:
             with contextlib.suppress(StorageError):
-                if old and not target.exists():
+                if old and not os.path.lexists(target):
                     storage.rename(old, target)
             raise
         if old:
@@ -331,7 +319,7 @@ class RunFolder:
     def _set_aside(self, folder: Path, why: str, problems: list[str]) -> None:
         """Rename a checkpoint out of the way, keeping every byte, and tell it."""
         place, count = folder.with_name(f"{why}-{folder.name}"), 1
-        while place.exists() or place.is_symlink():
+        while os.path.lexists(place):
             count += 1
             place = folder.with_name(f"{why}-{folder.name}-{count}")
         self._verified.discard(folder)
@@ -356,8 +344,3 @@ def read_done(path: Path) -> dict[str, Any] | None:
             f"{path / _DONE} cannot be read ({error}); remove it and run the same command again"
         ) from error
     return summary if isinstance(summary, dict) else None
-
-
-def _read_checkpoint(folder: Path, step: int) -> Checkpoint:
-    content = json.loads((folder / STATE).read_bytes())
-    return Checkpoint(folder, step, content["state"], content["logs"])

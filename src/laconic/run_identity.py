@@ -1,4 +1,8 @@
-"""Whose a run folder is: the config.json that decides who may go on in it, and the lock of who works there now."""
+"""Whose a run folder is: the config.json that decides who may go on in it, and the lock of who works there now.
+
+The folder that a person names is theirs, even behind a symbolic link. What lies in it may come from somebody else: it
+must not lead our writes to other files.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,17 @@ from typing import Any
 
 from laconic import storage
 from laconic.errors import UserError
+from laconic.logs import LOGS
+from laconic.manifest import CHECKPOINTS
 
 CONFIG = "config.json"
 LOCK = ".lock"
-LEFTOVER = re.compile(r"(config|done)\.json\.tmp-\d+")
+LEFTOVER = re.compile(
+    r"(config|done|probe|trained_on|unjudged|expected|summary|profile)\.json\.tmp-\d+", flags=re.ASCII
+)
 """Names of files that a crash can leave at the top of a run folder."""
+_OURS = re.compile(rf"{re.escape(LOCK)}|{CHECKPOINTS}|.+\.jsonl?")
+"""Names that we write to, read or cut at the top of a run folder."""
 _RUN_KEYS = {"laconic", "kind", "config"}
 _ABSENT = object()
 
@@ -35,20 +45,34 @@ def is_run_folder(path: Path) -> bool:
 
 
 def read_own_config(path: Path) -> dict[str, Any]:
-    """``read_run_config``, but UserError where there is none."""
+    """``read_run_config``, but UserError where there is none or where it names logs that are not ours."""
     content = read_run_config(path)
     if content is None:
         raise UserError(f"{path} is no laconic run folder (no config.json of one)")
-    return {"logs": [], **content}
+    logs = content.get("logs", [])
+    strange = [name for name in logs if name not in LOGS] if _is_list_of_text(logs) else [logs]
+    if strange:
+        raise UserError(
+            f"{path / CONFIG} names {_shown(strange[0])} among its logs, which laconic never writes: the folder was "
+            "changed by others; name another folder"
+        )
+    return {**content, "logs": logs}
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(part, str) for part in value)
 
 
 def require_ours(path: Path, wanted: dict[str, Any]) -> None:
-    """UserError unless ``path`` is missing, empty, or a run folder of the wanted kind and configuration."""
+    """UserError unless ``path`` is missing, empty, or a run folder of the wanted kind and configuration, in which
+    nothing leads our writes elsewhere."""
+    _require_no_links_to(path)
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file; name a folder for the run")
     found = read_run_config(path) if path.is_dir() else None
     if found is None:
         _require_empty(path)
+        _require_plain(path)
         return
     if found["kind"] != wanted["kind"]:
         raise UserError(f"{path} holds a {found['kind']!r} run, not a {wanted['kind']!r} one; name another folder")
@@ -58,6 +82,28 @@ def require_ours(path: Path, wanted: dict[str, Any]) -> None:
             f"{path} was made with another configuration: {'; '.join(differing)}; "
             "name another folder, or give the old settings to go on with it"
         )
+    _require_plain(path)
+    read_own_config(path)
+
+
+def _require_no_links_to(path: Path) -> None:
+    """A run folder inside another one (an evaluation, a baseline's samples) lies really there."""
+    whole = path.absolute()
+    around = [parent for parent in whole.parents if is_run_folder(parent)]
+    if around:
+        storage.require_no_links(whole, below=around[-1])
+
+
+def _require_plain(path: Path) -> None:
+    """No link out of the folder, and none, nor a pipe, in place of what is ours; leftovers are removed unread."""
+    home = os.path.realpath(path)
+    for entry in sorted(path.iterdir()) if path.is_dir() else []:
+        ours = _OURS.fullmatch(entry.name) is not None
+        if entry.is_symlink() and not LEFTOVER.fullmatch(entry.name):
+            if ours or not Path(os.path.realpath(entry)).is_relative_to(home):
+                storage.require_no_links(entry, below=path)
+        elif ours and not (entry.is_file() or entry.is_dir()):
+            raise UserError(f"{entry} is no regular file: remove it, or name another folder")
 
 
 def _require_empty(path: Path) -> None:

@@ -5,6 +5,8 @@ an ``OSError`` into one clear ``StorageError``. A test that installs an observer
 the middle of each call of a run (``tests/crash.py``) or refuse any of them (disk full) without touching internals.
 
 Durability: a call returns only when its bytes and the directory entries it made have been fsynced.
+
+A run folder may come from somebody else, so no call writes through a symbolic link that stands where its file goes.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from laconic.errors import StorageError
+from laconic.errors import StorageError, UserError
 
 TEARABLE = frozenset({"write_file", "append_lines", "produce", "remove_tree", "lock"})
 """Operations that a crash can leave half done. The others (rename, truncate, ...) happen or do not happen."""
@@ -31,6 +33,7 @@ _FULL = {
     errno.EFBIG: "the file is too big",
 }
 _CLOSED = {errno.EROFS: "read-only file system", errno.EACCES: "permission denied", errno.EPERM: "not permitted"}
+_UNLINK = "remove the link, or name another folder"
 REFUSED = frozenset(_CLOSED) | {errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR}
 """errno values that mean "not this place, ever", in contrast to a full or failing disk."""
 
@@ -90,6 +93,8 @@ def refusal(error: OSError, operation: str, path: Path, needed: int = 0) -> Stor
         wanted = f"{needed:,} bytes needed, " if needed else ""
         reason = f"{_FULL[code]} ({wanted}{free_bytes(path):,} free)"
         cure = "what was complete before is untouched, free some space and run the same command again"
+    elif code == errno.ELOOP:
+        reason, cure = "it is a symbolic link, and nothing is written through one", _UNLINK
     elif code in REFUSED:
         reason = _CLOSED.get(code, os.strerror(code).lower())
         cure = "choose a folder you can write to"
@@ -111,6 +116,21 @@ def free_bytes(path: Path) -> int:
         return 0
 
 
+def open_plain(path: str | Path, flags: int) -> int:
+    """``opener`` of every file opened for writing: an OSError (ELOOP) where ``path`` is a symbolic link.
+
+    Hard links are not looked for: copying or unpacking somebody's folder makes none to a file outside of it.
+    """
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+
+
+def require_no_links(path: Path, below: Path) -> None:
+    """UserError that names the first symbolic link on the way from ``below``, which may be one, to ``path``."""
+    for part in reversed([path, *path.parents]):
+        if part != below and part.is_relative_to(below) and part.is_symlink():
+            raise UserError(f"{part} is a symbolic link, and nothing is written through one: {_UNLINK}")
+
+
 def make_dir(path: Path) -> None:
     """Make ``path`` with its parents; an existing directory is fine."""
     with _storage_call("make_dir", path):
@@ -119,12 +139,17 @@ def make_dir(path: Path) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a new file. A refused write leaves no file; replace an existing one with ``write_json_atomic``."""
+    """Write a new file. A refused write leaves no file; replace an existing one with ``write_json_atomic``.
+
+    What bears the name already goes first: a link is removed, not followed.
+    """
     try:
-        with _storage_call("write_file", path, len(content)) as tear, path.open("wb") as file:
-            _write_all(file.fileno(), content, tear)
-            os.fsync(file.fileno())
-            _sync_dir(path.parent)
+        with _storage_call("write_file", path, len(content)) as tear:
+            path.unlink(missing_ok=True)
+            with open(path, "xb", opener=open_plain) as file:
+                _write_all(file.fileno(), content, tear)
+                os.fsync(file.fileno())
+                _sync_dir(path.parent)
     except StorageError:
         with contextlib.suppress(StorageError):  # the refusal is what the caller must see
             remove(path)
@@ -137,7 +162,7 @@ def append_lines(path: Path, lines: Sequence[str]) -> None:
     new = not path.exists()
     size = 0 if new else path.stat().st_size
     try:
-        with _storage_call("append_lines", path, len(content)) as tear, path.open("ab") as file:
+        with _storage_call("append_lines", path, len(content)) as tear, open(path, "ab", opener=open_plain) as file:
             _write_all(file.fileno(), content, tear)
             os.fsync(file.fileno())
             if new:
@@ -151,7 +176,7 @@ def append_lines(path: Path, lines: Sequence[str]) -> None:
 
 def truncate(path: Path, nbytes: int) -> None:
     """Cut the file to ``nbytes``."""
-    with _storage_call("truncate", path), path.open("r+b") as file:
+    with _storage_call("truncate", path), open(path, "r+b", opener=open_plain) as file:
         file.truncate(nbytes)
         os.fsync(file.fileno())
 
@@ -168,7 +193,7 @@ def produce(folder: Path, writer: Callable[[Path], None]) -> None:
         except Exception as error:  # the boundary to foreign writers, which hide errno in exceptions of their own
             raise _hidden_oserror(error) or error from error
         if tear:
-            for path in _regular_files(folder):
+            for path in regular_files(folder):
                 os.truncate(path, path.stat().st_size // 2)
         _sync_tree(folder)
 
@@ -189,14 +214,17 @@ def remove(path: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory with all it holds; never follows a symbolic link out of it."""
+    """Remove a directory with all it holds; never follows a symbolic link out of it, nor one in its place."""
     with _storage_call("remove_tree", path) as tear:
         if tear:
-            files = _regular_files(path)
+            files = regular_files(path)
             for file in files[: (len(files) + 1) // 2]:
                 file.unlink()
             return
-        shutil.rmtree(path)
+        if path.is_symlink():
+            path.unlink()
+        else:
+            shutil.rmtree(path)
         _sync_dir(path.parent)
 
 
@@ -232,7 +260,7 @@ def lock(path: Path, text: str) -> int:
     """
     with contextlib.ExitStack() as undo:
         with _storage_call("lock", path, len(text)) as tear:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = open_plain(path, os.O_RDWR | os.O_CREAT)
             undo.callback(os.close, descriptor)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -275,16 +303,17 @@ def _hidden_oserror(error: Exception) -> OSError | None:
     return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None
 
 
-def _regular_files(folder: Path) -> list[Path]:
-    """Every regular file below ``folder`` in sorted order; symbolic links are not followed."""
-    found = [Path(top) / name for top, _, names in os.walk(folder) for name in names]
+def regular_files(folder: Path) -> list[Path]:
+    """Every regular file below ``folder`` in sorted order; symbolic links, ``folder`` itself too, are not followed."""
+    walked = () if folder.is_symlink() else os.walk(folder)
+    found = [Path(top) / name for top, _, names in walked for name in names]
     return sorted(path for path in found if path.is_file() and not path.is_symlink())
 
 
 def _sync_tree(folder: Path) -> None:
     """Permissions by umask (the folder itself was made under it), then fsync of every file and directory."""
     mode = folder.stat().st_mode & 0o666
-    for path in _regular_files(folder):
+    for path in regular_files(folder):
         path.chmod(mode)
         with path.open("rb") as file:
             os.fsync(file.fileno())

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laconic.commands.verb import add_engine, add_verb, command_line, label
+from laconic.commands.verb import add_engine, add_verb, command_line, folder_in, label
 from laconic.errors import UserError
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def run_profile(args: argparse.Namespace) -> int:
                 seed=args.seed,
                 template=args.template,
             ),
-            args.out / label(args.model) if args.out else None,
+            folder_in(args.out, args.model) if args.out else None,
             display,
             command=command_line(),
             other_template=args.other_template,

@@ -38,7 +38,16 @@ def out_for(model: Path, models: Sequence[Path], out: Path | None) -> Path | Non
 
     if out is None or (is_run_folder(model) and not all(map(is_run_folder, models))):
         return None
-    return out / label(model)
+    return folder_in(out, model)
+
+
+def folder_in(out: Path, model: Path) -> Path:
+    """The model's own folder in ``out``; UserError where a link stands there."""
+    from laconic import storage
+
+    folder = out / label(model)
+    storage.require_no_links(folder, below=out)
+    return folder
 
 
 def command_line() -> str:

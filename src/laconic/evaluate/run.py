@@ -46,12 +46,15 @@ ENGINE_MEMORY = 0.9
 
 
 def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "evaluation") -> Path:
-    """Where evaluation ``name`` goes: ``out``, or beneath the run folder; never into other people's folders."""
-    if out is not None:
-        return out / name
-    if is_run_folder(model):
-        return model / kind / name
-    raise UserError(f"{model} is not a run folder of laconic, so nothing is written there: say where with --out DIR")
+    """Where evaluation ``name`` goes: ``out``, or beneath the run folder; never into other people's folders, nor
+    through a link in one that was named (UserError)."""
+    if out is None and not is_run_folder(model):
+        raise UserError(
+            f"{model} is not a run folder of laconic, so nothing is written there: say where with --out DIR"
+        )
+    folder = model / kind / name if out is None else out / name
+    storage.require_no_links(folder, below=model if out is None else out)
+    return folder
 
 
 def evaluate(

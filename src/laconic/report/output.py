@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 from matplotlib.figure import Figure
 
+from laconic import storage
 from laconic.errors import StorageError, UserError
 from laconic.report.text import markdown_block, markdown_cell, marked, visible
 
@@ -35,14 +36,16 @@ def render_figure(figure: Figure, endings: Sequence[str]) -> dict[str, bytes]:
 
 
 def write_folder(out: Path, files: Mapping[Path, bytes], what: str) -> None:
-    """Write all files beneath ``out``; a refused write is a StorageError."""
+    """Write all files beneath ``out``; a link in there is a UserError, a refused write a StorageError."""
+    for path in files:
+        storage.require_no_links(out / path, below=out)
     try:
+        for folder in sorted({(out / path).parent for path in files}):
+            storage.make_dir(folder)
         for path, content in files.items():
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
-            (out / path).write_bytes(content)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise StorageError(f"the {what} cannot be written to {out}: {reason}") from error
+            storage.write_file(out / path, content)
+    except StorageError as error:
+        raise StorageError(f"the {what} is not whole: {error}") from error
 
 
 def merged_versions(found: list[dict[str, Any]]) -> dict[str, str]:
