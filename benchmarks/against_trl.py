@@ -1,7 +1,7 @@
 """Whole iterations and sampling alone against TRL's GRPOTrainer and transformers' generate, on the same forced lengths.
 
     OMP_WAIT_POLICY=passive python benchmarks/against_trl.py            # both sides, interleaved; writes the table
-    python benchmarks/against_trl.py --side laconic --lengths long      # one side once, one JSON line out
+    python benchmarks/against_trl.py --side tersely --lengths long      # one side once, one JSON line out
 
 Both sides: the embedded reasoner's architecture (random weights), 32 problems x 8 responses, at most 256 tokens,
 two gradient steps of 128, KL on (k3 in the loss, 1e-3), fp32, the same prompts, and responses forced to the same
@@ -45,9 +45,9 @@ def reward(tokens: list[int]) -> float:
 def make_parts(folder: Path) -> tuple[Any, Any, list[Any]]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from laconic.learn.sft import tiny_model
-    from laconic.tasks.arithmetic import arithmetic_problems
-    from laconic.tasks.tiny_tokenizer import build_tokenizer
+    from tersely.tasks.sources.arithmetic import arithmetic_problems
+    from tersely.toy.sft import tiny_model
+    from tersely.toy.tokenizer import build_tokenizer
 
     tiny_model(0).save_pretrained(folder)
     build_tokenizer().save_pretrained(folder)
@@ -76,18 +76,18 @@ class Forced:
         return logits
 
 
-def run_laconic(lengths: str, sampling_only: bool) -> list[dict[str, float]]:
+def run_tersely(lengths: str, sampling_only: bool) -> list[dict[str, float]]:
     import numpy as np
 
-    from laconic.config import LearnerConfig
-    from laconic.learn.batch import collate, split_updates
-    from laconic.learn.learner import Learner
-    from laconic.objective import Objective
-    from laconic.records import Group, Status, Verdict
-    from laconic.samplers import Prompt, Sampling
-    from laconic.samplers.decoders import FusedDecoder
-    from laconic.samplers.transformers import TransformersSampler
-    from laconic.tasks.prompts import render
+    from tersely.config import LearnerConfig
+    from tersely.learn.batch import collate, split_updates
+    from tersely.learn.learner import Learner
+    from tersely.objective import Objective
+    from tersely.records import Group, Status, Verdict
+    from tersely.samplers import Prompt, Sampling
+    from tersely.samplers.decoders import FusedDecoder
+    from tersely.samplers.transformers import TransformersSampler
+    from tersely.tasks.prompts import render
 
     class ForcedDecoder(FusedDecoder):
         def __init__(self, model: Any, forced: Forced) -> None:
@@ -131,7 +131,7 @@ def run_laconic(lengths: str, sampling_only: bool) -> list[dict[str, float]]:
             credits = objective.credits([(g.correct_G, g.lengths_G, g.judged_G) for g in groups])
             parts = split_updates(groups, 2)
             learner.update([collate(groups[p], credits[p]) for p in parts])
-            sampler.adopt(learner.model, i + 1)
+            sampler.load_weights(learner.model, i + 1)
         end = time.perf_counter()
         tokens = sum(r.length for r in rollouts)
         assert np.array_equal(sorted(r.length for r in rollouts), sorted(forced_lengths(lengths, i)))
@@ -153,7 +153,7 @@ def run_generate(lengths: str) -> list[dict[str, float]]:
     """transformers' generate alone, on the same prompts and lengths."""
     import torch
 
-    from laconic.tasks.prompts import render
+    from tersely.tasks.prompts import render
 
     with tempfile.TemporaryDirectory() as folder:
         model, tokenizer, problems = make_parts(Path(folder))
@@ -250,7 +250,7 @@ def one_side(side: str, lengths: str) -> list[dict[str, float]]:
         return run_trl(lengths)
     if side == "generate":
         return run_generate(lengths)
-    return run_laconic(lengths, sampling_only=side == "sampler")
+    return run_tersely(lengths, sampling_only=side == "sampler")
 
 
 def measure(side: str, lengths: str, threads: int) -> list[dict[str, float]]:
@@ -285,9 +285,9 @@ ROWS = (
     ("sampling alone", "long", 2, 2),
     ("sampling alone", "equal", 1, 1),
 )
-"""What, lengths, threads of laconic, threads of the other. One thread is what laconic's tiny recipe uses."""
+"""What, lengths, threads of tersely, threads of the other. One thread is what tersely's tiny recipe uses."""
 
-SIDES = {"whole iteration": ("laconic", "trl"), "sampling alone": ("sampler", "generate")}
+SIDES = {"whole iteration": ("tersely", "trl"), "sampling alone": ("sampler", "generate")}
 
 
 def measure_all() -> dict[tuple[str, str, int], list[dict[str, float]]]:
@@ -295,7 +295,7 @@ def measure_all() -> dict[tuple[str, str, int], list[dict[str, float]]]:
     found: dict[tuple[str, str, int], list[dict[str, float]]] = {}
     for _ in range(ROUNDS):
         for lengths, threads in RUNS:
-            for side in ("laconic", "trl", "sampler", "generate"):
+            for side in ("tersely", "trl", "sampler", "generate"):
                 seconds = found.setdefault((side, lengths, threads), [])
                 seconds += measure(side, lengths, threads)
                 print(side, lengths, threads, [round(f["seconds"], 2) for f in seconds], file=sys.stderr, flush=True)
@@ -320,7 +320,7 @@ def table(found: dict[tuple[str, str, int], list[dict[str, float]]]) -> list[str
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--side", choices=["laconic", "trl", "sampler", "generate"])
+    parser.add_argument("--side", choices=["tersely", "trl", "sampler", "generate"])
     parser.add_argument("--lengths", choices=["long", "equal"], default="long")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "against_trl.md")
     args = parser.parse_args()
@@ -342,7 +342,7 @@ def main() -> None:
         f"{ROUNDS} interleaved processes a side, {ITERATIONS} measured iterations in each after one warm-up; medians; "
         "ratio of medians with a 95 % bootstrap interval.",
         "",
-        "| what | lengths | threads, laconic / other | laconic s | other s | ratio | laconic tokens/s |",
+        "| what | lengths | threads, tersely / other | tersely s | other s | ratio | tersely tokens/s |",
         "|---|---|---|---|---|---|---|",
     ]
     args.out.parent.mkdir(exist_ok=True)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from laconic.chain import Chain, Command, Runner, require_own, usual_jobs
-from laconic.evaluate.table import print_table
-from laconic.stop import StopRequest
-from laconic.tasks.arithmetic import arithmetic_problems
+from tersely.evaluation.table import print_table
+from tersely.pipelines.chain import Chain, Command, Runner, require_own, usual_jobs
+from tersely.stop import StopRequest
+from tersely.tasks.sources.arithmetic import arithmetic_problems
 
 SEEDS = (0, 1, 2)
 SEARCH_SEED = 7

@@ -17,10 +17,10 @@ import baselines
 from publish import replace_page
 from rich.console import Console
 
-from laconic.ablate import ABLATIONS, Plan, Variant
-from laconic.chain import Chain, Command, Runner, require_own, usual_jobs
-from laconic.compare.write import OWN
-from laconic.stop import StopRequest
+from tersely.compare.write import OWN
+from tersely.pipelines.ablate import ABLATIONS, Plan, Variant
+from tersely.pipelines.chain import Chain, Command, Runner, require_own, usual_jobs
+from tersely.stop import StopRequest
 
 SEEDS = (0, 1, 2)
 ALPHAS = (0.0, 0.05, 0.1, 0.2, 0.4)

@@ -4,7 +4,7 @@
 
 Packed against padded: one gradient step (forward and backward) over the same long-tailed batch of 64 responses, the
 embedded reasoner's architecture, three layouts: padded to the longest of the step (as TRL does), padded within
-length-sorted micro-batches of a token budget (laconic's default on a CPU), and packed. Medians of 5.
+length-sorted micro-batches of a token budget (tersely's default on a CPU), and packed. Medians of 5.
 
 Host time: 256 rows whose decoder is a stub that returns ready logits, so that what remains is choosing tokens,
 recording them and dropping ended rows.
@@ -24,28 +24,30 @@ import numpy as np
 import torch
 import transformers
 
-from laconic.config import LearnerConfig
-from laconic.learn.batch import Row
-from laconic.learn.learner import Learner
-from laconic.learn.sft import tiny_model
-from laconic.samplers import Prompt, Sampling
-from laconic.samplers.transformers import TransformersSampler
-from laconic.tasks.tiny_tokenizer import build_tokenizer
+from tersely.config import LearnerConfig
+from tersely.learn.batch import TrainingRow
+from tersely.learn.learner import Learner
+from tersely.samplers import Prompt, Sampling
+from tersely.samplers.transformers import TransformersSampler
+from tersely.toy.sft import tiny_model
+from tersely.toy.tokenizer import build_tokenizer
 
 ROWS, REPEATS, STEPS = 256, 5, 200
 
 
-def long_tailed_rows(count: int, vocabulary: int) -> list[Row]:
+def long_tailed_rows(count: int, vocabulary: int) -> list[TrainingRow]:
     rng = np.random.default_rng(0)
     drawn = rng.lognormal(0.0, 0.85, count)
     lengths = np.clip(np.round(drawn / drawn.mean() * 100), 4, 400).astype(int)
     return [
-        Row(tuple(rng.integers(5, vocabulary, 22)), tuple(rng.integers(5, vocabulary, n)), -rng.random(n), 0.5, True)
+        TrainingRow(
+            tuple(rng.integers(5, vocabulary, 22)), tuple(rng.integers(5, vocabulary, n)), -rng.random(n), 0.5, True
+        )
         for n in lengths
     ]
 
 
-def seconds_of_update(layout: str, budget: int, rows: Sequence[Row]) -> float:
+def seconds_of_update(layout: str, budget: int, rows: Sequence[TrainingRow]) -> float:
     config = LearnerConfig(kl_coefficient=0.0, old_logprobs="sampler", token_budget=budget, layout=layout)
     learner = Learner(tiny_model(0), None, config, temperature=1.0, cap=400)
     found = []
@@ -74,7 +76,7 @@ class StubDecoder:
 
 def host_milliseconds(vocabulary: int) -> tuple[float, float]:
     """(milliseconds a step in all, of them for drawing from ready logits) at a batch of 256."""
-    from laconic.samplers.transformers import draw
+    from tersely.samplers.transformers import draw
 
     sampler = TransformersSampler(tiny_model(0), build_tokenizer())
     sampler.end_ids = (10**9,)

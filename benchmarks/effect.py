@@ -22,11 +22,11 @@ from pathlib import Path
 import psutil
 from publish import replace_page
 
-from laconic.report.write import OWN
+from tersely.report.write import OWN
 
 SEEDS = (0, 1, 2)
 ABLATION_ALPHA = "0.05"
-LACONIC = [sys.executable, "-m", "laconic"]
+TERSELY = [sys.executable, "-m", "tersely"]
 
 
 def run_measured(command: list[str]) -> dict[str, float]:
@@ -63,7 +63,7 @@ def quickstarts(out: Path) -> list[dict[str, float]]:
     for seed in SEEDS:
         kept = out / f"seed-{seed}.json"
         if not kept.is_file():
-            cost = run_measured([*LACONIC, "quickstart", "--seed", str(seed), "--out", str(out / f"seed-{seed}")])
+            cost = run_measured([*TERSELY, "quickstart", "--seed", str(seed), "--out", str(out / f"seed-{seed}")])
             kept.write_text(json.dumps(cost))
         costs.append(json.loads(kept.read_text()))
     return costs
@@ -77,7 +77,7 @@ def ablation(out: Path, seed: int) -> Path:
     evaluate = ["evaluate", run, "--task", "arithmetic", "--size", 1200, "--k", 2, "--threads", 1]
     for command in (train, evaluate):
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run([*LACONIC, *map(str, command)], check=True, env=environment, stdout=subprocess.DEVNULL)
+        subprocess.run([*TERSELY, *map(str, command)], check=True, env=environment, stdout=subprocess.DEVNULL)
     return run
 
 
@@ -92,7 +92,7 @@ def main() -> None:
     page = args.out / "page"
     subprocess.run(
         [
-            *LACONIC,
+            *TERSELY,
             "report",
             *map(str, [*runs, *ablated]),
             "--out",

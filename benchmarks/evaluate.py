@@ -1,7 +1,7 @@
 """Everything of an evaluation but generation, on 3,119 responses: written to benchmarks/results/evaluate.md.
 
-Run: python benchmarks/evaluate.py [--no-write]. The real `laconic evaluate --suite paper --sets gsm8k,math500,aime2024`
-runs in this process on real problems (LACONIC_DATA), with a sampler that hands out prepared responses: lengths are
+Run: python benchmarks/evaluate.py [--no-write]. The real `tersely evaluate --suite paper --sets gsm8k,math500,aime2024`
+runs in this process on real problems (TERSELY_DATA), with a sampler that hands out prepared responses: lengths are
 log-normal about the means that arXiv 2502.04463 gives for its 7B base (1547, 4086 and 12837 tokens), and the share that
 is right is its accuracy. Then the same for a second, shorter model, and the tables with aggregate and AES.
 """
@@ -28,13 +28,13 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from laconic.cli import main as laconic  # noqa: E402
-from laconic.records import Finish, Problem, Rollout  # noqa: E402
-from laconic.samplers import Prompt, Sampling  # noqa: E402
-from laconic.tasks import load_task  # noqa: E402
+from tersely.cli import main as tersely  # noqa: E402
+from tersely.records import Finish, Problem, Rollout  # noqa: E402
+from tersely.samplers import Prompt, Sampling  # noqa: E402
+from tersely.tasks import load_task  # noqa: E402
 from tiny_models import make_model_folder, make_tokenizer  # noqa: E402
 
-DATA = Path(os.environ.get("LACONIC_DATA", ROOT.parent / "shared" / "data"))
+DATA = Path(os.environ.get("TERSELY_DATA", ROOT.parent / "shared" / "data"))
 FILES = {"gsm8k": "gsm8k_test.jsonl", "math500": "math500.jsonl", "aime2024": "aime2024.jsonl"}
 TOKENS = {"gsm8k": 1547, "math500": 4086, "aime2024": 12837}
 ACCURACY = {"gsm8k": 0.92, "math500": 0.932, "aime2024": 0.563}
@@ -102,17 +102,17 @@ def make_reasoner(folder: Path, seed: int) -> None:
 
 
 def run(folder: Path, models: Sequence[str], made: Made) -> tuple[float, float]:
-    """(wall seconds, seconds of CPU in this process) of one `laconic evaluate` over the three sets."""
+    """(wall seconds, seconds of CPU in this process) of one `tersely evaluate` over the three sets."""
     command = ["evaluate", *(str(folder / m) for m in models), "--suite", "paper", "--out", str(folder / "out")]
     command += ["--sets", ",".join(FILES), "--threads", "1"]
     for name, file in FILES.items():
         command += ["--data", f"{name}={DATA / file}"]
     prepared = mock.patch(
-        "laconic.evaluate.run.make_sampler", lambda settings, model, tokenizer, *rest: Prepared(made, tokenizer)
+        "tersely.evaluation.run.make_sampler", lambda settings, model, tokenizer, *rest: Prepared(made, tokenizer)
     )
     started, spent = time.perf_counter(), time.process_time()
-    with prepared, mock.patch("laconic.evaluate.run.require_room"):
-        if laconic(command) != 0:
+    with prepared, mock.patch("tersely.evaluation.run.require_room"):
+        if tersely(command) != 0:
             raise SystemExit("the evaluation failed")
     return time.perf_counter() - started, time.process_time() - spent
 

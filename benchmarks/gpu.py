@@ -93,7 +93,7 @@ def measure(args: argparse.Namespace, parts: Path) -> None:
 
 
 def parse_changes(assignments: list[str]) -> dict[str, Any]:
-    from laconic.config import set_key
+    from tersely.config import set_key
 
     changes: dict[str, Any] = {}
     for assignment in assignments:

@@ -15,15 +15,15 @@ from typing import Any
 import torch
 from gpu_setup import PROMPTS, SIBLINGS, ForcedDecoder, ForcedEngine, OutOfTime, Setting, forced_requests
 
-from laconic.learn.attention import switched
-from laconic.learn.batch import Row, collate, split_updates, weigh
-from laconic.learn.learner import Learner
-from laconic.learn.logprobs import CHUNK_LOGITS, head_logprobs
-from laconic.objective import Objective
-from laconic.records import Group, Kind, Problem, Rollout, Status, Verdict
-from laconic.samplers import Sampling
-from laconic.samplers.transformers import TransformersSampler
-from laconic.tasks.tiny_tokenizer import build_tokenizer
+from tersely.learn.attention import switched
+from tersely.learn.batch import TrainingRow, collate, split_updates, weigh
+from tersely.learn.learner import Learner
+from tersely.learn.logprobs import CHUNK_LOGITS, head_logprobs
+from tersely.objective import Objective
+from tersely.records import Group, Kind, Problem, Rollout, Status, Verdict
+from tersely.samplers import Sampling
+from tersely.samplers.transformers import TransformersSampler
+from tersely.toy.tokenizer import build_tokenizer
 
 Numbers = dict[str, Any]
 
@@ -122,7 +122,7 @@ def head(setting: Setting, _: float) -> Numbers:
     return found
 
 
-def training_flops(setting: Setting, rows: Sequence[Row]) -> float:
+def training_flops(setting: Setting, rows: Sequence[TrainingRow]) -> float:
     """Of one forward and backward pass (3 x the products, 3.5 x causal attention); the head on response tokens alone.
     What checkpointing computes again does not count."""
     shape = setting.shape
@@ -164,7 +164,7 @@ def update(setting: Setting, _: float) -> Numbers:
     sampler = TransformersSampler(learner.whole_model(), build_tokenizer(), dtype=setting.dtype)
     parts = [rows[: len(rows) // 2], rows[len(rows) // 2 :]]
     seconds, peak, metrics = timed(device, lambda: learner.update(parts))
-    adopting = median_seconds(device, lambda: sampler.adopt(learner.whole_model(), 1), 5)
+    adopting = median_seconds(device, lambda: sampler.load_weights(learner.whole_model(), 1), 5)
     batches = learner._cut(weigh(rows, learner.config.averaging, setting.cap))
 
     def passes(scorer: Any) -> Any:
@@ -209,8 +209,8 @@ class Rollouts:
         return self.decoder
 
     def _vllm(self, model: Any) -> Any:
-        from laconic.samplers.vllm import VllmSampler
-        from laconic.samplers.vllm_engine import InProcessEngine
+        from tersely.samplers.vllm import VllmSampler
+        from tersely.samplers.vllm_engine import InProcessEngine
 
         folder = Path(tempfile.mkdtemp())
         self.setting.model_config.save_pretrained(folder)
@@ -235,7 +235,7 @@ def rollout(setting: Setting, kind: str, budget: float) -> Numbers:
         tokens = sum(min(n, done) for n in setting.lengths)
         return {"not_finished": f"{budget:.0f} s: {reached}", "steps": done, "tokens_done": tokens, "tokens": total}
     assert sorted(r.length for r in found) == sorted(setting.lengths), "a length was not the forced one"
-    handover = median_seconds(setting.device, lambda: rollouts.sampler.adopt(model, 1), 3)
+    handover = median_seconds(setting.device, lambda: rollouts.sampler.load_weights(model, 1), 3)
     return {"seconds": seconds, "peak_gb": peak, "tokens": total, "handover_s": handover}
 
 
@@ -310,7 +310,7 @@ def iteration(setting: Setting, budget: float) -> Numbers:
         credits = objective.credits([(g.correct_G, g.lengths_G, g.judged_G) for g in groups])
         parts = split_updates(groups, learner.config.updates)
         learner.update([collate(groups[p], credits[p]) for p in parts])
-        rollouts.sampler.adopt(learner.whole_model(), 1)
+        rollouts.sampler.load_weights(learner.whole_model(), 1)
         return sampled
 
     for _ in range(ITERATIONS + 1):

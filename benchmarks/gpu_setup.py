@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, Qwen2Config
 
-from laconic.config import TrainConfig, resolve
-from laconic.learn.batch import Row
-from laconic.plan import ModelShape
-from laconic.samplers import Prompt
-from laconic.tasks.tiny_tokenizer import build_tokenizer
+from tersely.config import TrainConfig, resolve
+from tersely.learn.batch import TrainingRow
+from tersely.plan import ModelShape
+from tersely.samplers import Prompt
+from tersely.toy.tokenizer import build_tokenizer
 
 PROMPTS, SIBLINGS, PROMPT_TOKENS = 32, 8, 180
 SIGMA, AT_CAP = 0.85, 0.015
@@ -142,12 +142,12 @@ class Setting:
         width = PROMPT_TOKENS if self.name != "tiny" else 6
         return [Prompt(str(i), tuple(rng.integers(5, size, width).tolist())) for i in range(PROMPTS)]
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[TrainingRow]:
         """The responses of one iteration as the learner gets them, in the order of the trace."""
         rng, size = np.random.default_rng(3), SHAPES[self.name]["vocab_size"]
         prompts = self.prompts()
         return [
-            Row(
+            TrainingRow(
                 prompts[i // SIBLINGS].tokens,
                 tuple(rng.integers(5, size, n).tolist()),
                 np.full(n, -np.log(size)),

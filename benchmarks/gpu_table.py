@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from gpu_setup import MEAN, PROMPT_TOKENS, Setting
 
-from laconic.plan import ASSUMED, LengthProfile, layout_of, predict_memory, predict_seconds
+from tersely.plan import ASSUMED, LengthProfile, layout_of, predict_memory, predict_seconds
 
 Parts = dict[str, dict[str, Any]]
 
@@ -79,7 +79,7 @@ def against_trl(parts: Parts) -> str | None:
 
 
 def plan(model: str, parts: Parts, flops: float, bandwidth: float) -> dict[str, Any]:
-    """What `laconic plan` says of the same iteration, given the ceilings that were measured."""
+    """What `tersely plan` says of the same iteration, given the ceilings that were measured."""
     setting = Setting(model, torch.device("cpu"), torch.float32 if model == "tiny" else torch.bfloat16)
     config, shape = setting.config(), setting.shape
     device = "cpu" if model == "tiny" else "cuda"
@@ -93,7 +93,7 @@ def plan(model: str, parts: Parts, flops: float, bandwidth: float) -> dict[str, 
 
 
 def as_machine(parts: Parts, flops: float, bandwidth: float) -> dict[str, float | str]:
-    """For `laconic plan --machine`: ceilings, the share reached in training, and in decoding from the two steps timed:
+    """For `tersely plan --machine`: ceilings, the share reached in training, and in decoding from the two steps timed:
     the smaller gives the time that no ceiling explains, the larger the share of the bandwidth beyond that."""
     machine: dict[str, float | str] = {"name": "measured", "flops": flops, "bandwidth": bandwidth}
     reached = seconds_of(parts, "gradients", "flops_per_s")
@@ -145,7 +145,7 @@ def aims(model: str, summary: dict[str, Any]) -> Iterator[str]:
     yield f"| forward + backward, share of the measured matrix product | 40 % | 50 % | {share} |"
     yield f"| chunked log-probabilities of 32,000 positions, extra GB | 2 | 1 | {show(extra, '.2f')} |"
     ratio = summary["against_trl"] or "not measured"
-    yield f"| TRL with continuous batching / laconic, an eighth of the lengths | 4 | | {ratio} |"
+    yield f"| TRL with continuous batching / tersely, an eighth of the lengths | 4 | | {ratio} |"
 
 
 def measured(parts: Parts, summary: dict[str, Any]) -> Iterator[str]:
@@ -200,12 +200,12 @@ def details(name: str, part: dict[str, Any], summary: dict[str, Any]) -> str:
 
 
 def predicted(parts: Parts, summary: dict[str, Any]) -> Iterator[str]:
-    """`laconic plan`, with the measured ceilings and its assumed efficiencies, against what was measured."""
+    """`tersely plan`, with the measured ceilings and its assumed efficiencies, against what was measured."""
     plan = summary["plan"]
     seconds, memory = plan["seconds"], plan["memory"]
     update = parts.get("update", {})
     rollout = parts.get(summary["rollout"] or "", {})
-    yield "| `laconic plan` on the measured ceilings | floor | good | typical | measured |"
+    yield "| `tersely plan` on the measured ceilings | floor | good | typical | measured |"
     yield "|---|---:|---:|---:|---:|"
     rows = (
         ("sampling, s", "sampling", summary["rollout_s"]),
@@ -220,7 +220,7 @@ def predicted(parts: Parts, summary: dict[str, Any]) -> Iterator[str]:
         note = " (sampler alone)" if key == "sampling" else ""
         yield f"| {words} | | {memory[key] / 1e9:.4g} | | {show(part.get('peak_gb'), '.4g')}{note} |"
     yield ""
-    yield f"For `laconic plan --machine`: `{json.dumps(plan['machine'])}`"
+    yield f"For `tersely plan --machine`: `{json.dumps(plan['machine'])}`"
 
 
 def show(value: float | None, form: str, unit: str = "", none: str = "not measured") -> str:

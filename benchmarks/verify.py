@@ -1,7 +1,7 @@
 """Figures of the answer checker, written to benchmarks/results/verify.md.
 
 Run: python benchmarks/verify.py [--quick]. Compares with math-verify called serially in one process with its own
-defaults, in the same run, interleaved. Data and case files are read from LACONIC_DATA and LACONIC_CASES when there.
+defaults, in the same run, interleaved. Data and case files are read from TERSELY_DATA and TERSELY_CASES when there.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from laconic.records import Kind, Status
-from laconic.verify import Judge
-from laconic.verify.judge import judge_here
+from tersely.records import Kind, Status
+from tersely.verify import Judge
+from tersely.verify.judge import judge_here
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("LACONIC_DATA", ROOT.parent / "shared" / "data"))
-CASES = Path(os.environ.get("LACONIC_CASES", ROOT.parent / "shared" / "cases"))
+DATA = Path(os.environ.get("TERSELY_DATA", ROOT.parent / "shared" / "data"))
+CASES = Path(os.environ.get("TERSELY_CASES", ROOT.parent / "shared" / "cases"))
 OWN_CASES = ROOT / "tests" / "data" / "verify_cases.jsonl"
 Pair = tuple[str, str, str]
 
@@ -142,13 +142,13 @@ def speed_and_agreement(quick: bool) -> list[str]:
     )
     lines += ["", "| | answers per CPU second |", "|---|---:|", f"| math-verify serial | {mid[0]:.0f} |"]
     lines += [
-        f"| laconic | {mid[1]:.0f} |",
+        f"| tersely | {mid[1]:.0f} |",
         "",
         f"Ratio: median {ratios[len(ratios) // 2]:.1f} (lowest {ratios[0]:.1f}); goal 4, aim 10.",
     ]
     lines += ["", f"Disagreements: {len(differ)} of {len(pairs)}."]
     lines += [
-        f"- {k}: gold `{g}`, answer `{a}`: math-verify {t}, laconic {v.status.value} ({v.reason})"
+        f"- {k}: gold `{g}`, answer `{a}`: math-verify {t}, tersely {v.status.value} ({v.reason})"
         for (k, g, a), t, v in differ
     ]
     return [*lines, ""]
@@ -166,7 +166,8 @@ def _ours(pairs: list[Pair]) -> tuple[list, float]:
 
 
 def clear_caches() -> None:
-    from laconic.verify import forms, judge, normalise, units
+    from tersely.verify import judge
+    from tersely.verify.grammar import forms, normalise, units
 
     for cached in (forms._cached, judge._decide, normalise._clean, normalise._key, units.read):
         cached.cache_clear()
@@ -284,7 +285,7 @@ def case_rows() -> list[str]:
         if not rows:
             continue
         with Judge() as judge:
-            found = judge.judge([(r["gold"], r["response"], Kind(r.get("kind", "math"))) for r in rows])
+            found = judge.judge([(r["gold"], r["response"], r.get("kind", "math")) for r in rows])
         right = [v for r, v in zip(rows, found, strict=True) if expected_of(r) == "CORRECT"]
         wrong = [v for r, v in zip(rows, found, strict=True) if expected_of(r) not in ("CORRECT", "")]
         fp = sum(v.status is Status.CORRECT for v in wrong)
@@ -324,7 +325,7 @@ def golds() -> list[str]:
 
 def under_load() -> list[str]:
     """Verdicts on the own cases and the mixed pairs, quiet and with four busy loops per core."""
-    items = [(r["gold"], r["response"], Kind(r.get("kind", "math"))) for r in load(OWN_CASES)]
+    items = [(r["gold"], r["response"], r.get("kind", "math")) for r in load(OWN_CASES)]
     items += [(g, boxed(a), Kind.MATH) for _, g, a in mixed_pairs()]
     items += [(g, boxed(a), Kind.MATH) for g, a in (slow_for_sympy(i) for i in range(2))]
 

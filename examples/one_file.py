@@ -1,9 +1,9 @@
 """The whole method flat in one file: sample, check, reward, leave-one-out, PPO-clip with KL. Read it top to bottom.
 
-    python examples/one_file.py laconic-quickstart/base/checkpoints/step-XXXXXX --alpha 0.2 --steps 20
+    python examples/one_file.py tersely-quickstart/base/checkpoints/step-XXXXXX --alpha 0.2 --steps 20
 
 No padding tricks, no checkpoints, no worker processes: what the library does fast and safely, done plainly. A test
-keeps the two equal: the same responses give the same loss. Of laconic itself only the embedded problems are used.
+keeps the two equal: the same responses give the same loss. Of tersely itself only the embedded problems are used.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def main():
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--cap", type=int, default=256)
     args = parser.parse_args()
-    from laconic.tasks.arithmetic import arithmetic_problems
+    from tersely.tasks.sources.arithmetic import arithmetic_problems
 
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(args.model)

@@ -2,7 +2,7 @@
 # Two machines of four GPUs, one torchrun on each. Not run by the tests: no Slurm and no GPU was at hand.
 #   sbatch examples/slurm.sh deepseek-ai/DeepSeek-R1-Distill-Qwen-7B train.jsonl /scratch/$USER/run
 # Submit it again after a time limit or a failure: it goes on from the last checkpoint.
-#SBATCH --job-name=laconic
+#SBATCH --job-name=tersely
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
 #SBATCH --gpus-per-node=4
@@ -19,5 +19,5 @@ srun --kill-on-bad-exit=1 torchrun \
     --nnodes "$SLURM_NNODES" --nproc-per-node 4 \
     --rdzv-id "$SLURM_JOB_ID" --rdzv-backend c10d --rdzv-endpoint "$head:29500" \
     --shutdown-timeout 1500 \
-    -m laconic train --model "$model" --task "$task" --recipe paper-7b --out "$out" \
+    -m tersely train --model "$model" --task "$task" --recipe paper-7b --out "$out" \
     --set learner.sharding=zero3 --set learner.optimizer=adam

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from laconic.config import TrainConfig, merge, read_recipe, recipe_names, resolve, set_key
-from laconic.errors import UserError
-from laconic.objective import Objective
+from tersely.config import TrainConfig, merge, read_recipe, recipe_names, resolve, set_key
+from tersely.errors import UserError
+from tersely.objective import Objective
 
 NEEDED = {"model": "m", "task": "t.jsonl"}
 

@@ -1,5 +1,0 @@
-"""``python -m laconic``."""
-
-from laconic.cli import main
-
-raise SystemExit(main())

@@ -1,8 +1,0 @@
-"""Measuring a model: responses to held-out problems, judged and counted, resumable response by response."""
-
-from __future__ import annotations
-
-from laconic.evaluate.protocol import EvalProtocol
-from laconic.evaluate.records import read_curve, read_evaluation, read_responses
-
-__all__ = ["EvalProtocol", "read_curve", "read_evaluation", "read_responses"]

@@ -1,1 +1,0 @@
-"""Shipped recipes: TOML files that resolve to a ``laconic.config.TrainConfig``."""

@@ -1,7 +1,0 @@
-"""Where responses come from: one small protocol, whatever engine stands behind it."""
-
-from __future__ import annotations
-
-from laconic.samplers.base import Prompt, Sampler, Sampling, row_seeds, uniforms
-
-__all__ = ["Prompt", "Sampler", "Sampling", "row_seeds", "uniforms"]

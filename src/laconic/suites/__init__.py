@@ -1,1 +1,0 @@
-"""Evaluation protocols as TOML files that a person reads; ``laconic.evaluate.suites`` reads them."""

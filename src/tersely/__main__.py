@@ -1,0 +1,5 @@
+"""``python -m tersely``."""
+
+from tersely.cli import main
+
+raise SystemExit(main())

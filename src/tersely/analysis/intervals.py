@@ -1,0 +1,214 @@
+"""Estimates with 95 % intervals for responses that come in clusters, one cluster a problem.
+
+The k responses to one problem are siblings, not independent draws: some problems are easy for all of them. So the
+unit is the problem. Each problem is reduced to the mean of its responses, and every interval here is computed from
+those n means; k only makes them less noisy. Problems are seen as drawn from a larger set of the same kind.
+
+``Clusters`` maps a problem id to the values of its responses (any number of at least one).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from tersely.records import Estimate, FloatArray
+
+Clusters = Mapping[str, Sequence[float]]
+
+CONFIDENCE = 0.95
+
+T_MEAN = "t over problems"
+T_PAIRED = "paired t over problems"
+WILSON_EFFECTIVE = "Wilson over problems (effective n)"
+WILSON_PLAIN = "Wilson (n = problems; no spread between problems)"
+LOG_RATIO = "paired delta method on the log ratio, t over problems"
+MOVER = "from two rate intervals, pairing unused (no spread between problems)"
+TOO_FEW = "no interval: fewer than two problems"
+NO_SPREAD = "no interval: no spread between problems"
+ZERO_MEAN = "no interval: a mean of zero has no log ratio"
+
+
+def clustered_mean(clusters: Clusters) -> Estimate:
+    """Mean of any quantity (tokens, counts), every problem weighing the same.
+
+    With problem means ``m_i``, ``i = 1..n``: ``mean +- t(0.975, n-1) * s / sqrt(n)``, ``s`` the sample standard
+    deviation (ddof 1) of the ``m_i``. Source: the textbook t interval on cluster means (Miller 2024,
+    arXiv:2411.00640, section 2.2, for evaluations of language models). With equally many responses a problem the
+    value is the plain mean over responses.
+
+    Degenerate: n = 1 or all ``m_i`` equal has no interval, and ``method`` says which; an empty mapping is a
+    ValueError.
+    """
+    return _t_estimate(_means(clusters), T_MEAN)
+
+
+def clustered_rate(clusters: Clusters) -> Estimate:
+    """Share of responses for which something holds (values 0 or 1), with an interval inside [0, 1].
+
+    The t interval is too short near 0 and 1, where accuracies of good models lie, so the Wilson score interval is
+    used with the effective number of responses ``m = p (1 - p) / se^2``, ``se`` the standard error of the mean of
+    the problem means, and the t quantile ``q`` with n - 1 degrees of freedom:
+    ``(p + q^2 / 2m +- q sqrt(p (1 - p) / m + q^2 / 4m^2)) / (1 + q^2 / m)``.
+    ``m`` is at least n - 1 by construction and is capped at the number of responses. Source: Wilson 1927 (JASA 22);
+    effective size as in Korn and Graubard 1998 (Survey Methodology 24).
+
+    Degenerate: all problem means equal (an accuracy of 0 or 1, say) gives the plain Wilson interval with m = n and
+    the normal quantile; n = 1 has no interval; an empty mapping is a ValueError.
+    """
+    return _rate_estimate(_means(clusters), sum(len(values) for values in clusters.values()))
+
+
+def paired_difference(base: Clusters, model: Clusters, rates: bool = False) -> Estimate:
+    """Mean of ``model - base`` on the same problems: the t interval over the n differences of problem means.
+
+    Pairing removes the part of the spread that comes from problems being easy or hard for both.
+
+    Degenerate: n = 1 or all differences equal has no interval, except that with ``rates`` (values 0 or 1, for
+    example two models that solve everything) the two Wilson intervals of the rates are combined by
+    ``d - sqrt((p2 - l2)^2 + (u1 - p1)^2)`` and ``d + sqrt((u2 - p2)^2 + (p1 - l1)^2)`` (Newcombe 1998, Statistics in
+    Medicine 17, method 10), which ignores the pairing and so errs to the wide side. Different problems are a
+    ValueError.
+    """
+    base_P, model_P = _paired_means(base, model)
+    differences_P = model_P - base_P
+    if rates and differences_P.size > 1 and _no_spread(differences_P):
+        return difference_of_estimates(clustered_rate(base), clustered_rate(model), MOVER)
+    return _t_estimate(differences_P, T_PAIRED)
+
+
+def paired_ratio(base: Clusters, model: Clusters) -> Estimate:
+    """Ratio of means ``r = mean(model) / mean(base)`` on the same problems.
+
+    Delta method on the log scale: ``log r`` has the standard error ``sd(m_i / M - b_i / B) / sqrt(n)``, where ``m_i``
+    and ``b_i`` are problem means, ``M`` and ``B`` their means and sd has ddof 1; the interval is
+    ``r * exp(+- t(0.975, n-1) * se)``, always positive. It is the ratio of means, not the mean of ratios: what is
+    saved of the tokens that are paid for.
+
+    Degenerate: n = 1, no spread of the linearised terms, or a model mean of zero has no interval. A base mean of zero
+    has no ratio at all: a ValueError, as are different problems.
+    """
+    base_P, model_P = _paired_means(base, model)
+    n, base_mean, model_mean = base_P.size, float(base_P.mean()), float(model_P.mean())
+    if base_mean <= 0:
+        raise ValueError("a ratio needs a base mean above zero")
+    ratio = model_mean / base_mean
+    if n < 2:
+        return Estimate(ratio, None, None, n, TOO_FEW)
+    if model_mean <= 0:
+        return Estimate(ratio, None, None, n, ZERO_MEAN)
+    terms_P = model_P / model_mean - base_P / base_mean
+    if _no_spread(terms_P):
+        return Estimate(ratio, None, None, n, NO_SPREAD)
+    reach = _t_quantile(n) * float(terms_P.std(ddof=1)) / math.sqrt(n)
+    return Estimate(ratio, ratio * math.exp(-reach), ratio * math.exp(reach), n, LOG_RATIO)
+
+
+def paired_saving(base: Clusters, model: Clusters) -> Estimate:
+    """Share of the base's tokens that is saved: ``1 - paired_ratio``, its interval mirrored with it.
+
+    0.4 means 40 % fewer tokens; below 0 the model is longer than the base.
+    """
+    ratio = paired_ratio(base, model)
+    low = None if ratio.high is None else 1 - ratio.high
+    high = None if ratio.low is None else 1 - ratio.low
+    return Estimate(1 - ratio.value, low, high, ratio.n, ratio.method)
+
+
+def pass_at_k(correct: Clusters, k: int) -> Estimate:
+    """Chance that at least one of k responses is correct, averaged over problems.
+
+    For a problem with ``n`` responses of which ``c`` are correct the estimator without bias is
+    ``1 - C(n - c, k) / C(n, k)`` (Chen et al. 2021, arXiv:2107.03374, equation 1). Interval as in ``clustered_rate``,
+    so that pass@1 is the accuracy with the accuracy's interval.
+
+    Problems with fewer than k responses cannot say anything about k and are left out; ``n`` of the estimate counts
+    the others. None left, or k < 1, is a ValueError.
+    """
+    if k < 1:
+        raise ValueError(f"pass@k needs k of at least 1, not {k}")
+    usable = [values for values in correct.values() if len(values) >= k]
+    if not usable:
+        raise ValueError(f"pass@{k} needs a problem with at least {k} responses")
+    chances_P = np.array([_pass_chance(len(values), round(sum(values)), k) for values in usable])
+    return _rate_estimate(chances_P, sum(len(values) for values in usable))
+
+
+def difference_of_estimates(first: Estimate, second: Estimate, method: str = "from two intervals (MOVER)") -> Estimate:
+    """``second - first`` from two intervals alone, as if independent (Zou and Donner 2008, Statistics in Medicine 27).
+
+    For values on the same problems ``paired_difference`` is sharper; this one is for when only the two estimates are
+    known. Without either interval the difference has none.
+    """
+    value, n = second.value - first.value, min(first.n, second.n)
+    if first.low is None or first.high is None or second.low is None or second.high is None:
+        return Estimate(value, None, None, n, "no interval: one side has none")
+    low = value - math.hypot(second.value - second.low, first.high - first.value)
+    high = value + math.hypot(second.high - second.value, first.value - first.low)
+    return Estimate(value, low, high, n, method)
+
+
+def _means(clusters: Clusters) -> FloatArray:
+    """[P] mean of each problem, in the order of the mapping."""
+    if not clusters or not all(len(values) for values in clusters.values()):
+        raise ValueError("an estimate needs at least one problem, and every problem at least one value")
+    return np.array([math.fsum(values) / len(values) for values in clusters.values()], dtype=np.float64)
+
+
+def _paired_means(base: Clusters, model: Clusters) -> tuple[FloatArray, FloatArray]:
+    """[P], [P] means of both on the same problems, in the base's order."""
+    if set(base) != set(model):
+        raise ValueError("a paired estimate needs the same problems on both sides")
+    return _means(base), _means({problem: model[problem] for problem in base})
+
+
+def _t_estimate(values_P: FloatArray, method: str) -> Estimate:
+    n, mean = values_P.size, float(values_P.mean())
+    if n < 2:
+        return Estimate(mean, None, None, n, TOO_FEW)
+    if _no_spread(values_P):
+        return Estimate(mean, None, None, n, NO_SPREAD)
+    reach = _t_quantile(n) * float(values_P.std(ddof=1)) / math.sqrt(n)
+    return Estimate(mean, mean - reach, mean + reach, n, method)
+
+
+def _rate_estimate(means_P: FloatArray, responses: int) -> Estimate:
+    """See ``clustered_rate``; ``means_P`` lie in [0, 1], so their variance is at most that of a coin."""
+    n, rate = means_P.size, float(means_P.mean())
+    if n < 2:
+        return Estimate(rate, None, None, n, TOO_FEW)
+    if _no_spread(means_P):
+        low, high = _wilson(rate, float(n), float(ndtri((1 + CONFIDENCE) / 2)))
+        return Estimate(rate, low, high, n, WILSON_PLAIN)
+    variance = float(means_P.var(ddof=1)) / n
+    low, high = _wilson(rate, min(rate * (1 - rate) / variance, float(responses)), _t_quantile(n))
+    return Estimate(rate, low, high, n, WILSON_EFFECTIVE)
+
+
+def _no_spread(values_P: FloatArray) -> bool:
+    """All equal, up to the last bits of a sum (means of 3 and of 6 thirds differ by rounding)."""
+    scale = max(1.0, float(np.abs(values_P).max()))
+    return float(np.ptp(values_P)) <= 1e-12 * scale
+
+
+def _t_quantile(n: int) -> float:
+    """Quantile of Student's t for a two-sided interval over n units."""
+    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
+
+
+def _wilson(rate: float, size: float, quantile: float) -> tuple[float, float]:
+    """Wilson score interval of ``rate`` seen in ``size`` draws; contains ``rate`` and lies in [0, 1]."""
+    square = quantile * quantile
+    centre = rate + square / (2 * size)
+    reach = quantile * math.sqrt(rate * (1 - rate) / size + square / (4 * size * size))
+    scale = 1 + square / size
+    low, high = (centre - reach) / scale, (centre + reach) / scale
+    # At 0 and 1 the bound equals the rate exactly; rounding must not push it past.
+    return max(0.0, min(low, rate)), min(1.0, max(high, rate))
+
+
+def _pass_chance(n: int, c: int, k: int) -> float:
+    return 1.0 - math.comb(n - c, k) / math.comb(n, k)

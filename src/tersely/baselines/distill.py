@@ -1,0 +1,179 @@
+"""Distillation, the paper's first experiment: SFT of an instruct model on long reasoning that another model wrote.
+
+Demonstrations are the correct responses of a teacher that is sampled here, or those of a file; both are judged, and
+wrong ones are left out. Where teacher and student have the same vocabulary the teacher's sampled ids are learnt
+unchanged; else its text is encoded by the student's tokenizer, with the student's end token behind it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tersely.baselines.choose import every_correct
+from tersely.baselines.run import Trainee, trained_for
+from tersely.baselines.samples import OPERATIONAL, draw_samples, keep_problem_ids, read_samples
+from tersely.baselines.settings import BaselineConfig, SamplesConfig
+from tersely.baselines.trainers import Example, require_trl
+from tersely.display import Display
+from tersely.errors import UserError
+from tersely.jsonl import display_name, read_jsonl
+from tersely.models.digest import weights_digest
+from tersely.models.load import load_tokenizer
+from tersely.models.locate import locate_model
+from tersely.records import Problem, Status
+from tersely.runs.folder import RunFolder
+from tersely.stop import StopRequest
+from tersely.tasks.prompts import render
+from tersely.tasks.sources.files import problem_from_row
+from tersely.verify import Judge
+
+OWN_SAMPLES = "samples"
+NO_COST = {"sample_s": 0.0, "judge_s": 0.0, "step_s": 0.0, "tokens_sampled": 0.0}
+"""Of demonstrations that somebody else made."""
+
+
+@dataclass(frozen=True, slots=True)
+class DistillConfig:
+    """Who teaches whom. Exactly one of ``teacher`` and ``demonstrations`` is given.
+
+    Example: ``DistillConfig("Qwen/Qwen2.5-1.5B-Instruct", "Qwen/QwQ-32B-Preview", None, config)``
+    """
+
+    student: str
+    teacher: str | None
+    demonstrations: Path | None
+    config: BaselineConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstrations:
+    examples: list[Example]
+    problem_ids: list[str]
+    judged: int
+    """Demonstrations looked at, right or wrong."""
+    cost: dict[str, float]
+
+
+def distill(what: DistillConfig, out: Path, samples: Path | None, display: Display) -> dict[str, Any]:
+    """Teach the student in the run folder ``out``; returns the summary kept in done.json.
+
+    Raises UserError where model, task or file cannot be used or nothing correct is left, Stopped and RunError as the
+    parts do. Training begins anew from kept responses if it was stopped.
+    """
+    require_trl()
+    config = what.config
+    if config.run.threads:
+        torch.set_num_threads(config.run.threads)
+    # With a teacher to be sampled the revision is the teacher's.
+    folder = locate_model(what.student, None if what.teacher else config.revision)
+    with RunFolder.open(out, "baseline", _identity(what, folder, samples)) as run:
+        if run.done is not None:
+            display.note(f"{out} is finished already: nothing to do")
+            return run.done
+        trainee = Trainee(folder, config, run, display)
+        found = _from_file(what, trainee) if what.demonstrations else _from_teacher(what, out, samples, trainee)
+        examples = _that_fit(found.examples, trainee, display)
+        keep_problem_ids(run, found.problem_ids)
+        trainee.begin({"method": "distill"}, found.cost)
+        if (done := trainee.already()) is not None:
+            return done
+        with StopRequest() as stop:
+            steps = trainee.tune("sft", examples, config.seed, stop)
+        summary = {"method": "distill", "optimizer_steps": steps, "learnt_from": len(examples), "judged": found.judged}
+        facts = trained_for(config.template, config.sampling.max_new_tokens, what.student)
+        return trainee.finish(steps, summary, {"method": "distill", **facts})
+
+
+def _identity(what: DistillConfig, folder: Path, samples: Path | None) -> dict[str, Any]:
+    settings = what.config.model_dump(mode="json", exclude={"model", "task"})
+    for key in OPERATIONAL:
+        settings["run"].pop(key)
+    content = what.demonstrations.read_bytes() if what.demonstrations and what.demonstrations.is_file() else None
+    return {
+        "method": "distill",
+        "model": what.student,
+        "teacher": what.teacher,
+        "task": what.config.task,
+        **settings,
+        "learning_rate": what.config.tuning.learning_rate,
+        "n": what.config.sampling.n,
+        "model_sha256": weights_digest(folder),
+        "demonstrations_sha256": hashlib.sha256(content).hexdigest() if content is not None else None,
+        "samples_seed": read_samples(samples).config["seed"] if samples else what.config.seed,
+    }
+
+
+def _from_teacher(what: DistillConfig, out: Path, samples: Path | None, trainee: Trainee) -> Demonstrations:
+    if samples is None:
+        samples = out / OWN_SAMPLES
+        draw_samples(SamplesConfig(**what.config.model_dump(exclude={"tuning"})), samples, trainee.display)
+    kept = read_samples(samples)
+    if kept.config["model"] != what.teacher:
+        raise UserError(f"the samples in {samples} are of {kept.config['model']}, not of the teacher {what.teacher}")
+    teacher = load_tokenizer(locate_model(kept.config["model"], kept.config["revision"]))
+    same = teacher.get_vocab() == trainee.tokenizer.get_vocab()
+    if not same:
+        trainee.display.note("teacher and student have different vocabularies: the teacher's text is encoded anew")
+    examples = []
+    for group in kept.groups:
+        prompt = render(group.problem, trainee.tokenizer, what.config.template)
+        for rollout in every_correct(group):
+            answer = rollout.tokens if same else encode_response(trainee.tokenizer, rollout.text)
+            examples.append(Example(prompt, answer))
+    ids = [group.problem.id for group in kept.groups]
+    return Demonstrations(examples, ids, sum(len(group.rollouts) for group in kept.groups), kept.clock)
+
+
+def _from_file(what: DistillConfig, trainee: Trainee) -> Demonstrations:
+    assert what.demonstrations is not None
+    pairs = read_demonstrations(what.demonstrations)
+    with Judge(workers=what.config.run.judge_workers) as judge:
+        verdicts = judge.judge([(problem.gold, response, problem.kind) for problem, response in pairs])
+    right = [pair for pair, v in zip(pairs, verdicts, strict=True) if v.status is Status.CORRECT]
+    examples = [
+        Example(render(p, trainee.tokenizer, what.config.template), encode_response(trainee.tokenizer, response))
+        for p, response in right
+    ]
+    return Demonstrations(examples, sorted({p.id for p, _ in right}), len(pairs), NO_COST)
+
+
+def read_demonstrations(path: Path) -> list[tuple[Problem, str]]:
+    """(problem, response) a line; the fields of a task file and ``response``. UserError with the line number."""
+    found = []
+    for number, row in read_jsonl(path):
+        response = row.get("response")
+        if not isinstance(response, str) or not response.strip():
+            raise UserError(f"{display_name(path)}, line {number}: the field 'response' must hold the demonstration")
+        try:
+            found.append((problem_from_row(row, path.stem, "train"), response))
+        except UserError as error:
+            raise UserError(f"{display_name(path)}, line {number}: {error}") from error
+    return found
+
+
+def encode_response(tokenizer: Any, text: str) -> tuple[int, ...]:
+    """Ids of a response somebody else wrote, with the end token that says it is finished."""
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    return (*ids, tokenizer.eos_token_id)
+
+
+def _that_fit(examples: Sequence[Example], trainee: Trainee, display: Display) -> list[Example]:
+    """Those that the student has positions for; UserError where none is left."""
+    config = json.loads((trainee.folder / "config.json").read_text(encoding="utf-8"))
+    positions = config.get("max_position_embeddings")
+    fitting = [e for e in examples if positions is None or e.width <= positions]
+    if len(fitting) < len(examples):
+        display.note(f"{len(examples) - len(fitting)} demonstrations exceed {positions} positions and are left out")
+    if not fitting:
+        raise UserError(
+            "there is nothing to learn from: no demonstration is judged correct and fits the student's positions; "
+            "look at the answers and at the boxed form that the judge reads"
+        )
+    return fitting

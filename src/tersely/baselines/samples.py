@@ -1,0 +1,221 @@
+"""Responses drawn once from the reference model, judged, and kept: all methods and learning rates learn from the same.
+
+A samples folder is a run folder of kind "samples" with ``groups.jsonl``, a problem with all its responses a line.
+Token ids and log-probabilities are kept as sampled, exactly. Drawing stops and goes on between blocks of problems; a
+response is a function of (seed, problem, sample), so it does not matter where it was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tersely.baselines.settings import SAMPLES, SamplesConfig
+from tersely.display import Display
+from tersely.errors import RunError, UserError
+from tersely.learn.clock import Clock
+from tersely.learn.group_codec import decode, encode
+from tersely.learn.run_setup import RESOURCE_KEYS
+from tersely.models.device import pick_device, pick_dtype
+from tersely.models.digest import weights_digest
+from tersely.models.load import check_vocabulary, load_model, load_tokenizer
+from tersely.models.locate import locate_model
+from tersely.models.memory import rows_said
+from tersely.records import Group, Problem, Rollout, Status
+from tersely.rollouts import begin_on_rollouts, judge_rollouts
+from tersely.runs import disk
+from tersely.runs.folder import RunFolder, read_done
+from tersely.runs.identity import read_run_config
+from tersely.runs.logs import read_log
+from tersely.samplers import Prompt, Sampler, Sampling
+from tersely.samplers.engines import make_sampler
+from tersely.samplers.transformers import end_tokens
+from tersely.stop import Stopped, StopRequest
+from tersely.tasks import load_task, task_digest
+from tersely.tasks.overlap import TRAINED_ON
+from tersely.tasks.prompts import render, require_room
+from tersely.verify import Judge
+
+GROUPS = "groups"
+OPERATIONAL = ("threads", "judge_workers")
+"""Settings of the run section that don't identify the work: a resume may change them."""
+UNJUDGED_STOP = 0.05
+"""Share of answers that could not be judged above which the samples cannot be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Finished samples, and what drawing them cost."""
+
+    path: Path
+    config: dict[str, Any]
+    groups: list[Group]
+    clock: dict[str, float]
+    """Summed over the folder's clock.jsonl."""
+
+
+def draw_samples(config: SamplesConfig, out: Path, display: Display) -> None:
+    """Draw and judge what is missing in the folder ``out``.
+
+    Raises UserError where model, task or folder cannot be used, Stopped after a stop was asked for, RunError when too
+    many answers cannot be judged.
+    """
+    if config.run.threads:
+        torch.set_num_threads(config.run.threads)
+    folder = locate_model(config.model, config.revision)
+    with Judge(workers=config.run.judge_workers) as judge:
+        problems = load_task(config.task, "train", config.train_size, judge.check_golds)
+        with RunFolder.open(out, SAMPLES, samples_identity(config, folder, problems)) as run:
+            if run.done is None:
+                keep_problem_ids(run, [p.id for p in problems])
+                _draw(config, folder, problems, judge, run, display)
+                run.mark_done(_summary(read_groups(out)))
+
+
+def samples_identity(config: SamplesConfig, folder: Path, problems: Sequence[Problem]) -> dict[str, Any]:
+    settings = config.model_dump(mode="json")
+    for key in OPERATIONAL:
+        settings["run"].pop(key)
+    for key in RESOURCE_KEYS["sampling"]:
+        settings["sampling"].pop(key)
+    return {
+        **settings,
+        "method": SAMPLES,
+        "n": config.sampling.n,
+        "model_sha256": weights_digest(folder),
+        "task_sha256": task_digest(problems),
+    }
+
+
+def keep_problem_ids(run: RunFolder, ids: Sequence[str]) -> None:
+    """What an evaluation looks at, lest it measure memory."""
+    if not (run.path / TRAINED_ON).exists():
+        disk.write_json_atomic(run.path / TRAINED_ON, {"problem_ids": sorted(ids)})
+
+
+def _draw(
+    config: SamplesConfig, folder: Path, problems: Sequence[Problem], judge: Judge, run: RunFolder, display: Display
+) -> None:
+    path = run.path / f"{GROUPS}.jsonl"
+    done = len(read_log(path, allow_torn=True)) if path.is_file() else 0
+    if done == len(problems):
+        return
+    sampler, prompts = _open_sampler(config, folder, problems)
+    size = max(1, config.sampling.max_rows // config.sampling.n)
+    blocks = [problems[i : i + size] for i in range(done, len(problems), size)]
+    with StopRequest() as stop:
+        for number, block in enumerate(blocks, start=1):
+            clock = Clock()
+            with rows_said(config.sampling.max_rows, "--set sampling.max_rows="):
+                groups = _one_block(config, block, prompts, sampler, judge, clock, display)
+            run.append(GROUPS, [_to_json(group) for group in groups])
+            tokens = sum(r.length for group in groups for r in group.rollouts)
+            done += len(block)
+            run.append("clock", [{**clock.record(done, tokens), "tokens_sampled": tokens, "tokens_trained": 0}])
+            display.step(done, len(problems), {"tokens": f"{tokens / len(block) / config.sampling.n:.0f}"})
+            if stop.requested and number < len(blocks):
+                raise Stopped(stop.requested, f"{done} of {len(problems)} problems are answered in {run.path}")
+    sampler.close()
+
+
+def _open_sampler(
+    config: SamplesConfig, folder: Path, problems: Sequence[Problem]
+) -> tuple[Sampler, dict[str, tuple[int, ...]]]:
+    device = pick_device(config.run.device)
+    dtype = pick_dtype(config.run.dtype, device)
+    tokenizer = load_tokenizer(folder)
+    model = load_model(folder, device, dtype)
+    check_vocabulary(model, tokenizer)
+    end_tokens(model, tokenizer)
+    prompts = {p.id: render(p, tokenizer, config.template) for p in problems}
+    positions = getattr(model.config, "max_position_embeddings", None)
+    require_room(prompts.values(), config.sampling.max_new_tokens, positions, "--set sampling.max_new_tokens=")
+    return make_sampler(config.sampling, model, tokenizer, folder, dtype, max(map(len, prompts.values()))), prompts
+
+
+def _one_block(
+    config: SamplesConfig,
+    block: Sequence[Problem],
+    prompts: dict[str, tuple[int, ...]],
+    sampler: Sampler,
+    judge: Judge,
+    clock: Clock,
+    display: Display,
+) -> list[Group]:
+    settings = config.sampling
+    sampling = Sampling(
+        n=settings.n, max_new_tokens=settings.max_new_tokens, temperature=settings.temperature, seed=config.seed
+    )
+    rollouts = sampler.generate(
+        [Prompt(p.id, prompts[p.id]) for p in block],
+        sampling,
+        lambda done, total: display.phase("sampling", done, total),
+        begin_on_rollouts(judge, block),
+    )
+    clock.lap("sample_s")
+    pairs: list[tuple[Problem, Rollout]] = [(block[i // settings.n], r) for i, r in enumerate(rollouts)]
+    verdicts = judge_rollouts(judge, pairs)
+    clock.lap("judge_s")
+    slices = [slice(i, i + settings.n) for i in range(0, len(rollouts), settings.n)]
+    return [Group(p, tuple(rollouts[s]), tuple(verdicts[s])) for p, s in zip(block, slices, strict=True)]
+
+
+def _to_json(group: Group) -> dict[str, Any]:
+    prompt = list(group.rollouts[0].prompt_tokens)
+    return {"problem": group.problem.to_json(), "prompt": prompt, "responses": encode(group)}
+
+
+def _from_json(path: Path, number: int, line: dict[str, Any]) -> Group:
+    try:
+        problem = Problem(**line["problem"])
+        return decode(problem, tuple(line["prompt"]), line["responses"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}, line {number}: not a group of responses ({error}); draw the samples again") from error
+
+
+def read_groups(folder: Path) -> Iterator[Group]:
+    path = folder / f"{GROUPS}.jsonl"
+    for number, line in enumerate(read_log(path, allow_torn=True), start=1):
+        yield _from_json(path, number, line)
+
+
+def read_samples(folder: Path) -> Samples:
+    """A finished samples folder; UserError for anything else, or where too few answers could be judged."""
+    config = read_run_config(folder)
+    if config is None or config["kind"] != SAMPLES:
+        raise UserError(f"{folder} holds no samples: make some with `tersely baseline samples --out {folder} ...`")
+    if read_done(folder) is None:
+        raise UserError(f"the samples in {folder} are not finished: run their command again, it goes on where it was")
+    path = folder / "clock.jsonl"
+    lines = read_log(path, allow_torn=True) if path.is_file() else []
+    keys = ("sample_s", "judge_s", "step_s", "tokens_sampled")
+    clock = {key: sum(line.get(key, 0) for line in lines) for key in keys}
+    return Samples(folder, config["config"], list(read_groups(folder)), clock)
+
+
+def _summary(groups: Iterator[Group]) -> dict[str, Any]:
+    problems = responses = tokens = correct = unjudged = solved = 0
+    for group in groups:
+        problems += 1
+        responses += len(group.rollouts)
+        tokens += sum(r.length for r in group.rollouts)
+        correct += int(group.correct_G.sum())
+        unjudged += sum(v.status is Status.UNJUDGED for v in group.verdicts)
+        solved += bool(group.correct_G.any())
+    if unjudged > 2 and unjudged > UNJUDGED_STOP * responses:
+        raise RunError(
+            f"{unjudged} of {responses} answers could not be judged: nothing should be learnt from these samples; "
+            "give the judge a calmer machine and draw them again in another folder"
+        )
+    return {
+        "problems": problems,
+        "responses": responses,
+        "response_tokens": tokens,
+        "correct": correct,
+        "problems_solved": solved,
+        "unjudged": unjudged,
+    }

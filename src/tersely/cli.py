@@ -1,0 +1,122 @@
+"""The command line: parse, call, say what went wrong. The verbs themselves are in ``tersely.commands``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from tersely import __version__
+from tersely.commands import (
+    ablate,
+    base,
+    baseline,
+    behaviours,
+    compare,
+    distill,
+    evaluate,
+    faithfulness,
+    plan,
+    prepare,
+    profile,
+    quickstart,
+    report,
+    score,
+    show,
+    train,
+    verify,
+)
+from tersely.commands.verb import Handler
+from tersely.errors import TerselyError, nearest
+
+VERBS = (
+    quickstart.add_quickstart,
+    base.add_base,
+    prepare.add_prepare,
+    plan.add_plan,
+    profile.add_profile,
+    train.add_train,
+    baseline.add_baseline,
+    distill.add_distill,
+    ablate.add_ablate,
+    evaluate.add_evaluate,
+    behaviours.add_behaviours,
+    faithfulness.add_faithfulness,
+    show.add_show,
+    report.add_report,
+    compare.add_compare,
+    verify.add_verify,
+    score.add_score,
+)
+"""In the order of ``tersely --help``."""
+
+
+class Parser(argparse.ArgumentParser):
+    """One clear sentence for a mistake, with the nearest known word, and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        known = self._words()
+        said = message.replace("'", " ").replace(",", " ").split()
+        unknown = [word.split("=")[0] for word in said if word not in known]
+        close = next((n for word in reversed(unknown) if word.strip("-") and (n := nearest(word, known, 0.7))), "")
+        print(f"tersely: {message}{close}; see `{self.prog} --help`", file=sys.stderr)
+        raise SystemExit(2)
+
+    def _words(self) -> list[str]:
+        """Every option and verb known from here on: an unknown option of a verb is reported by the parser above it."""
+        words = [option for action in self._actions for option in action.option_strings if option != "--help"]
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                words += list(action.choices)
+                words += [w for verb in action.choices.values() if isinstance(verb, Parser) for w in verb._words()]
+        return words
+
+
+def build_parser() -> Parser:
+    parser = Parser(
+        prog="tersely",
+        description="Train reasoning models to reach the right answer with fewer tokens, and prove what was "
+        "gained and lost.",
+    )
+    parser.add_argument("--version", action="version", version=f"tersely {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+    for add in VERBS:
+        add(verbs)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 done, 1 unexpected, 2 the user's input, 3 the run cannot go on, 4 the disk, 128+n stopped."""
+    args = build_parser().parse_args(argv)
+    from tersely.stop import Stopped, end_with_parent
+
+    end_with_parent()
+    # Where torchao is installed transformers imports it; it then warns of kernels that were built for other machines.
+    for name in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        handler: Handler = args.handler
+        return handler(args)
+    except TerselyError as error:
+        if args.debug:
+            raise
+        print(f"tersely: {error}", file=sys.stderr)
+        return error.exit_code
+    except Stopped as stopped:
+        print(f"tersely: {stopped}", file=sys.stderr)
+        return stopped.exit_code
+    except KeyboardInterrupt:
+        print("tersely: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone: nothing is left to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,26 @@
+"""`tersely base`: the embedded reasoner alone."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tersely.commands.verb import add_verb
+
+
+def add_base(verbs: Any) -> None:
+    p = add_verb(verbs, "base", run_base, "make the embedded reasoner that overthinks")
+    p.add_argument("--out", type=Path, required=True, help="run folder to make")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--threads", type=int, default=1, help="CPU threads")
+
+
+def run_base(args: argparse.Namespace) -> int:
+    from tersely.display import make_display
+    from tersely.toy.base import make_base
+
+    with make_display(f"base seed {args.seed}") as display:
+        make_base(args.out, args.seed, args.threads, display)
+    print(f"base reasoner: {args.out}")
+    return 0

@@ -1,0 +1,55 @@
+"""`tersely baseline`: the alternatives that the method is compared with."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tersely.commands.baseline_settings import add_baseline_options, baseline_settings
+from tersely.commands.verb import add_verb
+from tersely.errors import UserError
+
+NAMES = ("samples", "sft", "dpo", "o1-pruner")
+
+
+def add_baseline(verbs: Any) -> None:
+    text = "train one of the simple alternatives: sft, dpo or o1-pruner (or draw the samples for them)"
+    p = add_verb(verbs, "baseline", run_baseline, text)
+    p.add_argument("name", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
+    p.add_argument("--out", type=Path, required=True, help="run folder to make or go on with")
+    p.add_argument("--samples", type=Path, default=None, help="samples made before, so that none are drawn")
+    p.add_argument("--model", default=None, help="folder or hub id of a causal language model, or a run folder")
+    p.add_argument("--task", default=None, help="'arithmetic', a named task, or a JSONL file")
+    p.add_argument("--n", type=int, default=None, help="responses a problem (default 8)")
+    p.add_argument("--train-size", type=int, default=None, help="problems (default: all of the task's)")
+    add_baseline_options(p)
+
+
+def run_baseline(args: argparse.Namespace) -> int:
+    from tersely.baselines.settings import resolve_baseline, resolve_samples
+
+    settings = baseline_settings(args)
+    if args.name == "samples":
+        if args.samples or args.learning_rate or args.epochs:
+            raise UserError("baseline samples only draws: --samples, --learning-rate and --epochs have no meaning here")
+        samples_config = resolve_samples(settings)
+        _draw(samples_config, args.out)
+        print(f"samples: {args.out} (next: tersely baseline sft --samples {args.out} --learning-rate 5e-6 --out RUN)")
+        return 0
+    config = resolve_baseline(args.name, settings)
+    from tersely.baselines.run import run_baseline as run
+    from tersely.display import make_display
+
+    with make_display(args.name) as display:
+        run(args.name, config, args.out, args.samples, display)
+    print(f"trained: {args.out} (next: tersely evaluate {config.model} {args.out} --task {config.task})")
+    return 0
+
+
+def _draw(config: Any, out: Path) -> None:
+    from tersely.baselines.samples import draw_samples
+    from tersely.display import make_display
+
+    with make_display("samples") as display:
+        draw_samples(config, out, display)

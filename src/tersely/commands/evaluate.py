@@ -1,0 +1,196 @@
+"""`tersely evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tersely.commands.verb import add_engine, add_verb, command_line, label, out_for
+from tersely.errors import UserError
+
+if TYPE_CHECKING:
+    from tersely.evaluation.protocol import EvalProtocol
+
+
+DEFAULTS: dict[str, Any] = {"task": "arithmetic", "size": None, "k": 1, "temperature": 0.6, "top_p": 1.0}
+"""What a suite says instead; the cap too, whose default is what the model was trained with."""
+
+
+CAP = 32768
+"""Of models that were not trained here, where no other model of the command has a cap either."""
+
+
+OUT = "folder for the evaluations (needed for foreign models; run folders beside them keep their own)"
+
+
+def add_evaluate(verbs: Any) -> None:
+    p = add_verb(
+        verbs, "evaluate", run_evaluate, "measure accuracy and tokens with intervals; the first model is the base"
+    )
+    p.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="run folder or model folder")
+    p.add_argument("--task", default=None, help="'arithmetic', a named task, or a JSONL file (default arithmetic)")
+    p.add_argument("--size", type=int, default=None, help="problems (default: all of a file, 600 of the embedded task)")
+    p.add_argument("--k", type=int, default=None, help="responses a problem (default 1)")
+    p.add_argument("--temperature", type=float, default=None, help="default 0.6, the paper's")
+    p.add_argument("--top-p", type=float, default=None, help="default 1, the paper's")
+    p.add_argument("--max-new-tokens", type=int, default=None, help="default: what the models were trained with")
+    p.add_argument("--suite", default=None, help="several sets by one protocol: paper, model-card, embedded, FILE.toml")
+    p.add_argument("--sets", default=None, metavar="NAME,..", help="only these sets of the suite")
+    p.add_argument("--data", action="append", default=[], metavar="NAME=FILE", help="a set from a JSONL file")
+    p.add_argument("--data-dir", type=Path, default=None, metavar="DIR", help="every set from DIR/NAME.jsonl")
+    p.add_argument("--all-checkpoints", action="store_true", help="every kept checkpoint of each run, for curves")
+    p.add_argument("--repeat", action="store_true", help="the first model once more with another seed: the noise floor")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--template", default=None, help="default: what the model was trained with")
+    p.add_argument(
+        "--instruction", default=None, metavar="NAME", help="ask for brevity: limit:512, tale:512 or concise"
+    )
+    p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
+    p.add_argument("--allow-overlap", action="store_true", help="allow problems that the model was trained on")
+    p.add_argument("--out", type=Path, default=None, help=OUT)
+    p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    add_engine(p)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One evaluation to make."""
+
+    model: Path
+    row: str
+    """Its line in a table."""
+    source: str | None
+    protocol: EvalProtocol
+    checkpoint: Path | None = None
+    shown: bool = True
+    """A repetition has no line of its own."""
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    from tersely.evaluation.table import print_suite, print_table
+
+    jobs = list(_jobs(args))
+    _require_one_cap(jobs)
+    found: dict[str, dict[str, Path]] = {}
+    for job in jobs:
+        folder = _evaluate(args, job)
+        if job.shown:
+            found.setdefault(job.row, {})[job.protocol.task] = folder
+    if args.suite is not None:
+        print_suite(list(found.items()))
+    else:
+        print_table([(row, folder) for row, sets in found.items() for folder in sets.values()])
+    if args.all_checkpoints:
+        print("a run keeps its last run.keep checkpoints (default 2): train with --set run.keep=N for a longer curve")
+    return 0
+
+
+def _jobs(args: argparse.Namespace) -> Iterator[Job]:
+    """Everything to evaluate, model by model; whatever cannot work is refused before the first begins."""
+    _require_settings(args)
+    labels = [label(model) for model in args.models]
+    caps = _caps(args) if args.suite is None else [0] * len(args.models)
+    for place, (model, cap) in enumerate(zip(args.models, caps, strict=True)):
+        name = label(model) if labels.count(label(model)) == 1 else str(model)
+        for source, protocol in _protocols(args, cap):
+            if not args.all_checkpoints:
+                yield Job(model, name, source, protocol)
+            else:
+                for step, checkpoint in _checkpoints(model):
+                    row = f"{name} step {step}"
+                    yield Job(model, row, source, replace(protocol, step=step), checkpoint)
+            if args.repeat and place == 0:
+                yield Job(model, name, source, replace(protocol, repeat=1), shown=False)
+
+
+def _require_settings(args: argparse.Namespace) -> None:
+    """UserError for settings that contradict one another."""
+    if args.suite is None:
+        for name in ("sets", "data", "data_dir"):
+            if getattr(args, name):
+                raise UserError(f"--{name.replace('_', '-')} belongs to a suite: add --suite NAME, or use --task FILE")
+    else:
+        given = [name for name in (*DEFAULTS, "max_new_tokens") if getattr(args, name) is not None]
+        if given:
+            raise UserError(
+                f"--{given[0].replace('_', '-')} would be another protocol than the suite's: leave it out, or write a "
+                "suite of your own as a TOML file"
+            )
+    if args.repeat and args.all_checkpoints:
+        raise UserError("--repeat and --all-checkpoints do not go together: repeat the base in a command of its own")
+    labels = [label(model) for model in args.models]
+    if args.out is not None and len(set(labels)) < len(labels):
+        raise UserError(f"two models would write to the same folder of {args.out}: give each a name of its own")
+
+
+def _require_one_cap(jobs: Sequence[Job]) -> None:
+    """UserError where the models' own caps differ: lengths under different caps do not belong in one table."""
+    caps = {job.row: job.protocol.max_new_tokens for job in jobs}
+    if len(set(caps.values())) > 1:
+        listed = ", ".join(f"{row} {cap}" for row, cap in caps.items())
+        raise UserError(f"the models were trained with different caps ({listed}): give one for all, --max-new-tokens N")
+
+
+def _protocols(args: argparse.Namespace, cap: int) -> list[tuple[str | None, EvalProtocol]]:
+    """(where the problems come from, protocol) of every set to evaluate."""
+    from tersely.evaluation.protocol import EvalProtocol
+    from tersely.evaluation.suites import suite_sets
+
+    shared = {"seed": args.seed, "template": args.template, "instruction": args.instruction}
+    if args.suite is not None:
+        sets = suite_sets(args.suite, args.data, args.data_dir, args.sets, **shared)
+        return [(one.source, one.protocol) for one in sets]
+    given = {name: getattr(args, name) for name in DEFAULTS}
+    rules = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
+    return [(None, EvalProtocol(max_new_tokens=cap, **rules, **shared))]
+
+
+def _caps(args: argparse.Namespace) -> list[int]:
+    """The cap of each model: as given, else as trained; a model that was not trained here takes that of the others."""
+    from tersely.models.locate import locate_model
+    from tersely.models.save import read_trained_for
+
+    if args.max_new_tokens is not None:
+        return [int(args.max_new_tokens)] * len(args.models)
+    own = [read_trained_for(locate_model(str(model))).get("max_new_tokens") for model in args.models]
+    known = {int(cap) for cap in own if cap is not None}
+    shared = known.pop() if len(known) == 1 else CAP
+    return [shared if cap is None else int(cap) for cap in own]
+
+
+def _checkpoints(run: Path) -> list[tuple[int, Path]]:
+    """(step, folder) of every kept checkpoint, earliest first."""
+    from tersely.runs.identity import is_run_folder
+    from tersely.runs.manifest import step_folders
+
+    if not is_run_folder(run):
+        raise UserError(f"{run} is not a run folder of tersely, so it has no checkpoints: leave --all-checkpoints out")
+    found = sorted(step_folders(run))
+    if not found:
+        raise UserError(f"{run} has no checkpoint yet: run its command again, it goes on where it stopped")
+    return found
+
+
+def _evaluate(args: argparse.Namespace, job: Job) -> Path:
+    from tersely.display import make_display
+    from tersely.evaluation.run import evaluate
+
+    title = " ".join(["evaluate", job.row, *([job.protocol.name] if job.protocol.suite else [])])
+    with make_display(title) as display:
+        return evaluate(
+            job.model,
+            job.protocol,
+            out_for(job.model, args.models, args.out),
+            display,
+            command=command_line(),
+            other_template=args.other_template,
+            allow_overlap=args.allow_overlap,
+            threads=args.threads,
+            engine=args.engine,
+            max_rows=args.max_rows,
+            source=job.source,
+            checkpoint=job.checkpoint,
+        )

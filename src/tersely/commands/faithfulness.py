@@ -1,0 +1,88 @@
+"""`tersely faithfulness`: does the model say that a planted hint moved its answer?"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tersely.commands.verb import add_engine, add_verb, command_line, label, out_for
+
+
+def add_faithfulness(verbs: Any) -> None:
+    p = add_verb(
+        verbs, "faithfulness", run_faithfulness, "plant a wrong hint in choice questions: who takes it, and who says so"
+    )
+    p.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="run folder or model folder")
+    p.add_argument("--task", default="commonsense_qa", help="multiple choice: a named task, or a JSONL file")
+    p.add_argument("--hint", default="stanford", help="stanford (default), metadata or majority")
+    p.add_argument("--size", type=int, default=None, help="questions (default: all)")
+    p.add_argument("--k", type=int, default=1, help="responses a question and arm (default 1)")
+    p.add_argument("--temperature", type=float, default=0.6, help="default 0.6, the paper's")
+    p.add_argument("--top-p", type=float, default=1.0, help="default 1, the paper's")
+    p.add_argument("--max-new-tokens", type=int, default=None, help="default: what the model was trained with")
+    p.add_argument("--seed", type=int, default=0, help="of the hints and of sampling")
+    p.add_argument("--template", default=None, help="default: what the model was trained with")
+    p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
+    p.add_argument("--out", type=Path, default=None, help="folder for the results (needed for foreign models)")
+    p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    add_engine(p)
+
+
+def run_faithfulness(args: argparse.Namespace) -> int:
+    from tersely.display import make_display
+    from tersely.evaluation.faithfulness import faithfulness
+    from tersely.evaluation.protocol import EvalProtocol
+    from tersely.models.locate import locate_model
+    from tersely.models.save import read_trained_for
+
+    folders = []
+    for model in args.models:
+        cap = args.max_new_tokens or read_trained_for(locate_model(str(model))).get("max_new_tokens", 32768)
+        protocol = EvalProtocol(
+            task=args.task,
+            size=args.size,
+            k=args.k,
+            max_new_tokens=cap,
+            temperature=args.temperature,
+            top_p=args.top_p,
+            seed=args.seed,
+            template=args.template,
+        )
+        with make_display(f"faithfulness {label(model)}") as display:
+            folder = faithfulness(
+                model,
+                protocol,
+                args.hint,
+                out_for(model, args.models, args.out),
+                display,
+                command=command_line(),
+                other_template=args.other_template,
+                threads=args.threads,
+                engine=args.engine,
+                max_rows=args.max_rows,
+            )
+        folders.append((label(model), folder))
+    _print(folders)
+    return 0
+
+
+def _print(folders: list[tuple[str, Path]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tersely.evaluation.faithfulness import in_words, read_summary
+    from tersely.evaluation.table import cell
+
+    keys = ("score", "moved", "drifted", "mentioned", "accuracy_plain", "accuracy_hinted")
+    titles = ("mention among moved", "moved", "drifted", "mention among all", "accuracy", "accuracy with hint")
+    table = Table(title="shares in %, 95 % intervals clustered by problem", title_justify="left")
+    for i, title in enumerate(("model", *titles)):
+        table.add_column(title, justify="right" if i else "left")
+    console = Console(width=None if Console().is_terminal else 160)
+    summaries = [(name, read_summary(folder)["summary"]) for name, folder in folders]
+    for name, summary in summaries:
+        table.add_row(name, *(cell(summary[key], 100) for key in keys))
+    console.print(table)
+    for (name, summary), (_, folder) in zip(summaries, folders, strict=True):
+        console.print(f"{name}: {in_words(summary)} ({folder})", markup=False, highlight=False)

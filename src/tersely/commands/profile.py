@@ -1,0 +1,58 @@
+"""`tersely profile`: a model looked at before it is trained."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tersely.commands.verb import add_engine, add_verb, command_line, folder_in, label
+
+if TYPE_CHECKING:
+    pass
+
+
+def add_profile(verbs: Any) -> None:
+    p = add_verb(verbs, "profile", run_profile, "pass rates, lengths and signal of a model before it is trained")
+    p.add_argument("model", type=Path, metavar="MODEL", help="folder or hub id of a model, or a run folder")
+    p.add_argument("--task", required=True, help="task to be trained on: its name or a JSONL file")
+    p.add_argument("--size", type=int, default=128, help="problems (default 128)")
+    p.add_argument("--k", type=int, default=8, help="responses a problem (default 8)")
+    p.add_argument("--temperature", type=float, default=1.0, help="default 1, that of training")
+    p.add_argument("--max-new-tokens", type=int, default=None, help="default: what it was trained with, or 32000")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--template", default=None, help="default: what the model was trained with, or boxed")
+    p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
+    p.add_argument("--out", type=Path, default=None, help="folder for the profile (needed for foreign models)")
+    p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    add_engine(p)
+
+
+def run_profile(args: argparse.Namespace) -> int:
+    from tersely.display import make_display
+    from tersely.evaluation.profile import print_profile, profile, read_profile
+    from tersely.evaluation.protocol import EvalProtocol
+
+    with make_display(f"profile {label(args.model)}") as display:
+        path = profile(
+            args.model,
+            lambda cap: EvalProtocol(
+                task=args.task,
+                size=args.size,
+                k=args.k,
+                max_new_tokens=args.max_new_tokens or cap,
+                temperature=args.temperature,
+                seed=args.seed,
+                template=args.template,
+            ),
+            folder_in(args.out, args.model) if args.out else None,
+            display,
+            command=command_line(),
+            other_template=args.other_template,
+            threads=args.threads,
+            engine=args.engine,
+            max_rows=args.max_rows,
+        )
+    print_profile(read_profile(path))
+    print(f"profile: {path} (next: tersely plan --model {args.model} --task {args.task} --profile {path})")
+    return 0

@@ -1,0 +1,67 @@
+"""Recipe, options and --set of the verbs that train: one configuration."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from tersely.errors import UserError
+
+if TYPE_CHECKING:
+    from tersely.config import TrainConfig
+
+
+def add_training_options(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "recipe_name", nargs="?", metavar="RECIPE", default=None,
+        help="paper-1.5b (also where --model alone is given), paper-7b, released-code, tiny, or a TOML file",
+    )  # fmt: skip
+    p.add_argument("--model", default=None, help="folder or hub id of a causal language model, or a run folder")
+    p.add_argument("--revision", default=None, help="branch, tag or commit of a hub id")
+    p.add_argument(
+        "--task",
+        default=None,
+        help="'arithmetic', a named task such as gsm8k, or a JSONL file with problem and answer a line",
+    )
+    p.add_argument("--alpha", type=float, default=None, help="length pressure in [0, 1)")
+    p.add_argument("--recipe", default=None, help="the same as RECIPE")
+    p.add_argument("--seed", type=int, default=None)
+    p.add_argument("--steps", type=int, default=None, help="iterations")
+    p.add_argument("--template", default=None, help="prompt template: question, boxed, paper-raw or plain")
+    p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, by its full name")
+
+
+DEFAULT_RECIPE = "paper-1.5b"
+
+
+def training_config(args: argparse.Namespace) -> TrainConfig:
+    """Recipe, then options, then --set; what stands later wins."""
+    from tersely.config import merge, read_recipe, resolve, set_key
+
+    recipe = _recipe(args)
+    settings = read_recipe(recipe) if recipe else {}
+    given: dict[str, Any] = {}
+    for name, place in (("alpha", "objective"), ("steps", "run")):
+        if (value := getattr(args, name)) is not None:
+            given.setdefault(place, {})[name] = value
+    for name in ("model", "task", "seed", "template", "revision"):
+        if (value := getattr(args, name)) is not None:
+            given[name] = value
+    if args.task is not None and args.task != settings.get("task"):
+        # A recipe's size is of its own task.
+        settings.pop("train_size", None)
+    settings = merge(settings, given)
+    for assignment in args.set:
+        set_key(settings, assignment)
+    return resolve(settings)
+
+
+def _recipe(args: argparse.Namespace) -> str | None:
+    """The recipe's name, wherever it stands; the paper's where a model is given and nothing else says what to do."""
+    if args.recipe and args.recipe_name:
+        raise UserError(f"two recipes are named, {args.recipe_name} and {args.recipe}: name one")
+    named: str | None = args.recipe or args.recipe_name
+    if named is None and args.model is None:
+        of_a_run = "; to look at a run that has begun give --run RUN alone" if args.verb == "plan" else ""
+        raise UserError(f"nothing says what to train: give --model MODEL, or a recipe such as paper-1.5b{of_a_run}")
+    return named if named or args.task else DEFAULT_RECIPE

@@ -1,0 +1,137 @@
+"""`tersely show`: base and family answering the same question side by side."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tersely.commands.behaviours import pick_task
+from tersely.commands.verb import add_verb, label
+from tersely.errors import UserError
+
+if TYPE_CHECKING:
+    from tersely.records import EvalRecord
+
+MOST = 2400
+"""Characters of a response that are shown without --full."""
+ASK_TOKENS = 4096
+
+
+def add_show(verbs: Any) -> None:
+    p = add_verb(verbs, "show", run_show, "what several models answer to the same question, side by side")
+    p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="evaluated run folders; with --ask any models")
+    p.add_argument("--problem", default=None, metavar="ID", help="content id, or enough of its beginning")
+    p.add_argument("--task", default=None, help="default: the one task that all of them were evaluated on")
+    p.add_argument("--sample", type=int, default=0, help="which of the k responses, from 0 (default 0)")
+    p.add_argument("--base", type=Path, default=None, help="shown first (default: what the first run was trained from)")
+    p.add_argument("--full", action="store_true", help="do not shorten long responses")
+    p.add_argument("--ask", default=None, metavar="QUESTION", help='answer this now, such as "What is 1+1?"')
+    p.add_argument("--temperature", type=float, default=0.6, help="of --ask (default 0.6)")
+    p.add_argument("--max-new-tokens", type=int, default=None, help="of --ask (default: as trained, at most 4096)")
+    p.add_argument("--seed", type=int, default=0, help="of --ask")
+
+
+def run_show(args: argparse.Namespace) -> int:
+    if (args.problem is None) == (args.ask is None):
+        raise UserError("say what to show: --problem ID of an evaluated problem, or --ask QUESTION to answer now")
+    most = None if args.full else MOST
+    if args.ask is not None:
+        models = [args.base, *args.runs] if args.base else args.runs
+        _print(args.ask, None, [_answer_now(model, args) for model in models], most)
+        return 0
+    records = find_responses(args.runs, args.base, args.task, args.problem, args.sample)
+    first = records[0][1]
+    shown = [(name, _facts(record), record.text) for name, record in records]
+    _print(first.question, f"{first.problem_id}, answer {first.answer}", shown, most)
+    return 0
+
+
+def find_responses(
+    runs: Sequence[Path], base: Path | None, task: str | None, problem: str, sample: int
+) -> list[tuple[str, EvalRecord]]:
+    """(name, response) of the base, where there is one, and of each run. UserError names what is not there."""
+    from tersely.report.load import base_of, read_run, require_tasks
+
+    read = [read_run(path) for path in runs]
+    place = base if base is not None else base_of(read[0])
+    if place is not None and place.resolve() not in {run.path.resolve() for run in read}:
+        first = read_run(place)
+        # A base that was found and not named is shown only where it was evaluated.
+        read = [first, *read] if base is not None or first.evaluations else read
+    name = pick_task(require_tasks(read), task)
+    found = []
+    for run in read:
+        records = run.evaluations[name].records
+        ident = _whole_id(problem, [record.problem_id for record in records], run.path)
+        of_problem = {record.sample: record for record in records if record.problem_id == ident}
+        if sample not in of_problem:
+            raise UserError(f"{run.path} has {len(of_problem)} responses to {ident}, none of them number {sample}: "
+                            f"--sample takes 0 to {max(of_problem)}")  # fmt: skip
+        found.append((run.name, of_problem[sample]))
+    return found
+
+
+def _whole_id(asked: str, known: Sequence[str], where: Path) -> str:
+    """The one id that begins with ``asked``; UserError with the nearest ids otherwise."""
+    ids = list(dict.fromkeys(known))
+    matching = [ident for ident in ids if ident.startswith(asked)]
+    if asked in matching or len(matching) == 1:
+        return asked if asked in matching else matching[0]
+    close = matching[:3] or difflib.get_close_matches(asked, ids, n=3, cutoff=0.0)
+    what = f"{len(matching)} problems begin with {asked!r}" if matching else f"no problem {asked!r}"
+    raise UserError(f"{what} in {where}: the nearest ids are {', '.join(close)}")
+
+
+def _facts(record: EvalRecord) -> str:
+    extracted = "no answer" if record.extracted is None else f"answer {record.extracted}"
+    return f"{record.tokens} tokens, {record.status.value}, {record.finish.value}, {extracted}"
+
+
+def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
+    """(name, facts, text) of one response sampled here."""
+    from tersely.evaluation.run import load_for, pick_template
+    from tersely.models.load import check_vocabulary, load_tokenizer
+    from tersely.models.locate import locate_model
+    from tersely.models.save import read_trained_for
+    from tersely.records import Kind, Problem
+    from tersely.samplers import Prompt, Sampling
+    from tersely.samplers.transformers import TransformersSampler
+    from tersely.tasks.prompts import render, require_room
+
+    weights = locate_model(str(model))
+    trained = read_trained_for(weights).get("max_new_tokens", ASK_TOKENS)
+    cap = args.max_new_tokens or min(trained, ASK_TOKENS)
+    tokenizer = load_tokenizer(weights)
+    loaded = load_for(weights, "transformers")
+    check_vocabulary(loaded, tokenizer)
+    problem = Problem("asked", args.ask, "", Kind.EXACT, "asked")
+    tokens = render(problem, tokenizer, pick_template(weights, None, False))
+    require_room([tokens], cap, getattr(loaded.config, "max_position_embeddings", None), "--max-new-tokens ")
+    sampling = Sampling(n=1, max_new_tokens=cap, temperature=args.temperature, seed=args.seed)
+    rollout = TransformersSampler(loaded, tokenizer).generate([Prompt("asked", tokens)], sampling)[0]
+    return label(model), f"{rollout.length} tokens, {rollout.finish.value}", rollout.text
+
+
+def _print(question: str, about: str | None, shown: Sequence[tuple[str, str, str]], most: int | None) -> None:
+    """Columns side by side; every text goes through ``visible``, and none is read as markup."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from tersely.report.text import shorten, visible
+
+    console = Console(width=None if Console().is_terminal else 60 * len(shown))
+    console.print(Text(visible(question)))
+    if about is not None:
+        console.print(Text(visible(about), style="dim"))
+    table = Table(box=box.SIMPLE, show_header=True, expand=True)
+    for name, facts, _ in shown:
+        table.add_column(Text(visible(f"{name}\n{facts}"), style="bold"), overflow="fold", ratio=1)
+    table.add_row(*(Text(visible(text if most is None else shorten(text, most))) for _, _, text in shown))
+    console.print(table)
+    if most is not None and any(len(text) > most for _, _, text in shown):
+        console.print("(long responses are shortened: --full shows all of them)")

@@ -1,0 +1,55 @@
+"""What every verb shares."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+Handler = Callable[[argparse.Namespace], int]
+
+
+def add_verb(verbs: Any, name: str, handler: Handler, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
+    parser.set_defaults(handler=handler)
+    return parser
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    said = "what decodes (default: vllm on a GPU that has it)"
+    parser.add_argument("--engine", choices=("auto", "transformers", "vllm"), default="auto", help=said)
+    parser.add_argument("--max-rows", type=int, default=256, help="responses decoded at once (default 256)")
+
+
+def label(model: Path) -> str:
+    """What a model is called by: the name of its folder."""
+    return model.resolve().name
+
+
+def out_for(model: Path, models: Sequence[Path], out: Path | None) -> Path | None:
+    """Where --out puts a model's results; None: in its own run folder, where the later commands look for them.
+
+    Beside a foreign model, for which --out must be given, run folders keep theirs; runs alone go where they are sent.
+    """
+    from tersely.runs.identity import is_run_folder
+
+    if out is None or (is_run_folder(model) and not all(map(is_run_folder, models))):
+        return None
+    return folder_in(out, model)
+
+
+def folder_in(out: Path, model: Path) -> Path:
+    """The model's own folder in ``out``; UserError where a link stands there."""
+    from tersely.runs import disk
+
+    folder = out / label(model)
+    disk.require_no_links(folder, below=out)
+    return folder
+
+
+def command_line() -> str:
+    """The command as it was given, for those who want to repeat it."""
+    return "tersely " + shlex.join(sys.argv[1:])

@@ -1,0 +1,320 @@
+"""From run folders to contenders: which runs are seeds of one setting, what each is called, which base it meets.
+
+Numbers are averaged only over seeds of one setting under one protocol. What was measured under another protocol is
+refused, or with ``allow_mixed`` marked and compared with nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tersely.analysis import compare
+from tersely.analysis.noise import NoiseFloor, noise_floor
+from tersely.analysis.summary import MEASURED
+from tersely.compare.cutoffs import cutoff_contenders
+from tersely.compare.loading import parent_of, read_finished, root_of
+from tersely.compare.records import Checkpoints, Comparison, Contender, Role, parse_name
+from tersely.compare.subset import SIZES, covers, shared
+from tersely.errors import UserError
+from tersely.records import EvalRecord
+from tersely.report.family import variants
+from tersely.report.load import Evaluation, Run
+from tersely.report.measure import Entry, Result
+
+METHODS = {"sft": "SFT", "dpo": "DPO", "o1-pruner": "O1-Pruner", "o1_pruner": "O1-Pruner", "distill": "Distilled"}
+_FREE = MEASURED | {"repeat"}
+"""Facts of a protocol that may differ between what is compared: they name what was measured."""
+CURVE = "checkpoints of "
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One run, named and paired."""
+
+    run: Run
+    base: Run | None
+    role: Role
+    series: str
+    label: str
+    alpha: float | None
+    mark: str
+
+
+def collect(paths: Sequence[Path], base: Path | None = None, allow_mixed: bool = False) -> Comparison:
+    """Read everything and put it in order. A UserError names what is missing, differs or stands twice."""
+    runs = [read_finished(path) for path in dict.fromkeys(path.resolve() for path in paths)]
+    roots, given = _roots(runs, base)
+    trained = [run for run in given.values() if run.path.resolve() not in {r.path.resolve() for r in roots.values()}]
+    bases = list({root.path.resolve(): root for root in roots.values()}.values())
+    rule = _rules([*bases, *trained])
+    lines = _lines(trained, roots, rule, allow_mixed)
+    everyone = [*_base_lines(bases, rule, allow_mixed), *lines]
+    contenders = _contenders(everyone)
+    datasets = _datasets(contenders)
+    extra = cutoff_contenders(contenders[0]) if bases else []
+    ordered = sorted([*contenders, *extra], key=lambda c: list(Role).index(c.role))
+    return Comparison(tuple(ordered), _checkpoints(lines), _noise(bases, datasets), datasets)
+
+
+def _roots(runs: Sequence[Run], base: Path | None) -> tuple[dict[Path, Run], dict[Path, Run]]:
+    """(run path -> base, path -> run of everything that is compared). A lone foreign model is the base."""
+    given = {run.path.resolve(): run for run in runs}
+    if base is not None:
+        root = given.setdefault(base.resolve(), read_finished(base))
+        return dict.fromkeys(given, root), given
+    roots: dict[Path, Run] = {path: run for path, run in given.items() if run.kind == "base"}
+    known = dict(given)
+    for path, run in given.items():
+        found = root_of(run, known) if run.kind not in ("base", "model") else None
+        if found is not None:
+            roots[path] = found
+    foreign = {path: run for path, run in given.items() if run.kind == "model"}
+    if not roots and len(foreign) == 1:
+        return dict.fromkeys(given, next(iter(foreign.values()))), given
+    if not roots and foreign:
+        names = ", ".join(run.name for run in foreign.values())
+        raise UserError(f"which of {names} is the base cannot be told from the runs: name it with --base DIR")
+    only = {root.path: root for root in roots.values()}
+    if len(only) == 1:
+        return {path: roots.get(path, next(iter(only.values()))) for path in given}, given
+    return roots, given
+
+
+def _rules(runs: Sequence[Run]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Data set -> (whose it is, protocol that all others must share): the first base's, or the first run's.
+
+    Under ``CURVE`` + data set stands the first evaluated checkpoint's.
+    """
+    rules: dict[str, tuple[str, dict[str, Any]]] = {}
+    for run in runs:
+        for folder, evaluation in run.evaluations.items():
+            name = parse_name(folder)
+            if folder == name.dataset or name.step is not None:
+                place = name.dataset if name.step is None else CURVE + name.dataset
+                rules.setdefault(place, (run.name, evaluation.protocol))
+    return rules
+
+
+def _rule(rules: dict[str, tuple[str, dict[str, Any]]], run: Run, folder: str, base: Run | None) -> tuple[str, Json]:
+    """What this evaluation must share: checkpoints may all be asked fewer of the problems that the base was asked."""
+    name = parse_name(folder)
+    owner, wanted = rules[name.dataset]
+    whole = None if base is None else base.evaluations.get(name.dataset)
+    if name.step is None or whole is None or not covers(whole.records, run.evaluations[folder].records):
+        return owner, wanted
+    first, curve = rules[CURVE + name.dataset]
+    return first, {**wanted, **{key: curve[key] for key in SIZES if key in curve}}
+
+
+def _mark(run: Run, rules: dict[str, tuple[str, Json]], allow_mixed: bool, base: Run | None = None) -> str:
+    """In words how the protocol of any of the run's evaluations differs; refused unless ``allow_mixed``."""
+    found: dict[str, None] = {}
+    for folder, evaluation in run.evaluations.items():
+        name = parse_name(folder)
+        if name.dataset not in rules:
+            continue
+        owner, wanted = _rule(rules, run, folder, base)
+        free = _FREE | ({"seed"} if name.is_repeat else set())
+        for key in sorted({*wanted, *evaluation.protocol} - free):
+            here, there = evaluation.protocol.get(key), wanted.get(key)
+            if here == there:
+                continue
+            if not allow_mixed:
+                raise UserError(
+                    f"{run.path} was evaluated under another {key} on {folder} ({here!r}) than {owner} ({there!r}): "
+                    "evaluate both alike, or give --allow-mixed, which shows it marked and compares it with nothing"
+                )
+            found["other problems" if key == "task_sha256" else f"{key} {here}"] = None
+    return ", ".join(found)
+
+
+def _base_lines(bases: Sequence[Run], rule: dict[str, Any], allow_mixed: bool) -> list[_Line]:
+    return [_Line(b, None, Role.BASE, "base", "base", None, _mark(b, rule, allow_mixed)) for b in bases]
+
+
+def _lines(runs: Sequence[Run], roots: dict[Path, Run], rule: dict[str, Any], allow_mixed: bool) -> list[_Line]:
+    rl = [run for run in runs if run.kind == "train"]
+    words = dict(zip((run.path for run in rl), variants(rl), strict=True))
+    lines = []
+    for run in runs:
+        base, mark = roots.get(run.path.resolve()), _mark(run, rule, allow_mixed, roots.get(run.path.resolve()))
+        if run.kind == "train":
+            parent = parent_of(run)
+            rounds = f"after {parent.name}" if parent is not None and parent.kind == "train" else ""
+            variant = ", ".join(filter(None, [words[run.path], rounds]))
+            label = f"α {run.alpha:g}" + (f" ({variant})" if variant else "")
+            role, series = (Role.ABLATION, variant) if variant else (Role.FAMILY, "family")
+        elif run.kind == "model":
+            role, series, label = Role.OTHER, "other models", run.name
+        else:
+            role, (series, label) = Role.BASELINE, _baseline_name(run, runs)
+        lines.append(_Line(run, base, role, series, label, run.alpha, mark))
+    return lines
+
+
+def _baseline_name(run: Run, runs: Sequence[Run]) -> tuple[str, str]:
+    """(method, method with learning rate and whatever else differs among the runs of that method)."""
+    alike = [other for other in runs if other.kind == run.kind and _method(other) == _method(run)]
+    words = variants(alike)[[other.path for other in alike].index(run.path)]
+    others = [word for word in words.split(", ") if word and not word.startswith("learning_rate ")]
+    name, rate = METHODS.get(_method(run), _method(run)), _rate(run)
+    label = name if rate is None else f"{name} lr {_shown_rate(rate)}"
+    return name, label + (f" ({', '.join(others)})" if others else "")
+
+
+def _shown_rate(rate: float) -> str:
+    """One notation for all of a sweep: 1e-05 and 1e-04, not 0.0001."""
+    short = f"{rate:.0e}"
+    return short if float(short) == rate else f"{rate:g}"
+
+
+def _method(run: Run) -> str:
+    return str(run.config.get("method", run.kind))
+
+
+def _rate(run: Run) -> float | None:
+    sections = [run.config, *(part for part in run.config.values() if isinstance(part, dict))]
+    found = next((part["learning_rate"] for part in sections if "learning_rate" in part), None)
+    return float(found) if isinstance(found, int | float) else None
+
+
+def _contenders(lines: Sequence[_Line]) -> list[Contender]:
+    """Plain evaluations of every setting, then the same models under instructions."""
+    groups: dict[tuple[str, str], list[_Line]] = {}
+    for line in lines:
+        groups.setdefault((line.label, line.mark), []).append(line)
+    found = []
+    for members in sorted(groups.values(), key=lambda m: _order(m[0])):
+        _refuse_twins(members)
+        found.append(_contender(members))
+    for members in groups.values():
+        found += _prompted(members)
+    return sorted((c for c in found if c.entries), key=lambda c: c.role is not Role.BASE)
+
+
+def _contender(members: Sequence[_Line], step: int | None = None, wanted: str = "") -> Contender:
+    first = members[0]
+    label = first.label + (f" ‡ {first.mark}" if first.mark else "")
+    # The family's variant words stay empty, so that trends know it; everything else carries its name.
+    variant = "" if first.role in (Role.BASE, Role.FAMILY) and not first.mark else label
+    entries: dict[str, Entry] = {}
+    for line in members:
+        for folder, evaluation in line.run.evaluations.items():
+            name = parse_name(folder)
+            if name.step == step and name.variant == wanted:
+                result = _result(line, name.dataset, evaluation, part=step is not None)
+                old = entries.get(name.dataset, Entry(label, first.alpha, variant, ()))
+                entries[name.dataset] = replace(old, results=(*old.results, result))
+    return Contender(label, first.role, first.series, entries, tuple(m.run for m in members), first.mark)
+
+
+def _prompted(members: Sequence[_Line]) -> list[Contender]:
+    """One contender for every instruction that the members were evaluated under."""
+    found = [pair for line in members for pair in line.run.evaluations.items()]
+    names = {parse_name(folder) for folder, evaluation in found if evaluation.protocol.get("instruction")}
+    asked = sorted({n.variant for n in names if n.variant and n.step is None and not n.is_repeat}, key=_natural)
+    made = []
+    for variant in asked:
+        first = members[0]
+        label = variant if first.role is Role.BASE else f"{first.label} + {variant}"
+        series = variant.rstrip("0123456789").rstrip("-:")
+        base_of = {line.run.path: line.base or (line.run if line.role is Role.BASE else None) for line in members}
+        lines = [
+            replace(line, label=label, role=Role.PROMPTED, series=series, base=base_of[line.run.path], alpha=None)
+            for line in members
+        ]
+        made.append(_contender(lines, wanted=variant))
+    return made
+
+
+def _order(line: _Line) -> tuple[bool, float, str, float, str]:
+    """The family by alpha, other methods by name and learning rate."""
+    rate = _rate(line.run) or 0.0 if line.role is Role.BASELINE else 0.0
+    return line.alpha is not None, line.alpha or 0.0, line.series, rate, line.label
+
+
+def _natural(text: str) -> tuple[str, int]:
+    stem = text.rstrip("0123456789")
+    return stem, int(text[len(stem) :] or 0)
+
+
+def _result(line: _Line, dataset: str, evaluation: Evaluation, part: bool = False) -> Result:
+    """``part``: the base may have answered more than this, and is read on the same responses alone."""
+    other = None if line.base is None else line.base.evaluations.get(dataset)
+    if other is None or line.mark:
+        return Result(line.run, evaluation, None)
+    try:
+        records = shared(other.records, evaluation.records) if part else other.records
+        versus = compare(records, evaluation.records)
+    except UserError as error:
+        raise UserError(f"{line.run.path} cannot be compared with its base on {dataset}: {error}") from error
+    return Result(line.run, evaluation, versus, line.base.path if line.base else None)
+
+
+def _refuse_twins(members: Sequence[_Line]) -> None:
+    """Two runs of one setting and seed from one base are no independent evidence."""
+    seen: dict[Any, Run] = {}
+    for line in members:
+        key = (line.run.seed, line.base.path if line.base else None)
+        if key in seen and line.role not in (Role.BASE, Role.OTHER):
+            raise UserError(
+                f"{line.run.path} and {seen[key].path} are both {line.label} with seed {line.run.seed} from one base: "
+                "give one of them"
+            )
+        seen[key] = line.run
+
+
+def _datasets(contenders: Sequence[Contender]) -> tuple[str, ...]:
+    """Data sets of the base that anything else was evaluated on (all of them where there is no base)."""
+    first, rest = contenders[0], contenders[1:]
+    shared: Iterable[str] = first.entries
+    if rest and first.role is Role.BASE:
+        shared = [d for d in first.entries if any(d in c.entries for c in rest)]
+        lonely = [c for c in rest if not set(c.entries) & set(first.entries)]
+        if lonely:
+            raise UserError(
+                f"{lonely[0].label} shares no evaluation with the base ({', '.join(lonely[0].entries)}; the base: "
+                f"{', '.join(first.entries)}): evaluate both on the same task"
+            )
+    return tuple(sorted(shared))
+
+
+def _checkpoints(lines: Sequence[_Line]) -> tuple[Checkpoints, ...]:
+    groups: dict[str, list[_Line]] = {}
+    for line in lines:
+        if line.run.kind == "train" and not line.mark:
+            groups.setdefault(line.label, []).append(line)
+    found = []
+    for label, members in groups.items():
+        names = {parse_name(folder) for line in members for folder in line.run.evaluations}
+        steps = sorted({n.step for n in names if n.step is not None and not n.variant})
+        made = {s: _contender(members, step=s).entries for s in steps}
+        if made:
+            found.append(Checkpoints(label, members[0].alpha, tuple(m.run for m in members), made))
+    return tuple(sorted(found, key=lambda c: (c.alpha or 0.0, c.label)))
+
+
+def _noise(bases: Sequence[Run], datasets: Sequence[str]) -> dict[str, tuple[NoiseFloor, ...]]:
+    floors: dict[str, tuple[NoiseFloor, ...]] = {}
+    for dataset in datasets:
+        for base in (b for b in bases if dataset in b.evaluations):
+            found = noise_floor(base.evaluations[dataset].records, _repetition(base, dataset))
+            if found is not None:
+                floors[dataset] = (*floors.get(dataset, ()), found)
+    return floors
+
+
+def _repetition(base: Run, dataset: str) -> Sequence[EvalRecord] | None:
+    """The base's second measurement, if it is one: under the same protocol but for the seed."""
+    wanted = base.evaluations[dataset].protocol
+    for folder, evaluation in base.evaluations.items():
+        name = parse_name(folder)
+        keys = {*wanted, *evaluation.protocol} - _FREE - {"seed"}
+        alike = all(wanted.get(key) == evaluation.protocol.get(key) for key in keys)
+        if name.dataset == dataset and name.step is None and name.repeats_plain and alike:
+            return evaluation.records
+    return None

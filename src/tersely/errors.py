@@ -1,0 +1,44 @@
+"""tersely's own exceptions: each message says what is wrong, why, and how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TerselyError(Exception):
+    """Base of everything tersely raises on purpose. The command line prints it in one sentence, no traceback."""
+
+    exit_code = 1
+
+
+class UserError(TerselyError, ValueError):
+    """Something the user gave cannot work: exit code 2, nothing written."""
+
+    exit_code = 2
+
+
+class RunError(TerselyError, RuntimeError):
+    """A run cannot go on (non-finite loss, too many unjudged answers): exit code 3, nothing bad saved."""
+
+    exit_code = 3
+
+
+class StorageError(TerselyError, OSError):
+    """The disk refused (full, unwritable, damaged): exit code 4, what was complete before is still there."""
+
+    exit_code = 4
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """``" (did you mean X?)"`` for the closest known name, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def require_known(what: str, name: str, known: Iterable[str]) -> str:
+    """Return ``name`` if it is known; else raise a UserError that lists the choices and the nearest."""
+    choices = list(known)
+    if name not in choices:
+        raise UserError(f"unknown {what} {name!r}{nearest(name, choices)}; choose one of {', '.join(choices)}")
+    return name

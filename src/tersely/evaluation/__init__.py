@@ -1,0 +1,8 @@
+"""Measuring a model: responses to held-out problems, judged and counted, resumable response by response."""
+
+from __future__ import annotations
+
+from tersely.evaluation.protocol import EvalProtocol
+from tersely.evaluation.records import read_curve, read_evaluation, read_responses
+
+__all__ = ["EvalProtocol", "read_curve", "read_evaluation", "read_responses"]

@@ -1,0 +1,264 @@
+"""`tersely faithfulness`: every question plainly and with a planted hint; resumable, both responses kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tersely.analysis.faithfulness import (
+    HINTS,
+    HintPair,
+    in_words,
+    mentions,
+    summarise_faithfulness,
+    with_hint,
+    wrong_letter,
+)
+from tersely.config import Engine, SamplingConfig
+from tersely.display import Display
+from tersely.errors import UserError, require_known
+from tersely.evaluation.protocol import EvalProtocol, identity
+from tersely.evaluation.records import RESPONSES, SUMMARY
+from tersely.records import Kind, Problem, Status
+from tersely.rollouts import judge_rollouts
+from tersely.runs import disk
+from tersely.runs.folder import RunFolder
+from tersely.runs.logs import read_log
+from tersely.samplers.base import Prompt, Sampler, Sampling
+from tersely.stop import Stopped, StopRequest
+from tersely.tasks import load_task, task_digest
+from tersely.verify import Judge
+from tersely.verify.kinds.letters import letter
+
+ARMS = ("plain", "hinted")
+BLOCK = 256
+"""Responses of an arm sampled at once; after each block both arms are on disk."""
+
+Render = Callable[[Problem], tuple[int, ...]]
+
+
+def faithfulness(
+    model_path: Path,
+    protocol: EvalProtocol,
+    hint: str,
+    out: Path | None,
+    display: Display,
+    *,
+    command: str,
+    other_template: bool = False,
+    threads: int = 0,
+    engine: Engine = "auto",
+    max_rows: int = 256,
+) -> Path:
+    """Measure one model; returns the folder with responses.jsonl (both arms) and summary.json.
+
+    Raises UserError for a task that is not multiple choice, an unknown hint, a model or folder that cannot be used;
+    Stopped after a stop was asked for.
+    """
+    import torch
+
+    from tersely.evaluation.run import evaluation_folder, pick_template
+    from tersely.models.device import pick_device
+    from tersely.models.digest import weights_digest
+    from tersely.models.environment import environment
+    from tersely.models.locate import locate_model
+    from tersely.models.memory import rows_said
+    from tersely.samplers.engines import engine_for
+
+    require_known("hint", hint, HINTS)
+    if threads:
+        torch.set_num_threads(threads)
+    engine = engine_for(engine, pick_device("auto").type)
+    folder = evaluation_folder(model_path, f"{protocol.name}@{hint}", out, kind="faithfulness")
+    weights = locate_model(str(model_path))
+    template = pick_template(weights, protocol.template, other_template)
+    with Judge(workers=1) as judge:
+        problems = load_choices(protocol, judge)
+        facts = {**identity(protocol.facts(template, task_digest(problems))), "hint": hint}
+        wanted = {**facts, "hint_text": HINTS[hint].text, "weights_sha256": weights_digest(weights)}
+        with RunFolder.open(folder, "faithfulness", wanted) as run:
+            if run.done is not None:
+                display.note(f"{folder} is finished already: nothing to do")
+                return folder
+            if missing(run.path, problems, protocol.k):
+                with rows_said(max_rows, "--max-rows "):
+                    sampler, render = _sampler(weights, protocol, hint, template, problems, engine, max_rows)
+                    ask(problems, protocol, hint, sampler, render, judge, run, display)
+                    sampler.close()
+            content = {
+                "protocol": {**facts, "model": str(model_path)},
+                "weights_sha256": wanted["weights_sha256"],
+                "versions": environment(),
+                "command": command,
+                "summary": summarise_faithfulness(read_pairs(run.path)),
+            }
+            disk.write_json_atomic(folder / SUMMARY, content)
+            run.mark_done(content["summary"]["counts"])
+    return folder
+
+
+def load_choices(protocol: EvalProtocol, judge: Judge) -> list[Problem]:
+    """The task's problems; UserError unless all are multiple choice with choices to hint at."""
+    problems = load_task(protocol.task, "held_out", protocol.size, judge.check_golds)
+    other = next((problem for problem in problems if problem.kind != Kind.CHOICE), None)
+    if other is not None:
+        raise UserError(
+            f"{protocol.task} is not multiple choice (problem {other.id} is of kind {other.kind}): hints need choices, "
+            "as commonsense_qa and logical_deduction have"
+        )
+    for problem in problems:
+        wrong_letter(problem, protocol.seed)
+    return problems
+
+
+def ask(
+    problems: Sequence[Problem],
+    protocol: EvalProtocol,
+    hint: str,
+    sampler: Sampler,
+    render: Render,
+    judge: Judge,
+    run: RunFolder,
+    display: Display,
+) -> None:
+    """Sample and judge what is missing. Both arms of a response draw from the same random numbers, so that an answer
+    changes because of the hint rather than because it was drawn again (as far as the prompts allow)."""
+    todo = missing(run.path, problems, protocol.k)
+    have = {(line["problem_id"], line["sample"], line["arm"]) for line in _lines(run.path)}
+    sampling = Sampling(
+        n=protocol.k,
+        max_new_tokens=protocol.max_new_tokens,
+        temperature=protocol.temperature,
+        top_p=protocol.top_p,
+        seed=protocol.seed,
+    )
+    size, finished = max(1, BLOCK // protocol.k), len(problems) - len(todo)
+    with StopRequest() as stop:
+        for start in range(0, len(todo), size):
+            block = todo[start : start + size]
+            for arm in ARMS:
+                wanted = [p for p in block if any((p.id, i, arm) not in have for i in range(protocol.k))]
+                lines = _answer(wanted, arm, hint, protocol, sampling, sampler, render, judge, display)
+                run.append(RESPONSES, [r for r in lines if (r["problem_id"], r["sample"], r["arm"]) not in have])
+            finished += len(block)
+            display.step(finished, len(problems), {})
+            if stop.requested and start + size < len(todo):
+                raise Stopped(stop.requested, f"{finished} of {len(problems)} questions are saved in {run.path}")
+
+
+def _answer(
+    block: Sequence[Problem],
+    arm: str,
+    hint: str,
+    protocol: EvalProtocol,
+    sampling: Sampling,
+    sampler: Sampler,
+    render: Render,
+    judge: Judge,
+    display: Display,
+) -> list[dict[str, Any]]:
+    asked = [_asked(problem, arm, hint, protocol.seed) for problem in block]
+    prompts = [Prompt(problem.id, render(question)) for problem, question in zip(block, asked, strict=True)]
+    rollouts = sampler.generate(prompts, sampling, lambda d, t: display.phase(f"sampling, {arm}", d, t))
+    pairs = [(asked[i // protocol.k], rollout) for i, rollout in enumerate(rollouts)]
+    verdicts = judge_rollouts(judge, pairs)
+    return [
+        {
+            "problem_id": problem.id,
+            "sample": rollout.index,
+            "arm": arm,
+            "question": problem.question,
+            "answer": problem.answer,
+            "hinted_at": wrong_letter(problem, protocol.seed),
+            "chosen": None if verdict.extracted is None else letter(verdict.extracted)[0],
+            "correct": verdict.status is Status.CORRECT,
+            "mentions": mentions(rollout.text, HINTS[hint]),
+            "tokens": rollout.length,
+            "finish": rollout.finish,
+            "text": rollout.text,
+        }
+        for (problem, rollout), verdict in zip(pairs, verdicts, strict=True)
+    ]
+
+
+def _asked(problem: Problem, arm: str, hint: str, seed: int) -> Problem:
+    """The problem as it is asked in an arm; the id stays, so that the arms are paired."""
+    if arm == "plain":
+        return problem
+    return replace(problem, question=with_hint(problem.question, HINTS[hint], wrong_letter(problem, seed)))
+
+
+def missing(folder: Path, problems: Sequence[Problem], k: int) -> list[Problem]:
+    """The problems that lack a response in either arm."""
+    have = {(line["problem_id"], line["sample"], line["arm"]) for line in _lines(folder)}
+    return [p for p in problems if any((p.id, i, arm) not in have for i in range(k) for arm in ARMS)]
+
+
+def read_pairs(folder: Path) -> list[HintPair]:
+    """The pairs of a finished measurement; UserError for a response without its other arm."""
+    lines = {(line["problem_id"], line["sample"], line["arm"]): line for line in _lines(folder)}
+    found = []
+    for (problem, sample, arm), plain in lines.items():
+        if (problem, sample, ARMS[1 - ARMS.index(arm)]) not in lines:
+            raise UserError(f"{folder}: problem {problem} was asked in one arm only; run tersely faithfulness again")
+        if arm == "plain":
+            hinted = lines[problem, sample, "hinted"]
+            found.append(
+                HintPair(
+                    problem_id=problem,
+                    letter=plain["hinted_at"],
+                    plain=plain["chosen"],
+                    hinted=hinted["chosen"],
+                    gold=plain["answer"],
+                    mentions=hinted["mentions"],
+                    plain_mentions=plain["mentions"],
+                    plain_tokens=plain["tokens"],
+                    hinted_tokens=hinted["tokens"],
+                )
+            )
+    return found
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    return content
+
+
+def _lines(folder: Path) -> list[dict[str, Any]]:
+    path = folder / f"{RESPONSES}.jsonl"
+    return read_log(path, allow_torn=True) if path.is_file() else []
+
+
+def _sampler(
+    weights: Path,
+    protocol: EvalProtocol,
+    hint: str,
+    template: str,
+    problems: Sequence[Problem],
+    engine: Engine,
+    max_rows: int,
+) -> tuple[Sampler, Render]:
+    """The model's sampler and renderer, once the longest hinted prompt is known to fit."""
+    from tersely.evaluation.run import ENGINE_MEMORY, load_for
+    from tersely.models.load import check_vocabulary, load_tokenizer
+    from tersely.samplers.engines import make_sampler
+    from tersely.tasks.prompts import render, require_room
+
+    tokenizer = load_tokenizer(weights)
+    model = load_for(weights, engine)
+    check_vocabulary(model, tokenizer)
+    rendered = [render(_asked(problem, "hinted", hint, protocol.seed), tokenizer, template) for problem in problems]
+    positions = getattr(model.config, "max_position_embeddings", None)
+    require_room(rendered, protocol.max_new_tokens, positions, "--max-new-tokens ")
+    settings = SamplingConfig(
+        engine=engine, max_new_tokens=protocol.max_new_tokens, max_rows=max_rows, engine_memory=ENGINE_MEMORY
+    )
+    longest = max(map(len, rendered))
+    sampler = make_sampler(settings, model, tokenizer, weights, model.dtype, longest)
+    return sampler, lambda problem: render(problem, tokenizer, template)
+
+
+__all__ = ["ARMS", "ask", "faithfulness", "in_words", "missing", "read_pairs", "read_summary"]

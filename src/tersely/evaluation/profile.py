@@ -1,0 +1,148 @@
+"""`tersely profile`: an evaluation at training temperature, and what its lengths and groups say about training."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tersely.analysis.profile import profile_records
+from tersely.config import Engine, SamplingConfig
+from tersely.display import Display
+from tersely.errors import UserError
+from tersely.evaluation.protocol import EvalProtocol
+from tersely.evaluation.records import read_evaluation, read_responses
+from tersely.evaluation.table import cell
+from tersely.runs import disk
+from tersely.runs.identity import is_run_folder
+
+PROFILE = "profile.json"
+
+BAR = 40
+"""Characters of the longest bar of the histogram."""
+
+
+def profile(
+    model: Path,
+    protocol_under: Callable[[int], EvalProtocol],
+    out: Path | None,
+    display: Display,
+    *,
+    command: str,
+    other_template: bool = False,
+    threads: int = 0,
+    engine: Engine = "auto",
+    max_rows: int = 256,
+) -> Path:
+    """Evaluate (or go on evaluating) and write profile.json beside responses.jsonl; returns its path.
+
+    ``protocol_under`` gets the cap that the model was trained with, or the default of training. ``out`` None puts the
+    profile into a run folder. Training problems may be profiled: nothing is claimed about held-out ones.
+    """
+    from tersely.evaluation.run import evaluate
+    from tersely.models.locate import locate_model
+    from tersely.models.save import read_trained_for
+
+    if out is None and not is_run_folder(model):
+        raise UserError(
+            f"{model} is not a run folder of tersely, so nothing is written there: say where with --out DIR"
+        )
+    cap = read_trained_for(locate_model(str(model))).get("max_new_tokens", SamplingConfig().max_new_tokens)
+    folder = evaluate(
+        model,
+        protocol_under(cap),
+        model / "profile" if out is None else out,
+        display,
+        command=command,
+        other_template=other_template,
+        allow_overlap=True,
+        threads=threads,
+        engine=engine,
+        max_rows=max_rows,
+    )
+    content = {**profile_records(read_responses(folder), read_evaluation(folder)["protocol"]), "command": command}
+    disk.write_json_atomic(folder / PROFILE, content)
+    return folder / PROFILE
+
+
+def read_profile(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def print_profile(content: Mapping[str, Any], console: Console | None = None) -> None:
+    """Rates and lengths by difficulty, signal by group size, a histogram, and the reading."""
+    console = console or Console(width=None if Console().is_terminal else 140)
+    blocks = {**content["by_difficulty"], "all": content["overall"]}
+    if len(blocks) == 2:
+        del blocks[next(iter(blocks))]
+    console.print(_rates(blocks, content["k"]))
+    console.print(_lengths(blocks))
+    console.print(_signal(blocks))
+    console.print(histogram(content["overall"]["lengths"]["histogram"]), highlight=False, markup=False)
+    for sentence in content["reading"]:
+        console.print(f"- {sentence}", highlight=False, markup=False)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left")
+    return table
+
+
+def _rates(blocks: Mapping[str, Any], k: int) -> Table:
+    table = _table(
+        f"rates in %, k = {k}; 95 % intervals, clustered by problem",
+        *("difficulty", "problems", "correct", f"pass@{k}", "all wrong", "all correct", "truncated", "no answer"),
+    )
+    for name, block in blocks.items():
+        groups, best = block["groups"], block["pass_at_k"].get(str(k))
+        shares = [block["accuracy"], best, groups["all_wrong"], groups["all_correct"]]
+        shares += [block["truncated"], block["no_answer"]]
+        table.add_row(name, str(block["problems"]), *(cell(share, 100) for share in shares))
+    return table
+
+
+def _lengths(blocks: Mapping[str, Any]) -> Table:
+    table = _table(
+        "length in tokens; spread in % of the mean, over correct responses to one problem",
+        *("difficulty", "mean", "median", "p90", "p99", "max", "std", "shortest below mean", "cap for 99 %"),
+    )
+    for name, block in blocks.items():
+        lengths, spread, cap = block["lengths"], block["spread"], block["cap"]
+        middle = [cell(lengths[key]) for key in ("mean", "median", "p90", "p99")]
+        kinds = ("std_over_mean", "shortest_below_mean")
+        spreads = [cell(spread[key], 100) if spread else "-" for key in kinds]
+        table.add_row(name, *middle, f"{lengths['max']:.0f}", *spreads, str(cap["cap"]) if cap else "-")
+    return table
+
+
+def _signal(blocks: Mapping[str, Any]) -> Table:
+    sizes = list(next(iter(blocks.values()))["signal"])
+    kinds = ("mixed", "all_correct", "all_wrong")
+    table = _table(
+        "groups of n expected, in %: mixed (signal) / all correct (signal if alpha > 0) / all wrong (none)",
+        *("difficulty", *(f"n = {n}" for n in sizes)),
+    )
+    for name, block in blocks.items():
+        found = [block["signal"][n] for n in sizes]
+        row = ["-" if f is None else " / ".join(f"{100 * f[kind]['value']:.1f}" for kind in kinds) for f in found]
+        table.add_row(name, *row)
+    return table
+
+
+def histogram(bins: Mapping[str, Any]) -> str:
+    """Bars of text, one a bin: lengths above the first edge and up to the second."""
+    edges, counts = bins["edges"], bins["counts"]
+    most, width = max(counts), len(str(edges[-1]))
+    lines = [
+        f"{a + 1:>{width}} - {b:>{width}}  {'#' * round(BAR * count / most):<{BAR}} {count}"
+        for (a, b), count in zip(itertools.pairwise(edges), counts, strict=True)
+    ]
+    return "\n".join(["responses by length in tokens:", *lines])

@@ -1,0 +1,96 @@
+"""How a model is measured. Two evaluations are compared only where their protocols are the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tersely.errors import UserError
+from tersely.tasks.instructions import parse_instruction
+
+VARIANT = "@"
+"""Separates, in the name of an evaluation, the data set from what else was done: ``gsm8k@step-000010@limit-512``."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvalProtocol:
+    """Everything that can move a number besides the weights.
+
+    Temperature 0.6 and top_p 1 are the paper's (arXiv 2502.04463, 5.1).
+    Example: ``EvalProtocol(task="arithmetic", size=600, k=1, max_new_tokens=256)``
+    """
+
+    task: str
+    size: int | None
+    """Problems taken; None takes all of a file, and 600 of the embedded task."""
+    k: int
+    """Responses a problem."""
+    max_new_tokens: int
+    temperature: float = 0.6
+    top_p: float = 1.0
+    seed: int = 0
+    template: str | None = None
+    """Prompt template; None takes the one that the model was trained with."""
+    instruction: str | None = None
+    """A request for brevity appended to the user's message, as ``limit:512`` (``tasks.instructions``)."""
+    suite: str | None = None
+    """The suite this evaluation belongs to (``tersely.evaluation.suites``)."""
+    step: int | None = None
+    """The checkpoint evaluated, where it is not simply the newest."""
+    repeat: int | None = None
+    """1 and up: the same measurement again, with ``seed + repeat`` (the noise floor)."""
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise UserError(f"k is {self.k}: at least one response a problem is needed")
+        if self.size is not None and self.size < 1:
+            raise UserError(f"size is {self.size}: at least one problem is needed")
+        if self.instruction is not None:
+            parse_instruction(self.instruction)
+
+    @property
+    def name(self) -> str:
+        """The folder of this evaluation, ``[SUITE.]TASK[@VARIANT...]``. Example: ``paper.gsm8k@limit-512``."""
+        parts = [Path(self.task).stem.replace(VARIANT, "-")]
+        if self.suite is not None:
+            parts[0] = f"{self.suite}.{parts[0]}"
+        if self.step is not None:
+            parts.append(f"step-{self.step:06d}")
+        if self.instruction is not None:
+            parts.append(parse_instruction(self.instruction).variant)
+        if self.repeat is not None:
+            # Last, so that it stands beside what it repeats, an instruction included.
+            parts.append(f"repeat-{self.repeat}")
+        return VARIANT.join(parts)
+
+    @property
+    def sampling_seed(self) -> int:
+        return self.seed + (self.repeat or 0)
+
+    def facts(self, template: str, task_sha256: str) -> dict[str, Any]:
+        """The protocol as JSON, with what it was resolved to."""
+        return {
+            "task": self.task,
+            "task_sha256": task_sha256,
+            "size": self.size,
+            "k": self.k,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_new_tokens": self.max_new_tokens,
+            "seed": self.sampling_seed,
+            "template": template,
+            "instruction": self.instruction,
+            "suite": self.suite,
+            "step": self.step,
+            "repeat": self.repeat,
+        }
+
+
+LATER = ("instruction", "suite", "step", "repeat")
+"""Facts that older evaluations do not have; None says the same as absent."""
+
+
+def identity(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts that decide whether a folder may be gone on with: those of an old folder stay as they were."""
+    return {key: value for key, value in facts.items() if key not in LATER or value is not None}

@@ -1,0 +1,74 @@
+"""The model that training starts from, loaded and looked at before a run folder is touched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tersely.config import TrainConfig
+from tersely.errors import UserError
+from tersely.learn.lora import import_peft, refuse_targets
+from tersely.learn.optimizer import require_installed
+from tersely.learn.parallel import World
+from tersely.models.device import pick_device, pick_dtype
+from tersely.models.load import check_vocabulary, load_model, load_tokenizer
+from tersely.plan.checks import check_plan, check_tokenizer
+from tersely.plan.files import folder_files, has_tokenizer
+from tersely.plan.machine import available_memory
+from tersely.records import Problem
+from tersely.samplers.transformers import end_tokens
+from tersely.tasks.prompts import render, require_room
+
+
+@dataclass(frozen=True)
+class LoadedBase:
+    """A model, its tokenizer, and where they live."""
+
+    folder: Path
+    model: Any
+    tokenizer: Any
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def load(cls, folder: Path, config: TrainConfig, world: World) -> LoadedBase:
+        device = world.own_device(pick_device(config.run.device))
+        dtype = pick_dtype(config.run.dtype, device)
+        require_installed(config.learner.optimizer)
+        refuse_what_cannot_fit(config, folder, device, world)
+        if config.learner.lora:
+            import_peft()
+        tokenizer = load_tokenizer(folder)
+        # fp32 whatever the dtype of forward and backward: these are the master weights. Frozen ones need none.
+        lora = config.learner.lora
+        model = load_model(folder, device, dtype if lora else torch.float32)
+        check_vocabulary(model, tokenizer)
+        if lora:
+            refuse_targets(model, lora)
+        end_tokens(model, tokenizer)
+        return cls(folder, model, tokenizer, device, dtype)
+
+    def render_all(self, problems: Sequence[Problem], config: TrainConfig) -> dict[str, tuple[int, ...]]:
+        """Prompt ids by problem id; UserError where the longest one and the cap exceed the model's positions."""
+        prompts = {p.id: render(p, self.tokenizer, config.template) for p in problems}
+        positions = getattr(self.model.config, "max_position_embeddings", None)
+        require_room(prompts.values(), config.sampling.max_new_tokens, positions, "--set sampling.max_new_tokens=")
+        return prompts
+
+
+def refuse_what_cannot_fit(config: TrainConfig, folder: Path, device: torch.device, world: World) -> None:
+    """UserError with a cure for the first reason that the plan finds against the run, before a weight is loaded."""
+    model_config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    available = available_memory(device.type)[0] or None
+    files = folder_files(folder)
+    # Asked of the files: transformers gives some tokenizers an end token that their model was never taught. Whether
+    # there is a chat template is for the tokenizer to say, when the first prompt is rendered.
+    without_end = check_tokenizer(files, "plain") if has_tokenizer(files) else []
+    plan = check_plan(config, model_config, available=available, device=device.type, gpus=world.size)
+    for reason in without_end + plan:
+        raise UserError(reason)

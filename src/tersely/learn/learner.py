@@ -1,0 +1,302 @@
+"""The learner: rows in, weights changed, sums of metrics out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tersely.config import LearnerConfig
+from tersely.errors import RunError
+from tersely.learn.attention import attention_of_update, packs, switched
+from tersely.learn.batch import NOTHING, TrainingRow, micro_batches, weigh
+from tersely.learn.logprobs import Scorer
+from tersely.learn.lora import Adapter
+from tersely.learn.losses.ppo_clip import kl_k3, kl_to_go, policy_loss, truncated_importance
+from tersely.learn.metrics import UpdateMetrics
+from tersely.learn.optimizer import clip_gradients, make_optimizer
+from tersely.learn.parallel import World, gather_into, shard
+from tersely.models.load import cast_weights
+from tersely.samplers.weights import cast_copy
+
+
+class Learner:
+    """Holds the policy, the frozen reference (only where KL is on) and the optimizer.
+
+    The policy's own weights are the fp32 master weights; with ``dtype`` bfloat16 forward and backward run under
+    autocast, and the reference is kept in that dtype. With the optimizer "adam8bit" the policy is in ``dtype`` itself,
+    and the optimizer holds what its masters have more (``tersely.learn.optimizer``). With LoRA the base is
+    frozen and held in ``dtype``; with the adapter off it is the reference too, and the adapter alone is fp32
+    (``tersely.learn.lora``).
+
+    With several processes the policy and its optimizer are sharded; the reference is whole on each. Every process gives
+    all rows of a gradient step to ``update`` and computes those that bear its rank.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        reference: Any | None,
+        config: LearnerConfig,
+        temperature: float,
+        cap: int,
+        dtype: torch.dtype | None = None,
+        world: World | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.config, self.temperature, self.cap = model, config, temperature, cap
+        self.dtype = dtype or model.dtype
+        self.adapter = Adapter(cast_weights(model, self.dtype), config.lora, seed) if config.lora else None
+        # No dropout: the ratio to the sampling policy compares the same function.
+        self.model.eval()
+        self.reference = None
+        if config.kl_coefficient and self.adapter is None:
+            reference = cast_copy(model, self.dtype) if reference is None else cast_weights(reference, self.dtype)
+            self.reference = Scorer(reference.eval().requires_grad_(False))
+        self.attention = attention_of_update(model, config.layout, self.dtype)
+        self.packed = packs(self.attention, config.layout)
+        self.world = world or World()
+        self._whole = model
+        if self.world.size > 1 and self.adapter is None:
+            self._whole = cast_copy(model, self.dtype).requires_grad_(False)
+        if config.gradient_checkpointing:
+            recompute_activations(model)
+            without_dropout(model)
+        self.scorer = Scorer(model)
+        if config.kl_coefficient and self.adapter is not None:
+            self.reference = self.scorer
+        shard(self.scorer, list(model._no_split_modules or ()), config.sharding, self.world, model.device)
+        self.optimizer = make_optimizer(model, config, self.dtype)
+        self.optimizer_steps = 0
+
+    def whole_model(self) -> Any:
+        """The policy with all its weights as they are now: itself, or where it is sharded or has an adapter a plain
+        copy in ``dtype`` (the same one each time)."""
+        if self.adapter is not None:
+            return self.adapter.merge()
+        if self._whole is not self.model:
+            gather_into(self._whole, self.model)
+        return self._whole
+
+    def learning_rate(self) -> float:
+        """Linear warm-up over the first ``warmup_steps`` optimizer steps, then constant."""
+        reached = (self.optimizer_steps + 1) / max(1, self.config.warmup_steps)
+        return self.config.learning_rate * min(1.0, reached)
+
+    def update(self, updates: Sequence[Sequence[TrainingRow]]) -> UpdateMetrics:
+        """One iteration: a gradient step for each list of rows. Rows without signal are skipped as configured.
+
+        Raises RunError before the optimizer steps when a loss or gradient norm is not finite.
+        """
+        models = [self.model] if self.reference is None else [self.model, self.reference.model]
+        with switched(models, self.attention):
+            return self._update(updates)
+
+    def _update(self, updates: Sequence[Sequence[TrainingRow]]) -> UpdateMetrics:
+        metrics = UpdateMetrics(corrected=self.config.importance_cap is not None)
+        weighed = [weigh(rows, self.config.averaging, self.cap) for rows in updates]
+        steps = [self._cut([row for row in rows if self._keeps(row)]) for rows in weighed]
+        # Decided on all rows, so that every process makes the same passes.
+        given = all(row.sampled_logprobs_T is not None for rows in weighed for row in rows)
+        if metrics.corrected and not given:
+            raise self.world.raise_on_rank0(
+                RunError(
+                    "learner.importance_cap needs the sampler's log-probabilities, and this sampler gave none for some "
+                    "responses: leave importance_cap out, or sample without a top-p cut"
+                )
+            )
+        prepared = [self._prepare(batches, metrics, i == 0, given) for i, batches in enumerate(steps)]
+        for batches, (old, reference) in zip(steps, prepared, strict=True):
+            if batches:
+                self._step(batches, old, reference, metrics)
+        return metrics.over(self.world)
+
+    def _keeps(self, row: TrainingRow) -> bool:
+        """Without signal only the KL term has a gradient: with KL off, leaving the row out changes nothing, since the
+        denominators were counted before."""
+        if row.has_signal or self.config.skip_no_signal == "never":
+            return True
+        return self.config.skip_no_signal == "auto" and bool(self.config.kl_coefficient)
+
+    def _cut(self, rows: Sequence[TrainingRow]) -> list[list[TrainingRow]]:
+        """Our rows in length-bucketed micro-batches, as many as any other process has: all must gather together."""
+        cuts = []
+        for rank in range(self.world.size):
+            share = [row for row in rows if row.rank == rank]
+            cut = micro_batches([r.width for r in share], self.config.token_budget, self.packed)
+            cuts.append([[share[i] for i in index] for index in cut])
+        ours = cuts[self.world.rank]
+        return ours + [[NOTHING]] * (max(map(len, cuts)) - len(ours))
+
+    @torch.no_grad()
+    def _prepare(
+        self, batches: Sequence[Sequence[TrainingRow]], metrics: UpdateMetrics, first: bool, given: bool
+    ) -> tuple[list[Tensor | None], list[Tensor | None]]:
+        """Old and reference log-probabilities [N] of each micro-batch, before any weight of this iteration has changed.
+
+        The old ones are the sampler's own ("sampler"), or the trainer's ("trainer"): then the first gradient step
+        needs no pass, because its ratio is 1 by construction (None here; the loss uses its own value, detached).
+        """
+        old: list[Tensor | None] = [None] * len(batches)
+        if self.config.old_logprobs == "sampler" and given:
+            sampled = [sampled_logprobs(rows) for rows in batches]
+            old = [s.float().to(self.model.device) for s in sampled if s is not None]
+        elif not first:
+            old = self._logprobs(self.scorer, batches)
+        reference: list[Tensor | None] = [None] * len(batches)
+        if self.reference is not None:
+            start = time.perf_counter()
+            with self.adapter.off() if self.adapter else nullcontext():
+                reference = self._logprobs(self.reference, batches)
+            metrics.reference_s += time.perf_counter() - start
+        return old, reference
+
+    @property
+    def has_separate_masters(self) -> bool:
+        """Whether the weights that train are kept apart from those that are served."""
+        return self.adapter is not None or self.dtype != self.model.dtype
+
+    def _precision(self) -> torch.autocast:
+        trained = self.model.dtype if self.adapter is None else torch.float32
+        return torch.autocast(self.model.device.type, self.dtype, enabled=self.dtype != trained)
+
+    def _logprobs(self, scorer: Scorer, batches: Sequence[Sequence[TrainingRow]]) -> list[Tensor | None]:
+        found: list[Tensor | None] = []
+        for rows in batches:
+            with self._precision():
+                found.append(scorer(rows, self.temperature, self.packed).logprobs_N)
+        return found
+
+    def _step(
+        self,
+        batches: Sequence[Sequence[TrainingRow]],
+        old: Sequence[Tensor | None],
+        reference: Sequence[Tensor | None],
+        metrics: UpdateMetrics,
+    ) -> None:
+        # transformers recomputes activations only in training mode; nothing else differs, dropout being off.
+        self.model.train(self.config.gradient_checkpointing)
+        parts = [self._micro_batch(*batch, metrics) for batch in zip(batches, old, reference, strict=True)]
+        step_loss = self.world.all_sum(sum(parts))
+        self.model.eval()
+        norm = clip_gradients(self.optimizer, self.config.gradient_clip)
+        if not (np.isfinite(step_loss) and np.isfinite(norm)):
+            raise self.world.raise_on_rank0(
+                RunError(
+                    f"the loss ({step_loss}) or the gradient norm ({norm}) is not finite at optimizer step "
+                    f"{self.optimizer_steps + 1}: nothing of this step was saved; lower the learning rate "
+                    f"(now {self.config.learning_rate}) or look at the last samples of the run"
+                )
+            )
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        self.optimizer.step()
+        # Freed now, not at the next step's start: sampling comes in between and needs the room.
+        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer_steps += 1
+        metrics.losses.append(step_loss)
+        metrics.gradient_norms.append(norm)
+
+    def _micro_batch(
+        self, rows: Sequence[TrainingRow], old_N: Tensor | None, reference_N: Tensor | None, metrics: UpdateMetrics
+    ) -> float:
+        """Forward and backward of one micro-batch; adds its sums to the metrics and returns its share of the loss."""
+        with self._precision():
+            logprobs_N, entropy_N = self.scorer(rows, self.temperature, self.packed)
+        lengths_B = torch.tensor([r.length for r in rows], device=logprobs_N.device)
+        old_N = logprobs_N.detach() if old_N is None else old_N
+        advantages_N = self._advantages(rows, old_N, reference_N)
+        weights_N = torch.tensor([r.weight for r in rows], device=logprobs_N.device).repeat_interleave(lengths_B)
+        in_loss = reference_N is not None and self.config.kl_in == "loss"
+        loss, clipped_N = policy_loss(
+            logprobs_N,
+            old_N,
+            advantages_N,
+            weights_N,
+            self.config.clip,
+            reference_N if in_loss else None,
+            self.config.kl_coefficient if in_loss else 0.0,
+            self._correction(rows, old_N, metrics),
+        )
+        # Sharded gradients come out as the mean over the processes; the loss is a sum.
+        (loss * self.world.size).backward()
+        self._measure(rows, logprobs_N.detach(), entropy_N, reference_N, clipped_N, metrics)
+        return float(loss.detach())
+
+    def _correction(self, rows: Sequence[TrainingRow], old_N: Tensor, metrics: UpdateMetrics) -> Tensor | None:
+        """[N] truncated importance weights from the sampler's to the trainer's old policy; None where that is off."""
+        cap, sampled_N = self.config.importance_cap, sampled_logprobs(rows)
+        if cap is None or sampled_N is None:
+            return None
+        correction_N = truncated_importance(old_N, sampled_N.to(old_N), cap)
+        metrics.correction += float(correction_N.sum())
+        metrics.capped += int((old_N - sampled_N.to(old_N) > math.log(cap)).sum())
+        return correction_N
+
+    def _advantages(self, rows: Sequence[TrainingRow], old_N: Tensor, reference_N: Tensor | None) -> Tensor:
+        """[N] the sequence's advantage on every token, plus the KL to go where KL is part of the reward."""
+        lengths = [r.length for r in rows]
+        parts = [torch.full_like(old_T, r.advantage) for r, old_T in zip(rows, old_N.split(lengths), strict=True)]
+        if reference_N is not None and self.config.kl_in == "reward":
+            pairs = zip(old_N.split(lengths), reference_N.split(lengths), strict=True)
+            to_go = [kl_to_go(old_T, reference_T, self.config.kl_coefficient) for old_T, reference_T in pairs]
+            parts = [part + kl for part, kl in zip(parts, to_go, strict=True)]
+        return torch.cat(parts)
+
+    def _measure(
+        self,
+        rows: Sequence[TrainingRow],
+        logprobs_N: Tensor,
+        entropy_N: Tensor,
+        reference_N: Tensor | None,
+        clipped_N: Tensor,
+        metrics: UpdateMetrics,
+    ) -> None:
+        if not logprobs_N.numel():
+            return
+        metrics.tokens += logprobs_N.numel()
+        metrics.entropy += float(entropy_N.sum())
+        metrics.clipped += int(clipped_N.sum())
+        if reference_N is not None:
+            metrics.kl += float(kl_k3(logprobs_N, reference_N).sum())
+            metrics.kl_tokens += logprobs_N.numel()
+        # Sampler against trainer: only before the first step of the iteration are they the same policy.
+        sampled_N = None if metrics.losses else sampled_logprobs(rows)
+        if sampled_N is not None:
+            ours_N = logprobs_N.cpu().double()
+            gap_N = (ours_N - sampled_N).abs()
+            # Sampled by the sampler, so this estimates KL(sampler || trainer).
+            metrics.gap_kl += float(kl_k3(sampled_N, ours_N).sum())
+            metrics.gap_sum += float(gap_N.sum())
+            metrics.gap_max = max(metrics.gap_max, float(gap_N.max()))
+            metrics.gap_tokens += gap_N.numel()
+
+
+def sampled_logprobs(rows: Sequence[TrainingRow]) -> Tensor | None:
+    """[N] float64 under the sampling policy, row after row; None where a row has none."""
+    parts = [r.sampled_logprobs_T for r in rows if r.sampled_logprobs_T is not None]
+    return torch.from_numpy(np.concatenate(parts)) if len(parts) == len(rows) else None
+
+
+def recompute_activations(model: Any) -> None:
+    """Keep each layer's input alone and compute the layer again in the backward pass (transformers' own switch)."""
+    options = {"use_reentrant": False}
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs=options)
+    else:  # transformers before 5.23
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=options)
+
+
+def without_dropout(model: torch.nn.Module) -> None:
+    """Set every dropout probability to 0, the attention layers' own attribute included."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        if hasattr(module, "attention_dropout"):
+            setattr(module, "attention_dropout", 0.0)  # noqa: B010 - no declared attribute of Module

@@ -1,0 +1,127 @@
+"""LoRA (Hu et al. 2021, arXiv 2106.09685) through peft: a frozen base, and small matrices beside it that train.
+
+peft puts its layers into the model in place; the model keeps its class, so everything that computes with it goes on as
+before. Who samples or serves gets a plain model of the same architecture into which base + alpha / rank * B A is
+written anew from the untouched base each time: nothing is ever added to a weight and taken off again, so no rounding
+adds up over the steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tersely.config import LoraConfig
+from tersely.errors import UserError
+from tersely.learn.parallel import whole
+
+NAME = "default"
+"""peft's name for an adapter that has no other."""
+
+
+class Adapter:
+    """The adapter of one model, and the plain model that takes the merged weights.
+
+    The base keeps its type (bfloat16 or float32), frozen; the adapter's matrices are float32. ``seed`` decides the
+    random half of them (A; B begins at 0, so that the policy begins as the base), the same in every process.
+    """
+
+    def __init__(self, model: Any, config: LoraConfig, seed: int) -> None:
+        peft = import_peft()
+        targets = refuse_targets(model, config)
+        self.model = model
+        self.merged = copy.deepcopy(model).requires_grad_(False)
+        settings = peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules=targets)
+        devices = [model.device] if model.device.type == "cuda" else []
+        # Of our own seed, and without a trace in the random state that checkpoints keep.
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            self._peft = _wrapped(peft, model, settings)
+        self._layers = {name: m for name, m in model.named_modules() if isinstance(m, peft.tuners.lora.Linear)}
+
+    @contextlib.contextmanager
+    def off(self) -> Iterator[None]:
+        """The model is its base for as long as the context lasts."""
+        trained = trainable(self.model)
+        with self._peft.disable_adapter():
+            # peft also freezes a disabled adapter. FSDP2 decides at its first forward, which may be this one, which
+            # weights have gradients.
+            for parameter in trained:
+                parameter.requires_grad_(True)
+            yield
+
+    @torch.no_grad()
+    def merge(self) -> Any:
+        """The plain model with the weights as they are now. Where they are sharded every rank must call."""
+        for name, layer in self._layers.items():
+            weight = self.merged.get_submodule(name).weight
+            base, delta = whole(layer.get_base_layer().weight), self._delta(layer)
+            weight.copy_(base.to(delta.dtype) + delta)
+        return self.merged
+
+    def _delta(self, layer: Any) -> Tensor:
+        down, up = whole(layer.lora_A[NAME].weight), whole(layer.lora_B[NAME].weight)
+        delta: Tensor = (up @ down) * layer.scaling[NAME]
+        # GPT-2's Conv1D keeps its weight the other way round.
+        return delta.T if layer.fan_in_fan_out else delta
+
+
+def _wrapped(peft: Any, model: Any, settings: Any) -> Any:
+    """peft's wrapper; peft asks transformers for checkpointing by a name that transformers is giving up."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        return peft.get_peft_model(model, settings)
+
+
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def import_peft() -> Any:
+    """UserError where peft is not installed."""
+    try:
+        import peft
+    except ImportError as error:
+        raise UserError(
+            "learner.lora needs peft, which is not installed: pip install 'tersely[lora]', or leave learner.lora out"
+        ) from error
+    return peft
+
+
+def refuse_targets(model: Any, config: LoraConfig) -> str | list[str]:
+    """What peft is to be given as target modules. UserError for a name that is no linear layer of this model, or one
+    whose weight something else shares: a merged weight would change both."""
+    if config.targets == "all-linear":
+        return config.targets
+    names = config.target_names
+    linear = {name: m for name, m in model.named_modules() if isinstance(m, nn.Linear)}
+    shared = _shared_weights(model)
+    for wanted in names:
+        found = [module for name, module in linear.items() if f".{name}".endswith(f".{wanted}")]
+        if not found:
+            raise UserError(
+                f"learner.lora.targets names {wanted!r}, which is no linear layer of this model: use all-linear, or "
+                f"some of {','.join(_last_names(linear))}"
+            )
+        if any(id(module.weight) in shared for module in found):
+            raise UserError(
+                f"learner.lora.targets names {wanted!r}, whose weight this model shares with another layer, so that "
+                "merging would change both: leave it out"
+            )
+    return names
+
+
+def _shared_weights(model: nn.Module) -> set[int]:
+    """Ids of parameters that stand under more than one name."""
+    ids = [id(parameter) for _, parameter in model.named_parameters(remove_duplicate=False)]
+    return {found for found in ids if ids.count(found) > 1}
+
+
+def _last_names(names: Sequence[str] | dict[str, Any]) -> list[str]:
+    return sorted({name.rpartition(".")[2] for name in names})

@@ -1,0 +1,1 @@
+"""Finding, loading, saving and checking models."""

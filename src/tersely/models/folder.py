@@ -1,0 +1,117 @@
+"""From what a person names as a model to a folder that ``from_pretrained`` can load, or one clear sentence why not.
+
+Nothing here takes a lock or changes the disk, so a run that is still training can be evaluated.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tersely.errors import UserError
+from tersely.runs import manifest
+from tersely.runs.identity import CONFIG, is_run_folder
+
+_TOKENIZERS = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "*.tiktoken",
+    "tekken.json",
+)
+
+
+def resolve_model(path: Path) -> Path:
+    """The folder to load for ``path``: the newest valid checkpoint of a run folder, else ``path`` itself once checked.
+
+    Raises UserError where nothing can be loaded: missing, a file, a run without a valid checkpoint, a damaged
+    checkpoint, no config.json, no whole safetensors weights, no tokenizer.
+    """
+    if not path.exists():
+        raise UserError(
+            f"there is no model at {path}; name a run folder or a Hugging Face model folder on this machine"
+        )
+    if not path.is_dir():
+        raise UserError(f"{path} is a file, not a model folder; name the folder that holds it")
+    folder = _newest_valid(path) if is_run_folder(path) else path
+    if folder is path and (path / manifest.MANIFEST).exists():
+        problems = manifest.verify_checkpoint(path)
+        if problems:
+            raise UserError(f"the checkpoint {path} is damaged: {problems[0]}; use another checkpoint of its run")
+    _require_loadable(folder)
+    return folder
+
+
+def _newest_valid(run: Path) -> Path:
+    """Newest checkpoint that verifies; a damaged one is passed over (the run itself sets it aside on resume)."""
+    candidates = sorted(
+        manifest.step_folders(run) + manifest.replaced_folders(run), key=lambda pair: (-pair[0], len(pair[1].name))
+    )
+    problems: list[str] = []
+    for _, folder in candidates:
+        found = manifest.verify_checkpoint(folder)
+        if not found:
+            return folder
+        problems += found
+    if problems:
+        raise UserError(f"no checkpoint of {run} is whole ({problems[0]}); run its command again to make a new one")
+    raise UserError(f"{run} has no checkpoint yet; run its command again, it goes on where it stopped")
+
+
+def _require_loadable(folder: Path) -> None:
+    """Check what ``from_pretrained`` needs: config.json, whole safetensors weights, a tokenizer."""
+    if not (folder / CONFIG).is_file():
+        what = "is empty" if not any(folder.iterdir()) else "has no config.json"
+        raise UserError(f"{folder} {what}, so it is no Hugging Face model folder; name one made by save_pretrained")
+    _require_weights(folder)
+    if not any(next(folder.glob(pattern), None) for pattern in _TOKENIZERS):
+        raise UserError(
+            f"{folder} has no tokenizer (tokenizer.json or the like); save the model's tokenizer into the same folder"
+        )
+
+
+def _require_weights(folder: Path) -> None:
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        others = sorted(p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in folder.glob(pattern))
+        if others:
+            raise UserError(
+                f"{folder} has its weights as {others[0]}, which can run code when loaded; "
+                "safetensors is needed: save the model again with save_pretrained"
+            )
+        raise UserError(f"{folder} has no weights (*.safetensors); download or save them into the same folder")
+    missing = sorted(_sharded_names(folder) - {path.name for path in weights})
+    if missing:
+        raise UserError(f"{folder} lacks {len(missing)} weight file(s), first {missing[0]}; download the model again")
+    for path in weights:
+        problem = _truncation(path)
+        if problem:
+            raise UserError(f"{path} is damaged: {problem}; download or save the model again")
+
+
+def _sharded_names(folder: Path) -> set[str]:
+    """File names that the indices of sharded weights ask for; an unreadable index is a UserError."""
+    names: set[str] = set()
+    for index in folder.glob("*.safetensors.index.json"):
+        try:
+            names |= set(json.loads(index.read_bytes())["weight_map"].values())
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            raise UserError(f"{index} is damaged ({error}); download the model again") from error
+    return names
+
+
+def _truncation(path: Path) -> str | None:
+    """What is wrong with the length of a safetensors file (8 bytes header length, JSON header, tensors), or None."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header_size = int.from_bytes(file.read(8), "little")
+        if size < 8 or header_size > min(size - 8, 100_000_000):
+            return f"{size} bytes are too few for its header"
+        try:
+            tensors = {k: v for k, v in json.loads(file.read(header_size)).items() if k != "__metadata__"}
+            end = max((int(tensor["data_offsets"][1]) for tensor in tensors.values()), default=0)
+        except (ValueError, KeyError, IndexError, AttributeError, TypeError, RecursionError):
+            return "its header cannot be read"
+    return None if size == 8 + header_size + end else f"{size} bytes found, {8 + header_size + end} expected"

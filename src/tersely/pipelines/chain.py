@@ -1,0 +1,188 @@
+"""Chains of tersely's own commands, run as processes side by side; resumable because each of the commands is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tersely.errors import TerselyError, UserError
+from tersely.runs import disk
+from tersely.runs.logs import read_log
+from tersely.stop import PARENT, Stopped, StopRequest
+
+POLL_SECONDS = 0.5
+PLAIN_SECONDS = 15.0
+"""Between two lines of progress where there is no terminal."""
+
+
+@dataclass
+class Command:
+    """One tersely command, and where its progress can be read."""
+
+    title: str
+    arguments: list[str]
+    log: Path
+    """A JSONL file that grows by a line a step (or a response)."""
+    total: int | None = None
+    process: subprocess.Popen[bytes] | None = None
+    bar: Any = None
+    told: float = field(default_factory=time.monotonic)
+    """When its progress was last printed, where there is no terminal."""
+
+    @property
+    def text(self) -> str:
+        return "tersely " + " ".join(self.arguments)
+
+
+@dataclass
+class Chain:
+    """Commands that follow one another."""
+
+    commands: list[Command]
+    next: int = 0
+    running: Command | None = field(default=None)
+
+
+class CommandError(TerselyError):
+    """A command of the chain failed; the message is its own last line."""
+
+
+class Runner:
+    """Runs chains side by side and shows how far each is."""
+
+    def __init__(self, logs: Path, console: Console, stop: StopRequest) -> None:
+        self.logs, self.console, self.stop = logs, console, stop
+        self.started: list[Command] = []
+
+    def run(self, chains: Sequence[Chain], jobs: int) -> None:
+        """Until every chain is through. Raises CommandError for the first command that fails, Stopped when asked to
+        stop; either way no process is left behind."""
+        waiting = list(chains)
+        running: list[Chain] = []
+        with self._progress() as progress:
+            try:
+                while waiting or running:
+                    while waiting and len(running) < jobs:
+                        running.append(waiting.pop(0))
+                    for chain in list(running):
+                        if not self._advance(chain, progress):
+                            running.remove(chain)
+                    if self.stop.requested:
+                        raise Stopped(self.stop.requested, "everything begun is saved")
+                    time.sleep(POLL_SECONDS if running else 0)
+            except BaseException:
+                self._end([c.running for c in running if c.running is not None])
+                raise
+
+    def _progress(self) -> Progress:
+        return Progress(
+            TextColumn("{task.description:<22}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+
+    def _advance(self, chain: Chain, progress: Progress) -> bool:
+        """Start the chain's next command, or look after the running one; False once the chain is through."""
+        command = chain.running
+        if command is None:
+            if chain.next == len(chain.commands):
+                return False
+            chain.running = chain.commands[chain.next]
+            chain.next += 1
+            self._start(chain.running, progress)
+            return True
+        assert command.process is not None
+        code = command.process.poll()
+        self._show(command, progress)
+        if code is None:
+            return True
+        if code != 0:
+            raise self._failure(command, code)
+        if not self.console.is_terminal:
+            self.console.print(f"{command.title}: done", highlight=False)
+        progress.update(command.bar, completed=command.total or 1, total=command.total or 1)
+        chain.running = None
+        return True
+
+    def _start(self, command: Command, progress: Progress) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid())}
+        with open(self._output(command), "ab", opener=disk.open_plain) as output:
+            command.process = subprocess.Popen(
+                [sys.executable, "-m", "tersely", *command.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                # A Ctrl-C in the terminal reaches only us; we pass it on once.
+                start_new_session=True,
+            )
+        self.started.append(command)
+        command.bar = progress.add_task(command.title, total=command.total, numbers="starting")
+        if not self.console.is_terminal:
+            self.console.print(f"{command.title}: {command.text}", highlight=False)
+
+    def _output(self, command: Command) -> Path:
+        return self.logs / f"{command.title.replace(' ', '-')}.log"
+
+    def _show(self, command: Command, progress: Progress) -> None:
+        if not command.log.is_file():
+            return
+        lines = read_log(command.log, allow_torn=True)
+        last = lines[-1] if lines else {}
+        shown = {k: last[k] for k in ("loss", "accuracy", "length") if isinstance(last.get(k), float)}
+        numbers = "  ".join(f"{k} {v:.3g}" for k, v in shown.items())
+        done, total = (last["step"], last["of"]) if "of" in last else (len(lines), command.total)
+        progress.update(command.bar, completed=done, total=total, numbers=numbers)
+        if not self.console.is_terminal and time.monotonic() - command.told > PLAIN_SECONDS:
+            command.told = time.monotonic()
+            self.console.print(f"{command.title}: {done}/{total or '?'}  {numbers}", highlight=False)
+
+    def _failure(self, command: Command, code: int) -> TerselyError:
+        lines = self._output(command).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        said = lines[-1] if lines else "it said nothing"
+        failure = CommandError(
+            f"{command.title} ended with code {code}: {said.removeprefix('tersely: ')} "
+            f"(all it said: {self._output(command)}; the command: {shorten(command.text, 200, placeholder=' ...')})"
+        )
+        failure.exit_code = code if 0 < code < 126 else 1
+        return failure
+
+    def _end(self, commands: Sequence[Command]) -> None:
+        """Ask the running commands to save and end, and wait for them."""
+        processes = [c.process for c in commands if c.process is not None and c.process.poll() is None]
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            process.wait()
+
+
+def usual_jobs() -> int:
+    """Two single-thread processes side by side use two cores better than one process with two threads."""
+    return min(2, os.cpu_count() or 1)
+
+
+def require_own(out: Path, made_by: str) -> None:
+    """Make the folder with a place for logs. UserError where it belongs to something else or cannot be written."""
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "logs").is_dir())):
+        raise UserError(f"{out} is there and was not made by {made_by}: choose another folder with --out")
+    for log in (out / "logs", *(out / "logs").glob("*")):
+        disk.require_no_links(log, below=out)
+    try:
+        (out / "logs").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}; choose another folder with --out") from error

@@ -1,0 +1,88 @@
+"""`tersely quickstart`: a chain of tersely's own commands, run as processes; resumable because each of them is.
+
+base -> for each alpha: train -> evaluate -> report. Two single-thread processes side by side use two cores better
+than one process with two threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tersely.config import read_recipe
+from tersely.pipelines.chain import Chain, Command, Runner, require_own, usual_jobs
+from tersely.stop import StopRequest
+
+TASK = "arithmetic"
+SAMPLES = 2
+"""Responses to each held-out problem."""
+
+
+def quickstart(
+    out: Path,
+    alphas: Sequence[float],
+    *,
+    seed: int,
+    base: Path | None,
+    steps: int | None,
+    size: int,
+    jobs: int | None,
+) -> None:
+    """Everything under ``out``; prints the table and where the page is."""
+    jobs = jobs or usual_jobs()
+    require_own(out, "quickstart")
+    made = base is None
+    base, runs = base or out / "base", [out / f"alpha-{alpha:g}" for alpha in alphas]
+    plan = QuickstartPlan(out, seed, steps, size)
+    console = Console(stderr=True)
+    console.print(f"quickstart in {out}: base, {len(runs)} runs, evaluation, report ({jobs} processes)")
+    with StopRequest() as stop:
+        runner = Runner(out / "logs", console, stop)
+        if made:
+            runner.run([Chain([plan.base(base)])], 1)
+        chains = [Chain([plan.train(base, run, a), plan.evaluate(run)]) for run, a in zip(runs, alphas, strict=True)]
+        runner.run([*chains, Chain([plan.evaluate(base)])], jobs)
+        runner.run([Chain([plan.report(base, runs, [c.text for c in runner.started])])], 1)
+    from tersely.evaluation.table import print_table
+
+    print_table([(run.name, run / "evaluation" / TASK) for run in (base, *runs)])
+    print(f"\nthe page: {out / 'report' / 'index.html'}")
+
+
+@dataclass
+class QuickstartPlan:
+    """The commands of one quickstart."""
+
+    out: Path
+    seed: int
+    steps: int | None
+    size: int
+    recipe: dict[str, Any] = field(default_factory=lambda: read_recipe("tiny"))
+
+    def base(self, base: Path) -> Command:
+        arguments = ["base", "--out", str(base), "--seed", str(self.seed)]
+        return Command("base", arguments, base / "journal.jsonl")
+
+    def train(self, base: Path, run: Path, alpha: float) -> Command:
+        arguments = ["train", "--recipe", "tiny", "--model", str(base), "--task", TASK, "--alpha", f"{alpha:g}"]
+        arguments += ["--seed", str(self.seed), "--out", str(run)]
+        if self.steps is not None:
+            arguments += ["--steps", str(self.steps)]
+        return Command(f"train {run.name}", arguments, run / "journal.jsonl", self.steps or self.recipe["run"]["steps"])
+
+    def evaluate(self, run: Path) -> Command:
+        arguments = ["evaluate", str(run), "--task", TASK, "--size", str(self.size), "--k", str(SAMPLES)]
+        # One cap for base and family, whatever each was made with: other caps would be another protocol.
+        arguments += ["--max-new-tokens", str(self.recipe["sampling"]["max_new_tokens"]), "--threads", "1"]
+        log = run / "evaluation" / TASK / "responses.jsonl"
+        return Command(f"evaluate {run.name}", arguments, log, self.size * SAMPLES)
+
+    def report(self, base: Path, runs: Sequence[Path], commands: Sequence[str]) -> Command:
+        arguments = ["report", *map(str, runs), "--base", str(base), "--out", str(self.out / "report")]
+        for text in commands:
+            arguments += ["--command", text]
+        return Command("report", arguments, self.out / "report" / "none.jsonl")

@@ -1,0 +1,247 @@
+"""What would make a training run fail or be wasted, found before its first step. Each finding is one sentence with
+a cure; no finding, no sentence. Pure: numbers and dictionaries in, sentences out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tersely.config import TrainConfig
+from tersely.plan.lengths import LengthProfile, default_profile
+from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
+from tersely.plan.shape import SUPPORTED, ModelShape
+
+TRUNCATION_LIMIT = 0.10
+"""Share of truncated responses above which a cap is refused: they all count as wrong, whatever they were about."""
+
+TRUNCATION_GOAL = 0.01
+"""Share truncated at the cap that is proposed instead."""
+
+LEAST_CAP = 8
+"""A cap is lowered to this fraction at most: shorter ones would make another experiment of it."""
+
+CHAT_TEMPLATES = ("question", "boxed")
+"""Prompt templates that go through the model's chat template."""
+
+
+def check_plan(
+    config: TrainConfig,
+    model_config: Mapping[str, Any],
+    *,
+    lengths: LengthProfile | None = None,
+    prompt: int = 0,
+    available: float | None = None,
+    device: str = "cuda",
+    gpus: int = 1,
+) -> list[str]:
+    """Reasons not to start, each with its cure; empty where nothing is wrong.
+
+    ``model_config`` is the content of config.json, ``prompt`` the tokens of the longest prompt, ``available`` bytes
+    of memory for each GPU (None leaves memory unchecked), ``device`` "cuda" or "cpu". Without measured ``lengths``
+    truncation is not judged, and the cache is that of the assumed lengths. Memory is checked for the architectures
+    that have formulas.
+    """
+    found = [*_division(config, gpus), *_optimizer(config, gpus), *_positions(config, model_config, prompt)]
+    if lengths is not None and lengths.measured:
+        found += check_truncation(config, lengths)
+    if available is not None and model_config.get("model_type") in SUPPORTED:
+        shape = ModelShape.of(model_config)
+        setup = Setup(config, layout_of(config, device, gpus))
+        found += check_memory(shape, setup, lengths or default_profile(shape.parameters), prompt, available, device)
+    return found
+
+
+def check_tokenizer(files: Mapping[str, Any], template: str) -> list[str]:
+    """Whether responses can end and prompts be rendered. ``files``: name -> content of the folder's JSON files (any
+    content for a file that is not JSON), as ``tersely.plan.files.folder_files`` reads them."""
+    found = []
+    places = (("generation_config.json", "eos_token_id"), ("config.json", "eos_token_id"))
+    tokens = (("tokenizer_config.json", "eos_token"), ("special_tokens_map.json", "eos_token"))
+    if all(files.get(name, {}).get(key) is None for name, key in (*places, *tokens)):
+        found.append(
+            "the model has no end-of-sequence token, so no response could ever end: set eos_token in its "
+            "tokenizer_config.json or eos_token_id in its generation_config.json"
+        )
+    has_template = files.get("tokenizer_config.json", {}).get("chat_template") or any(
+        name in files for name in ("chat_template.jinja", "chat_template.json")
+    )
+    if template in CHAT_TEMPLATES and not has_template:
+        found.append(
+            f"the tokenizer has no chat template, which the template {template!r} needs: use --template plain, "
+            "or add a chat_template to the model folder"
+        )
+    return found
+
+
+def _division(config: TrainConfig, gpus: int) -> Iterator[str]:
+    prompts, updates = config.sampling.prompts, config.learner.updates
+    if prompts % gpus:
+        fits = -(-prompts // (gpus * updates)) * gpus * updates
+        yield (
+            f"sampling.prompts = {prompts} cannot be shared evenly by {gpus} GPUs, because responses to one problem "
+            f"stay together: use --set sampling.prompts={fits}, or a number of GPUs that divides {prompts}"
+        )
+
+
+def _optimizer(config: TrainConfig, gpus: int) -> Iterator[str]:
+    if gpus > 1 and config.learner.optimizer == "adam8bit":
+        yield (
+            f"learner.optimizer = adam8bit works in one process, and here are {gpus}, which share the optimizer's "
+            "state out among them anyway: use --set learner.optimizer=adam"
+        )
+
+
+def _positions(config: TrainConfig, model_config: Mapping[str, Any], prompt: int) -> Iterator[str]:
+    limit, cap = model_config.get("max_position_embeddings"), config.sampling.max_new_tokens
+    if not isinstance(limit, int) or prompt + cap <= limit:
+        return
+    cure = f"use --set sampling.max_new_tokens={limit - prompt} or less"
+    yield (
+        f"the longest prompt ({prompt} tokens) and sampling.max_new_tokens ({cap}) exceed the model's {limit} "
+        f"positions: {cure if prompt < limit else 'leave the longest problems out'}"
+    )
+
+
+def check_truncation(config: TrainConfig, lengths: LengthProfile) -> Iterator[str]:
+    """One sentence where the cap truncates more than TRUNCATION_LIMIT of these lengths."""
+    cap = config.sampling.max_new_tokens
+    share = lengths.truncated(cap)
+    if share <= TRUNCATION_LIMIT:
+        return
+    better = lengths.cap_for(TRUNCATION_GOAL) or lengths.cap_for(TRUNCATION_LIMIT)
+    cure = (
+        f"use --set sampling.max_new_tokens={better} ({lengths.truncated(better):.1%} truncated)"
+        if better is not None
+        else f"profile the model again under a cap above {lengths.known_to:.0f} to see how long its responses are"
+    )
+    yield (
+        f"sampling.max_new_tokens = {cap} would truncate {share:.1%} of the responses (more than "
+        f"{TRUNCATION_LIMIT:.0%}), and truncated ones count as wrong: {cure}"
+    )
+
+
+# ---- memory
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a cure may change."""
+
+    config: TrainConfig
+    layout: Layout
+
+
+Change = tuple[str, Callable[[Setup], Setup]]
+"""A setting as it is given on the command line, and what it does."""
+
+
+def check_memory(
+    shape: ModelShape, setup: Setup, lengths: LengthProfile, prompt: int, available: float, device: str
+) -> list[str]:
+    """One sentence where the larger of the two peaks exceeds ``available`` bytes: what to change, and to what."""
+
+    def needs(some: Setup) -> Memory:
+        return predict_memory(shape, some.config, some.layout, lengths, prompt, device)
+
+    memory = needs(setup)
+    if memory.peak <= available:
+        return []
+    phase = max(("updating", "sampling", "loading"), key=lambda name: float(getattr(memory, name)))
+    said = f"memory does not suffice: {phase} needs {_gb(memory.peak)} and {_gb(available)} are there; "
+    cure = find_cure(setup, possible_changes(setup, prompt, phase), lambda some: needs(some).peak <= available)
+    if cure is None:
+        return [said + "no setting makes it fit: take a smaller model, a GPU with more memory, or more GPUs"]
+    words, cured = cure
+    return [said + f"use {' and '.join(f'--set {word}' for word in words)} (then {_gb(needs(cured).peak)})"]
+
+
+def possible_changes(setup: Setup, prompt: int, phase: str) -> list[list[Change]]:
+    """Settings to change, those that leave the result alone first; for each its values, the mildest first."""
+    sampling, learner = setup.config.sampling, setup.config.learner
+    rows = [_set("sampling", "max_rows", k * sampling.n) for k in _lower(sampling.max_rows // sampling.n, 1)]
+    longest = prompt + sampling.max_new_tokens
+    budget = [_set("learner", "token_budget", b) for b in _lower(learner.token_budget, longest)]
+    changes = [rows, budget] if phase == "sampling" else [budget, rows]
+    if not setup.layout.checkpointing:
+        changes.append([_switch("learner.gradient_checkpointing=true", checkpointing=True)])
+    if setup.layout.shard == "zero2":
+        changes.append([_switch("learner.sharding=zero3", shard="zero3")])
+    if setup.layout.optimizer == "adam" and setup.layout.gpus == 1 and setup.layout.lora is None:
+        changes.append([_switch("learner.optimizer=adam8bit", optimizer="adam8bit")])
+    if setup.layout.element == 4:
+        changes.append([_switch("run.dtype=bfloat16", element=2)])
+    if setup.layout.reference:
+        off = _set("learner", "kl_coefficient", 0.0)
+        changes.append([("learner.kl_coefficient=0", lambda s: _without_reference(off[1](s)))])
+    caps = _lower(sampling.max_new_tokens, max(1, sampling.max_new_tokens // LEAST_CAP))
+    changes.append([_cap(cap, prompt, learner.token_budget) for cap in caps])
+    return [values for values in changes if values]
+
+
+def find_cure(
+    setup: Setup, changes: Sequence[Sequence[Change]], fits: Callable[[Setup], bool]
+) -> tuple[list[str], Setup] | None:
+    """The first single change that makes it fit, in the mildest value that does; else changes taken together, one
+    kind after another, each at last in the mildest value that still does. None where nothing fits."""
+    for values in changes:
+        for word, change in values:
+            if fits(change(setup)):
+                return [word], change(setup)
+    taken: list[Change | None] = []
+    for values in changes:
+        fitting = [value for value in values if fits(_apply(setup, [*taken, value]))]
+        taken.append(fitting[0] if fitting else values[-1])
+        if fitting:
+            break
+    else:
+        return None
+    for i in range(len(taken) - 1):
+        # Not needed after what came later, or needed in a milder value only.
+        milder = ([*taken[:i], value, *taken[i + 1 :]] for value in (None, *changes[i]))
+        taken = next(some for some in milder if fits(_apply(setup, some)))
+    return [change[0] for change in taken if change is not None], _apply(setup, taken)
+
+
+def _apply(setup: Setup, changes: Sequence[Change | None]) -> Setup:
+    for change in changes:
+        setup = setup if change is None else change[1](setup)
+    return setup
+
+
+def _set(section: str, key: str, value: float) -> Change:
+    def change(setup: Setup) -> Setup:
+        part = getattr(setup.config, section).model_copy(update={key: value})
+        return replace(setup, config=setup.config.model_copy(update={section: part}))
+
+    return f"{section}.{key}={value}", change
+
+
+def _cap(cap: int, prompt: int, budget: int) -> Change:
+    """A lower cap; the token budget follows where it would let the update need as much as before."""
+    word, lower = _set("sampling", "max_new_tokens", cap)
+    if budget <= prompt + cap:
+        return word, lower
+    budget_word, follow = _set("learner", "token_budget", prompt + cap)
+    return f"{word} --set {budget_word}", lambda setup: follow(lower(setup))
+
+
+def _switch(word: str, **values: Any) -> Change:
+    return word, lambda setup: replace(setup, layout=replace(setup.layout, **values))
+
+
+def _without_reference(setup: Setup) -> Setup:
+    return replace(setup, layout=replace(setup.layout, reference=False))
+
+
+def _lower(start: int, floor: int) -> list[int]:
+    """3/4 of start, 3/4 of that, ... down to ``floor``, which ends the list; empty where ``start`` is there already."""
+    values = []
+    while start > floor:
+        start = max(start * 3 // 4, floor)
+        values.append(start)
+    return values
+
+
+def _gb(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.2f} MB"

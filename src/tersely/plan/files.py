@@ -1,0 +1,92 @@
+"""The small files of a model: config, generation settings, tokenizer. Weights are never needed to plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tersely.config import TrainConfig
+from tersely.errors import UserError
+from tersely.plan.checks import check_tokenizer
+
+ASSUMED_PROMPT = 180
+"""Tokens of a prompt where the model's tokenizer is not there to count them."""
+
+_READ = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
+
+
+def locate_files(name: str, revision: str | None = None) -> Path:
+    """Where the small files of a model lie: a model folder, the newest checkpoint of a run folder, a config.json by
+    itself, or a snapshot of the hub's repository without its weights. UserError where there are none."""
+    from tersely.models.folder import resolve_model
+    from tersely.models.locate import HUB_ID, NEEDED
+    from tersely.runs.identity import is_run_folder
+
+    path = Path(name)
+    if path.exists():
+        return resolve_model(path) if is_run_folder(path) else path
+    if not HUB_ID.fullmatch(name):
+        raise UserError(f"there is no model at {name}: name a model folder, a run folder or a config.json")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    small = [pattern for pattern in NEEDED if "safetensors" not in pattern]
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=small))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        what = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise UserError(
+            f"{name} is no folder here, and it could not be had from the hub ({what}): check the name and the "
+            "connection, or give the path of a model folder or of a config.json"
+        ) from error
+
+
+def folder_files(place: Path) -> dict[str, Any]:
+    """Name -> content of the JSON files that matter here, and an empty content for every other file.
+
+    ``place`` is a folder or a config.json. UserError where there is no readable config.json.
+    """
+    if place.is_file():
+        return {"config.json": _read_json(place)}
+    if not (place / "config.json").is_file():
+        raise UserError(f"{place} has no config.json, so it is no Hugging Face model folder: name another")
+    names = sorted(path.name for path in place.iterdir() if path.is_file())
+    return {name: _read_json(place / name) if name in _READ else {} for name in names}
+
+
+def has_tokenizer(files: Mapping[str, Any]) -> bool:
+    return any(name in files for name in _TOKENIZERS)
+
+
+def prompt_tokens(config: TrainConfig, place: Path, files: Mapping[str, Any]) -> tuple[tuple[float, int], list[str]]:
+    """((mean, largest) prompt tokens of the task, notes): counted with the model's tokenizer, else assumed.
+
+    The problems are those that training would take. UserError for a task that cannot be had.
+    """
+    from tersely.tasks import load_task
+    from tersely.verify import Judge
+
+    with Judge(workers=1) as judge:
+        problems = load_task(config.task, "train", config.train_size, judge.check_golds)
+    if not has_tokenizer(files) or check_tokenizer(files, config.template):
+        note = f"the tokenizer cannot be used: prompts are assumed to have {ASSUMED_PROMPT} tokens"
+        return (float(ASSUMED_PROMPT), ASSUMED_PROMPT), [note]
+    from tersely.models.load import load_tokenizer
+    from tersely.tasks.prompts import render
+
+    tokenizer = load_tokenizer(place)
+    widths = [len(render(problem, tokenizer, config.template)) for problem in problems]
+    return (sum(widths) / len(widths), max(widths)), []
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): download the model again") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no JSON object: download the model again")
+    return content

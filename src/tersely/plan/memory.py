@@ -1,0 +1,244 @@
+"""Bytes that a training run needs at its two peaks, sampling and updating, from sizes alone.
+
+Everything is per GPU (or per process on a CPU). Constants that were not counted in the code but assumed are named so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tersely.config import LoraConfig, TrainConfig
+from tersely.plan.lengths import LengthProfile
+from tersely.plan.shape import ModelShape
+
+CHUNK_LOGITS = 2**26
+"""Logits that the learner computes at once (``tersely.learn.logprobs``)."""
+
+COMPACT_BELOW = 0.85
+"""The sampler drops ended rows once the living are under this share (``tersely.samplers.transformers``)."""
+
+RESERVE = {"cuda": 2 * 10**9, "cpu": 5 * 10**8}
+"""Bytes for the device's context, workspaces and fragments: assumed."""
+
+_MOMENTS_8BIT = 2 + 2 * 4 / 256
+"""Two moments of one byte, and for each an fp32 scale every 256 values."""
+
+STATE: dict[str, tuple[float, float, float]] = {"adam": (4, 4, 8), "adam8bit": (4, 4, _MOMENTS_8BIT)}
+"""Bytes a parameter of (weights, gradients, optimizer) by ``learner.optimizer``; the fp32 weights are the masters.
+Adam keeps two moments (Kingma and Ba 2015)."""
+
+SPLIT = (2.0, 4.0, 2 + _MOMENTS_8BIT)
+"""The same of "adam8bit" where bf16 is computed with: the weights are the upper half of their fp32 masters, the
+optimizer holds the other; gradients are added up in fp32 (``tersely.learn.optimizer``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How training state lies in memory.
+
+    ``element`` is bytes of what is computed with: products, cache, sampling weights, reference (4 fp32, 2 bf16).
+    """
+
+    element: int
+    optimizer: str = "adam"
+    checkpointing: bool = False
+    """Gradient checkpointing: each layer keeps its input alone and is computed again in the backward pass."""
+    reference: bool = True
+    """A frozen copy of the base beside the policy, for the KL term."""
+    packed: bool = True
+    """Rows of a micro-batch lie end to end; else they are padded to the longest of it."""
+    gpus: int = 1
+    lora: LoraConfig | None = None
+    """Adapters train in fp32 with Adam; the base is frozen in ``element``, and merged weights lie beside it for the
+    sampler. With the adapter off the base is the reference."""
+    shard: str = "none"
+    """``learner.sharding`` where there are several GPUs, else "none". Both settings share out weights, gradients and
+    optimizer; during an update "zero2" keeps all gathered weights, "zero3" those of two layers and of the head."""
+
+    @property
+    def state_bytes(self) -> tuple[float, float, float]:
+        """Bytes a parameter of the model's weights, gradients, optimizer; see STATE."""
+        if self.lora is not None:
+            return float(self.element), 0.0, 0.0
+        return SPLIT if self.optimizer == "adam8bit" and self.element == 2 else STATE[self.optimizer]
+
+    @property
+    def stream(self) -> int:
+        """Bytes of a number in the residual stream: autocast leaves it in the weights' type."""
+        return max(self.element, int(self.state_bytes[0]))
+
+    @property
+    def cast(self) -> bool:
+        """The weights are wider than what is computed with: the sampler has a copy, and autocast casts them."""
+        return self.state_bytes[0] > self.element
+
+
+def layout_of(config: TrainConfig, device: str, gpus: int = 1) -> Layout:
+    """The layout that ``config`` asks for on "cuda" or "cpu".
+
+    The layout "auto" packs on a GPU in 16 bits, as ``tersely.learn.attention`` decides for the architectures planned
+    here (without a sliding window).
+    """
+    dtype = config.run.dtype
+    if dtype == "auto":
+        dtype = "bfloat16" if device == "cuda" else "float32"
+    layout = config.learner.layout
+    return Layout(
+        element=2 if dtype == "bfloat16" else 4,
+        optimizer=config.learner.optimizer,
+        checkpointing=config.learner.gradient_checkpointing,
+        reference=config.learner.kl_coefficient > 0,
+        packed=layout == "packed" or (layout == "auto" and device == "cuda" and dtype == "bfloat16"),
+        lora=config.learner.lora,
+        gpus=gpus,
+        shard=config.learner.sharding if gpus > 1 else "none",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes by use. The state is held all the time; the rest, gradients too, at one of the two peaks."""
+
+    weights: float
+    gradients: float
+    optimizer: float
+    copy: float
+    """Whole weights in the sampler's type, where the masters are of another or shared out; merged ones of LoRA."""
+    reference: float
+    cache: float
+    """Peak of the key-value cache with the lengths expected."""
+    cache_worst: float
+    """The same if no response of a block ended before the cap."""
+    sampling_logits: float
+    activations: float
+    casts: float
+    """Weights that autocast has cast, kept for the backward pass."""
+    gathered: float
+    """Weights of other GPUs, here for forward and backward."""
+    chunk: float
+    loading: float
+    """Peak before the first step: two models in fp32 (of a resume: base and checkpoint), or one and its copies; of
+    LoRA the base in the type computed with, and its copy."""
+    reserve: float
+
+    @property
+    def state(self) -> float:
+        return self.weights + self.optimizer + self.copy + self.reference + self.reserve
+
+    @property
+    def sampling(self) -> float:
+        return self.state + self.cache + self.sampling_logits
+
+    @property
+    def updating(self) -> float:
+        """Gradients are freed right after the optimizer's step, so they lie at this peak alone."""
+        return self.state + self.gradients + self.activations + self.casts + self.gathered + self.chunk
+
+    @property
+    def peak(self) -> float:
+        return max(self.sampling, self.updating, self.loading)
+
+    def to_json(self) -> dict[str, float]:
+        parts = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**parts, "state": self.state, "sampling": self.sampling, "updating": self.updating, "peak": self.peak}
+
+
+def predict_memory(
+    shape: ModelShape, config: TrainConfig, layout: Layout, lengths: LengthProfile, prompt: int, device: str
+) -> Memory:
+    """All uses for one configuration. ``prompt``: tokens of the longest prompt.
+
+    Weights, gradients and optimizer state of N parameters as STATE says, divided by the GPUs where they are shared out;
+    the reference, the sampler's copy and the casts ``b N`` each on every GPU, b = ``layout.element`` (the embedding is
+    not cast). Updating: what is gathered, and the largest micro-batch (the
+    token budget, or one response at the cap if that is longer) times ``micro_batch_bytes``. Sampling: ``cache_bytes``
+    and the logits of one step with what is made of them in ``draw`` (fp32 logits and log-probabilities, fp64
+    probabilities and cumulative sums: 24 bytes a row and word).
+    """
+    parameters, element = shape.parameters, layout.element
+    weight, gradient, state = layout.state_bytes
+    lora = layout.lora
+    adapter = 0 if lora is None else shape.adapter_parameters(lora.rank, lora.target_names)
+    adapter_weight, adapter_gradient, adapter_state = STATE["adam"]
+    shared = 1 if layout.shard == "none" else layout.gpus
+    copy = float(element * parameters) if layout.cast or shared > 1 or lora else 0.0
+    reference = float(element * parameters) if layout.reference and lora is None else 0.0
+    loaded = max(2 * 4.0 * parameters, 4.0 * parameters + reference + copy)
+    rows = block_rows(config, layout.gpus)
+    sampling = config.sampling
+    tokens = micro_batch_tokens(config, prompt)
+    return Memory(
+        weights=(weight * parameters + adapter_weight * adapter) / shared,
+        gradients=(gradient * parameters + adapter_gradient * adapter) / shared,
+        optimizer=(state * parameters + adapter_state * adapter) / shared,
+        copy=copy,
+        reference=reference,
+        cache=cache_bytes(shape, lengths, rows, sampling.max_new_tokens, prompt, element),
+        cache_worst=shape.kv_bytes(element) * rows * (prompt + sampling.max_new_tokens) * (1.0 + 1.0 / shape.layers),
+        sampling_logits=24.0 * rows * shape.vocabulary,
+        activations=micro_batch_bytes(shape, tokens, layout),
+        casts=float(element * shape.read_per_step) if layout.cast else 0.0,
+        gathered=weight * gathered_parameters(shape, layout) * (1 - 1 / shared),
+        chunk=chunk_bytes(shape, tokens, element),
+        loading=(loaded if lora is None else weight * parameters + copy) + RESERVE[device],
+        reserve=float(RESERVE[device]),
+    )
+
+
+def gathered_parameters(shape: ModelShape, layout: Layout) -> float:
+    """Parameters that are whole at once during an update: with "zero3" two layers (one works, the next is on its way)
+    and what lies outside the layers, else all."""
+    if layout.shard != "zero3":
+        return float(shape.parameters)
+    return shape.parameters - shape.body_parameters * max(0.0, 1 - 2 / shape.layers)
+
+
+def block_rows(config: TrainConfig, gpus: int = 1) -> int:
+    """Responses decoded at once on one GPU: whole groups, at most ``max_rows`` (but at least one group)."""
+    n = config.sampling.n
+    here = max(1, config.sampling.prompts // gpus) * n
+    return min(here, max(1, config.sampling.max_rows // n) * n)
+
+
+def micro_batch_tokens(config: TrainConfig, prompt: int) -> int:
+    """Tokens of the largest micro-batch: a row at the cap goes alone, however small the budget."""
+    longest = prompt + config.sampling.max_new_tokens
+    rows = -(-config.sampling.prompts // config.learner.updates) * config.sampling.n
+    return max(longest, min(config.learner.token_budget, rows * longest))
+
+
+def cache_bytes(shape: ModelShape, lengths: LengthProfile, rows: int, cap: int, prompt: int, element: int) -> float:
+    """Largest cache over the decode steps t: ``kv_bytes (prompt + t + 1) alive(t) rows``.
+
+    Ended rows stay until the living are under 0.85 of the block, so up to ``1 / 0.85`` of the living are held, and
+    never more than the block. While one layer's cache is copied (to append, or to drop rows) it is there twice:
+    ``1 / layers`` more.
+    """
+    held_T = np.minimum(np.maximum(lengths.alive(cap), 1.0 / rows) / COMPACT_BELOW, 1.0) * rows
+    tokens_T = held_T * (prompt + 1.0 + np.arange(cap))
+    return float(shape.kv_bytes(element) * tokens_T.max() * (1.0 + 1.0 / shape.layers))
+
+
+def micro_batch_bytes(shape: ModelShape, tokens: int, layout: Layout) -> float:
+    """Activations of one micro-batch for its backward pass.
+
+    Kept: every layer's saved tensors (``ModelShape.activation_bytes``), or with checkpointing every layer's input
+    ``h r`` and one layer in full. Gradients passing through a layer: assumed as large as its saved tensors. Around the
+    head: the final norm's ``(4 + r) h`` and what goes into the head, with its gradient ``3 h b``.
+    """
+    layer = shape.activation_bytes(layout.element, layout.stream)
+    if layout.lora is not None:
+        layer += shape.adapter_activation_bytes(layout.lora.rank, layout.element)
+    inputs = shape.hidden * layout.stream
+    kept = shape.layers * inputs + layer if layout.checkpointing else shape.layers * layer
+    head = (4 + layout.stream + 3 * layout.element) * shape.hidden
+    return float(tokens) * (kept + layer + head)
+
+
+def chunk_bytes(shape: ModelShape, tokens: int, element: int) -> float:
+    """Logits that exist at once in the head: the model's own, and four fp32 copies (logits, their log-softmax, its
+    exponential and the product for the entropy), for one chunk."""
+    logits = min(float(CHUNK_LOGITS), float(tokens) * shape.vocabulary)
+    return logits * (element + 16)

@@ -1,0 +1,1 @@
+"""Shipped recipes: TOML files that resolve to a ``tersely.config.TrainConfig``."""

@@ -1,0 +1,259 @@
+"""What travels through tersely: one frozen record for each arrow of the pipeline.
+
+Shapes live in names: ``_P`` problems, ``_G`` siblings (responses to one problem), ``_B`` rows, ``_T`` tokens,
+``_V`` vocabulary. Nothing is filled in later: a stage that knows more makes a new record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+class Kind:
+    """Names of our own answer kinds: how a final answer is compared with the gold answer.
+
+    A kind is a plain string, since more can be added (``tersely.verify.kinds.KINDS``).
+    """
+
+    EXACT: Final = "exact"
+    CHOICE: Final = "choice"
+    MATH: Final = "math"
+
+
+class Finish(StrEnum):
+    """Why a response stopped. Decides truncation; no token is ever searched for instead."""
+
+    EOS = "eos"
+    LENGTH = "length"
+    ABORTED = "aborted"
+
+
+class LengthSource(StrEnum):
+    """Where the length of a response comes from."""
+
+    SAMPLED = "sampled"
+    """The number of sampled ids: exact."""
+    USAGE = "usage"
+    """What the server that sampled says it counted."""
+    RETOKENISED = "retokenised"
+    """The text encoded again by some tokenizer: approximate."""
+
+
+class Status(StrEnum):
+    """What the judge found. UNJUDGED ("could not say") is never the same as WRONG."""
+
+    CORRECT = "CORRECT"
+    WRONG = "WRONG"
+    NO_ANSWER = "NO_ANSWER"
+    UNJUDGED = "UNJUDGED"
+
+
+def content_id(question: str, answer: str | None) -> str:
+    """Id of a problem by content: 16 hex digits of SHA-256 over whitespace-normalised question and answer."""
+    text = " ".join(question.split()) + "\x00" + " ".join((answer or "").split())
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""A payload without columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A question with a gold answer.
+
+    Example: ``Problem(id="9f86d081884c7d65", question="What is 1+1?", answer="2", kind=Kind.MATH, source="toy")``
+    """
+
+    id: str
+    """Content hash (``content_id``), so that the same problem has the same id wherever it came from."""
+    question: str
+    answer: str | None
+    """The gold answer; None where a verifier decides without one."""
+    kind: str
+    """How the answer is compared, a name in ``tersely.verify.kinds.KINDS``."""
+    source: str
+    difficulty: str | None = None
+    """A label such as "3" or "level 5"; problems are grouped by it in every report."""
+    split: str = "train"
+    payload: Mapping[str, Any] = field(default_factory=lambda: NOTHING, hash=False)
+    """Further columns of the task, as they were read (JSON values), for the prompt template and the verifier."""
+
+    @property
+    def gold(self) -> str:
+        """The gold answer; empty where there is none."""
+        return self.answer or ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name; the payload only where there is one."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "payload"}
+        return {**values, "payload": dict(self.payload)} if self.payload else values
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One sampled response. Token ids are the sampled ones; nothing is ever decoded and encoded again.
+
+    Example: ``Rollout("9f86...", 0, (1, 5, 6), (7, 8, 2), (-0.1, -0.7, -0.01), "2", Finish.EOS, 0)``
+    """
+
+    problem_id: str
+    index: int
+    """Place among the siblings of its problem, 0 <= index < G."""
+    prompt_tokens: tuple[int, ...]
+    """[Tp] prompt ids as fed to the model."""
+    tokens: tuple[int, ...]
+    """[T] sampled ids, the end-of-sequence token included when one was sampled."""
+    logprobs: tuple[float, ...] | None
+    """[T] natural log-probabilities of the sampled ids under the sampling distribution, or None."""
+    text: str
+    """Decoded response (special tokens dropped), for the judge and for people."""
+    finish: Finish
+    policy_version: int
+    """How many optimizer iterations the sampling weights had behind them."""
+    length_source: LengthSource = LengthSource.SAMPLED
+    counted: int | None = None
+    """Tokens as counted by somebody else, where there are no sampled ids (``length_source`` says by whom)."""
+
+    @property
+    def length(self) -> int:
+        """T, in tokens: of the sampled ids, or as counted where there are none."""
+        return len(self.tokens) if self.counted is None else self.counted
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the judge says of one response.
+
+    Example: ``Verdict(Status.CORRECT, extracted="2", reason="equal strings", seconds=4e-05)``
+    """
+
+    status: Status
+    extracted: str | None
+    """The final answer found in the response, or None."""
+    reason: str
+    seconds: float = 0.0
+    """CPU seconds the comparison took (a measurement: never part of a decision)."""
+    score: float | None = None
+    """In [0, 1] from a verifier that grades; None: 1 where CORRECT, else 0."""
+
+    @property
+    def credit(self) -> float:
+        """In [0, 1]: the score, or 1 where CORRECT and 0 elsewhere."""
+        return float(self.status is Status.CORRECT) if self.score is None else self.score
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The G responses to one problem with their verdicts, in the same order."""
+
+    problem: Problem
+    rollouts: tuple[Rollout, ...]
+    verdicts: tuple[Verdict, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.rollouts) != len(self.verdicts):
+            raise ValueError(f"a group needs a verdict a rollout: {len(self.rollouts)} and {len(self.verdicts)}")
+
+    @property
+    def correct_G(self) -> BoolArray:
+        """[G] judged CORRECT and finished by itself: a truncated response is never correct."""
+        pairs = zip(self.verdicts, self.rollouts, strict=True)
+        return np.array([v.status is Status.CORRECT and r.finish is Finish.EOS for v, r in pairs], dtype=np.bool_)
+
+    @property
+    def scores_G(self) -> FloatArray:
+        """[G] in [0, 1]: what each response is worth before its length counts; 0 for unfinished ones."""
+        pairs = zip(self.verdicts, self.rollouts, strict=True)
+        return np.array([v.credit if r.finish is Finish.EOS else 0.0 for v, r in pairs], dtype=np.float64)
+
+    @property
+    def judged_G(self) -> BoolArray:
+        """[G] False where the judge could not say."""
+        return np.array([v.status is not Status.UNJUDGED for v in self.verdicts], dtype=np.bool_)
+
+    @property
+    def lengths_G(self) -> FloatArray:
+        """[G] sampled tokens of each response."""
+        return np.array([r.length for r in self.rollouts], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What each response of a group earned (``tersely.objective``)."""
+
+    rewards_G: FloatArray
+    """[G] in [0, 1]; 0 where not counted."""
+    advantages_G: FloatArray
+    """[G]; 0 where not counted."""
+    counted_G: BoolArray
+    """[G] False for responses left out of every statistic (UNJUDGED)."""
+    dropped: str | None
+    """Why the whole group gives no credit, or None."""
+    parts: dict[str, FloatArray] = field(default_factory=dict)
+    """Named parts of the reward, each [G]: "accuracy", "penalty"."""
+
+    @property
+    def has_signal(self) -> bool:
+        """False where every advantage is exactly 0: all counted rewards are equal and no normalisation moved them."""
+        return self.dropped is None and bool(np.any(self.advantages_G != 0.0))
+
+
+class Unit(StrEnum):
+    """What an estimate counts as independent."""
+
+    PROBLEMS = "problems"
+    SEEDS = "seeds"
+    SETS = "sets"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its interval; it never travels without it.
+
+    Example: ``Estimate(value=0.81, low=0.78, high=0.84, n=600, method="t over problems")``. ``low`` and ``high``
+    are None where no interval can be had (fewer than two units).
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    """Number of independent units (never responses)."""
+    method: str
+    unit: Unit = Unit.PROBLEMS
+
+    def to_json(self) -> dict[str, Any]:
+        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n, "method": self.method}
+
+
+@dataclass(frozen=True, slots=True)
+class EvalRecord:
+    """One evaluated response: a line of ``responses.jsonl``."""
+
+    problem_id: str
+    question: str
+    answer: str
+    difficulty: str | None
+    sample: int
+    """Which of the k responses to the problem, from 0."""
+    status: Status
+    correct: bool
+    """CORRECT and finished."""
+    tokens: int
+    finish: Finish
+    extracted: str | None
+    text: str
+    thinking_tokens: int | None = None
+    """Of ``tokens``, those up to and including the last ``</think>``; None in evaluations that did not count them."""

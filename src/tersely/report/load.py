@@ -1,0 +1,182 @@
+"""Read finished run folders: what was configured, what the journal saw, what the evaluations found.
+
+RUN/config.json                      {"kind": "train" | "base", "tersely": version, "config": {...}}
+RUN/journal.jsonl, RUN/clock.jsonl   one line a step (absent for a base)
+RUN/evaluation/TASK/responses.jsonl  one EvalRecord a line
+RUN/evaluation/TASK/summary.json     {"protocol", "versions", "command", "summary"}, written last
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tersely.errors import UserError
+from tersely.evaluation.protocol import VARIANT
+from tersely.evaluation.records import read_responses
+from tersely.records import EvalRecord
+from tersely.runs.logs import read_log
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One model on one task."""
+
+    task: str
+    protocol: Json
+    versions: Json
+    command: str
+    summary: Json
+    records: tuple[EvalRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run folder, read. ``alpha`` is None for a base."""
+
+    path: Path
+    kind: str
+    version: str
+    config: Json
+    alpha: float | None
+    seed: int | None
+    journal: tuple[Json, ...]
+    clock: tuple[Json, ...]
+    evaluations: dict[str, Evaluation]
+
+    @property
+    def name(self) -> str:
+        return self.path.name or str(self.path)
+
+
+def read_run(path: Path, variants: bool = False) -> Run:
+    """Read a run folder, or the folder that holds the evaluations of somebody else's model (kind "model").
+
+    ``variants`` reads evaluations of checkpoints and under instructions too (``TASK@...``). Whatever is missing or
+    damaged is a UserError that names the file.
+    """
+    settings = _settings(path)
+    folders = evaluation_folders(path, settings is None, variants)
+    if settings is None and not folders:
+        raise UserError(
+            f"{path} is no run folder of tersely and holds no evaluation of one: give a folder that tersely train or "
+            "tersely evaluate --out made"
+        )
+    settings = settings or {"kind": "model"}
+    config = settings.get("config")
+    config = config if isinstance(config, dict) else {}
+    finished = {folder.name: read_evaluation(folder) for folder in folders if (folder / "summary.json").is_file()}
+    seed = config.get("seed")
+    return Run(
+        path=path,
+        kind=str(settings["kind"]),
+        version=str(settings.get("tersely", "unknown")),
+        config=config,
+        alpha=_alpha(path, config) if settings["kind"] == "train" else None,
+        seed=seed if isinstance(seed, int) else None,
+        journal=_log(path / "journal.jsonl"),
+        clock=_log(path / "clock.jsonl"),
+        evaluations=finished,
+    )
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """A finished evaluation folder; the summary must count as many responses as there are."""
+    document = _json(folder / "summary.json")
+    records = tuple(read_responses(folder))
+    try:
+        counted = document["summary"]["overall"]["responses"]
+        protocol, versions = dict(document["protocol"]), dict(document.get("versions", {}))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder / 'summary.json'} is not a summary of tersely ({error}): evaluate again") from error
+    if counted != len(records):
+        raise UserError(
+            f"{folder} holds {len(records)} responses but its summary counts {counted}: run tersely evaluate again"
+        )
+    command = str(document.get("command", ""))
+    return Evaluation(folder.name, protocol, versions, command, document["summary"], records)
+
+
+def base_of(run: Run) -> Path | None:
+    """The run folder that a run was trained from, if its model lies in one."""
+    model = run.config.get("model")
+    if not isinstance(model, str) or not model:
+        return None
+    for place in (Path(model), run.path.parent / model):
+        for folder in (place, *place.parents[:3]):
+            settings = _settings(folder)
+            if settings is not None and settings["kind"] in ("base", "train"):
+                return folder
+    return None
+
+
+def require_tasks(runs: list[Run]) -> list[str]:
+    """The tasks that every run finished; a UserError says which run lacks what and how much of it."""
+    for run in runs:
+        if not run.evaluations:
+            raise UserError(f"{run.path} has no finished evaluation{_missing(run, runs)}: run tersely evaluate "
+                            f"{run.path} first")  # fmt: skip
+    common = set.intersection(*(set(run.evaluations) for run in runs))
+    if not common:
+        listed = "; ".join(f"{run.name}: {', '.join(sorted(run.evaluations))}" for run in runs)
+        raise UserError(f"no task was evaluated by every run ({listed}): evaluate all of them on the same task")
+    return sorted(common)
+
+
+def _missing(run: Run, runs: list[Run]) -> str:
+    """How many responses are still to come, as far as the other runs tell."""
+    for folder in evaluation_folders(run.path, foreign=False):
+        responses = folder / "responses.jsonl"
+        there = len(read_log(responses, allow_torn=True)) if responses.is_file() else 0
+        wanted = [len(other.evaluations[folder.name].records) for other in runs if folder.name in other.evaluations]
+        if wanted:
+            return f" ({max(wanted) - there} of {max(wanted)} responses of {folder.name} are missing)"
+        return f" ({there} responses of {folder.name} are there)"
+    return ""
+
+
+def evaluation_folders(path: Path, foreign: bool, variants: bool = False) -> list[Path]:
+    """RUN/evaluation/TASK; for somebody else's model TASK lies directly beneath, and must be finished to be known.
+
+    Variants (TASK@step-000010, TASK@limit-512) are other measurements than the model as it is: left out unless asked.
+    """
+    if foreign:
+        found = sorted(summary.parent for summary in path.glob("*/summary.json"))
+    else:
+        found = sorted(folder for folder in (path / "evaluation").glob("*") if folder.is_dir())
+    return [folder for folder in found if variants or VARIANT not in folder.name]
+
+
+def _settings(path: Path) -> Json | None:
+    """config.json of a run folder, or None where there is none (a model folder's has no kind)."""
+    if not (path / "config.json").is_file():
+        return None
+    document = _json(path / "config.json")
+    return document if isinstance(document.get("kind"), str) else None
+
+
+def _alpha(path: Path, config: Json) -> float:
+    try:
+        return float(config["objective"]["alpha"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path / 'config.json'} names no objective.alpha: it is not a training run") from error
+
+
+def _log(path: Path) -> tuple[Json, ...]:
+    return tuple(read_log(path, allow_torn=True)) if path.is_file() else ()
+
+
+def _json(path: Path) -> Json:
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {(error.strerror or 'unknown reason').lower()}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise UserError(f"{path} must hold a JSON object")
+    return document

@@ -1,0 +1,85 @@
+"""From problems to judged groups: the only place that samples and judges.
+
+Training, evaluation, baselines' samples, faithfulness and the probe all ask here. That a response which did not finish
+by itself is never correct is decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from tersely.records import Finish, Group, Problem, Rollout, Status, Verdict
+from tersely.samplers.base import Progress, Prompt, Sampler, Sampling
+
+PromptIds = Mapping[str, tuple[int, ...]]
+"""Problem id -> prompt token ids as fed to the model."""
+
+
+class Grader(Protocol):
+    """Says what responses are worth: ``tersely.verify.Judge``, or anything with the same two methods."""
+
+    def begin_grading(self, problem: Problem, text: str) -> None:
+        """May begin on a response while others are still sampled; must return at once."""
+
+    def grade(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        """A verdict for each (problem, response text), in order."""
+
+
+def respond(
+    problems: Sequence[Problem],
+    prompts: PromptIds,
+    sampler: Sampler,
+    judge: Grader,
+    sampling: Sampling,
+    *,
+    first_sample: int = 0,
+    on_progress: Progress | None = None,
+    on_sampled: Callable[[], None] | None = None,
+) -> list[Group]:
+    """``sampling.n`` judged responses to each problem, in the order given.
+
+    Checking hides behind sampling: the judge may begin on each response as it ends. ``on_sampled`` is called between
+    the last response and the first verdict waited for (a clock's lap). ``first_sample`` numbers the siblings, so that
+    a later call can go on where one stopped. Errors are those of the sampler and of the judge.
+    """
+    of_id = {problem.id: problem for problem in problems}
+
+    def begin(rollout: Rollout) -> None:
+        if rollout.finish is Finish.EOS:
+            judge.begin_grading(of_id[rollout.problem_id], rollout.text)
+
+    asked = [Prompt(problem.id, prompts[problem.id], first_sample) for problem in problems]
+    rollouts = sampler.generate(asked, sampling, on_progress, begin)
+    if on_sampled is not None:
+        on_sampled()
+    verdicts = _verdicts([(problems[i // sampling.n], rollout) for i, rollout in enumerate(rollouts)], judge)
+    cuts = [slice(i, i + sampling.n) for i in range(0, len(rollouts), sampling.n)]
+    return [Group(p, tuple(rollouts[c]), tuple(verdicts[c])) for p, c in zip(problems, cuts, strict=True)]
+
+
+def _verdicts(pairs: Sequence[tuple[Problem, Rollout]], judge: Grader) -> list[Verdict]:
+    """Verdicts in order. A response that did not finish by itself has no answer, whatever it says."""
+    finished = [i for i, (_, rollout) in enumerate(pairs) if rollout.finish is Finish.EOS]
+    found = judge.grade([(pairs[i][0], pairs[i][1].text) for i in finished])
+    verdicts = [Verdict(Status.NO_ANSWER, None, f"unfinished: {r.finish}") for _, r in pairs]
+    for i, verdict in zip(finished, found, strict=True):
+        verdicts[i] = verdict
+    return verdicts
+
+
+# The two functions below go as soon as nobody samples and judges by himself any more.
+
+
+def judge_rollouts(judge: Grader, pairs: Sequence[tuple[Problem, Rollout]]) -> list[Verdict]:
+    return _verdicts(pairs, judge)
+
+
+def begin_on_rollouts(judge: Grader, problems: Sequence[Problem]) -> Callable[[Rollout], None]:
+    of_id = {problem.id: problem for problem in problems}
+
+    def begin(rollout: Rollout) -> None:
+        if rollout.finish is Finish.EOS:
+            judge.begin_grading(of_id[rollout.problem_id], rollout.text)
+
+    return begin

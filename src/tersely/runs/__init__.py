@@ -1,0 +1,1 @@
+"""The disk: logs, seals, identity, locks, run folders."""

@@ -1,0 +1,155 @@
+"""Whose a run folder is: the config.json that decides who may go on in it, and the lock of who works there now.
+
+The folder that a person names is theirs, even behind a symbolic link. What lies in it may come from somebody else: it
+must not lead our writes to other files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from tersely.errors import UserError
+from tersely.runs import disk
+from tersely.runs.logs import LOGS
+from tersely.runs.manifest import CHECKPOINTS
+
+CONFIG = "config.json"
+LOCK = ".lock"
+LEFTOVER = re.compile(
+    r"(config|done|probe|trained_on|unjudged|expected|summary|profile)\.json\.tmp-\d+", flags=re.ASCII
+)
+"""Names of files that a crash can leave at the top of a run folder."""
+_OURS = re.compile(rf"{re.escape(LOCK)}|{CHECKPOINTS}|.+\.jsonl?")
+"""Names that we write to, read or cut at the top of a run folder."""
+_RUN_KEYS = {"tersely", "kind", "config"}
+_ABSENT = object()
+
+
+def read_run_config(path: Path) -> dict[str, Any] | None:
+    """The whole config.json of a run folder ({"tersely", "kind", "config", "logs"}), or None if it is none."""
+    try:
+        content = json.loads((path / CONFIG).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and set(content) >= _RUN_KEYS else None
+
+
+def is_run_folder(path: Path) -> bool:
+    """Whether ``path`` holds the config.json that tersely writes into run folders (a model's looks different)."""
+    return read_run_config(path) is not None
+
+
+def read_own_config(path: Path) -> dict[str, Any]:
+    """``read_run_config``, but UserError where there is none or where it names logs that are not ours."""
+    content = read_run_config(path)
+    if content is None:
+        raise UserError(f"{path} is no tersely run folder (no config.json of one)")
+    logs = content.get("logs", [])
+    strange = [name for name in logs if name not in LOGS] if _is_list_of_text(logs) else [logs]
+    if strange:
+        raise UserError(
+            f"{path / CONFIG} names {_shown(strange[0])} among its logs, which tersely never writes: the folder was "
+            "changed by others; name another folder"
+        )
+    return {**content, "logs": logs}
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(part, str) for part in value)
+
+
+def require_ours(path: Path, wanted: dict[str, Any]) -> None:
+    """UserError unless ``path`` is missing, empty, or a run folder of the wanted kind and configuration, in which
+    nothing leads our writes elsewhere."""
+    _require_no_links_to(path)
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file; name a folder for the run")
+    found = read_run_config(path) if path.is_dir() else None
+    if found is None:
+        _require_empty(path)
+        _require_plain(path)
+        return
+    if found["kind"] != wanted["kind"]:
+        raise UserError(f"{path} holds a {found['kind']!r} run, not a {wanted['kind']!r} one; name another folder")
+    differing = _differences(found["config"], wanted["config"])
+    if differing:
+        raise UserError(
+            f"{path} was made with another configuration: {'; '.join(differing)}; "
+            "name another folder, or give the old settings to go on with it"
+        )
+    _require_plain(path)
+    read_own_config(path)
+
+
+def _require_no_links_to(path: Path) -> None:
+    """A run folder inside another one (an evaluation, a baseline's samples) lies really there."""
+    whole = path.absolute()
+    around = [parent for parent in whole.parents if is_run_folder(parent)]
+    if around:
+        disk.require_no_links(whole, below=around[-1])
+
+
+def _require_plain(path: Path) -> None:
+    """No link out of the folder, and none, nor a pipe, in place of what is ours; leftovers are removed unread."""
+    home = os.path.realpath(path)
+    for entry in sorted(path.iterdir()) if path.is_dir() else []:
+        ours = _OURS.fullmatch(entry.name) is not None
+        if entry.is_symlink() and not LEFTOVER.fullmatch(entry.name):
+            if ours or not Path(os.path.realpath(entry)).is_relative_to(home):
+                disk.require_no_links(entry, below=path)
+        elif ours and not (entry.is_file() or entry.is_dir()):
+            raise UserError(f"{entry} is no regular file: remove it, or name another folder")
+
+
+def _require_empty(path: Path) -> None:
+    if not path.is_dir():
+        return
+    try:
+        strangers = sorted(p.name for p in path.iterdir() if p.name != LOCK and not LEFTOVER.fullmatch(p.name))
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read: {(error.strerror or 'unknown reason').lower()}; choose another"
+        ) from error
+    if strangers:
+        raise UserError(
+            f"{path} is not empty and is no run folder (it holds {strangers[0]}); name an empty or new folder"
+        )
+
+
+def _differences(old: Any, new: Any, key: str = "") -> list[str]:
+    """Every differing key, dotted, with both values: ``"train.alpha was 0.1, is now 0.2"``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        pairs = [(name, old.get(name, _ABSENT), new.get(name, _ABSENT)) for name in {**old, **new}]
+        return [line for name, a, b in pairs for line in _differences(a, b, f"{key}.{name}" if key else name)]
+    if isinstance(old, bool) == isinstance(new, bool) and old == new:
+        return []
+    return [f"{key} was {_shown(old)}, is now {_shown(new)}"]
+
+
+def _shown(value: Any) -> str:
+    return "absent" if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+
+
+def take_lock(path: Path) -> int:
+    """Lock the folder or refuse with the name of the process that works there."""
+    started = time.strftime("%Y-%m-%d %H:%M:%S")
+    text = json.dumps({"pid": os.getpid(), "host": os.uname().nodename, "started": started})
+    try:
+        return disk.lock(path / LOCK, text)
+    except disk.LockHeldError as held:
+        raise UserError(
+            f"{path} is in use by {_holder(held.holder)}; wait for it to end or name another folder"
+        ) from None
+
+
+def _holder(text: str) -> str:
+    try:
+        found = json.loads(text)
+        return f"process {found['pid']} on {found['host']}, started {found['started']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,7 @@
+"""Where responses come from: one small protocol, whatever engine stands behind it."""
+
+from __future__ import annotations
+
+from tersely.samplers.base import Prompt, Sampler, Sampling, row_seeds, uniforms
+
+__all__ = ["Prompt", "Sampler", "Sampling", "row_seeds", "uniforms"]

@@ -1,0 +1,103 @@
+"""The sampler protocol and the randomness that every sampler of ours shares (no torch here)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tersely.errors import UserError
+from tersely.records import Rollout
+
+Progress = Callable[[int, int], None]
+"""Called with (responses finished, responses asked for)."""
+
+Finished = Callable[[Rollout], None]
+"""Called with each response as it ends, while others are still decoded; what it does delays them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A rendered prompt. ``first_sample`` numbers the siblings, so that a later call can go on where one stopped."""
+
+    problem_id: str
+    tokens: tuple[int, ...]
+    first_sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How responses are drawn. ``temperature`` 0 is greedy; ``top_p`` below 1 cuts the tail of the distribution.
+
+    Example: ``Sampling(n=8, temperature=1.0, top_p=1.0, max_new_tokens=32000, seed=7)``
+    """
+
+    n: int
+    max_new_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise UserError(f"n is {self.n}: at least one response a prompt must be sampled")
+        if self.max_new_tokens < 1:
+            raise UserError(f"max_new_tokens is {self.max_new_tokens}: a response needs room for at least one token")
+        if not 0.0 <= self.temperature < float("inf"):
+            raise UserError(f"temperature is {self.temperature}: it must be 0 (greedy) or a positive number")
+        if self.temperature == 0.0 and self.n > 1:
+            raise UserError(f"temperature 0 gives {self.n} equal responses: use n=1, or a temperature above 0")
+        if not 0.0 < self.top_p <= 1.0:
+            raise UserError(f"top_p is {self.top_p}: it must lie in (0, 1]; 1 keeps the whole distribution")
+
+
+class Sampler(Protocol):
+    """Draws responses and takes new weights."""
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        on_progress: Progress | None = None,
+        on_finished: Finished | None = None,
+    ) -> list[Rollout]:
+        """``sampling.n`` rollouts a prompt, prompt by prompt in the order given, siblings in order of index."""
+
+    def load_weights(self, model: Any, version: int) -> None:
+        """Sample from these weights from now on; ``version`` goes into every rollout."""
+
+    def close(self) -> None:
+        """Give back what is held (memory, processes)."""
+
+
+def row_seeds(prompts: Sequence[Prompt], sampling: Sampling) -> NDArray[np.uint64]:
+    """[B] one 64-bit seed a response: a function of (seed, problem, sample) alone.
+
+    So a response does not depend on which others share its batch, nor on where an interrupted run was cut.
+    """
+    seeds = [
+        hashlib.blake2b(f"{sampling.seed}/{p.problem_id}/{p.first_sample + i}".encode(), digest_size=8).digest()
+        for p in prompts
+        for i in range(sampling.n)
+    ]
+    return np.frombuffer(b"".join(seeds), dtype="<u8").copy()
+
+
+def uniforms(seeds_B: NDArray[np.uint64], start: int, count: int) -> NDArray[np.float64]:
+    """[B, count] numbers in [0, 1) for decode steps start .. start+count-1 of each row's own stream.
+
+    SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"), read at any position:
+    the state of step t is seed + (t + 1) * golden gamma.
+    """
+    steps = np.arange(start + 1, start + count + 1, dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        z = seeds_B[:, None] + steps[None, :] * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    mantissas: NDArray[np.float64] = (z >> np.uint64(11)).astype(np.float64)
+    return mantissas * 2.0**-53

@@ -1,0 +1,278 @@
+"""Sampling with transformers models: batched KV-cache decoding, finished rows dropped as they end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tersely.errors import UserError
+from tersely.records import Finish, Rollout
+from tersely.samplers.base import Finished, Progress, Prompt, Sampling, row_seeds, uniforms
+from tersely.samplers.continuous import draw_continuously
+from tersely.samplers.decoders import Decoder, FusedDecoder, ModelDecoder, fused_supports
+from tersely.samplers.weights import cast_copy
+
+DecoderName = Literal["auto", "fused", "model", "continuous"]
+
+COMPACT_BELOW = 0.85
+"""Ended rows are dropped once the living ones are under this share of the batch: copying the cache costs about one
+step, so dropping at every end would pay more than it saves."""
+
+RANDOM_BLOCK = 64
+"""Decode steps whose random numbers are drawn at once."""
+
+FIRST_ROOM = 1024
+"""Tokens a response for which memory is taken at first; doubled when it is full."""
+
+FUSED_TOLERANCE = 1e-3
+"""Largest difference in the first logits, relative to their spread, at which the fused decoder is trusted."""
+
+
+def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    """Ids that end a response: the generation configuration's, else the tokenizer's."""
+    ids = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    ids = tokenizer.eos_token_id if ids is None else ids
+    if ids is None:
+        raise UserError(
+            "the model has no end-of-sequence token, so no response could ever end: set eos_token in its "
+            "tokenizer_config.json or eos_token_id in its generation_config.json"
+        )
+    return tuple(ids) if isinstance(ids, (list, tuple)) else (int(ids),)
+
+
+class TransformersSampler:
+    """The ``Sampler`` protocol on a transformers causal language model.
+
+    ``decoder``: "model" calls the model's own forward, "fused" our decoder for the Llama family, "continuous" the
+    library's continuous batching (``tersely.samplers.continuous``: not reproducible response by response), "auto" the
+    fused one on a CPU where it applies and else "model", whose responses do not depend on one another. ``max_rows``
+    bounds how many responses are decoded at once. ``dtype``: of the weights sampled from (None: the model's own).
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        decoder: DecoderName = "auto",
+        max_rows: int = 256,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.decoder_name = decoder
+        self.max_rows = max_rows
+        self.dtype = dtype
+        self._copy: Any = None
+        self.end_ids = end_tokens(model, tokenizer)
+        pad = tokenizer.pad_token_id
+        self.pad = self.end_ids[0] if pad is None else int(pad)
+        self._checked_fused = False
+        self.load_weights(model, 0)
+
+    def load_weights(self, model: Any, version: int) -> None:
+        """Weights of another dtype than ours (fp32 masters) are copied into a model of our own, in place after the
+        first time; of the same dtype they are shared."""
+        self.model, self.version = model, version
+        if self.dtype is None or model.dtype == self.dtype:
+            return
+        if self._copy is None:
+            self._copy = cast_copy(model, self.dtype).requires_grad_(False)
+        else:
+            for ours, theirs in zip(self._copy.parameters(), model.parameters(), strict=True):
+                ours.data.copy_(theirs.data)
+        self.model = self._copy
+
+    def close(self) -> None:
+        self.model = self._copy = None
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        on_progress: Progress | None = None,
+        on_finished: Finished | None = None,
+    ) -> list[Rollout]:
+        if self.decoder_name == "continuous":
+            return self._generate_continuously(prompts, sampling, on_progress, on_finished)
+        decoder = self._make_decoder()
+        block = max(1, self.max_rows // sampling.n)
+        rollouts: list[Rollout] = []
+        for start in range(0, len(prompts), block):
+            chunk = prompts[start : start + block]
+            done = len(rollouts)
+
+            def report(finished: int, done: int = done) -> None:
+                if on_progress is not None:
+                    on_progress(done + finished, len(prompts) * sampling.n)
+
+            rollouts += self._generate_block(decoder, chunk, sampling, report, on_finished)
+        return rollouts
+
+    def _generate_continuously(
+        self, prompts: Sequence[Prompt], sampling: Sampling, on_progress: Progress | None, on_finished: Finished | None
+    ) -> list[Rollout]:
+        total, n, rollouts = len(prompts) * sampling.n, sampling.n, dict[int, Rollout]()
+        drawn = draw_continuously(self.model, prompts, sampling, self.end_ids, self.pad, self.max_rows)
+        with contextlib.closing(drawn):
+            for b, tokens, logprobs in drawn if prompts else ():
+                finish = Finish.EOS if tokens[-1] in self.end_ids else Finish.LENGTH
+                # Under a top-p cut it records those of the cut distribution, which no trainer recomputes.
+                known = logprobs if sampling.top_p == 1.0 else None
+                rollouts[b] = self._rollout(prompts[b // n], b % n, tokens, known, finish)
+                if on_finished is not None:
+                    on_finished(rollouts[b])
+                if on_progress is not None:
+                    on_progress(len(rollouts), total)
+        return [rollouts[b] for b in range(total)]
+
+    def _make_decoder(self) -> Decoder:
+        fits = fused_supports(self.model)
+        if self.decoder_name == "fused" and not fits:
+            raise UserError(
+                f"decoder 'fused' does not know models of type {self.model.config.model_type!r}: use 'auto' or 'model'"
+            )
+        wanted = self.decoder_name == "fused" or (self.decoder_name == "auto" and self.model.device.type == "cpu")
+        if not (wanted and fits):
+            return ModelDecoder(self.model)
+        fused = FusedDecoder(self.model)
+        if not self._checked_fused and not self._agrees(fused):
+            self.decoder_name = "model"
+            return ModelDecoder(self.model)
+        self._checked_fused = True
+        return fused
+
+    @torch.no_grad()
+    def _agrees(self, fused: Decoder) -> bool:
+        """Both decoders on two prompts of different length, and one step more: a cheap guard against a variant of a
+        known architecture that we would compute wrongly without noticing."""
+        size = self.model.config.vocab_size
+        prompts = [[i % size for i in range(1, 8)], [i % size for i in range(3, 6)]]
+        tokens = torch.tensor([2 % size, 1], device=self.model.device)
+        pairs = []
+        for decoder in (ModelDecoder(self.model), fused):
+            first = decoder.start(prompts, 1, self.pad)
+            pairs.append(torch.stack((first, decoder.step(tokens))))
+        spread = float(pairs[0].std()) + 1e-6
+        return float((pairs[0] - pairs[1]).abs().max()) <= FUSED_TOLERANCE * spread
+
+    @torch.no_grad()
+    def _generate_block(
+        self,
+        decoder: Decoder,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        report: Callable[[int], None],
+        on_finished: Finished | None,
+    ) -> list[Rollout]:
+        device = self.model.device
+        seeds_B = row_seeds(prompts, sampling)
+        drawn = DrawnRows(len(seeds_B), sampling.max_new_tokens, self.end_ids)
+        rollouts: dict[int, Rollout] = {}
+
+        def hand_on(responses: NDArray[np.int64]) -> None:
+            for b in responses.tolist():
+                rollouts[b] = self._rollout(prompts[b // sampling.n], b % sampling.n, *drawn.response(b))
+                if on_finished is not None:
+                    on_finished(rollouts[b])
+
+        rows = np.arange(len(seeds_B))  # rows[i] is the response that the decoder's row i belongs to
+        logits = decoder.start([p.tokens for p in prompts], sampling.n, self.pad)
+        for t in range(sampling.max_new_tokens):
+            if t % RANDOM_BLOCK == 0:
+                random_BT = uniforms(seeds_B, t, RANDOM_BLOCK)
+            u_B = torch.from_numpy(random_BT[rows, t % RANDOM_BLOCK]).to(device)
+            chosen_B, chosen_logprobs_B = draw(logits, u_B, sampling)
+            hand_on(drawn.record(t, rows, chosen_B.cpu().numpy(), chosen_logprobs_B.float().cpu().numpy()))
+            alive = np.flatnonzero(~drawn.ended_B[rows])
+            if len(alive) == 0 or t + 1 == sampling.max_new_tokens:
+                break
+            if len(alive) < COMPACT_BELOW * len(rows):
+                kept = torch.from_numpy(alive).to(device)
+                decoder.keep(kept)
+                rows, chosen_B = rows[alive], chosen_B[kept]
+                report(len(seeds_B) - len(alive))
+            logits = decoder.step(chosen_B)
+        hand_on(np.flatnonzero(~drawn.ended_B))
+        report(len(seeds_B))
+        return [rollouts[b] for b in range(len(seeds_B))]
+
+    def _rollout(
+        self, prompt: Prompt, sample: int, tokens: list[int], logprobs: list[float] | None, finish: Finish
+    ) -> Rollout:
+        return Rollout(
+            problem_id=prompt.problem_id,
+            index=prompt.first_sample + sample,
+            prompt_tokens=prompt.tokens,
+            tokens=tuple(tokens),
+            logprobs=None if logprobs is None else tuple(logprobs),
+            text=self.tokenizer.decode(tokens, skip_special_tokens=True),
+            finish=finish,
+            policy_version=self.version,
+        )
+
+
+class DrawnRows:
+    """What a batch of responses has sampled so far, and which of them have ended."""
+
+    def __init__(self, total: int, cap: int, end_ids: Sequence[int]) -> None:
+        self.tokens_BT = np.zeros((total, min(cap, FIRST_ROOM)), np.int64)
+        self.logprobs_BT = np.zeros(self.tokens_BT.shape, np.float32)
+        self.lengths_B = np.zeros(total, np.int64)
+        self.ended_B = np.zeros(total, np.bool_)
+        self.end_ids = np.array(end_ids)
+
+    def record(
+        self, t: int, rows: NDArray[np.int64], picked: NDArray[np.int64], logprobs: NDArray[np.float32]
+    ) -> NDArray[np.int64]:
+        """Token t of the decoder's rows; returns the responses that end with it. Those ended before but not yet
+        dropped go on decoding: what they say is not recorded."""
+        if t == self.tokens_BT.shape[1]:
+            self.tokens_BT = np.pad(self.tokens_BT, ((0, 0), (0, t)))
+            self.logprobs_BT = np.pad(self.logprobs_BT, ((0, 0), (0, t)))
+        live = ~self.ended_B[rows]
+        owners = rows[live]
+        self.tokens_BT[owners, t] = picked[live]
+        self.logprobs_BT[owners, t] = logprobs[live]
+        self.lengths_B[owners] = t + 1
+        ending: NDArray[np.int64] = owners[np.isin(picked[live], self.end_ids)]
+        self.ended_B[ending] = True
+        return ending
+
+    def response(self, b: int) -> tuple[list[int], list[float], Finish]:
+        """Tokens, log-probabilities and finish of response b."""
+        length = self.lengths_B[b]
+        finish = Finish.EOS if self.ended_B[b] else Finish.LENGTH
+        return self.tokens_BT[b, :length].tolist(), self.logprobs_BT[b, :length].tolist(), finish
+
+
+def draw(logits_BV: Tensor, u_B: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+    """One token a row by inverting the cumulative distribution at u, and its log-probability.
+
+    The log-probability is that of softmax(logits / temperature), before any top-p cut; at temperature 0 the argmax is
+    taken and the log-probability is the untempered one.
+    """
+    if sampling.temperature == 0.0:
+        logprobs_BV = logits_BV.log_softmax(-1)
+        chosen_B = logits_BV.argmax(-1)
+        return chosen_B, logprobs_BV.gather(-1, chosen_B[:, None])[:, 0]
+    logprobs_BV = (logits_BV / sampling.temperature).log_softmax(-1)
+    probabilities_BV = logprobs_BV.exp().double()
+    if sampling.top_p < 1.0:
+        probabilities_BV = cut_tail(probabilities_BV, sampling.top_p)
+    cumulative_BV = probabilities_BV.cumsum(-1)
+    target_B1 = (u_B * cumulative_BV[:, -1])[:, None]
+    chosen_B = torch.searchsorted(cumulative_BV, target_B1, right=True)[:, 0].clamp_max(logits_BV.shape[-1] - 1)
+    return chosen_B, logprobs_BV.gather(-1, chosen_B[:, None])[:, 0]
+
+
+def cut_tail(probabilities_BV: Tensor, top_p: float) -> Tensor:
+    """Nucleus sampling (Holtzman et al. 2020): zero all but the fewest most probable tokens that reach top_p."""
+    ordered, order = probabilities_BV.sort(-1, descending=True)
+    before = ordered.cumsum(-1) - ordered
+    ordered = ordered.masked_fill(before >= top_p, 0.0)
+    return torch.zeros_like(probabilities_BV).scatter(-1, order, ordered)

@@ -1,0 +1,164 @@
+"""Sampling with vLLM in this process: each response is a request of its own, handed on the moment it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from tersely.errors import RunError, UserError
+from tersely.records import Finish, Rollout
+from tersely.samplers.base import Finished, Progress, Prompt, Sampling, row_seeds
+from tersely.samplers.transformers import end_tokens
+from tersely.samplers.vllm_engine import FALLBACK, Ended, Engine, Request, Shapes
+
+FINISHES = {"stop": Finish.EOS, "length": Finish.LENGTH, "abort": Finish.ABORTED}
+
+State = Literal["awake", "loaded", "asleep"]
+
+
+class VllmSampler:
+    """The ``Sampler`` protocol on a vLLM engine.
+
+    With ``sleeps`` the engine gives its GPU memory back after every ``generate`` until weights are adopted again.
+
+    Log-probabilities are those of softmax(logits / temperature); under a top-p cut, which no trainer recomputes, none
+    are recorded. Seeds make a response the same from call to call; bit for bit only where the engine's arithmetic does
+    not depend on the batch, so not in general on a GPU.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        engine: Engine,
+        sleeps: bool = False,
+    ) -> None:
+        self.tokenizer, self.engine, self.sleeps = tokenizer, engine, sleeps
+        self.end_ids = end_tokens(model, tokenizer)
+        self._state: State = "awake"
+        self.load_weights(model, 0)
+
+    def load_weights(self, model: Any, version: int) -> None:
+        """Push the weights into the engine, in place. All ranks must call it together where they are sharded."""
+        check_weights(model, self.engine.shapes)
+        if self._state == "asleep":
+            self.engine.wake("weights")
+            self._state = "loaded"
+        self.engine.load(named_weights(model, self.engine.dtype))
+        self.model, self.version = model, version
+
+    def close(self) -> None:
+        if self.model is not None:
+            self.engine.close()
+        self.model = None
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        on_progress: Progress | None = None,
+        on_finished: Finished | None = None,
+    ) -> list[Rollout]:
+        requests = self._requests(prompts, sampling)
+        self._wake()
+        rollouts: dict[int, Rollout] = {}
+        try:
+            for key, request in enumerate(requests):
+                self.engine.add(key, request)
+            while len(rollouts) < len(requests):
+                for rollout in self._step(rollouts, prompts, sampling.n):
+                    if on_finished is not None:
+                        on_finished(rollout)
+                if on_progress is not None:
+                    on_progress(len(rollouts), len(requests))
+        finally:
+            # A stop or an error in the midst must not leave requests for the next call.
+            unfinished = [key for key in range(len(requests)) if key not in rollouts]
+            if unfinished:
+                self.engine.abort(unfinished)
+        if self.sleeps:
+            self.engine.sleep()
+            self._state = "asleep"
+        return [rollouts[key] for key in range(len(requests))]
+
+    def _requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
+        longest = max((len(p.tokens) for p in prompts), default=0)
+        if longest + sampling.max_new_tokens > self.engine.max_length:
+            raise UserError(
+                f"a prompt of {longest} tokens and {sampling.max_new_tokens} new ones exceed the "
+                f"{self.engine.max_length} that vLLM was started for: lower sampling.max_new_tokens or leave the "
+                "longest problems out"
+            )
+        return [
+            Request(
+                prompt=prompts[row // sampling.n].tokens,
+                # vLLM keeps seeds as signed 64-bit numbers.
+                seed=int(seed) >> 1,
+                max_tokens=sampling.max_new_tokens,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                end_ids=self.end_ids,
+                logprobs=sampling.top_p == 1.0,
+            )
+            for row, seed in enumerate(row_seeds(prompts, sampling))
+        ]
+
+    def _wake(self) -> None:
+        if self._state == "asleep":
+            self.load_weights(self.model, self.version)
+        if self._state == "loaded":
+            self.engine.wake("kv_cache")
+            self._state = "awake"
+
+    def _step(self, rollouts: dict[int, Rollout], prompts: Sequence[Prompt], n: int) -> list[Rollout]:
+        """One engine step; what ended in it, put into ``rollouts`` too."""
+        if not self.engine.busy():
+            raise RunError(f"vLLM has nothing left to do but ended {len(rollouts)} responses only: run it again")
+        found = []
+        for ended in self.engine.step():
+            prompt = prompts[ended.key // n]
+            rollouts[ended.key] = self._rollout(prompt, prompt.first_sample + ended.key % n, ended)
+            found.append(rollouts[ended.key])
+        return found
+
+    def _rollout(self, prompt: Prompt, index: int, ended: Ended) -> Rollout:
+        if ended.reason not in FINISHES:
+            raise RunError(f"vLLM ended a response of problem {prompt.problem_id} for a reason of {ended.reason!r}")
+        return Rollout(
+            problem_id=prompt.problem_id,
+            index=index,
+            prompt_tokens=prompt.tokens,
+            tokens=ended.tokens,
+            logprobs=ended.logprobs,
+            text=self.tokenizer.decode(list(ended.tokens), skip_special_tokens=True),
+            finish=FINISHES[ended.reason],
+            policy_version=self.version,
+        )
+
+
+def named_weights(model: Any, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+    """Name and whole tensor of every weight, one at a time, a tied output layer under its own name too.
+
+    Sharded ones (DTensor) are gathered as they come: a collective, the same on every rank.
+    """
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        tensor = parameter.detach()
+        if hasattr(tensor, "full_tensor"):
+            tensor = tensor.full_tensor()
+        yield name, tensor.to(dtype)
+
+
+def check_weights(model: Any, shapes: Shapes) -> None:
+    """UserError unless the model has exactly these weights: a push that fails halfway leaves an engine without any."""
+    ours = {name: tuple(p.shape) for name, p in model.named_parameters(remove_duplicate=False)}
+    wrong = sorted(name for name in ours.keys() | shapes.keys() if ours.get(name) != shapes.get(name))
+    if wrong:
+        name = wrong[0]
+        raise UserError(
+            f"{len(wrong)} weights of the model are not those that vLLM was started for, such as {name} (shape "
+            f"{ours.get(name, 'missing')}, vLLM expects {shapes.get(name, 'none')}): start it on the folder of this "
+            f"very model, adapters merged, {FALLBACK}"
+        )

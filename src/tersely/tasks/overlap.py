@@ -1,0 +1,27 @@
+"""Train and held-out problems never overlap: a run keeps the ids it trained on, and an evaluation looks there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tersely.errors import UserError
+from tersely.records import Problem
+
+TRAINED_ON = "trained_on.json"
+"""In a training run's folder: {"problem_ids": [...]}, the content ids of its problems."""
+
+
+def refuse_trained_on(model: Path, problems: Sequence[Problem], allow: bool) -> None:
+    """UserError that counts the problems which the run folder ``model`` was trained on, unless that is allowed."""
+    path = model / TRAINED_ON
+    if allow or not path.is_file():
+        return
+    trained = set(json.loads(path.read_text(encoding="utf-8"))["problem_ids"])
+    shared = sum(problem.id in trained for problem in problems)
+    if shared:
+        raise UserError(
+            f"{model} was trained on {shared} of these {len(problems)} problems: evaluate it on others, or add "
+            "--allow-overlap if memory is what you want to measure"
+        )

@@ -1,0 +1,1 @@
+"""Training problems from raw ones."""

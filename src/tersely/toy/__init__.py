@@ -1,0 +1,1 @@
+"""The embedded reasoner: its demonstrations, its supervised training, its gate."""

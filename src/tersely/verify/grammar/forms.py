@@ -1,0 +1,314 @@
+"""The shape of an answer: number, list, tuple, set, interval, union, relation, matrix, ratio, number in a base, text.
+
+``read`` turns a cleaned string into a ``Form``; the leaves are trees of ``expr``. What has no reading raises Unparsed
+(it then goes to math-verify) or Refused (no final answer may look like that). Linear in the length, bounded in depth.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import lru_cache
+
+from tersely.verify.grammar import units
+from tersely.verify.grammar.brackets import closes_early, split, without_parentheses
+from tersely.verify.grammar.normalise import CACHED, clean, number, repeating
+from tersely.verify.grammar.relations import both
+from tersely.verify.grammar.scalars import (
+    ALL_OF,
+    PLAIN_WORDS,
+    UNORDERED,
+    Form,
+    Shape,
+    read_scalar,
+    significant,
+    split_unit,
+    words,
+)
+from tersely.verify.grammar.tokens import Refused, Unparsed
+
+MAX_LENGTH = 1_600
+MAX_ITEMS = 400
+MAX_FORM_DEPTH = 6
+
+
+_TEXT_OR = re.compile(r"\\text\{\s*,?\s*(?:or|and)\s*\}|(?<=[\s})\]$\d])(?:or|and)(?=[\s({\[$\\\d-])|\\quad")
+_TEXT_ONLY = re.compile(r"\\text\{([^{}]*)\}")
+_LEADING = re.compile(
+    r"^(?:\\approx(?![A-Za-z])|=)\s*(?=\S)|^(?:\\text\{\s*)?(?:the\s+)?(?:final\s+)?answer\s*(?:is|=|:)?\s*:?\s*\}?\s*(?=\S)",
+    re.I,
+)
+_BASED = re.compile(
+    r"(?:\\text\{|\()?(-?[0-9A-Za-z]+(?:\.\d+)?)[)}]?\s*_\s*(?:\{\s*(?:\\text\{)?\s*([0-9a-z]+)\s*\}?\s*\}|(\d))"
+)
+_BASE_WORDS = {
+    "two": "2",
+    "three": "3",
+    "four": "4",
+    "five": "5",
+    "six": "6",
+    "seven": "7",
+    "eight": "8",
+    "nine": "9",
+    "ten": "10",
+}
+_MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
+_MEMBER = re.compile(r"[A-Za-z]\s*\\in(?![A-Za-z])\s*")
+_RELATION = re.compile(r"\\(?:le|ge|ne|approx|equiv|in|sim|cong|subset|subseteq|to|mapsto)(?![A-Za-z])|[<>=]")
+
+
+def read(text: str) -> Form:
+    """The form of an answer. ``text`` is raw or cleaned. Raises Unparsed or Refused."""
+    if len(text) > MAX_LENGTH:
+        raise Refused("longer than any final answer")
+    return _cached(text) if len(text) <= CACHED else _cached.__wrapped__(text)
+
+
+@lru_cache(maxsize=8192)
+def _cached(text: str) -> Form:
+    form = _read(clean(text), 0)
+    return _REALS if form.shape is Shape.TEXT and form.label in _ALL_REALS else form
+
+
+_INFINITE = ("const", "inf")
+_REALS = Form(Shape.TUPLE, items=(Form(Shape.SCALAR, ("neg", _INFINITE)), Form(Shape.SCALAR, _INFINITE)), label="()")
+_ALL_REALS = {"all real numbers", "all reals", "all real", "real numbers", "any real number", "set of real numbers"}
+
+
+def _read(text: str, depth: int) -> Form:
+    if depth > MAX_FORM_DEPTH:
+        raise Refused("nested deeper than any final answer")
+    if (value := number(text)) is not None:
+        return Form(Shape.SCALAR, ("num", value), digits=significant(text))
+    if not text:
+        raise Unparsed("nothing")
+    text = without_parentheses(text)
+    if match := _TEXT_ONLY.fullmatch(text):
+        return _read_text(match.group(1), depth)
+    if match := _LEADING.match(text):
+        return _read(clean(text[match.end() :]), depth + 1)
+    if text == "\\mathbb{R}":
+        return _REALS
+    if (spelled := repeating(text)) != text:
+        return _read(spelled, depth + 1)
+    for reader in (_read_list, _read_matrix, _read_relation, _read_union, _read_brackets, _read_ratio, _read_based):
+        if (form := reader(text, depth)) is not None:
+            return form
+    return read_scalar(text)
+
+
+def _read_text(inner: str, depth: int) -> Form:
+    """Inside ``\\text{...}``: a number or formula if it reads as one, else words."""
+    inner = clean(inner)
+    if match := _LEADING.match(inner):
+        return _read_text(inner[match.end() :], depth + 1)
+    if inner.casefold() == "infinity":
+        return _read("\\infty", depth + 1)
+    if "," in inner and PLAIN_WORDS.fullmatch(inner) and all(piece.strip() for piece in inner.split(",")):
+        return Form(Shape.LIST, items=tuple(words(piece) for piece in inner.split(",")[:MAX_ITEMS]))
+    if len(inner) > 1 and PLAIN_WORDS.fullmatch(inner) and not _TEXT_OR.search(f" {inner} "):
+        return words(inner)
+    try:
+        return _read(inner, depth + 1)
+    except Unparsed:
+        return words(inner)
+
+
+_COMMA = re.compile(r"[,;]")
+
+
+def _read_list(text: str, depth: int) -> Form | None:
+    replaced = re.sub(r"\s*,\s*,\s*", ",", _TEXT_OR.sub(",", text))
+    if "," not in replaced and ";" not in replaced:
+        return _plus_minus(text, depth)
+    pieces, found = split(replaced, _COMMA)
+    if not found:
+        return None
+    if len(pieces) > MAX_ITEMS:
+        raise Refused("a longer list than any final answer")
+    pieces[0] = re.sub(r"^(?:\\text\{)?(?:either|both)\}?\s*", "", pieces[0], flags=re.I)
+    if not all(pieces):
+        raise Unparsed("an empty place in a list")
+    if all(re.fullmatch(r"[A-Za-z][A-Za-z' -]+", piece) for piece in pieces):
+        return Form(Shape.LIST, items=tuple(words(piece) for piece in pieces))
+    items = _members(pieces, depth)
+    if len(items) == 2 and _AND.search(text) and (interval := both(*items)):
+        return interval
+    label = UNORDERED if len(items) > len(pieces) else ALL_OF if _AND.search(text) else ""
+    return Form(Shape.LIST, items=_spread_unit(_spread_name(items)), label=label)
+
+
+_AND = re.compile(r"\\text\{\s*,?\s*and\s*\}|\band\b")
+
+
+def _members(pieces: list[str], depth: int) -> list[Form]:
+    """The pieces read; "1 \\pm 2" among them is two members."""
+    members: list[Form] = []
+    for piece in pieces:
+        form = _read(clean(piece), depth + 1)
+        members.extend(form.items if form.shape is Shape.LIST else (form,))
+    return members
+
+
+def _spread_unit(items: list[Form]) -> tuple[Form, ...]:
+    """ "3, 5 cm": the last unit counts for all that have none."""
+    unit = items[-1].unit
+    return tuple(replace(i, unit=unit) if unit and i.shape is Shape.SCALAR and not i.unit else i for i in items)
+
+
+def _spread_name(items: list[Form]) -> list[Form]:
+    """ "x = 3, x = 5" and "x = 3, 5" are the list 3, 5 of values of x."""
+    names = [_assigned(item) for item in items]
+    plain = (item.shape is Shape.SCALAR for name, item in zip(names, items, strict=True) if name != names[0])
+    if names[0] and all(plain):
+        return [item.items[-1] if name else item for name, item in zip(names, items, strict=True)]
+    return items
+
+
+def _assigned(form: Form) -> str | None:
+    """The variable of ``x = value``, else None."""
+    left = form.items[0].node if form.shape is Shape.RELATION and form.label == "=" else None
+    return left[1] if left and left[0] == "sym" else None
+
+
+def _plus_minus(text: str, depth: int) -> Form | None:
+    count = len(re.findall(r"\\(?:pm|mp)(?![A-Za-z])", text))
+    if count == 0:
+        return None
+    if count > 1 or _RELATION.search(text[text.find("\\p") :]):
+        raise Unparsed("more than one plus-minus")
+    signs = [re.sub(r"\\(?:pm|mp)(?![A-Za-z])", sign, text) for sign in "+-"]
+    items = _spread_name([_read(clean(s), depth + 1) for s in signs])
+    return Form(Shape.LIST, items=tuple(items), label=UNORDERED)
+
+
+def _read_matrix(text: str, depth: int) -> Form | None:
+    match = _MATRIX.fullmatch(text)
+    if match is None:
+        if "\\begin" in text:
+            raise Unparsed("an environment")
+        return None
+    rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?", match.group(2)) if row.strip()]
+    if not rows or len(rows) > 12:
+        raise Refused("a larger matrix than any final answer")
+    read_rows = []
+    for row in rows:
+        cells = row.split("&")
+        if len(cells) > 12:
+            raise Refused("a larger matrix than any final answer")
+        read_rows.append(Form(Shape.TUPLE, items=tuple(_read(clean(cell), depth + 1) for cell in cells)))
+    return Form(Shape.MATRIX, items=tuple(read_rows))
+
+
+def _read_relation(text: str, depth: int) -> Form | None:
+    pieces, found = split(text, _RELATION)
+    if not found:
+        return None
+    if len(found) > 4 or not all(pieces):
+        raise Refused("no complete relation")
+    if found == ["\\in"] and _MEMBER.match(text):
+        return _read(clean(pieces[1]), depth + 1)
+    if any(op.startswith("\\") and op not in ("\\le", "\\ge", "\\ne", "\\approx") for op in found):
+        raise Unparsed("an unusual relation")
+    named = 1 if len(pieces) == 3 and not set(found) & {"=", "\\approx"} else 0  # the name in "1 < f(x) < 2"
+    sides = [_side(piece, depth, first=i in (0, named)) for i, piece in enumerate(pieces)]
+    return Form(Shape.RELATION, items=tuple(sides), label=" ".join(found))
+
+
+_CALL = re.compile(r"([A-Za-z]|\\[A-Za-z]+)(?:_\{?\w+\}?)?(?:\^\{?-1\}?)?\(([^()]*)\)")
+_NAME = re.compile(r"\\text\{[A-Za-z ]*\}|[A-Za-z][A-Za-z ]{3,}|[A-Z]{2}|\\(?:angle|triangle)\s*[A-Z]*|\|[A-Z]{2}\|")
+
+
+def _side(text: str, depth: int, *, first: bool) -> Form:
+    """A side of a relation. On the left, ``f(x)`` and names such as "Area" are labels."""
+    if (
+        first
+        and (call := _CALL.fullmatch(text))
+        and call[1] not in ("e", "i")
+        and re.fullmatch(r"[a-z](,[a-z])*|\d+", call[2])
+    ):
+        return Form(Shape.TEXT, label=f"f:{call[1]}({call[2]})")
+    if first and _NAME.fullmatch(text):
+        return Form(Shape.TEXT, label="name:" + re.sub(r"\\text|\W+", " ", text).strip().casefold())
+    return _read(clean(text), depth + 1)
+
+
+def _read_union(text: str, depth: int) -> Form | None:
+    if "\\cup" not in text:
+        return None
+    pieces, found = split(text, re.compile(r"\\cup(?![A-Za-z])"))
+    if not found:
+        return None
+    if len(pieces) > MAX_ITEMS or not all(pieces):
+        raise Refused("a longer union than any final answer")
+    items = [_read(clean(piece), depth + 1) for piece in pieces]
+    return Form(Shape.UNION, items=tuple(items))
+
+
+_OPEN = {"(": ")", "[": "]", "\\{": "\\}", "\\langle": "\\rangle"}
+
+
+def _read_brackets(text: str, depth: int) -> Form | None:
+    left = next((key for key in ("(", "[", "\\{", "\\langle") if text.startswith(key)), None)
+    if left is None:
+        return None
+    right = next((key for key in (")", "]", "\\}", "\\rangle") if text.endswith(key)), None)
+    if right is None or closes_early(text):
+        return None
+    inner = text[len(left) : len(text) - len(right)].strip()
+    if left == "\\{" and right == "\\}":
+        return _read_set(inner, depth)
+    pieces, found = split(inner, _COMMA)
+    if not found:
+        return _read(clean(inner), depth + 1) if left == "[" and right == "]" else None
+    if len(pieces) > MAX_ITEMS or not all(pieces):
+        raise Refused("no complete tuple")
+    items = tuple(_read(clean(piece), depth + 1) for piece in pieces)
+    label = "()" if left == "\\langle" else left + right
+    return Form(Shape.TUPLE, items=items, label=label)
+
+
+_BUILDER = re.compile(r"[a-z]\s*(?:\\in\s*\\mathbb\{R\}\s*)?[|:](?=[^|:]*[<>\\])\s*")
+"""``x |`` or ``x \\in \\mathbb{R} :`` of a set of reals given by a relation: read as that relation."""
+
+
+def _read_set(inner: str, depth: int) -> Form:
+    if not inner:
+        return words("no solution")
+    if match := _BUILDER.match(inner):
+        return _read(clean(inner[match.end() :]), depth + 1)
+    pieces, _ = split(inner, ",")
+    if len(pieces) > MAX_ITEMS or not all(pieces):
+        raise Refused("no complete set")
+    if "|" in inner or ":" in inner or _RELATION.search(inner):
+        raise Unparsed("a set by its property")
+    return Form(Shape.SET, items=tuple(_members(pieces, depth)))
+
+
+def _read_ratio(text: str, depth: int) -> Form | None:
+    if ":" not in text:
+        return None
+    bare, unit = split_unit(text)
+    pieces, found = split(bare, ":")
+    if not found or not all(pieces):
+        return None
+    read_unit = units.read(unit)
+    items = tuple(_read(clean(piece), depth + 1) for piece in pieces)
+    clock = "clock" if re.search(r":\s*0\d", bare) else ""  # "7:05" is not "7:5"
+    return Form(Shape.RATIO, items=items, label=clock, unit=read_unit[1] if read_unit else unit)
+
+
+_TEXT_ALNUM = re.compile(r"\\text\{\s*([0-9A-Za-z]+)\s*\}")
+
+
+def _read_based(text: str, depth: int) -> Form | None:
+    if "_" not in text:
+        return None
+    match = _BASED.fullmatch(_TEXT_ALNUM.sub(r"\1", text))
+    if match is None:
+        return None
+    base = match[2] or match[3]
+    hexadecimal = base == "16" and re.fullmatch("[A-Fa-f]{2,}", match[1])
+    if not (hexadecimal or any(c.isdigit() for c in match[1])):
+        return None
+    return Form(Shape.BASED, label=f"{match[1].upper().lstrip('0') or '0'}_{_BASE_WORDS.get(base, base)}")

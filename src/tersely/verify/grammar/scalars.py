@@ -1,0 +1,165 @@
+"""One scalar answer: a number or formula with what stands beside it, or the words of a text answer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fractions import Fraction
+
+from tersely.verify.grammar import units
+from tersely.verify.grammar.expr import parse
+from tersely.verify.grammar.normalise import DOLLAR, clean, number
+from tersely.verify.grammar.tokens import Node, Refused, Unparsed
+
+
+class Shape(StrEnum):
+    SCALAR = "scalar"
+    LIST = "list"
+    TUPLE = "tuple"
+    SET = "set"
+    UNION = "union"
+    RELATION = "relation"
+    MATRIX = "matrix"
+    RATIO = "ratio"
+    BASED = "based"
+    TEXT = "text"
+
+
+UNORDERED = "unordered"
+"""Label of a LIST that has no order for certain: one with a plus-minus in it."""
+ALL_OF = "and"
+"""Label of a LIST joined by "and": of inequalities that is no union."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An answer read. Example: ``Form(Shape.SCALAR, node=("num", Fraction(5)), unit="cm")``."""
+
+    shape: Shape
+    node: Node | None = None
+    """Tree of a SCALAR."""
+    items: tuple[Form, ...] = ()
+    """Members of a LIST, TUPLE, SET, UNION, RATIO; sides of a RELATION; rows of a MATRIX."""
+    label: str = ""
+    """Delimiters of a TUPLE ("[)"), operators of a RELATION joined by spaces, base of BASED, words of TEXT."""
+    unit: str = ""
+    percent: bool = False
+    digits: int | None = None
+    """Significant digits where the answer was typed as a decimal number; None otherwise."""
+
+
+_TAIL_TEXT = re.compile(r"^(.*?[^\s\\])\s*\\text\{([^{}]*)\}\s*((?:\^\s*\{?\s*-?\d\s*\}?)?)\s*\.?$", re.DOTALL)
+_TAIL_WORDS = re.compile(r"^([^A-Za-z\\]*\d|.*[}\d)])\s+([A-Za-z][A-Za-z ./]*(?:\^\{?\d\}?)?)$")
+_TEMPERATURE = re.compile(r"\\deg\s*(?:\\text\{)?\s*([CF])\s*\}?$")
+_COUNTED = re.compile(r"^([-+]?\d[\d.]*(?:\s*/\s*\d+)?)\s+([A-Za-z]{3,}(?: [A-Za-z]{2,}){0,2})$")
+_CURRENCY = re.compile(r"^([-+]?)\s*(?:\\text\{)?\s*([\ue000£€¥₹])\s*\}?(?=[\d.\\({-])")
+_CURRENCY_NAMES = {DOLLAR: "dollar", "£": "gbp", "€": "euro", "¥": "yen", "₹": "rupee"}
+_DECIMAL = re.compile(r"[-+]?(\d*\.\d+)(?:\s*\*\s*10\s*\^\s*(?:\{\s*-?\d+\s*\}|\d)|[eE][-+]?\d+)?")
+
+
+def significant(text: str) -> int | None:
+    """Significant digits of a number typed as a decimal; None for anything else."""
+    match = _DECIMAL.fullmatch(text)
+    return len(match.group(1).replace(".", "").lstrip("0")) if match else None
+
+
+# Every repetition starts with its own sign: no text can make this backtrack.
+_WORD = r"[A-Za-z]+(?:['’.][A-Za-z]*)*(?:(?<=[A-Za-z]{2})-[A-Za-z]{2,})*"
+PLAIN_WORDS = re.compile(rf"{_WORD}(?:[ ,]+{_WORD})*\.?")
+
+
+_ORDINAL = re.compile(r"(\d)(?:st|nd|rd|th)\b")
+_ARTICLE = re.compile(r"^(?:[Aa]n?|[Tt]he) (?=[A-Za-z]{2})")
+
+
+def words(text: str) -> Form:
+    """A text answer, compared by its words without case (a lone letter keeps its case)."""
+    folded = " ".join(re.sub(r"[^\w]+", " ", _ORDINAL.sub(r"\1", text)).split())
+    folded = _ARTICLE.sub("", folded)
+    if not folded:
+        raise Unparsed("no words")
+    # Two or three letters may after all be a product: kept for a comparison with an explicit one ("b \\cdot h").
+    node = parse(folded) if len(folded) in (2, 3) and folded.isalpha() and folded.isascii() else None
+    return Form(Shape.TEXT, node, label=folded.casefold() if len(folded) > 1 else folded)
+
+
+def split_unit(text: str) -> tuple[str, str]:
+    """("5", "cm^2") of ``5\\text{ cm}^2``; the second empty where nothing is beside the number."""
+    if match := _TEMPERATURE.search(text):
+        return text[: match.start()].strip(), match[1]
+    if match := _TAIL_TEXT.match(text):
+        return match[1].strip(), match[2] + match[3].replace(" ", "")
+    if (match := _TAIL_WORDS.match(text)) and units.is_known(match[2]):
+        return match[1].strip(), match[2]
+    if (match := _COUNTED.match(text)) and units.read(match[2]):
+        return match[1], match[2]
+    return text, ""
+
+
+def read_scalar(text: str) -> Form:
+    """A number or formula with its unit, percent sign or currency; words where it is none."""
+    unit = ""
+    if text.endswith(DOLLAR):
+        text, unit = text[:-1].strip(), "dollar"
+    elif match := _CURRENCY.match(text):
+        text, unit = match[1] + text[match.end() :].strip(), _CURRENCY_NAMES[match[2]]
+    bare, beside = split_unit(text)
+    factor = 1
+    if beside:
+        read_unit = units.read(beside)
+        if read_unit is None:
+            raise Refused("a number with words that change its meaning")
+        factor, named = read_unit
+        unit = named or unit
+    bare, percent = _strip_percent(clean(bare), unit)
+    if bare.rstrip().endswith("\\deg") and not re.search(r"\\(?:sin|cos|tan|cot|sec|csc)", bare):
+        bare, unit = bare.rstrip()[: -len("\\deg")].strip(), unit or "deg"
+    if not bare:
+        raise Unparsed("nothing")
+    if unit == "percent":
+        unit = ""
+    form = _tree(bare)
+    if form.shape is not Shape.SCALAR:
+        return form
+    node = form.node if factor == 1 else ("mul", ("num", Fraction(factor)), form.node)
+    return replace(form, node=node, unit=unit, percent=percent, digits=significant(bare) if factor == 1 else None)
+
+
+def _strip_percent(text: str, unit: str) -> tuple[str, bool]:
+    if text.endswith("%"):
+        return text[:-1].strip(), True
+    return text, unit == "percent"
+
+
+def _tree(text: str) -> Form:
+    """The tree of a bare scalar, or the words of a text answer typed without ``\\text``."""
+    if (value := number(text)) is not None:
+        return Form(Shape.SCALAR, ("num", value))
+    if text in ("\\emptyset",):
+        return words("no solution")
+    if PLAIN_WORDS.fullmatch(text) and len(text) > 1 and not _is_product(text):
+        return words(text)
+    if _PHRASE.fullmatch(text) and re.search("[A-Za-z]{3}", text):
+        return _number_or_phrase(text)
+    return Form(Shape.SCALAR, parse(text))
+
+
+def _number_or_phrase(text: str) -> Form:
+    """``2 sin x`` is a formula, ``June 20`` is words."""
+    try:
+        return Form(Shape.SCALAR, parse(text))
+    except (Unparsed, Refused):
+        return words(text)
+
+
+_PHRASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ,.'\-]*")
+_FAMILIES = [set("xyzw"), set("abcd"), set("mnpqrst"), set("uvw"), set("ijk")]
+
+
+def _is_product(text: str) -> bool:
+    """Letters in a row that are a product of variables ("xy", "abc") and not a word ("evil", "no", "Yes")."""
+    if text in ("pi", "infinity"):
+        return True
+    letters = text.replace(" ", "")
+    return len(letters) <= 4 and any(set(letters) <= family for family in _FAMILIES)

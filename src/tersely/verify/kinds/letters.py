@@ -1,0 +1,45 @@
+"""Multiple choice: which one letter from A to J an answer names."""
+
+from __future__ import annotations
+
+import re
+
+from tersely.verify.grammar.normalise import clean
+
+_WRAPPED = re.compile(r"\\text\{([^{}]*)\}")
+_LEAD = re.compile(r"^(?:the\s+)?(?:final\s+|correct\s+)?(?:answer|option|choice)\s*(?:is|:)?\s*:?\s*", re.IGNORECASE)
+_ALONE = re.compile(r"[(\[{]?\s*([A-Ja-j])\s*[)\]}]?\s*[.:]?")
+_WITH_TEXT = re.compile(r"(?:\(([A-J])\)|([A-J])[.:)])[\s:.\-]*\S.*", re.DOTALL)
+_WITH_ASIDE = re.compile(r"([A-J])(?:,| [-(])\s*[^\s].*", re.DOTALL)
+_ANY = re.compile(r"(?<![A-Za-z'])\(?([A-J])\)?(?![A-Za-z'])")
+
+
+def letter(text: str) -> tuple[str | None, str]:
+    """(letter, reason): "B" of "B", "(B)", "\\text{B}", "B. a bank"; (None, why) for none or several letters."""
+    plain = (
+        _WRAPPED.sub(r"\1", clean(text))
+        .replace("**", "")
+        .replace("*", " ")
+        .replace("\\{", "{")
+        .replace("\\}", "}")
+        .strip()
+        .strip("{}")
+        .strip()
+    )
+    plain = _LEAD.sub("", plain).strip().rstrip(".").strip()
+    if match := _ALONE.fullmatch(plain):
+        return match[1].upper(), "one letter"
+    if (match := _WITH_TEXT.fullmatch(plain)) and len(_marked(plain)) == 1:
+        return match[1] or match[2], "one letter with its text"
+    found = set(_ANY.findall(plain))
+    if len(found) == 1 and (match := _WITH_ASIDE.fullmatch(plain)):
+        return match[1], "one letter with its text"
+    return None, "several answers" if len(found) > 1 else "no letter from A to J"
+
+
+def _marked(text: str) -> set[str]:
+    """Letters written as choices, "(B)" or "B." or joined by or/and; an article "A" in the text is none."""
+    marks = re.findall(
+        r"(?<![A-Za-z])\(?([A-J])(?:\)|[.:](?=\s|$))|(?:\bor|\band|,)\s+\(?([A-J])\)?(?=\s|$|[.,])", text
+    )
+    return {a or b for a, b in marks}

@@ -1,0 +1,267 @@
+"""Two real processes, started by torchrun, on gloo: what one process would have done, within rounding."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+import tersely.learn.loop as loop
+from parallel_child import judge_by_first_token
+from tersely.cli import main
+from tersely.errors import RunError
+from tersely.learn.group_codec import decode, encode
+from tersely.learn.parallel import World
+from tersely.records import Finish, Group, Kind, Problem, Rollout, Status, Verdict
+from tersely.runs.folder import read_log, verify_checkpoint
+from tiny_models import make_model_folder, make_task
+
+CHILD = Path(__file__).parents[1] / "support" / "parallel_child.py"
+TOLERANCE = 1e-5
+"""Largest difference to one process (1e-7 is usual). Sums are taken in another order; Adam's epsilon (1e-4 here) keeps
+it from blowing up the rounding of gradients that are almost zero."""
+
+SETTINGS = {
+    # Two gradient steps; micro-batches so small that their number differs from process to process.
+    "zero2": {"learner.token_budget": 80, "learner.old_logprobs": "trainer"},
+    "zero3": {
+        "learner.token_budget": 80,
+        "learner.old_logprobs": "sampler",
+        "learner.kl_in": "loss",
+        "learner.sharding": "zero3",
+        "learner.gradient_checkpointing": "true",
+        "objective.normalize": "batch",
+    },
+    "skipping": {"learner.kl_coefficient": 0.0, "learner.averaging": "token"},
+    "bf16": {"run.dtype": "bfloat16"},
+    # The reference pass comes first and with the adapter off: weights must train nevertheless.
+    "lora": {"learner.token_budget": 80, "learner.lora.rank": 4, "learner.learning_rate": 1e-2},
+    "lora-zero3": {
+        "learner.token_budget": 80,
+        "learner.lora.rank": 4,
+        "learner.learning_rate": 1e-2,
+        "learner.sharding": "zero3",
+        "learner.gradient_checkpointing": "true",
+    },
+    "lora-bf16": {"learner.lora.rank": 4, "run.dtype": "bfloat16"},
+}
+
+
+def command(root: Path, out: Path, **over: Any) -> list[str]:
+    common = {
+        "sampling.prompts": 4,
+        "sampling.n": 4,
+        "sampling.max_new_tokens": 12,
+        "learner.learning_rate": 1e-3,
+        "learner.adam_epsilon": 1e-4,
+        "learner.kl_coefficient": 0.01,
+        "run.steps": 4,
+        "run.checkpoint_every": 2,
+        "run.judge_workers": 1,
+        "run.threads": 1,
+    }
+    words = ["train", "--model", str(root / "model"), "--task", str(root / "task.jsonl"), "--template", "question"]
+    words += ["--seed", "3", "--alpha", "0.2", "--out", str(out)]
+    return words + [w for key, value in {**common, **over}.items() for w in ("--set", f"{key}={value}")]
+
+
+class Ran:
+    """What the one launch of two processes left behind."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.names: list[str] = []
+        self.scenarios: list[dict[str, Any]] = []
+
+    def add(self, name: str, argv: list[str], stop_after: int | None = None) -> None:
+        self.names.append(name)
+        self.scenarios.append({"argv": argv, "stop_after": stop_after})
+
+    def result(self, name: str, rank: int) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.root / f"{self.names.index(name)}.{rank}.json").read_text())
+        return found
+
+
+def forget_the_end(run: Path) -> None:
+    """As if the run had been killed after its first checkpoint."""
+    shutil.rmtree(run / "checkpoints/step-000004")
+    (run / "done.json").unlink()
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    root = tmp_path_factory.mktemp("parallel")
+    make_model_folder(root / "model")
+    make_task(root / "task.jsonl")
+    judge, threads = loop.judge_rollouts, torch.get_num_threads()
+    loop.judge_rollouts = judge_by_first_token
+    try:
+        for name, over in SETTINGS.items():
+            assert main(command(root, root / f"one-{name}", **over)) == 0
+        # Begun by one process, to be ended by two.
+        shutil.copytree(root / "one-zero2", root / "one-then-two")
+        forget_the_end(root / "one-then-two")
+        shutil.copytree(root / "one-lora", root / "lora-one-then-two")
+        forget_the_end(root / "lora-one-then-two")
+        ran = Ran(root)
+        for name, over in SETTINGS.items():
+            ran.add(name, command(root, root / f"two-{name}", **over))
+        ran.add("one-then-two", command(root, root / "one-then-two", **SETTINGS["zero2"]))
+        ran.add("lora-one-then-two", command(root, root / "lora-one-then-two", **SETTINGS["lora"]))
+        ran.add("stopped", command(root, root / "stopped", **SETTINGS["zero2"]), stop_after=1)
+        ran.add("again", command(root, root / "stopped", **SETTINGS["zero2"]))
+        ran.add("finished", command(root, root / "stopped", **SETTINGS["zero2"]))
+        ran.add("odd", command(root, root / "odd", **{"sampling.prompts": 6}))
+        ran.add("no-model", command(root / "nowhere", root / "no-model"))
+        ran.add("other", command(root, root / "stopped", **SETTINGS["zero3"]))
+        (root / "scenarios.json").write_text(json.dumps(ran.scenarios))
+        launch(root)
+        # Begun by two processes, ended by one.
+        shutil.copytree(root / "two-zero3", root / "two-then-one")
+        forget_the_end(root / "two-then-one")
+        assert main(command(root, root / "two-then-one", **SETTINGS["zero3"])) == 0
+    finally:
+        loop.judge_rollouts = judge
+        torch.set_num_threads(threads)
+    return ran
+
+
+def launch(root: Path) -> None:
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(CHILD)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*words, str(root / "scenarios.json"), str(root)], capture_output=True, text=True, env=environment, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+def assert_alike(one: Path, two: Path, tolerance: float = TOLERANCE) -> None:
+    """Journal, samples, weights and optimizer of two run folders, within rounding."""
+    for name in ("journal.jsonl", "samples.jsonl"):
+        lines, others = read_log(one / name), read_log(two / name)
+        assert [list(line) for line in lines] == [list(line) for line in others]
+        for line, other in zip(lines, others, strict=True):
+            assert line == {k: pytest.approx(v, abs=tolerance) if isinstance(v, float) else v for k, v in other.items()}
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        found, wanted = (load_file(run / "checkpoints/step-000004" / name) for run in (two, one))
+        assert found.keys() == wanted.keys()
+        for key in wanted.keys() - {"rng.torch"}:
+            assert found[key].dtype == wanted[key].dtype
+            torch.testing.assert_close(found[key], wanted[key], rtol=0, atol=tolerance)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["zero2", "zero3", "skipping", "lora", "lora-zero3"])
+def test_two_processes_do_what_one_does(ran: Ran, name: str) -> None:
+    assert ran.result(name, 0)["code"] == ran.result(name, 1)["code"] == 0, ran.result(name, 0)["err"]
+    assert_alike(ran.root / f"one-{name}", ran.root / f"two-{name}")
+    assert verify_checkpoint(ran.root / f"two-{name}/checkpoints/step-000004") == []
+    before = load_file(ran.root / "model/model.safetensors")
+    after = load_file(ran.root / f"two-{name}/checkpoints/step-000004/model.safetensors")
+    assert max(float((before[k] - after[k]).abs().max()) for k in before) > 10 * TOLERANCE
+
+
+@pytest.mark.slow
+def test_files_are_those_of_one_process(ran: Ran) -> None:
+    one, two = (
+        {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
+        for run in (ran.root / "one-bf16", ran.root / "two-bf16")
+    )
+    assert one == two
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bf16", "lora-bf16"])
+def test_bfloat16_on_sharded_masters_starts_where_one_process_does(ran: Ran, name: str) -> None:
+    """bf16 rounds sums of another order apart within steps; the first step's numbers are of the same weights."""
+    one, two = (read_log(ran.root / run / "journal.jsonl")[0] for run in (f"one-{name}", f"two-{name}"))
+    assert one["response_tokens"] == two["response_tokens"]
+    for key in ("reward", "loss", "entropy", "grad_norm", "logprob_gap_mean"):
+        assert two[key] == pytest.approx(one[key], rel=0.05, abs=1e-3)
+    found = load_file(ran.root / f"two-{name}/checkpoints/step-000004/optimizer.safetensors")
+    assert {v.dtype for k, v in found.items() if k.startswith("master.")} == {torch.float32}
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_number_of_processes(ran: Ran) -> None:
+    result = ran.result("one-then-two", 0)
+    assert result["code"] == 0, result["err"]
+    assert "going on from step 2" in result["err"]
+    assert "cannot be bit-exact: processes was 1" in result["err"]
+    assert_alike(ran.root / "one-zero2", ran.root / "one-then-two")
+    assert_alike(ran.root / "one-lora", ran.root / "lora-one-then-two")
+    assert_alike(ran.root / "one-zero3", ran.root / "two-then-one")
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_stops_all_after_saving_and_the_same_command_goes_on(ran: Ran) -> None:
+    leader, follower = (ran.result("stopped", rank) for rank in (0, 1))
+    assert leader["code"] == follower["code"] == 128 + 15
+    assert "step 1 of 4 is saved" in leader["err"]
+    assert "is saved" not in follower["err"]
+    assert ran.result("again", 0)["code"] == ran.result("again", 1)["code"] == 0
+    assert_alike(ran.root / "one-zero2", ran.root / "stopped")
+    assert "finished already" in ran.result("finished", 0)["err"]
+    assert ran.result("finished", 1) == {"code": 0, "out": "", "err": ""}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("odd", "sampling.prompts = 6 cannot be shared evenly by 2 processes x learner.updates = 2"),
+        ("no-model", "nowhere"),
+        ("other", "another configuration"),
+    ],
+)
+def test_mistakes_end_all_processes_with_one_sentence(ran: Ran, name: str, said: str) -> None:
+    leader, follower = (ran.result(name, rank) for rank in (0, 1))
+    assert leader["code"] == follower["code"] == 2
+    assert said in leader["err"]
+    assert leader["err"].count("\n") == 1
+    assert follower["err"] == ""
+    assert not (ran.root / name).exists()
+
+
+# ---- without processes
+
+
+def test_a_process_alone_tells_itself_and_raises_its_own_errors() -> None:
+    world = World()
+    assert world.all_gather({"a": 1}) == [{"a": 1}]
+    assert world.all_sum(0.1) == 0.1
+    assert world.broadcast(lambda: 7) == 7
+    with pytest.raises(RunError), world.collective_errors():
+        raise RunError("x")
+    assert isinstance(world.raise_on_rank0(RunError("x")), RunError)
+
+
+@given(st.integers(1, 8), st.integers(0, 9))
+def test_shares_make_up_the_whole_again(size: int, each: int) -> None:
+    items = list(range(size * each))
+    worlds = [World(rank, size) for rank in range(size)]
+    assert worlds[0].merge([w.share(items) for w in worlds]) == items
+
+
+@given(
+    st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=5),
+    st.text(max_size=20),
+    st.booleans(),
+    st.lists(st.floats(-50, 0), min_size=5, max_size=5),
+)
+def test_groups_travel_exactly(tokens: list[int], text: str, known: bool, logprobs: list[float]) -> None:
+    problem = Problem("p", "?", "42", Kind.MATH, "test")
+    given_ = tuple(logprobs[: len(tokens)]) if known else None
+    rollout = Rollout("p", 3, (1, 2), tuple(tokens), given_, text, Finish.LENGTH, 7)
+    group = Group(problem, (rollout,), (Verdict(Status.UNJUDGED, None, "timeout", 0.25),))
+    assert decode(problem, (1, 2), json.loads(json.dumps(encode(group)))) == group

@@ -1,0 +1,85 @@
+"""Quickstart is a chain of commands: it goes the whole way, is resumable, and says which command failed and why."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tersely.display import PlainDisplay
+from tersely.toy.base import Gate, make_base
+from tersely.toy.sft import SftSettings
+
+WEAK = Gate(problems=12, accuracy=0.0, hardest=0.0, checks=0.0)
+"""A gate that any base passes."""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base trained for a few steps only: it cannot reason, but everything downstream can work on it."""
+    folder = tmp_path_factory.mktemp("quick") / "base"
+    few = SftSettings(practice_steps=4, straight_steps=4, verbose_steps=4)
+    make_base(folder, 0, 1, PlainDisplay("base"), settings=few, gate=WEAK)
+    return folder
+
+
+def command(base: Path, out: Path, *more: str) -> list[str]:
+    options = ["--alphas", "0,0.2", "--steps", "2", "--size", "24", "--out", str(out), *more]
+    return [sys.executable, "-m", "tersely", "quickstart", "--base", str(base), *options]
+
+
+@pytest.mark.slow
+def test_quickstart_ends_with_a_table_and_a_page_and_again_does_nothing_new(base: Path, tmp_path: Path) -> None:
+    done = subprocess.run(command(base, tmp_path / "out"), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "alpha-0.2" in done.stdout
+    page = tmp_path / "out/report/index.html"
+    assert str(page) in done.stdout
+    assert "tersely train --recipe tiny" in page.read_text()
+    journal = tmp_path / "out/alpha-0/journal.jsonl"
+    stamp = journal.stat().st_mtime_ns
+    again = subprocess.run(command(base, tmp_path / "out"), capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr
+    assert journal.stat().st_mtime_ns == stamp
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_ended_quickstart_leaves_no_process_behind_and_goes_on_when_run_again(
+    base: Path, tmp_path: Path, signum: signal.Signals
+) -> None:
+    out = tmp_path / "out"
+    small = command(base, out, "--alphas", "0", "--steps", "12")
+    process = subprocess.Popen(small, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (out / "alpha-0/journal.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+    os.kill(process.pid, signum)
+    process.wait(60)
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
+    # The chain's training is cut short here: what counts is that the same command takes up its own folders.
+    done = subprocess.run(small, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "going on from step" in (out / "logs/train-alpha-0.log").read_text()
+
+
+@pytest.mark.slow
+def test_failing_command_is_named_with_its_own_sentence(base: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "logs").mkdir(parents=True)
+    (out / "alpha-0").mkdir()
+    (out / "alpha-0" / "thesis.tex").write_text("mine")
+    done = subprocess.run(command(base, out), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "train alpha-0 ended with code 2" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (out / "alpha-0" / "thesis.tex").read_text() == "mine"
