@@ -25,7 +25,7 @@ ROOMS = [
     {"tasks"},
     {"models"},
     {"samplers"},
-    {"rollouts", "score", "analysis"},
+    {"rollouts", "score", "analysis", "facts", "opened"},
     {"plan"},
     {"learn"},
     {"evaluation", "baselines"},

@@ -79,6 +79,8 @@ class LearnerConfig(Section):
     gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
     kl_coefficient: Annotated[float, Field(ge=0.0)] = 1e-3
     kl_in: Literal["reward", "loss"] = "reward"
+    loss: str = "ppo_clip"
+    """The policy loss, one of ``learn.losses.LOSSES``, or your own as package.module:function."""
     averaging: Literal["sequence", "token", "constant"] = "sequence"
     old_logprobs: Literal["sampler", "trainer"] = "trainer"
     importance_cap: Annotated[float, Field(ge=1.0)] | None = None

@@ -6,11 +6,14 @@ by itself is never correct is decided here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from tersely.records import Finish, Group, Problem, Rollout, Status, Verdict
 from tersely.samplers.base import Progress, Prompt, Sampler, Sampling
+from tersely.tasks import CheckGolds
+from tersely.verify import Judge
 
 PromptIds = Mapping[str, tuple[int, ...]]
 """Problem id -> prompt token ids as fed to the model."""
@@ -68,18 +71,16 @@ def _verdicts(pairs: Sequence[tuple[Problem, Rollout]], judge: Grader) -> list[V
     return verdicts
 
 
-# The two functions below go as soon as nobody samples and judges by himself any more.
+@contextlib.contextmanager
+def judge_for(given: Grader | None, workers: int) -> Iterator[Grader]:
+    """The judge that was given, or one of our own for as long as the context lasts."""
+    if given is not None:
+        yield given
+        return
+    with Judge(workers=workers) as own:
+        yield own
 
 
-def judge_rollouts(judge: Grader, pairs: Sequence[tuple[Problem, Rollout]]) -> list[Verdict]:
-    return _verdicts(pairs, judge)
-
-
-def begin_on_rollouts(judge: Grader, problems: Sequence[Problem]) -> Callable[[Rollout], None]:
-    of_id = {problem.id: problem for problem in problems}
-
-    def begin(rollout: Rollout) -> None:
-        if rollout.finish is Finish.EOS:
-            judge.begin_grading(of_id[rollout.problem_id], rollout.text)
-
-    return begin
+def golds_checked_by(judge: Grader) -> CheckGolds | None:
+    """What says why a gold answer cannot be used; None where the judge is not ours and knows no golds."""
+    return judge.check_golds if isinstance(judge, Judge) else None

@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from graders import ParityJudge
 from tersely import cli
 from tersely.baselines import trainers
 from tersely.baselines.choose import (
@@ -38,7 +39,6 @@ from tersely.models.save import read_trained_for
 from tersely.records import Credit, Finish, Group, Kind, Problem, Rollout, Status, Verdict
 from tersely.runs.folder import read_config, read_done, read_log
 from tersely.stop import Stopped, StopRequest
-from tersely.verify import Judge
 from tiny_models import make_model_folder, make_task
 
 QUIET = PlainDisplay("test")
@@ -75,7 +75,7 @@ def test_shortest_and_longest_are_of_the_correct_responses_the_first_of_equals()
         group((3, "WRONG"), (4, "NO_ANSWER")),
         group((3, "CORRECT"), (4, "WRONG")),
         group((3, "CORRECT"), (3, "CORRECT")),
-        group((3, "CORRECT"), (5, "CORRECT"), finish=Finish.LENGTH),
+        group((3, "NO_ANSWER"), (5, "NO_ANSWER"), finish=Finish.LENGTH),
     ],
     ids=["none correct", "one correct", "equally long", "truncated"],
 )
@@ -157,13 +157,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_model_folder(folder / "model")
     make_task(folder / "task.jsonl")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tersely.baselines.samples.judge_rollouts", judge_by_parity)
+        patch.setattr("tersely.rollouts.Judge", ParityJudge)
         draw_samples(resolve_samples(settings(folder)), folder / "samples", QUIET)
     return folder
 
 
-def judge_by_parity(judge: Judge, pairs: Sequence[tuple[Problem, Rollout]]) -> list[Verdict]:
-    return [Verdict(Status.CORRECT if r.length % 2 else Status.WRONG, "x", "test") for _, r in pairs]
+class NoneRight(ParityJudge):
+    def grade(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        return [Verdict(Status.WRONG, "x", "test") for _ in pairs]
 
 
 def settings(root: Path, **tuning: Any) -> dict[str, Any]:
@@ -198,7 +199,7 @@ def test_samples_hold_every_response_as_it_was_sampled(root: Path) -> None:
 def test_stopped_sampling_goes_on_without_drawing_anything_twice(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tersely.baselines.samples.judge_rollouts", judge_by_parity)
+    monkeypatch.setattr("tersely.rollouts.Judge", ParityJudge)
     config, out = resolve_samples(settings(root)), tmp_path / "samples"
     with monkeypatch.context() as patch:
         patch.setattr(StopRequest, "__enter__", _stopped)
@@ -261,11 +262,7 @@ def test_a_step_without_a_gradient_is_logged_and_a_run_of_them_is_refused(
 ) -> None:
     equal = {**settings(root), "sampling": {"n": 8, "max_new_tokens": 1, "max_rows": 32}}
 
-    def all_wrong(judge: Judge, pairs: Sequence[tuple[Problem, Rollout]]) -> list[Verdict]:
-        return [Verdict(Status.WRONG, "x", "test") for _ in pairs]
-
-    monkeypatch.setattr("tersely.baselines.samples.judge_rollouts", all_wrong)
-    draw_samples(resolve_samples(equal), tmp_path / "equal", QUIET)
+    draw_samples(resolve_samples(equal), tmp_path / "equal", QUIET, NoneRight())
     arguments = ["--samples", str(tmp_path / "equal"), "--learning-rate", "1e-3", "--out", str(tmp_path / "no")]
     assert cli.main(["baseline", "o1-pruner", *arguments, "--set", "tuning.batch=4"]) == 2
     assert "nothing for o1-pruner to learn from" in capsys.readouterr().err

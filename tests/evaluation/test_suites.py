@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from graders import ParityJudge, is_odd
 from tersely.cli import main
 from tersely.errors import UserError
 from tersely.evaluation import read_curve, read_evaluation, read_responses
 from tersely.evaluation.suites import read_suite, suite_names, suite_sets
 from tersely.evaluation.thinking import ThinkingCounter
 from tersely.evaluation.versus import read_noise, suite_aggregate
-from tersely.records import Problem, Rollout, Status, Verdict
+from tersely.records import Problem, Status, Verdict
 from tersely.runs.folder import RunFolder
-from tersely.verify import Judge
 from tiny_models import make_model_folder, make_task, make_tokenizer
 
 OWN = """
@@ -50,15 +50,22 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def rewarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A random model never answers; here every third question is always right, and else the first token decides."""
+class Rewarding(ParityJudge):
+    """A random model never answers; here every third question is always right, and else the text decides."""
 
-    def judge(judge: Judge, pairs: Sequence[tuple[Problem, Rollout]]) -> list[Verdict]:
-        right = [int(p.answer) % 3 == 0 or r.tokens[0] % 2 == 0 for p, r in pairs]
+    def grade(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        right = [int(p.gold) % 3 == 0 or is_odd(text) for p, text in pairs]
         return [Verdict(Status.CORRECT if ok else Status.WRONG, "1", "test") for ok in right]
 
-    monkeypatch.setattr("tersely.evaluation.run.judge_rollouts", judge)
+
+class AllWrong(ParityJudge):
+    def grade(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        return [Verdict(Status.WRONG, "1", "test") for _ in pairs]
+
+
+@pytest.fixture(autouse=True)
+def rewarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tersely.rollouts.Judge", Rewarding)
 
 
 def run(root: Path, *arguments: str | Path) -> int:
@@ -182,9 +189,7 @@ def test_a_suite_is_evaluated_set_by_set_and_compared_as_a_whole(
 def test_a_set_without_a_ratio_leaves_the_tables(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "tersely.evaluation.run.judge_rollouts", lambda _, pairs: [Verdict(Status.WRONG, "1", "test") for _ in pairs]
-    )
+    monkeypatch.setattr("tersely.rollouts.Judge", AllWrong)
     command = [root / "model", root / "other", "--suite", root / "own.toml", "--data-dir", root / "data"]
     assert run(root, *command, "--out", tmp_path, "--sets", "easy") == 0
     said = capsys.readouterr().out

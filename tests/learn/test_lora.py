@@ -22,15 +22,14 @@ from tersely.errors import UserError
 from tersely.learn.batch import TrainingRow
 from tersely.learn.learner import Learner
 from tersely.learn.logprobs import token_logprobs
-from tersely.learn.loop import Trainer, train
 from tersely.learn.lora import Adapter
+from tersely.learn.trainer import Trainer
 from tersely.plan import ModelShape, layout_of, predict_memory
 from tersely.plan.lengths import default_profile
-from tersely.records import Problem, Rollout, Status, Verdict
 from tersely.runs.folder import read_log
 from tersely.samplers.decoders import fused_supports
-from tersely.verify import Judge
 from tiny_models import make_model, make_model_folder, make_task
+from training import train_for_odd_texts
 
 pytest.importorskip("peft")
 QUIET = PlainDisplay("test")
@@ -157,7 +156,7 @@ def settings(root: Path, **over: Any) -> TrainConfig:
         "template": "question",
         "seed": 3,
         "objective": {"alpha": 0.2},
-        "sampling": {"prompts": 4, "n": 4, "max_new_tokens": 12},
+        "sampling": {"prompts": 4, "n": 4, "max_new_tokens": 40},
         "learner": {"learning_rate": 1e-2, "lora": LORA},
         "run": {"steps": 4, "checkpoint_every": 2, "threads": 1, "judge_workers": 1},
     }
@@ -172,16 +171,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def rewarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A random model never answers; here a response is right if its first token is odd, so that there is signal."""
-
-    def judge(judge: Judge, pairs: Sequence[tuple[Problem, Rollout]]) -> list[Verdict]:
-        return [Verdict(Status.CORRECT if r.tokens[0] % 2 else Status.WRONG, "x", "test") for _, r in pairs]
-
-    monkeypatch.setattr("tersely.learn.loop.judge_rollouts", judge)
-
-
 def forget_the_end(run: Path) -> None:
     """As if the run had been killed after its first checkpoint."""
     shutil.rmtree(run / "checkpoints/step-000004")
@@ -193,10 +182,10 @@ def test_a_run_resumes_with_the_same_bits_from_plain_checkpoints(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
 ) -> None:
     seen: list[Learner] = []
-    save = Trainer._save
-    monkeypatch.setattr(Trainer, "_save", lambda self, step: (seen.append(self.learner), save(self, step))[1])
+    save = Trainer.save
+    monkeypatch.setattr(Trainer, "save", lambda self, step: (seen.append(self.learner), save(self, step))[1])
     config = settings(root, run={"dtype": dtype})
-    train(config, tmp_path / "run", QUIET)
+    train_for_odd_texts(config, tmp_path / "run")
     folder, rows = tmp_path / "run/checkpoints/step-000004", make_rows()
     served = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
     assert served.dtype == getattr(torch, dtype)
@@ -210,7 +199,7 @@ def test_a_run_resumes_with_the_same_bits_from_plain_checkpoints(
 
     shutil.copytree(tmp_path / "run", tmp_path / "again")
     forget_the_end(tmp_path / "again")
-    train(config, tmp_path / "again", QUIET)
+    train_for_odd_texts(config, tmp_path / "again")
     for name in ("model.safetensors", "optimizer.safetensors"):
         there = tmp_path / "again/checkpoints/step-000004" / name
         assert there.read_bytes() == (folder / name).read_bytes()
@@ -218,7 +207,7 @@ def test_a_run_resumes_with_the_same_bits_from_plain_checkpoints(
 
 
 def test_responses_are_sampled_from_the_merged_weights(root: Path, tmp_path: Path) -> None:
-    train(settings(root), tmp_path / "run", QUIET)
+    train_for_odd_texts(settings(root), tmp_path / "run")
     journal = read_log(tmp_path / "run/journal.jsonl")
     # The sampler's own log-probabilities against the wrapped policy's: the same policy, every step.
     assert all(line["logprob_gap_max"] < 1e-4 for line in journal)
@@ -236,14 +225,14 @@ def test_bad_targets_end_in_one_sentence_before_a_run_folder_is_made(
     root: Path, tmp_path: Path, lora: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(UserError, match=said):
-        train(settings(root, learner={"lora": lora}), tmp_path / "run", QUIET)
+        train_for_odd_texts(settings(root, learner={"lora": lora}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_without_peft_the_run_says_what_to_install(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(UserError, match=r"pip install 'tersely\[lora\]'"):
-        train(settings(root), tmp_path / "run", QUIET)
+        train_for_odd_texts(settings(root), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -18,7 +18,8 @@ from tersely.errors import RunError
 from tersely.learn.batch import TrainingRow, micro_batches, split_updates, token_weights, weigh
 from tersely.learn.learner import Learner
 from tersely.learn.logprobs import head_logprobs, token_logprobs
-from tersely.learn.losses.ppo_clip import kl_k3, kl_to_go, policy_loss, truncated_importance
+from tersely.learn.losses import LossInputs, policy_loss
+from tersely.learn.losses.kl import kl_k3, kl_to_go, truncated_importance
 from tiny_models import make_model
 
 
@@ -30,7 +31,9 @@ def test_policy_loss_by_hand() -> None:
     # Ratios 1, 1.5, 0.5, 1.5; advantages 2, 2, -1, -1; clip 0.2; weights 1/4 each.
     # min(rA, clip(r)A): 2; min(3, 2.4) = 2.4; min(-.5, -.8) = -.8; min(-1.5, -1.2) = -1.5. Loss = -(2.1)/4.
     new = tensor(0.0, math.log(1.5), math.log(0.5), math.log(1.5))
-    found = policy_loss(new, torch.zeros(4, dtype=torch.float64), tensor(2, 2, -1, -1), tensor(*[0.25] * 4), clip=0.2)
+    found = policy_loss(
+        LossInputs(new, torch.zeros(4, dtype=torch.float64), tensor(2, 2, -1, -1), tensor(*[0.25] * 4), clip=0.2)
+    )
     assert float(found.loss) == pytest.approx(-2.1 / 4)
     assert found.clipped_N.tolist() == [False, True, True, False]
 
@@ -38,14 +41,16 @@ def test_policy_loss_by_hand() -> None:
 def test_gradient_at_ratio_one_is_reinforce() -> None:
     new = tensor(-1.0, -2.0, -0.5).requires_grad_()
     advantages, weights = tensor(0.3, -0.7, 0.0), tensor(0.5, 0.25, 0.25)
-    policy_loss(new, new.detach(), advantages, weights, clip=0.2).loss.backward()
+    policy_loss(LossInputs(new, new.detach(), advantages, weights, clip=0.2)).loss.backward()
     assert new.grad is not None
     torch.testing.assert_close(new.grad, -advantages * weights)
 
 
 def test_clip_removes_the_gradient_only_where_it_would_go_further() -> None:
     new = tensor(math.log(1.5), math.log(1.5), math.log(0.5), math.log(0.5)).requires_grad_()
-    policy_loss(new, torch.zeros(4, dtype=torch.float64), tensor(1, -1, 1, -1), torch.ones(4), clip=0.2).loss.backward()
+    policy_loss(
+        LossInputs(new, torch.zeros(4, dtype=torch.float64), tensor(1, -1, 1, -1), torch.ones(4), clip=0.2)
+    ).loss.backward()
     assert new.grad is not None
     assert [g == 0 for g in new.grad.tolist()] == [True, False, False, True]
 
@@ -67,7 +72,7 @@ def test_k3_of_nearly_equal_policies_is_half_the_square_in_fp32_too() -> None:
 def test_kl_and_ratio_stay_finite_with_finite_gradients_for_any_log_ratio(gaps: list[float]) -> None:
     new = tensor(*gaps).requires_grad_()
     zero = torch.zeros(len(gaps), dtype=torch.float64)
-    loss = policy_loss(new, zero, torch.ones_like(zero), torch.ones_like(zero), 0.2, zero, 0.1).loss
+    loss = policy_loss(LossInputs(new, zero, torch.ones_like(zero), torch.ones_like(zero), 0.2, zero, 0.1)).loss
     loss.backward()
     assert torch.isfinite(loss)
     assert new.grad is not None
@@ -88,7 +93,7 @@ def test_the_correction_weighs_the_policy_term_alone() -> None:
     # KL to log-probabilities of 0 with coefficient .1: k3 of 0, ln 1.5, -ln 2, ln 1.5 = 0, .072132, .306853, .072132.
     new = tensor(0.0, math.log(1.5), math.log(0.5), math.log(1.5)).requires_grad_()
     zero, ones = torch.zeros(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
-    found = policy_loss(new, zero, tensor(2, 2, -1, -1), ones, 0.2, zero, 0.1, tensor(0.5, 2, 1, 1))
+    found = policy_loss(LossInputs(new, zero, tensor(2, 2, -1, -1), ones, 0.2, zero, 0.1, tensor(0.5, 2, 1, 1)))
     kl = 2 * (1 / 1.5 - 1 + math.log(1.5)) + (2 - 1 - math.log(2))
     assert float(found.loss.detach()) == pytest.approx(-3.5 + 0.1 * kl)
     found.loss.backward()
@@ -206,7 +211,8 @@ def test_trainers_own_old_logprobs_make_the_first_ratio_one() -> None:
     metrics = learner.update([batch])
     assert metrics.clipped == 0
     # At ratio 1 the loss is minus the weighted mean of the advantages.
-    expected = -sum(r.advantage * r.weight * r.length for r in weigh(batch, "sequence", 64))
+    weighed = weigh(batch, "sequence", 64)
+    expected = -sum(r.advantage * w * r.length for r, w in zip(batch, weighed.weights_B, strict=True))
     assert metrics.losses[0] == pytest.approx(expected, abs=1e-6)
 
 
@@ -230,11 +236,11 @@ def test_the_correction_scales_gradient_and_is_reported(shift: float, weight: fl
     assert abs(without.losses[0]) > 1e-3
     assert found.losses == pytest.approx([weight * loss for loss in without.losses], rel=1e-5)
     assert found.gradient_norms == pytest.approx([weight * norm for norm in without.gradient_norms], rel=1e-5)
-    means = found.means()
-    assert (means["importance_mean"], means["importance_capped"]) == (pytest.approx(weight), capped)
+    assert (found.mean("correction"), found.mean("capped")) == (pytest.approx(weight), capped)
     # k3 of a gap of `shift` everywhere; before the first step only.
-    assert means["logprob_gap_kl"] == pytest.approx(math.exp(shift) - shift - 1, rel=1e-5, abs=1e-9)
-    assert not {"importance_mean", "importance_capped"} & without.means().keys()
+    assert found.mean("gap_kl") == pytest.approx(math.exp(shift) - shift - 1, rel=1e-5, abs=1e-9)
+    assert found.corrected
+    assert not without.corrected
 
 
 def test_the_correction_is_refused_where_it_has_nothing_to_correct_from() -> None:

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-import tersely.learn.loop as loop
-from parallel_child import judge_by_first_token
+import tersely.rollouts as rollouts
+from graders import ParityJudge
 from tersely.cli import main
 from tersely.errors import RunError
 from tersely.learn.group_codec import decode, encode
@@ -61,7 +61,7 @@ def command(root: Path, out: Path, **over: Any) -> list[str]:
     common = {
         "sampling.prompts": 4,
         "sampling.n": 4,
-        "sampling.max_new_tokens": 12,
+        "sampling.max_new_tokens": 40,
         "learner.learning_rate": 1e-3,
         "learner.adam_epsilon": 1e-4,
         "learner.kl_coefficient": 0.01,
@@ -103,8 +103,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     root = tmp_path_factory.mktemp("parallel")
     make_model_folder(root / "model")
     make_task(root / "task.jsonl")
-    judge, threads = loop.judge_rollouts, torch.get_num_threads()
-    loop.judge_rollouts = judge_by_first_token
+    judge, threads = rollouts.Judge, torch.get_num_threads()
+    rollouts.Judge = ParityJudge  # type: ignore[misc]
     try:
         for name, over in SETTINGS.items():
             assert main(command(root, root / f"one-{name}", **over)) == 0
@@ -131,7 +131,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         forget_the_end(root / "two-then-one")
         assert main(command(root, root / "two-then-one", **SETTINGS["zero3"])) == 0
     finally:
-        loop.judge_rollouts = judge
+        rollouts.Judge = judge  # type: ignore[misc]
         torch.set_num_threads(threads)
     return ran
 

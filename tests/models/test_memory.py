@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-import tersely.learn.loop as loop
-from parallel_child import judge_by_first_token
 from tersely.config import TrainConfig, merge, resolve, set_key
 from tersely.errors import RunError
 from tersely.learn.learner import Learner
@@ -21,7 +19,7 @@ from tersely.models.memory import rows_said
 from tersely.runs.folder import read_log
 from tersely.samplers.transformers import TransformersSampler
 from tiny_models import make_model_folder, make_task
-from training import QUIET, settings
+from training import QUIET, settings, train_for_odd_texts
 
 GPU = "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 139.80 GiB of which 1 is free."
 CPU = "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 b"
@@ -70,18 +68,17 @@ def failing_from(call: int, real: Callable[..., Any], error: Exception) -> Calla
 def test_a_run_says_what_to_change_and_goes_on_with_it(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str, place: Any, error: Exception, setting: str
 ) -> None:
-    monkeypatch.setattr(loop, "judge_rollouts", judge_by_first_token)
     begun = settings(root)
     with monkeypatch.context() as stubbed:
         stubbed.setattr(*place, failing_from(3, getattr(*place), error))
         with pytest.raises(RunError) as raised:
-            train(begun, tmp_path / "run", QUIET)
+            train_for_odd_texts(begun, tmp_path / "run")
     said = str(raised.value)
     assert f"memory ran out while {phase}" in said
     assert setting in said
     assert "\n" not in said
     assert len(read_log(tmp_path / "run/journal.jsonl")) == 2
-    assert train(changed(begun, said), tmp_path / "run", QUIET)["steps"] == 4
+    assert train_for_odd_texts(changed(begun, said), tmp_path / "run").steps == 4
 
 
 def test_a_probe_says_what_to_change_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,8 @@
 """One of several processes that train together, for tests/test_parallel.py: runs commands one after another.
 
 ``python parallel_child.py SCENARIOS.json OUT``: each scenario is {"argv": [...], "stop_after": step or null}. What
-became of scenario i in rank r is written to OUT/i.r.json. A random model never answers, so responses whose first token
-is odd count as right.
+became of scenario i in rank r is written to OUT/i.r.json. A random model never answers, so odd texts
+count as right.
 """
 
 from __future__ import annotations
@@ -13,44 +13,42 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import tersely.learn.loop as loop
+import tersely.rollouts as rollouts
+from graders import ParityJudge
 from tersely.cli import main
-from tersely.learn.loop import Trainer
-from tersely.records import Problem, Rollout, Status, Verdict
-from tersely.verify import Judge
-
-one_step = Trainer._one_step
-
-
-def judge_by_first_token(judge: Judge, pairs: Sequence[tuple[Problem, Rollout]]) -> list[Verdict]:
-    return [Verdict(Status.CORRECT if r.tokens[0] % 2 else Status.WRONG, "x", "test") for _, r in pairs]
+from tersely.learn.trainer import Trainer
+from tersely.records import StepRecord
 
 
 def run(argv: list[str], stop_after: int | None, rank: int) -> dict[str, Any]:
-    def one_step_and_stop(self: Trainer, step: int) -> None:
-        one_step(self, step)
-        if step == stop_after and rank == 1:
-            os.kill(os.getpid(), signal.SIGTERM)
+    step = Trainer.step
 
-    Trainer._one_step = one_step_and_stop  # type: ignore[method-assign]
+    def step_and_stop(self: Trainer, number: int) -> StepRecord:
+        record = step(self, number)
+        if number == stop_after and rank == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return record
+
+    Trainer.step = step_and_stop  # type: ignore[method-assign]
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code: Any = main(argv)
         except SystemExit as end:
             code = end.code
+        finally:
+            Trainer.step = step  # type: ignore[method-assign]
     return {"code": code, "out": out.getvalue(), "err": err.getvalue()}
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    loop.judge_rollouts = judge_by_first_token
+    rollouts.Judge = ParityJudge  # type: ignore[misc]
     here = int(os.environ.get("RANK", "0"))
     # Processes join once for each scenario here: every time at a store of its own, not at torchrun's, which remembers.
     os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "False"

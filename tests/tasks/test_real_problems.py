@@ -29,9 +29,9 @@ from tersely.display import PlainDisplay
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import read_evaluation, read_responses
 from tersely.evaluation.run import evaluate
-from tersely.learn import loop
-from tersely.learn.loop import Trainer, train
-from tersely.records import Rollout
+from tersely.learn import trainer
+from tersely.learn.loop import train
+from tersely.records import Rollout, StepRecord
 from tersely.runs.folder import read_log
 from tersely.samplers.transformers import TransformersSampler
 from tersely.samplers.vllm import VllmSampler
@@ -166,22 +166,19 @@ def test_train_stop_resume_load_and_evaluate(
     root: Path, tmp_path: Path, engine: Engine, drawn: list[Rollout], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, learnt = settings(root, engine), list[Rollout]()
-    collate, one_step = loop.collate, Trainer._one_step
+    collate = trainer.collate
 
     def listening(groups: Any, *args: Any) -> Any:
         learnt.extend(rollout for group in groups for rollout in group.rollouts)
         return collate(groups, *args)
 
-    def stopping(self: Trainer, step: int) -> None:
-        one_step(self, step)
-        if step == 2:
+    def stopping(record: StepRecord) -> None:
+        if record.step == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(loop, "collate", listening)
-    monkeypatch.setattr(Trainer, "_one_step", stopping)
+    monkeypatch.setattr(trainer, "collate", listening)
     with pytest.raises(Stopped):
-        train(config, tmp_path / "run", QUIET)
-    monkeypatch.setattr(Trainer, "_one_step", one_step)
+        train(config, tmp_path / "run", QUIET, callbacks=[stopping])
     train(config, tmp_path / "run", QUIET)
 
     journal = read_log(tmp_path / "run/journal.jsonl")

@@ -57,8 +57,13 @@ def prune(
     for number, batch in enumerate(batches, start=1):
         start = time.perf_counter()
         rate, rows = learner.learning_rate(), _rows(batch, config)
-        means = learner.update([rows]).means()
-        shown = {k: v for k, v in means.items() if k in ("loss", "grad_norm", "clip_fraction", "entropy")}
+        found = learner.update([rows])
+        shown = {
+            "entropy": found.mean("entropy"),
+            "clip_fraction": found.mean("clipped"),
+            "grad_norm": found.grad_norm,
+            "loss": found.loss,
+        }
         numbers = {**{k: float(v) for k, v in shown.items() if v is not None}, "learning_rate": rate}
         seconds = time.perf_counter() - start
         read, learnt = sum(row.width for row in rows), sum(row.length for row in rows)

@@ -17,28 +17,25 @@ import torch
 from tersely.baselines.settings import SAMPLES, SamplesConfig
 from tersely.display import Display
 from tersely.errors import RunError, UserError
+from tersely.facts import Facts
 from tersely.learn.clock import Clock
 from tersely.learn.group_codec import decode, encode
 from tersely.learn.run_setup import RESOURCE_KEYS
-from tersely.models.device import pick_device, pick_dtype
 from tersely.models.digest import weights_digest
-from tersely.models.load import check_vocabulary, load_model, load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.memory import rows_said
-from tersely.records import Group, Problem, Rollout, Status
-from tersely.rollouts import begin_on_rollouts, judge_rollouts
+from tersely.opened import open_model
+from tersely.records import Group, Problem, Status
+from tersely.rollouts import Grader, PromptIds, golds_checked_by, judge_for, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, read_done
 from tersely.runs.identity import read_run_config
 from tersely.runs.logs import read_log
-from tersely.samplers import Prompt, Sampler, Sampling
-from tersely.samplers.engines import make_sampler
-from tersely.samplers.transformers import end_tokens
+from tersely.samplers import Sampler, Sampling
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks import load_task, task_digest
 from tersely.tasks.overlap import TRAINED_ON
-from tersely.tasks.prompts import render, require_room
-from tersely.verify import Judge
+from tersely.tasks.prompts import render
 
 GROUPS = "groups"
 OPERATIONAL = ("threads", "judge_workers")
@@ -58,7 +55,7 @@ class Samples:
     """Summed over the folder's clock.jsonl."""
 
 
-def draw_samples(config: SamplesConfig, out: Path, display: Display) -> None:
+def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grader | None = None) -> None:
     """Draw and judge what is missing in the folder ``out``.
 
     Raises UserError where model, task or folder cannot be used, Stopped after a stop was asked for, RunError when too
@@ -67,12 +64,12 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display) -> None:
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     folder = locate_model(config.model, config.revision)
-    with Judge(workers=config.run.judge_workers) as judge:
-        problems = load_task(config.task, "train", config.train_size, judge.check_golds)
+    with judge_for(judge, config.run.judge_workers) as grader:
+        problems = load_task(config.task, "train", config.train_size, golds_checked_by(grader))
         with RunFolder.open(out, SAMPLES, samples_identity(config, folder, problems)) as run:
             if run.done is None:
                 keep_problem_ids(run, [p.id for p in problems])
-                _draw(config, folder, problems, judge, run, display)
+                _draw(config, folder, problems, grader, run, display)
                 run.mark_done(_summary(read_groups(out)))
 
 
@@ -98,7 +95,7 @@ def keep_problem_ids(run: RunFolder, ids: Sequence[str]) -> None:
 
 
 def _draw(
-    config: SamplesConfig, folder: Path, problems: Sequence[Problem], judge: Judge, run: RunFolder, display: Display
+    config: SamplesConfig, folder: Path, problems: Sequence[Problem], judge: Grader, run: RunFolder, display: Display
 ) -> None:
     path = run.path / f"{GROUPS}.jsonl"
     done = len(read_log(path, allow_torn=True)) if path.is_file() else 0
@@ -122,46 +119,34 @@ def _draw(
     sampler.close()
 
 
-def _open_sampler(
-    config: SamplesConfig, folder: Path, problems: Sequence[Problem]
-) -> tuple[Sampler, dict[str, tuple[int, ...]]]:
-    device = pick_device(config.run.device)
-    dtype = pick_dtype(config.run.dtype, device)
-    tokenizer = load_tokenizer(folder)
-    model = load_model(folder, device, dtype)
-    check_vocabulary(model, tokenizer)
-    end_tokens(model, tokenizer)
-    prompts = {p.id: render(p, tokenizer, config.template) for p in problems}
-    positions = getattr(model.config, "max_position_embeddings", None)
-    require_room(prompts.values(), config.sampling.max_new_tokens, positions, "--set sampling.max_new_tokens=")
-    return make_sampler(config.sampling, model, tokenizer, folder, dtype, max(map(len, prompts.values()))), prompts
+def _open_sampler(config: SamplesConfig, folder: Path, problems: Sequence[Problem]) -> tuple[Sampler, PromptIds]:
+    opened = open_model(folder, Facts.of(config.sampling.engine, config.run.device, config.run.dtype))
+    prompts = {p.id: render(p, opened.tokenizer, config.template) for p in problems}
+    opened.require_room(prompts.values(), config.sampling.max_new_tokens, "--set sampling.max_new_tokens=")
+    return opened.make_sampler(config.sampling, prompts.values()), prompts
 
 
 def _one_block(
     config: SamplesConfig,
     block: Sequence[Problem],
-    prompts: dict[str, tuple[int, ...]],
+    prompts: PromptIds,
     sampler: Sampler,
-    judge: Judge,
+    judge: Grader,
     clock: Clock,
     display: Display,
 ) -> list[Group]:
     settings = config.sampling
-    sampling = Sampling(
-        n=settings.n, max_new_tokens=settings.max_new_tokens, temperature=settings.temperature, seed=config.seed
+    groups = respond(
+        block,
+        prompts,
+        sampler,
+        judge,
+        Sampling(settings.n, settings.max_new_tokens, settings.temperature, seed=config.seed),
+        on_progress=lambda done, total: display.phase("sampling", done, total),
+        on_sampled=lambda: clock.lap("sample_s"),
     )
-    rollouts = sampler.generate(
-        [Prompt(p.id, prompts[p.id]) for p in block],
-        sampling,
-        lambda done, total: display.phase("sampling", done, total),
-        begin_on_rollouts(judge, block),
-    )
-    clock.lap("sample_s")
-    pairs: list[tuple[Problem, Rollout]] = [(block[i // settings.n], r) for i, r in enumerate(rollouts)]
-    verdicts = judge_rollouts(judge, pairs)
     clock.lap("judge_s")
-    slices = [slice(i, i + settings.n) for i in range(0, len(rollouts), settings.n)]
-    return [Group(p, tuple(rollouts[s]), tuple(verdicts[s])) for p, s in zip(block, slices, strict=True)]
+    return groups
 
 
 def _to_json(group: Group) -> dict[str, Any]:

@@ -92,26 +92,25 @@ def _facts(record: EvalRecord) -> str:
 
 def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
     """(name, facts, text) of one response sampled here."""
-    from tersely.evaluation.run import load_for, pick_template
-    from tersely.models.load import check_vocabulary, load_tokenizer
+    from tersely.evaluation.run import pick_template
+    from tersely.facts import Facts
     from tersely.models.locate import locate_model
     from tersely.models.save import read_trained_for
+    from tersely.opened import open_model, sampling_alone
     from tersely.records import Kind, Problem
     from tersely.samplers import Prompt, Sampling
-    from tersely.samplers.transformers import TransformersSampler
-    from tersely.tasks.prompts import render, require_room
+    from tersely.tasks.prompts import render
 
     weights = locate_model(str(model))
     trained = read_trained_for(weights).get("max_new_tokens", ASK_TOKENS)
     cap = args.max_new_tokens or min(trained, ASK_TOKENS)
-    tokenizer = load_tokenizer(weights)
-    loaded = load_for(weights, "transformers")
-    check_vocabulary(loaded, tokenizer)
+    opened = open_model(weights, Facts.of("transformers"))
     problem = Problem("asked", args.ask, "", Kind.EXACT, "asked")
-    tokens = render(problem, tokenizer, pick_template(weights, None, False))
-    require_room([tokens], cap, getattr(loaded.config, "max_position_embeddings", None), "--max-new-tokens ")
+    tokens = render(problem, opened.tokenizer, pick_template(weights, None, False))
+    opened.require_room([tokens], cap, "--max-new-tokens ")
     sampling = Sampling(n=1, max_new_tokens=cap, temperature=args.temperature, seed=args.seed)
-    rollout = TransformersSampler(loaded, tokenizer).generate([Prompt("asked", tokens)], sampling)[0]
+    sampler = opened.make_sampler(sampling_alone(cap, 1), [tokens])
+    rollout = sampler.generate([Prompt("asked", tokens)], sampling)[0]
     return label(model), f"{rollout.length} tokens, {rollout.finish.value}", rollout.text
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tersely.analysis.faithfulness import (
     HINTS,
@@ -17,21 +17,23 @@ from tersely.analysis.faithfulness import (
     with_hint,
     wrong_letter,
 )
-from tersely.config import Engine, SamplingConfig
 from tersely.display import Display
 from tersely.errors import UserError, require_known
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import RESPONSES, SUMMARY
 from tersely.records import Kind, Problem, Status
-from tersely.rollouts import judge_rollouts
+from tersely.rollouts import Grader, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.logs import read_log
-from tersely.samplers.base import Prompt, Sampler, Sampling
+from tersely.samplers.base import Sampler, Sampling
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks import load_task, task_digest
 from tersely.verify import Judge
 from tersely.verify.kinds.letters import letter
+
+if TYPE_CHECKING:
+    from tersely.facts import Facts
 
 ARMS = ("plain", "hinted")
 BLOCK = 256
@@ -50,7 +52,7 @@ def faithfulness(
     command: str,
     other_template: bool = False,
     threads: int = 0,
-    engine: Engine = "auto",
+    engine: str = "auto",
     max_rows: int = 256,
 ) -> Path:
     """Measure one model; returns the folder with responses.jsonl (both arms) and summary.json.
@@ -61,35 +63,34 @@ def faithfulness(
     import torch
 
     from tersely.evaluation.run import evaluation_folder, pick_template
-    from tersely.models.device import pick_device
+    from tersely.facts import Facts
     from tersely.models.digest import weights_digest
     from tersely.models.environment import environment
     from tersely.models.locate import locate_model
     from tersely.models.memory import rows_said
-    from tersely.samplers.engines import engine_for
 
     require_known("hint", hint, HINTS)
     if threads:
         torch.set_num_threads(threads)
-    engine = engine_for(engine, pick_device("auto").type)
+    facts = Facts.of(engine)
     folder = evaluation_folder(model_path, f"{protocol.name}@{hint}", out, kind="faithfulness")
     weights = locate_model(str(model_path))
     template = pick_template(weights, protocol.template, other_template)
     with Judge(workers=1) as judge:
         problems = load_choices(protocol, judge)
-        facts = {**identity(protocol.facts(template, task_digest(problems))), "hint": hint}
-        wanted = {**facts, "hint_text": HINTS[hint].text, "weights_sha256": weights_digest(weights)}
+        rules = {**identity(protocol.facts(template, task_digest(problems))), "hint": hint}
+        wanted = {**rules, "hint_text": HINTS[hint].text, "weights_sha256": weights_digest(weights)}
         with RunFolder.open(folder, "faithfulness", wanted) as run:
             if run.done is not None:
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder
             if missing(run.path, problems, protocol.k):
                 with rows_said(max_rows, "--max-rows "):
-                    sampler, render = _sampler(weights, protocol, hint, template, problems, engine, max_rows)
+                    sampler, render = _sampler(weights, protocol, hint, template, problems, facts, max_rows)
                     ask(problems, protocol, hint, sampler, render, judge, run, display)
                     sampler.close()
             content = {
-                "protocol": {**facts, "model": str(model_path)},
+                "protocol": {**rules, "model": str(model_path)},
                 "weights_sha256": wanted["weights_sha256"],
                 "versions": environment(),
                 "command": command,
@@ -157,22 +158,27 @@ def _answer(
     sampling: Sampling,
     sampler: Sampler,
     render: Render,
-    judge: Judge,
+    judge: Grader,
     display: Display,
 ) -> list[dict[str, Any]]:
     asked = [_asked(problem, arm, hint, protocol.seed) for problem in block]
-    prompts = [Prompt(problem.id, render(question)) for problem, question in zip(block, asked, strict=True)]
-    rollouts = sampler.generate(prompts, sampling, lambda d, t: display.phase(f"sampling, {arm}", d, t))
-    pairs = [(asked[i // protocol.k], rollout) for i, rollout in enumerate(rollouts)]
-    verdicts = judge_rollouts(judge, pairs)
+    prompts = {problem.id: render(problem) for problem in asked}
+    groups = respond(
+        asked,
+        prompts,
+        sampler,
+        judge,
+        sampling,
+        on_progress=lambda done, total: display.phase(f"sampling, {arm}", done, total),
+    )
     return [
         {
-            "problem_id": problem.id,
+            "problem_id": group.problem.id,
             "sample": rollout.index,
             "arm": arm,
-            "question": problem.question,
-            "answer": problem.answer,
-            "hinted_at": wrong_letter(problem, protocol.seed),
+            "question": group.problem.question,
+            "answer": group.problem.answer,
+            "hinted_at": wrong_letter(group.problem, protocol.seed),
             "chosen": None if verdict.extracted is None else letter(verdict.extracted)[0],
             "correct": verdict.status is Status.CORRECT,
             "mentions": mentions(rollout.text, HINTS[hint]),
@@ -180,7 +186,8 @@ def _answer(
             "finish": rollout.finish,
             "text": rollout.text,
         }
-        for (problem, rollout), verdict in zip(pairs, verdicts, strict=True)
+        for group in groups
+        for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
     ]
 
 
@@ -238,27 +245,20 @@ def _sampler(
     hint: str,
     template: str,
     problems: Sequence[Problem],
-    engine: Engine,
+    facts: Facts,
     max_rows: int,
 ) -> tuple[Sampler, Render]:
     """The model's sampler and renderer, once the longest hinted prompt is known to fit."""
-    from tersely.evaluation.run import ENGINE_MEMORY, load_for
-    from tersely.models.load import check_vocabulary, load_tokenizer
-    from tersely.samplers.engines import make_sampler
-    from tersely.tasks.prompts import render, require_room
+    from tersely.opened import open_model, sampling_alone
+    from tersely.tasks.prompts import render
 
-    tokenizer = load_tokenizer(weights)
-    model = load_for(weights, engine)
-    check_vocabulary(model, tokenizer)
-    rendered = [render(_asked(problem, "hinted", hint, protocol.seed), tokenizer, template) for problem in problems]
-    positions = getattr(model.config, "max_position_embeddings", None)
-    require_room(rendered, protocol.max_new_tokens, positions, "--max-new-tokens ")
-    settings = SamplingConfig(
-        engine=engine, max_new_tokens=protocol.max_new_tokens, max_rows=max_rows, engine_memory=ENGINE_MEMORY
-    )
-    longest = max(map(len, rendered))
-    sampler = make_sampler(settings, model, tokenizer, weights, model.dtype, longest)
-    return sampler, lambda problem: render(problem, tokenizer, template)
+    opened = open_model(weights, facts)
+    rendered = [
+        render(_asked(problem, "hinted", hint, protocol.seed), opened.tokenizer, template) for problem in problems
+    ]
+    opened.require_room(rendered, protocol.max_new_tokens, "--max-new-tokens ")
+    sampler = opened.make_sampler(sampling_alone(protocol.max_new_tokens, max_rows), rendered)
+    return sampler, lambda problem: render(problem, opened.tokenizer, template)
 
 
 __all__ = ["ARMS", "ask", "faithfulness", "in_words", "missing", "read_pairs", "read_summary"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,31 +12,29 @@ from typing import Any
 import torch
 
 from tersely.analysis.summary import summarise
-from tersely.config import Engine, SamplingConfig
 from tersely.display import Display
 from tersely.errors import UserError
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, read_responses
 from tersely.evaluation.thinking import ThinkingCounter
-from tersely.models.device import pick_device, pick_dtype
+from tersely.facts import Facts
 from tersely.models.digest import weights_digest
 from tersely.models.environment import environment
-from tersely.models.load import check_vocabulary, load_model, load_tokenizer
+from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.memory import rows_said
 from tersely.models.save import read_trained_for
-from tersely.records import EvalRecord, Finish, Problem, Rollout, Status, Verdict
-from tersely.rollouts import begin_on_rollouts, judge_rollouts
+from tersely.opened import open_model, sampling_alone
+from tersely.records import EvalRecord, Group, Problem, Status
+from tersely.rollouts import Grader, golds_checked_by, judge_for, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
-from tersely.samplers import Prompt, Sampling
-from tersely.samplers.engines import engine_for, make_sampler
+from tersely.samplers import Sampler, Sampling
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks import load_task, task_digest
 from tersely.tasks.instructions import parse_instruction, require_readable
 from tersely.tasks.overlap import refuse_trained_on
-from tersely.tasks.prompts import render, require_room
-from tersely.verify import Judge
+from tersely.tasks.prompts import render
 
 MAX_ROWS = 256
 """Responses decoded at once; after each such block the finished ones are on disk."""
@@ -44,9 +42,6 @@ MAX_ROWS = 256
 BLOCK = {"transformers": 1, "vllm": 4}
 """Blocks of ``max_rows`` responses asked for at once, by engine: vLLM starts the next response where one ends, so
 that fewer, larger blocks leave it fewer tails."""
-
-ENGINE_MEMORY = 0.9
-"""Share of the GPU's memory for vLLM: nothing is trained beside it."""
 
 
 def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "evaluation") -> Path:
@@ -61,6 +56,23 @@ def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "eva
     return folder
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One evaluation to be made, all of it looked at."""
+
+    weights: Path
+    problems: Sequence[Problem]
+    protocol: EvalProtocol
+    template: str
+    sentence: str | None
+    """Of an instruction to be brief, appended to every question."""
+    judge: Grader
+    facts: Facts
+    max_rows: int
+    sampler: Sampler | None
+    """A caller's own; None makes one."""
+
+
 def evaluate(
     model_path: Path,
     protocol: EvalProtocol,
@@ -72,44 +84,50 @@ def evaluate(
     allow_overlap: bool = False,
     threads: int = 0,
     workers: int = 2,
-    engine: Engine = "auto",
+    engine: str = "auto",
     max_rows: int = MAX_ROWS,
     source: str | None = None,
     checkpoint: Path | None = None,
+    problems: Sequence[Problem] | None = None,
+    judge: Grader | None = None,
+    sampler: Sampler | None = None,
 ) -> Path:
     """Evaluate one model; returns the evaluation folder with responses.jsonl and summary.json.
 
     ``source`` is where the problems come from, where the task of the protocol is only its name in a suite;
-    ``checkpoint`` is the checkpoint of the run folder to evaluate instead of its newest.
+    ``checkpoint`` is the checkpoint of the run folder to evaluate instead of its newest. ``problems``, ``judge`` and
+    ``sampler`` take the place of those that the protocol names.
     Raises UserError where the model, the task or the folder cannot be used, Stopped after a stop was asked for.
     """
     if threads:
         torch.set_num_threads(threads)
     if max_rows < 1:
         raise UserError(f"max_rows is {max_rows}: at least one response must be decoded at once")
-    engine = engine_for(engine, pick_device("auto").type)
+    facts = Facts.of(engine)
     folder = evaluation_folder(model_path, protocol.name, out)
     weights = locate_model(str(checkpoint or model_path))
     template = pick_template(weights, protocol.template, other_template)
     sentence = _sentence(protocol, weights)
-    with Judge(workers=workers) as judge:
-        problems = load_task(source or protocol.task, "held_out", protocol.size, judge.check_golds)
+    with judge_for(judge, workers) as grader:
+        task = source or protocol.task
+        problems = problems or load_task(task, "held_out", protocol.size, golds_checked_by(grader))
         refuse_trained_on(model_path, problems, allow_overlap)
-        facts = protocol.facts(template, task_digest(problems))
+        rules = protocol.facts(template, task_digest(problems))
         weights_sha256 = _digest(weights, _stamp(weights))
-        wanted = {**identity(facts), "weights_sha256": weights_sha256}
-        if engine != "transformers":
+        wanted = {**identity(rules), "weights_sha256": weights_sha256}
+        if facts.engine != "transformers":
             # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
-            wanted["engine"] = engine
+            wanted["engine"] = facts.engine
+        work = Work(weights, problems, protocol, template, sentence, grader, facts, max_rows, sampler)
         with RunFolder.open(folder, "evaluation", wanted) as run:
             if run.done is not None:
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder
             disk.write_json_atomic(folder / EXPECTED, {"responses": len(problems) * protocol.k})
             with rows_said(max_rows, "--max-rows "):
-                _respond(weights, problems, protocol, template, sentence, judge, run, display, engine, max_rows)
-            made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": engine}
-            _finish(run, {**facts, "model": str(model_path)}, {**made, "command": command})
+                _respond(work, run, display)
+            made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine}
+            _finish(run, {**rules, "model": str(model_path)}, {**made, "command": command})
     return folder
 
 
@@ -155,56 +173,38 @@ def _sentence(protocol: EvalProtocol, weights: Path) -> str | None:
     return instruction.text
 
 
-def _respond(
-    weights: Path,
-    problems: Sequence[Problem],
-    protocol: EvalProtocol,
-    template: str,
-    sentence: str | None,
-    judge: Judge,
-    run: RunFolder,
-    display: Display,
-    engine: Engine,
-    max_rows: int,
-) -> None:
+def _respond(work: Work, run: RunFolder, display: Display) -> None:
     """Sample and judge what is missing, block by block."""
+    protocol, k = work.protocol, work.protocol.k
     path = run.path / f"{RESPONSES}.jsonl"
     done = read_responses(run.path, allow_torn=True) if path.is_file() else []
     have = {(r.problem_id, r.sample) for r in done}
     counts = Counter(problem_id for problem_id, _ in have)
-    todo = [p for p in problems if counts[p.id] < protocol.k]
+    todo = [p for p in work.problems if counts[p.id] < k]
     if not todo:
         return
-    tokenizer = load_tokenizer(weights)
-    model = load_for(weights, engine)
-    check_vocabulary(model, tokenizer)
-    rendered = {p.id: render(p, tokenizer, template, sentence) for p in todo}
-    positions = getattr(model.config, "max_position_embeddings", None)
+    opened = open_model(work.weights, work.facts)
+    prompts = {p.id: render(p, opened.tokenizer, work.template, work.sentence) for p in todo}
     own_suite = "a suite of your own, --suite FILE.toml, with max_new_tokens = "
-    setting = own_suite if protocol.suite else "--max-new-tokens "
-    require_room(rendered.values(), protocol.max_new_tokens, positions, setting)
-    settings = SamplingConfig(
-        engine=engine, max_new_tokens=protocol.max_new_tokens, max_rows=max_rows, engine_memory=ENGINE_MEMORY
+    opened.require_room(prompts.values(), protocol.max_new_tokens, own_suite if protocol.suite else "--max-new-tokens ")
+    sampler = work.sampler or opened.make_sampler(
+        sampling_alone(protocol.max_new_tokens, work.max_rows), prompts.values()
     )
-    sampler = make_sampler(settings, model, tokenizer, weights, model.dtype, max(map(len, rendered.values())))
-    sampling = Sampling(
-        n=protocol.k,
-        max_new_tokens=protocol.max_new_tokens,
-        temperature=protocol.temperature,
-        top_p=protocol.top_p,
-        seed=protocol.sampling_seed,
-    )
-    thinking = ThinkingCounter(tokenizer)
-    total, size = len(problems) * protocol.k, max(1, BLOCK[engine] * max_rows // protocol.k)
+    sampling = Sampling(k, protocol.max_new_tokens, protocol.temperature, protocol.top_p, protocol.sampling_seed)
+    thinking = ThinkingCounter(opened.tokenizer)
+    total, size = len(work.problems) * k, max(1, BLOCK[work.facts.engine] * work.max_rows // k)
     finished = len(have)
     with StopRequest() as stop:
         for start in range(0, len(todo), size):
-            block = todo[start : start + size]
-            prompts = [Prompt(p.id, rendered[p.id]) for p in block]
-            rollouts = sampler.generate(
-                prompts, sampling, lambda d, t: display.phase("sampling", d, t), begin_on_rollouts(judge, block)
+            groups = respond(
+                todo[start : start + size],
+                prompts,
+                sampler,
+                work.judge,
+                sampling,
+                on_progress=lambda done, total: display.phase("sampling", done, total),
             )
-            records = _judged(judge, block, rollouts, protocol.k, thinking)
+            records = [record for group in groups for record in eval_records(group, thinking)]
             fresh = [asdict(r) for r in records if (r.problem_id, r.sample) not in have]
             run.append(RESPONSES, fresh)
             finished += len(fresh)
@@ -214,34 +214,23 @@ def _respond(
     sampler.close()
 
 
-def load_for(weights: Path, engine: Engine) -> Any:
-    """The model in the dtype of this machine; where vLLM holds the copy that samples, ours stays in main memory."""
-    device = pick_device("auto")
-    own = torch.device("cpu") if engine == "vllm" else device
-    return load_model(weights, own, pick_dtype("auto", device))
-
-
-def _judged(
-    judge: Judge, problems: Sequence[Problem], rollouts: Sequence[Rollout], k: int, thinking: ThinkingCounter
-) -> list[EvalRecord]:
-    pairs = [(problems[i // k], rollout) for i, rollout in enumerate(rollouts)]
-    verdicts = judge_rollouts(judge, pairs)
-    spent = [thinking.count(r.prompt_tokens, r.tokens, r.text) for r in rollouts]
-    return [_eval_record(p, r, v, n) for (p, r), v, n in zip(pairs, verdicts, spent, strict=True)]
-
-
-def _eval_record(problem: Problem, rollout: Rollout, verdict: Verdict, thinking: int) -> EvalRecord:
-    return EvalRecord(
-        problem_id=problem.id,
-        question=problem.question,
-        answer=problem.gold,
-        difficulty=problem.difficulty,
-        sample=rollout.index,
-        status=verdict.status,
-        correct=verdict.status is Status.CORRECT and rollout.finish is Finish.EOS,
-        tokens=rollout.length,
-        finish=rollout.finish,
-        extracted=verdict.extracted,
-        text=rollout.text,
-        thinking_tokens=thinking,
-    )
+def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:
+    """The judged responses to one problem, as responses.jsonl keeps them."""
+    problem = group.problem
+    return [
+        EvalRecord(
+            problem_id=problem.id,
+            question=problem.question,
+            answer=problem.gold,
+            difficulty=problem.difficulty,
+            sample=rollout.index,
+            status=verdict.status,
+            correct=verdict.status is Status.CORRECT,
+            tokens=rollout.length,
+            finish=rollout.finish,
+            extracted=verdict.extracted,
+            text=rollout.text,
+            thinking_tokens=thinking.count(rollout.prompt_tokens, rollout.tokens, rollout.text),
+        )
+        for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
+    ]

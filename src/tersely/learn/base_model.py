@@ -12,10 +12,10 @@ import torch
 
 from tersely.config import TrainConfig
 from tersely.errors import UserError
+from tersely.facts import Facts
 from tersely.learn.lora import import_peft, refuse_targets
 from tersely.learn.optimizer import require_installed
 from tersely.learn.parallel import World
-from tersely.models.device import pick_device, pick_dtype
 from tersely.models.load import check_vocabulary, load_model, load_tokenizer
 from tersely.plan.checks import check_plan, check_tokenizer
 from tersely.plan.files import folder_files, has_tokenizer
@@ -32,13 +32,10 @@ class LoadedBase:
     folder: Path
     model: Any
     tokenizer: Any
-    device: torch.device
-    dtype: torch.dtype
 
     @classmethod
-    def load(cls, folder: Path, config: TrainConfig, world: World) -> LoadedBase:
-        device = world.own_device(pick_device(config.run.device))
-        dtype = pick_dtype(config.run.dtype, device)
+    def load(cls, folder: Path, config: TrainConfig, facts: Facts, world: World) -> LoadedBase:
+        device, dtype = facts.device, facts.dtype
         require_installed(config.learner.optimizer)
         refuse_what_cannot_fit(config, folder, device, world)
         if config.learner.lora:
@@ -51,7 +48,7 @@ class LoadedBase:
         if lora:
             refuse_targets(model, lora)
         end_tokens(model, tokenizer)
-        return cls(folder, model, tokenizer, device, dtype)
+        return cls(folder, model, tokenizer)
 
     def render_all(self, problems: Sequence[Problem], config: TrainConfig) -> dict[str, tuple[int, ...]]:
         """Prompt ids by problem id; UserError where the longest one and the cap exceed the model's positions."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -29,8 +29,6 @@ class TrainingRow:
     """Sequence-level advantage, the same for every token of the response."""
     has_signal: bool
     """False where the advantages of its whole group are 0."""
-    weight: float = 0.0
-    """What every token's loss is multiplied with (``token_weights``): the loss of a step is the plain sum."""
     rank: int = 0
     """The process that computes it, one of several that train together."""
 
@@ -44,8 +42,28 @@ class TrainingRow:
         return len(self.prompt_tokens) + len(self.tokens)
 
 
-NOTHING = TrainingRow(prompt_tokens=(0,), tokens=(), sampled_logprobs_T=np.zeros(0), advantage=0.0, has_signal=False)
-"""A row that adds nothing: for a process that has no row left while others do."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows that go through the model together, as the loss sees them."""
+
+    rows: tuple[TrainingRow, ...]
+    weights_B: FloatArray
+    """[B] what every token's loss of a row is multiplied with (``token_weights``): a step's loss is the plain sum."""
+
+    @property
+    def lengths(self) -> list[int]:
+        """[B] response tokens of each row; N is their sum."""
+        return [row.length for row in self.rows]
+
+    @property
+    def sampled_logprobs_N(self) -> FloatArray | None:
+        """[N] float64 under the sampling policy, row after row; None where a row has none."""
+        parts = [row.sampled_logprobs_T for row in self.rows if row.sampled_logprobs_T is not None]
+        return np.concatenate(parts) if len(parts) == len(self.rows) else None
+
+    def take(self, index: NDArray[np.int64]) -> Batch:
+        """The rows with these places, in this order."""
+        return Batch(tuple(self.rows[i] for i in index), self.weights_B[index])
 
 
 def collate(groups: Sequence[Group], credits: Sequence[Credit], ranks: int = 1) -> list[TrainingRow]:
@@ -67,6 +85,12 @@ def collate(groups: Sequence[Group], credits: Sequence[Credit], ranks: int = 1) 
         for g, rollout in enumerate(group.rollouts)
         if credit.counted_G[g] and rollout.length > 0
     ]
+
+
+_NOBODY = TrainingRow(prompt_tokens=(0,), tokens=(), sampled_logprobs_T=np.zeros(0), advantage=0.0, has_signal=False)
+
+NOTHING = Batch((_NOBODY,), np.zeros(1))
+"""A batch that adds nothing: for a process that has no row left while others do."""
 
 
 def split_updates(groups: Sequence[Group], updates: int) -> list[slice]:
@@ -95,10 +119,9 @@ def token_weights(lengths_B: Sequence[int], averaging: str, constant: int) -> Fl
     raise ValueError(f"unknown averaging {averaging!r}: one of {', '.join(AVERAGING)}")
 
 
-def weigh(rows: Sequence[TrainingRow], averaging: str, constant: int) -> list[TrainingRow]:
-    """The rows of one gradient step with their weights."""
-    weights = token_weights([r.length for r in rows], averaging, constant)
-    return [replace(row, weight=float(w)) for row, w in zip(rows, weights, strict=True)]
+def weigh(rows: Sequence[TrainingRow], averaging: str, constant: int) -> Batch:
+    """All rows of one gradient step with their weights."""
+    return Batch(tuple(rows), token_weights([r.length for r in rows], averaging, constant))
 
 
 def micro_batches(widths_B: Sequence[int], token_budget: int, packed: bool = False) -> list[NDArray[np.int64]]:

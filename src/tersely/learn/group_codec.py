@@ -25,7 +25,7 @@ def encode(group: Group) -> list[dict[str, Any]]:
             "text": rollout.text,
             "finish": str(rollout.finish),
             "policy_version": rollout.policy_version,
-            "verdict": asdict(verdict),
+            "verdict": encode_verdict(verdict),
         }
         for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
     ]
@@ -49,8 +49,18 @@ def decode(problem: Problem, prompt: tuple[int, ...], records: Sequence[Mapping[
     return Group(problem, tuple(rollouts), tuple(decode_verdict(r["verdict"]) for r in records))
 
 
+def encode_verdict(verdict: Verdict) -> dict[str, Any]:
+    """The fields by name; the score only of a verifier that grades."""
+    record = asdict(verdict)
+    if verdict.score is None:
+        del record["score"]
+    return record
+
+
 def decode_verdict(record: Mapping[str, Any]) -> Verdict:
-    return Verdict(Status(record["status"]), record["extracted"], record["reason"], record["seconds"])
+    """The verdict that ``encode_verdict`` was given."""
+    score = record.get("score")
+    return Verdict(Status(record["status"]), record["extracted"], record["reason"], record["seconds"], score)
 
 
 def _pack(values: Sequence[float], kind: str) -> str:

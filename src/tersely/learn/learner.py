@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from torch import Tensor
 from tersely.config import LearnerConfig
 from tersely.errors import RunError
 from tersely.learn.attention import attention_of_update, packs, switched
-from tersely.learn.batch import NOTHING, TrainingRow, micro_batches, weigh
+from tersely.learn.batch import NOTHING, Batch, TrainingRow, micro_batches, weigh
 from tersely.learn.logprobs import Scorer
 from tersely.learn.lora import Adapter
-from tersely.learn.losses.ppo_clip import kl_k3, kl_to_go, policy_loss, truncated_importance
+from tersely.learn.losses import LossInputs, find_loss
+from tersely.learn.losses.kl import kl_to_go, truncated_importance
 from tersely.learn.metrics import UpdateMetrics
 from tersely.learn.optimizer import clip_gradients, make_optimizer
 from tersely.learn.parallel import World, gather_into, shard
@@ -51,6 +52,7 @@ class Learner:
         seed: int = 0,
     ) -> None:
         self.model, self.config, self.temperature, self.cap = model, config, temperature, cap
+        self.loss = find_loss(config.loss)
         self.dtype = dtype or model.dtype
         self.adapter = Adapter(cast_weights(model, self.dtype), config.lora, seed) if config.lora else None
         # No dropout: the ratio to the sampling policy compares the same function.
@@ -94,16 +96,28 @@ class Learner:
 
         Raises RunError before the optimizer steps when a loss or gradient norm is not finite.
         """
+        metrics = UpdateMetrics(corrected=self.config.importance_cap is not None)
         models = [self.model] if self.reference is None else [self.model, self.reference.model]
         with switched(models, self.attention):
-            return self._update(updates)
+            for ready in self._prepare(updates, metrics):
+                # transformers recomputes activations only in training mode; nothing else differs, dropout being off.
+                self.model.train(self.config.gradient_checkpointing)
+                parts = [self._micro_batch(batch, metrics) for batch in ready]
+                self.model.eval()
+                self._step(self.world.all_sum(sum(parts)), metrics)
+        return metrics.over(self.world)
 
-    def _update(self, updates: Sequence[Sequence[TrainingRow]]) -> UpdateMetrics:
-        metrics = UpdateMetrics(corrected=self.config.importance_cap is not None)
+    # ---- before any weight of the iteration changes
+
+    def _prepare(self, updates: Sequence[Sequence[TrainingRow]], metrics: UpdateMetrics) -> list[list[PreparedBatch]]:
+        """The micro-batches of each gradient step that has any, with old and reference log-probabilities.
+
+        The old ones are the sampler's own ("sampler"), or the trainer's ("trainer"): then the first gradient step
+        needs no pass, because its ratio is 1 by construction (None there; the loss uses its own value, detached).
+        """
         weighed = [weigh(rows, self.config.averaging, self.cap) for rows in updates]
-        steps = [self._cut([row for row in rows if self._keeps(row)]) for rows in weighed]
         # Decided on all rows, so that every process makes the same passes.
-        given = all(row.sampled_logprobs_T is not None for rows in weighed for row in rows)
+        given = all(row.sampled_logprobs_T is not None for step in weighed for row in step.rows)
         if metrics.corrected and not given:
             raise self.world.raise_on_rank0(
                 RunError(
@@ -111,11 +125,9 @@ class Learner:
                     "responses: leave importance_cap out, or sample without a top-p cut"
                 )
             )
-        prepared = [self._prepare(batches, metrics, i == 0, given) for i, batches in enumerate(steps)]
-        for batches, (old, reference) in zip(steps, prepared, strict=True):
-            if batches:
-                self._step(batches, old, reference, metrics)
-        return metrics.over(self.world)
+        cut = [self._cut(step) for step in weighed]
+        ready = [self._with_logprobs(batches, metrics, i == 0, given) for i, batches in enumerate(cut)]
+        return [batches for batches in ready if batches]
 
     def _keeps(self, row: TrainingRow) -> bool:
         """Without signal only the KL term has a gradient: with KL off, leaving the row out changes nothing, since the
@@ -124,29 +136,24 @@ class Learner:
             return True
         return self.config.skip_no_signal == "auto" and bool(self.config.kl_coefficient)
 
-    def _cut(self, rows: Sequence[TrainingRow]) -> list[list[TrainingRow]]:
+    def _cut(self, step: Batch) -> list[Batch]:
         """Our rows in length-bucketed micro-batches, as many as any other process has: all must gather together."""
         cuts = []
         for rank in range(self.world.size):
-            share = [row for row in rows if row.rank == rank]
-            cut = micro_batches([r.width for r in share], self.config.token_budget, self.packed)
-            cuts.append([[share[i] for i in index] for index in cut])
+            kept = [i for i, row in enumerate(step.rows) if row.rank == rank and self._keeps(row)]
+            share = step.take(np.array(kept, dtype=np.int64))
+            index = micro_batches([r.width for r in share.rows], self.config.token_budget, self.packed)
+            cuts.append([share.take(i) for i in index])
         ours = cuts[self.world.rank]
-        return ours + [[NOTHING]] * (max(map(len, cuts)) - len(ours))
+        return ours + [NOTHING] * (max(map(len, cuts)) - len(ours))
 
     @torch.no_grad()
-    def _prepare(
-        self, batches: Sequence[Sequence[TrainingRow]], metrics: UpdateMetrics, first: bool, given: bool
-    ) -> tuple[list[Tensor | None], list[Tensor | None]]:
-        """Old and reference log-probabilities [N] of each micro-batch, before any weight of this iteration has changed.
-
-        The old ones are the sampler's own ("sampler"), or the trainer's ("trainer"): then the first gradient step
-        needs no pass, because its ratio is 1 by construction (None here; the loss uses its own value, detached).
-        """
+    def _with_logprobs(
+        self, batches: Sequence[Batch], metrics: UpdateMetrics, first: bool, given: bool
+    ) -> list[PreparedBatch]:
         old: list[Tensor | None] = [None] * len(batches)
         if self.config.old_logprobs == "sampler" and given:
-            sampled = [sampled_logprobs(rows) for rows in batches]
-            old = [s.float().to(self.model.device) for s in sampled if s is not None]
+            old = [self._sampled(batch) for batch in batches]
         elif not first:
             old = self._logprobs(self.scorer, batches)
         reference: list[Tensor | None] = [None] * len(batches)
@@ -155,7 +162,19 @@ class Learner:
             with self.adapter.off() if self.adapter else nullcontext():
                 reference = self._logprobs(self.reference, batches)
             metrics.reference_s += time.perf_counter() - start
-        return old, reference
+        return [PreparedBatch(*parts) for parts in zip(batches, old, reference, strict=True)]
+
+    def _sampled(self, batch: Batch) -> Tensor | None:
+        """[N] the sampler's log-probabilities in the trainer's own precision and place."""
+        sampled_N = batch.sampled_logprobs_N
+        return None if sampled_N is None else torch.from_numpy(sampled_N).float().to(self.model.device)
+
+    def _logprobs(self, scorer: Scorer, batches: Sequence[Batch]) -> list[Tensor | None]:
+        found: list[Tensor | None] = []
+        for batch in batches:
+            with self._precision():
+                found.append(scorer(batch.rows, self.temperature, self.packed).logprobs_N)
+        return found
 
     @property
     def has_separate_masters(self) -> bool:
@@ -166,30 +185,61 @@ class Learner:
         trained = self.model.dtype if self.adapter is None else torch.float32
         return torch.autocast(self.model.device.type, self.dtype, enabled=self.dtype != trained)
 
-    def _logprobs(self, scorer: Scorer, batches: Sequence[Sequence[TrainingRow]]) -> list[Tensor | None]:
-        found: list[Tensor | None] = []
-        for rows in batches:
-            with self._precision():
-                found.append(scorer(rows, self.temperature, self.packed).logprobs_N)
-        return found
+    # ---- one gradient step
 
-    def _step(
-        self,
-        batches: Sequence[Sequence[TrainingRow]],
-        old: Sequence[Tensor | None],
-        reference: Sequence[Tensor | None],
-        metrics: UpdateMetrics,
-    ) -> None:
-        # transformers recomputes activations only in training mode; nothing else differs, dropout being off.
-        self.model.train(self.config.gradient_checkpointing)
-        parts = [self._micro_batch(*batch, metrics) for batch in zip(batches, old, reference, strict=True)]
-        step_loss = self.world.all_sum(sum(parts))
-        self.model.eval()
+    def _micro_batch(self, ready: PreparedBatch, metrics: UpdateMetrics) -> float:
+        """Forward and backward of one micro-batch; adds its sums to the metrics and returns its share of the loss."""
+        batch, reference_N = ready.batch, ready.reference_N
+        with self._precision():
+            logprobs_N, entropy_N = self.scorer(batch.rows, self.temperature, self.packed)
+        old_N = logprobs_N.detach() if ready.old_N is None else ready.old_N
+        lengths_B = torch.tensor(batch.lengths, device=logprobs_N.device)
+        weights_B = torch.tensor(batch.weights_B.tolist(), device=logprobs_N.device)
+        in_loss = reference_N is not None and self.config.kl_in == "loss"
+        found = self.loss(
+            LossInputs(
+                logprobs_N,
+                old_N,
+                self._advantages(batch, old_N, reference_N),
+                weights_B.repeat_interleave(lengths_B),
+                self.config.clip,
+                reference_N if in_loss else None,
+                self.config.kl_coefficient if in_loss else 0.0,
+                self._correction(batch, old_N, metrics),
+            )
+        )
+        # Sharded gradients come out as the mean over the processes; the loss is a sum.
+        (found.loss * self.world.size).backward()
+        metrics.add(batch, logprobs_N.detach(), entropy_N, reference_N, found.clipped_N)
+        return float(found.loss.detach())
+
+    def _correction(self, batch: Batch, old_N: Tensor, metrics: UpdateMetrics) -> Tensor | None:
+        """[N] truncated importance weights from the sampler's to the trainer's old policy; None where that is off."""
+        cap, sampled_N = self.config.importance_cap, batch.sampled_logprobs_N
+        if cap is None or sampled_N is None:
+            return None
+        sampled = torch.from_numpy(sampled_N).to(old_N)
+        correction_N = truncated_importance(old_N, sampled, cap)
+        metrics.add_correction(correction_N, old_N - sampled, cap)
+        return correction_N
+
+    def _advantages(self, batch: Batch, old_N: Tensor, reference_N: Tensor | None) -> Tensor:
+        """[N] the sequence's advantage on every token, plus the KL to go where KL is part of the reward."""
+        pairs = zip(batch.rows, old_N.split(batch.lengths), strict=True)
+        parts = [torch.full_like(old_T, row.advantage) for row, old_T in pairs]
+        if reference_N is not None and self.config.kl_in == "reward":
+            both = zip(old_N.split(batch.lengths), reference_N.split(batch.lengths), strict=True)
+            to_go = [kl_to_go(old_T, reference_T, self.config.kl_coefficient) for old_T, reference_T in both]
+            parts = [part + kl for part, kl in zip(parts, to_go, strict=True)]
+        return torch.cat(parts)
+
+    def _step(self, loss: float, metrics: UpdateMetrics) -> None:
+        """Clip, refuse what is not finite, and step; ``loss`` is that of the whole step."""
         norm = clip_gradients(self.optimizer, self.config.gradient_clip)
-        if not (np.isfinite(step_loss) and np.isfinite(norm)):
+        if not (np.isfinite(loss) and np.isfinite(norm)):
             raise self.world.raise_on_rank0(
                 RunError(
-                    f"the loss ({step_loss}) or the gradient norm ({norm}) is not finite at optimizer step "
+                    f"the loss ({loss}) or the gradient norm ({norm}) is not finite at optimizer step "
                     f"{self.optimizer_steps + 1}: nothing of this step was saved; lower the learning rate "
                     f"(now {self.config.learning_rate}) or look at the last samples of the run"
                 )
@@ -200,88 +250,19 @@ class Learner:
         # Freed now, not at the next step's start: sampling comes in between and needs the room.
         self.optimizer.zero_grad(set_to_none=True)
         self.optimizer_steps += 1
-        metrics.losses.append(step_loss)
+        metrics.losses.append(loss)
         metrics.gradient_norms.append(norm)
 
-    def _micro_batch(
-        self, rows: Sequence[TrainingRow], old_N: Tensor | None, reference_N: Tensor | None, metrics: UpdateMetrics
-    ) -> float:
-        """Forward and backward of one micro-batch; adds its sums to the metrics and returns its share of the loss."""
-        with self._precision():
-            logprobs_N, entropy_N = self.scorer(rows, self.temperature, self.packed)
-        lengths_B = torch.tensor([r.length for r in rows], device=logprobs_N.device)
-        old_N = logprobs_N.detach() if old_N is None else old_N
-        advantages_N = self._advantages(rows, old_N, reference_N)
-        weights_N = torch.tensor([r.weight for r in rows], device=logprobs_N.device).repeat_interleave(lengths_B)
-        in_loss = reference_N is not None and self.config.kl_in == "loss"
-        loss, clipped_N = policy_loss(
-            logprobs_N,
-            old_N,
-            advantages_N,
-            weights_N,
-            self.config.clip,
-            reference_N if in_loss else None,
-            self.config.kl_coefficient if in_loss else 0.0,
-            self._correction(rows, old_N, metrics),
-        )
-        # Sharded gradients come out as the mean over the processes; the loss is a sum.
-        (loss * self.world.size).backward()
-        self._measure(rows, logprobs_N.detach(), entropy_N, reference_N, clipped_N, metrics)
-        return float(loss.detach())
 
-    def _correction(self, rows: Sequence[TrainingRow], old_N: Tensor, metrics: UpdateMetrics) -> Tensor | None:
-        """[N] truncated importance weights from the sampler's to the trainer's old policy; None where that is off."""
-        cap, sampled_N = self.config.importance_cap, sampled_logprobs(rows)
-        if cap is None or sampled_N is None:
-            return None
-        correction_N = truncated_importance(old_N, sampled_N.to(old_N), cap)
-        metrics.correction += float(correction_N.sum())
-        metrics.capped += int((old_N - sampled_N.to(old_N) > math.log(cap)).sum())
-        return correction_N
+@dataclass(frozen=True, slots=True)
+class PreparedBatch:
+    """A micro-batch with what must be known before the first weight of the iteration changes."""
 
-    def _advantages(self, rows: Sequence[TrainingRow], old_N: Tensor, reference_N: Tensor | None) -> Tensor:
-        """[N] the sequence's advantage on every token, plus the KL to go where KL is part of the reward."""
-        lengths = [r.length for r in rows]
-        parts = [torch.full_like(old_T, r.advantage) for r, old_T in zip(rows, old_N.split(lengths), strict=True)]
-        if reference_N is not None and self.config.kl_in == "reward":
-            pairs = zip(old_N.split(lengths), reference_N.split(lengths), strict=True)
-            to_go = [kl_to_go(old_T, reference_T, self.config.kl_coefficient) for old_T, reference_T in pairs]
-            parts = [part + kl for part, kl in zip(parts, to_go, strict=True)]
-        return torch.cat(parts)
-
-    def _measure(
-        self,
-        rows: Sequence[TrainingRow],
-        logprobs_N: Tensor,
-        entropy_N: Tensor,
-        reference_N: Tensor | None,
-        clipped_N: Tensor,
-        metrics: UpdateMetrics,
-    ) -> None:
-        if not logprobs_N.numel():
-            return
-        metrics.tokens += logprobs_N.numel()
-        metrics.entropy += float(entropy_N.sum())
-        metrics.clipped += int(clipped_N.sum())
-        if reference_N is not None:
-            metrics.kl += float(kl_k3(logprobs_N, reference_N).sum())
-            metrics.kl_tokens += logprobs_N.numel()
-        # Sampler against trainer: only before the first step of the iteration are they the same policy.
-        sampled_N = None if metrics.losses else sampled_logprobs(rows)
-        if sampled_N is not None:
-            ours_N = logprobs_N.cpu().double()
-            gap_N = (ours_N - sampled_N).abs()
-            # Sampled by the sampler, so this estimates KL(sampler || trainer).
-            metrics.gap_kl += float(kl_k3(sampled_N, ours_N).sum())
-            metrics.gap_sum += float(gap_N.sum())
-            metrics.gap_max = max(metrics.gap_max, float(gap_N.max()))
-            metrics.gap_tokens += gap_N.numel()
-
-
-def sampled_logprobs(rows: Sequence[TrainingRow]) -> Tensor | None:
-    """[N] float64 under the sampling policy, row after row; None where a row has none."""
-    parts = [r.sampled_logprobs_T for r in rows if r.sampled_logprobs_T is not None]
-    return torch.from_numpy(np.concatenate(parts)) if len(parts) == len(rows) else None
+    batch: Batch
+    old_N: Tensor | None
+    """[N] of the policy that sampled; None where the policy has not changed since, so that its own value serves."""
+    reference_N: Tensor | None
+    """[N] of the frozen reference; None with KL off."""
 
 
 def recompute_activations(model: Any) -> None:

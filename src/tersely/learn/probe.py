@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from tersely.config import TrainConfig
 from tersely.display import Display
 from tersely.errors import UserError
-from tersely.learn.base_model import LoadedBase
 from tersely.learn.memory import out_of_memory_said
 from tersely.learn.parallel import World
-from tersely.models.locate import locate_model
+from tersely.learn.run_setup import look_before_training
 from tersely.plan.sample import Sample, refusal
 from tersely.records import Finish, Problem
+from tersely.rollouts import Grader, PromptIds, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
-from tersely.samplers import Prompt, Sampler, Sampling
+from tersely.samplers import Sampler, Sampling
 from tersely.samplers.engines import make_sampler
-from tersely.tasks import load_task
 from tersely.tasks.order import problems_of_step
 from tersely.verify import Judge
 
@@ -41,8 +40,9 @@ def probe_size(config: TrainConfig, device: torch.device, problems: int) -> int:
 def probe_base(
     config: TrainConfig,
     problems: Sequence[Problem],
-    prompts: Mapping[str, tuple[int, ...]],
+    prompts: PromptIds,
     sampler: Sampler,
+    judge: Grader,
     device: torch.device,
     run: RunFolder | None,
     display: Display,
@@ -59,7 +59,7 @@ def probe_base(
         if sample is None:
             chosen = world.share(problems_of_step(problems, count, config.seed, 0))
             with out_of_memory_said("sampling", config, world.size):
-                sample = draw(config, chosen, prompts, sampler, display)
+                sample = draw(config, chosen, prompts, sampler, judge, display)
     if not kept:
         sample = joined(world.all_gather(sample.to_json()))
         with world.collective_errors():
@@ -76,18 +76,23 @@ def probe_base(
 def draw(
     config: TrainConfig,
     problems: Sequence[Problem],
-    prompts: Mapping[str, tuple[int, ...]],
+    prompts: PromptIds,
     sampler: Sampler,
+    judge: Grader,
     display: Display,
 ) -> Sample:
     """One response to each problem, as the first step would sample it but for its seed: steps count from 1."""
     settings = config.sampling
-    sampling = Sampling(1, settings.max_new_tokens, settings.temperature, seed=config.seed)
-    rollouts = sampler.generate(
-        [Prompt(p.id, prompts[p.id], first_sample=settings.n) for p in problems],
-        sampling,
-        lambda done, total: display.phase("probing the base", done, total),
+    groups = respond(
+        problems,
+        prompts,
+        sampler,
+        judge,
+        Sampling(1, settings.max_new_tokens, settings.temperature, seed=config.seed),
+        first_sample=settings.n,
+        on_progress=lambda done, total: display.phase("probing the base", done, total),
     )
+    rollouts = [group.rollouts[0] for group in groups]
     ended = tuple(r.length for r in rollouts if r.finish is Finish.EOS)
     return Sample(settings.max_new_tokens, ended, len(rollouts) - len(ended))
 
@@ -104,16 +109,14 @@ def sample_base(config: TrainConfig, count: int, display: Display) -> Sample:
         raise UserError(f"--sample is {count}: at least one problem is needed, 32 say something")
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
-    with Judge(workers=1) as judge:
-        problems = load_task(config.task, "train", config.train_size, judge.check_golds)
-    with out_of_memory_said("loading", config):
-        base = LoadedBase.load(locate_model(config.model, config.revision), config, World())
-    prompts = base.render_all(problems, config)
-    longest = max(map(len, prompts.values()))
-    sampler = make_sampler(config.sampling, base.model, base.tokenizer, base.folder, base.dtype, longest)
-    try:
-        chosen = problems_of_step(problems, min(count, len(problems)), config.seed, 0)
-        with out_of_memory_said("sampling", config):
-            return draw(config, chosen, prompts, sampler, display)
-    finally:
-        sampler.close()
+    with Judge(workers=config.run.judge_workers) as judge:
+        ready, base = look_before_training(config, judge, World())
+        settings = config.sampling.model_copy(update={"engine": ready.facts.engine})
+        dtype, longest = ready.facts.dtype, ready.longest_prompt
+        sampler = make_sampler(settings, base.model, base.tokenizer, base.folder, dtype, longest)
+        try:
+            chosen = problems_of_step(ready.problems, min(count, len(ready.problems)), config.seed, 0)
+            with out_of_memory_said("sampling", config):
+                return draw(config, chosen, ready.prompts, sampler, judge, display)
+        finally:
+            sampler.close()

@@ -1,25 +1,35 @@
-"""The run folder and several processes: rank 0 opens it, every one learns what is in it."""
+"""Before the first step: everything looked at, then the run folder opened, then what it knows read.
+
+With several processes rank 0 opens the folder, and every one learns what is in it.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tersely.config import TrainConfig
 from tersely.display import Display
 from tersely.errors import UserError
+from tersely.facts import Facts
+from tersely.learn.base_model import LoadedBase
+from tersely.learn.group_codec import decode_verdict, encode_verdict
+from tersely.learn.memory import out_of_memory_said
 from tersely.learn.parallel import World
-from tersely.models.device import pick_device
 from tersely.models.digest import weights_digest
 from tersely.models.environment import differences, environment
-from tersely.records import Problem
+from tersely.models.locate import locate_model
+from tersely.objective import Objective
+from tersely.records import Problem, Verdict
+from tersely.rollouts import Grader, PromptIds, golds_checked_by
 from tersely.runs import disk
 from tersely.runs.folder import Checkpoint, RunFolder
-from tersely.samplers.engines import engine_for
-from tersely.tasks import task_digest
+from tersely.tasks import load_task, task_digest
+from tersely.tasks.order import problems_of_step
 from tersely.tasks.overlap import TRAINED_ON
 
 OPERATIONAL = ("threads", "keep", "judge_workers", "probe")
@@ -36,6 +46,58 @@ UNJUDGED = "unjudged.json"
 """Verdicts that the judge could not reach, by key."""
 
 
+@dataclass(frozen=True, slots=True)
+class TrainSummary:
+    """What a run has done: done.json, where it is finished."""
+
+    steps: int
+    optimizer_steps: int
+    finished: bool = True
+
+    def to_json(self) -> dict[str, int]:
+        return {"steps": self.steps, "optimizer_steps": self.optimizer_steps}
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a run starts from, all of it looked at (the model apart, so that it can be let go of)."""
+
+    objective: Objective
+    problems: Sequence[Problem]
+    prompts: PromptIds
+    folder: Path
+    facts: Facts
+
+    @property
+    def longest_prompt(self) -> int:
+        return max(map(len, self.prompts.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeState:
+    """What the run folder knows before the first step of this process."""
+
+    done: TrainSummary | None
+    unjudged: Mapping[str, Verdict]
+    """Answers that could not be judged before: they stay so on a replay, however fast the machine is today."""
+
+
+def look_before_training(
+    config: TrainConfig, judge: Grader, world: World, problems: Sequence[Problem] | None = None
+) -> tuple[Ready, LoadedBase]:
+    """Refuse, in one sentence, whatever cannot work (UserError); nothing is written. Loads the base."""
+    with world.collective_errors():
+        objective = Objective(**config.objective.model_dump())
+        require_even_shares(config, world)
+        folder = locate_model(config.model, config.revision)
+        chosen = problems or load_task(config.task, "train", config.train_size, golds_checked_by(judge))
+        problems_of_step(chosen, config.sampling.prompts, config.seed, 0)
+        facts = Facts.of(config.sampling.engine, config.run.device, config.run.dtype, world.own_device)
+        with out_of_memory_said("loading", config, world.size):
+            base = LoadedBase.load(folder, config, facts, world)
+        return Ready(objective, chosen, base.render_all(chosen, config), folder, facts), base
+
+
 def require_even_shares(config: TrainConfig, world: World) -> None:
     """Whole groups stay in one process, in every gradient step."""
     prompts, updates = config.sampling.prompts, config.learner.updates
@@ -46,25 +108,13 @@ def require_even_shares(config: TrainConfig, world: World) -> None:
         )
 
 
-def open_run(
-    out: Path, config: TrainConfig, folder: Path, problems: Sequence[Problem], world: World
-) -> AbstractContextManager[RunFolder | None]:
+def open_run(out: Path, config: TrainConfig, ready: Ready, world: World) -> AbstractContextManager[RunFolder | None]:
     """The run folder, locked, on rank 0; nothing on the others."""
     with world.collective_errors():
         if world.is_main:
-            return RunFolder.open(out, "train", _identity(config, folder, problems), keep=config.run.keep)
+            identity = _identity(config, ready.folder, ready.problems)
+            return RunFolder.open(out, "train", identity, keep=config.run.keep)
     return nullcontext()
-
-
-def read_resume_state(run: RunFolder, problems: Sequence[Problem]) -> dict[str, Any]:
-    """What the folder knows: the summary of finished work, and the answers that could not be judged before. Those stay
-    unjudged on a replay, however fast the machine is today."""
-    if run.done is None and not (run.path / TRAINED_ON).exists():
-        ids = sorted(problem.id for problem in problems)
-        disk.write_json_atomic(run.path / TRAINED_ON, {"problem_ids": ids})
-    path = run.path / UNJUDGED
-    unjudged = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return {"done": run.done, "unjudged": unjudged}
 
 
 def _identity(config: TrainConfig, base: Path, problems: Sequence[Problem]) -> dict[str, Any]:
@@ -78,16 +128,39 @@ def _identity(config: TrainConfig, base: Path, problems: Sequence[Problem]) -> d
     return {**settings, "model_sha256": weights_digest(base), "task_sha256": task_digest(problems)}
 
 
-def resume_point(run: RunFolder | None, config: TrainConfig, world: World, display: Display) -> Checkpoint | None:
+def read_resume_state(run: RunFolder | None, problems: Sequence[Problem], world: World) -> ResumeState:
+    """What rank 0 finds in the folder, on every rank."""
+    found = world.broadcast(lambda: _found(run, problems) if run else None) or {"done": None, "unjudged": {}}
+    done = found["done"]
+    unjudged = {key: decode_verdict(verdict) for key, verdict in found["unjudged"].items()}
+    return ResumeState(None if done is None else TrainSummary(done["steps"], done["optimizer_steps"]), unjudged)
+
+
+def _found(run: RunFolder, problems: Sequence[Problem]) -> dict[str, Any]:
+    if run.done is None and not (run.path / TRAINED_ON).exists():
+        ids = sorted(problem.id for problem in problems)
+        disk.write_json_atomic(run.path / TRAINED_ON, {"problem_ids": ids})
+    path = run.path / UNJUDGED
+    unjudged = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {"done": run.done, "unjudged": unjudged}
+
+
+def keep_unjudged(run: RunFolder, unjudged: Mapping[str, Verdict]) -> None:
+    """Write the verdicts that could not be reached: durable before anything is built on them, and never rewound."""
+    disk.write_json_atomic(run.path / UNJUDGED, {key: encode_verdict(verdict) for key, verdict in unjudged.items()})
+
+
+def resume_point(
+    run: RunFolder | None, environment: Mapping[str, Any], world: World, display: Display
+) -> Checkpoint | None:
     """The newest whole checkpoint; rank 0 looks for it, cuts the logs back, and tells where it lies."""
     found = world.broadcast(lambda: _rewound(run, display) if run else None)
     if found is None:
         return None
     checkpoint = Checkpoint(Path(found["path"]), found["step"], found["state"], {})
     display.note(f"going on from step {checkpoint.step}")
-    now = run_environment(config, world)
-    before = {"processes": 1, "engine": now["engine"], **checkpoint.state["environment"]}
-    for sentence in differences(before, now):
+    before = {"processes": 1, "engine": environment["engine"], **checkpoint.state["environment"]}
+    for sentence in differences(before, environment):
         display.note(sentence)
     return checkpoint
 
@@ -102,14 +175,8 @@ def _rewound(run: RunFolder, display: Display) -> dict[str, Any] | None:
     return {"path": str(checkpoint.path), "step": checkpoint.step, "state": checkpoint.state}
 
 
-def run_environment(config: TrainConfig, world: World) -> dict[str, Any]:
-    """What bit-exactness depends on besides what identifies the work."""
-    room = {
-        key: getattr(getattr(config, section), key)
-        for section, keys in RESOURCE_KEYS.items()
-        for key in keys
-        if key in ("max_rows", "token_budget")
-    }
-    # The configuration may leave it to what is installed, and that may have changed.
-    engine = engine_for(config.sampling.engine, pick_device(config.run.device).type)
-    return {**environment(), "processes": world.size, "engine": engine, **room}
+def run_environment(config: TrainConfig, facts: Facts, world: World) -> dict[str, Any]:
+    """What bit-exactness depends on besides what identifies the work; kept in every checkpoint."""
+    sizes = {"max_rows": config.sampling.max_rows, "token_budget": config.learner.token_budget}
+    # The configuration may leave these to what is there, and that may have changed.
+    return {**environment(), "processes": world.size, **facts.to_json(), **sizes}

@@ -1,0 +1,44 @@
+"""What every policy loss is given and gives back. Pure functions of tensors; no model here.
+
+``_N``: the response tokens of one micro-batch, laid end to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class LossInputs:
+    """One micro-batch as a loss sees it. Only ``logprobs_N`` carries gradient."""
+
+    logprobs_N: Tensor
+    """[N] under the policy as it is now."""
+    old_logprobs_N: Tensor
+    """[N] under the policy that the advantages belong to."""
+    advantages_N: Tensor
+    """[N] of each token's response, KL in the reward included."""
+    weights_N: Tensor
+    """[N] ``batch.token_weights``: they hold the denominators of the whole gradient step, so a loss is a plain sum."""
+    clip: float
+    """``learner.clip``."""
+    reference_logprobs_N: Tensor | None = None
+    """[N] under the frozen reference, where KL is part of the loss."""
+    kl_coefficient: float = 0.0
+    correction_N: Tensor | None = None
+    """[N] truncated importance weights of the policy term, or None (``corrections``)."""
+
+
+class PolicyLoss(NamedTuple):
+    loss: Tensor
+    """Scalar with gradient; for N = 0 a zero that is still attached to ``logprobs_N``."""
+    clipped_N: Tensor
+    """[N] bool: tokens whose gradient the loss removes."""
+
+
+Loss = Callable[[LossInputs], PolicyLoss]
+"""A policy loss, by the name that ``learner.loss`` gives (``losses.LOSSES``, or ``package.module:name``)."""

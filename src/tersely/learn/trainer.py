@@ -1,0 +1,260 @@
+"""The pieces of one training run, and what one step does with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tersely.config import TrainConfig
+from tersely.display import Display
+from tersely.errors import RunError
+from tersely.facts import Facts
+from tersely.learn.base_model import LoadedBase
+from tersely.learn.batch import collate, split_updates
+from tersely.learn.clock import Clock
+from tersely.learn.group_codec import decode, decode_verdict, encode, encode_verdict
+from tersely.learn.learner import Learner
+from tersely.learn.memory import out_of_memory_said
+from tersely.learn.parallel import World
+from tersely.learn.probe import probe_base
+from tersely.learn.run_setup import Ready, ResumeState, TrainSummary, keep_unjudged, resume_point, run_environment
+from tersely.learn.state import load_training_state, training_state, write_training_state
+from tersely.learn.step_record import alarms, notable_samples, step_record
+from tersely.models.load import load_model
+from tersely.models.save import save_model, write_trained_for
+from tersely.records import Group, Problem, Status, StepEvent, StepRecord, Verdict
+from tersely.rollouts import Grader, respond
+from tersely.runs.folder import RunFolder
+from tersely.samplers import Sampler, Sampling
+from tersely.samplers.engines import make_sampler
+from tersely.tasks.order import problems_of_step
+from tersely.verify import Judge
+
+STEP_SEEDS = 1_000_003
+"""Sampling seed of step s of seed k: k * STEP_SEEDS + s."""
+
+
+class Trainer:
+    """One run at work. ``step`` is the method; the rest is what it takes to stop and go on."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        ready: Ready,
+        base: LoadedBase,
+        judge: Grader,
+        sampler: Sampler | None,
+        run: RunFolder | None,
+        state: ResumeState,
+        display: Display,
+        world: World,
+    ) -> None:
+        self.config, self.objective = config, ready.objective
+        self.problems, self.prompts = ready.problems, ready.prompts
+        self.judge, self.run, self.display, self.world = judge, run, display, world
+        self.tokenizer = base.tokenizer
+        self.environment = run_environment(config, ready.facts, world)
+        # Of the checkpoint since the last step: a step's own line must be on disk before its checkpoint counts it.
+        self.save_seconds = 0.0
+        self.first_step = 0
+        self.learner = self._make_learner(base, ready.facts)
+        model = self.learner.whole_model()
+        settings = config.sampling.model_copy(update={"engine": ready.facts.engine})
+        self.sampler = sampler or make_sampler(
+            settings, model, self.tokenizer, ready.folder, ready.facts.dtype, ready.longest_prompt
+        )
+        if sampler is not None:
+            sampler.load_weights(model, self.first_step)
+        if isinstance(judge, Judge):
+            judge.known.update(state.unjudged)
+            judge.unjudged.update(state.unjudged)
+
+    def _make_learner(self, base: LoadedBase, facts: Facts) -> Learner:
+        """The learner at the newest whole checkpoint, or at the base."""
+        checkpoint = resume_point(self.run, self.environment, self.world, self.display)
+        model, reference = base.model, None
+        # With LoRA the base is loaded, and the adapter comes from the training state.
+        if checkpoint is not None and self.config.learner.lora is None:
+            reference = base.model
+            with self.world.collective_errors():
+                model = load_model(checkpoint.path, facts.device, torch.float32)
+        sampling = self.config.sampling
+        learner = Learner(
+            model,
+            reference,
+            self.config.learner,
+            sampling.temperature,
+            sampling.max_new_tokens,
+            facts.dtype,
+            self.world,
+            self.config.seed,
+        )
+        if checkpoint is not None:
+            with self.world.collective_errors():
+                load_training_state(checkpoint.path, model, learner.optimizer)
+            learner.optimizer_steps = checkpoint.state["optimizer_steps"]
+            self.first_step = checkpoint.step
+        return learner
+
+    def probe(self) -> None:
+        """A short sample of the base before the first step (``learn.probe``)."""
+        if self.first_step == 0:
+            device = self.learner.model.device
+            probe_base(
+                self.config,
+                self.problems,
+                self.prompts,
+                self.sampler,
+                self.judge,
+                device,
+                self.run,
+                self.display,
+                self.world,
+            )
+
+    # ---- one step
+
+    def step(self, step: int) -> StepRecord:
+        """Sample, judge, credit, update, record."""
+        clock = Clock(self.learner.model.device)
+        problems = problems_of_step(self.problems, self.config.sampling.prompts, self.config.seed, step - 1)
+        groups = self._respond(problems, step, clock)
+        clock.lap("judge_s")
+        credits = self.objective.credits([(g.correct_G, g.lengths_G, g.judged_G) for g in groups])
+        rate = self.learner.learning_rate()
+        parts = split_updates(groups, self.config.learner.updates)
+        with out_of_memory_said("updating", self.config, self.world.size):
+            metrics = self.learner.update([collate(groups[p], credits[p], self.world.size) for p in parts])
+            self.sampler.load_weights(self.learner.whole_model(), step)
+        clock.lap("update_s", minus={"reference_s": metrics.reference_s})
+        record = step_record(step, groups, credits, metrics, rate)
+        with self.world.collective_errors():
+            self._write(record, groups, clock)
+        self._show(record, clock)
+        return record
+
+    def _respond(self, problems: Sequence[Problem], step: int, clock: Clock) -> list[Group]:
+        """The groups of all problems, each process having sampled and judged its share."""
+        settings = self.config.sampling
+        seed = self.config.seed * STEP_SEEDS + step
+        sampling = Sampling(settings.n, settings.max_new_tokens, settings.temperature, seed=seed)
+        with self.world.collective_errors(), out_of_memory_said("sampling", self.config, self.world.size):
+            ours = respond(
+                self.world.share(problems),
+                self.prompts,
+                self.sampler,
+                self.judge,
+                sampling,
+                on_progress=lambda done, total: self.display.phase("sampling", done, total),
+                on_sampled=lambda: clock.lap("sample_s"),
+            )
+        self._keep_unjudged()
+        groups = self._exchange(problems, ours)
+        self._check_unjudged([v for g in groups for v in g.verdicts])
+        return groups
+
+    def _keep_unjudged(self) -> None:
+        """What the judge of any process could not say is known to all from now on, and kept: it is part of what
+        happened."""
+        if not isinstance(self.judge, Judge):
+            return
+        fresh = {k: encode_verdict(v) for k, v in self.judge.unjudged.items() if k not in self.judge.known}
+        told = {k: decode_verdict(v) for part in self.world.all_gather(fresh) for k, v in part.items()}
+        self.judge.known.update(told)
+        self.judge.unjudged.update(told)
+        with self.world.collective_errors():
+            if told and self.run:
+                keep_unjudged(self.run, self.judge.unjudged)
+
+    def _exchange(self, problems: Sequence[Problem], ours: Sequence[Group]) -> list[Group]:
+        """The groups of all problems, from the shares of all processes."""
+        if self.world.size == 1:
+            return list(ours)
+        records = self.world.merge(self.world.all_gather([encode(group) for group in ours]))
+        return [decode(p, self.prompts[p.id], r) for p, r in zip(problems, records, strict=True)]
+
+    def _check_unjudged(self, verdicts: Sequence[Verdict]) -> None:
+        """An alarm above one rate, a stop above another; one or two single answers never stop a run."""
+        unjudged = [v for v in verdicts if v.status is Status.UNJUDGED]
+        rate, settings = len(unjudged) / len(verdicts), self.config.run
+        if rate <= settings.unjudged_alarm:
+            return
+        examples = "; ".join(f"{v.extracted!r}: {v.reason}" for v in unjudged[:3])
+        text = f"{len(unjudged)} of {len(verdicts)} answers could not be judged ({rate:.1%}), such as {examples}"
+        if rate > settings.unjudged_stop and len(unjudged) > 2:
+            raise self.world.raise_on_rank0(
+                RunError(
+                    f"{text}; above run.unjudged_stop = {settings.unjudged_stop:.1%} the rewards cannot be trusted: "
+                    "the last checkpoint stands; look at the answers, then run the same command again"
+                )
+            )
+        self.display.note(text)
+
+    # ---- what a step leaves behind
+
+    def _write(self, record: StepRecord, groups: Sequence[Group], clock: Clock) -> None:
+        if self.run is None:
+            return
+        self.run.append("samples", [sample.to_json() for sample in notable_samples(record.step, groups)])
+        self.run.append("journal", [record.to_json()])
+        clock.seconds["save_s"] = self.save_seconds
+        self.save_seconds = 0.0
+        self.run.append("clock", [clock.record(record.step, record.response_tokens)])
+
+    def _show(self, record: StepRecord, clock: Clock) -> None:
+        for alarm in alarms(record):
+            self.display.note(alarm)
+        if record.event is StepEvent.NO_SIGNAL:
+            text = "NO_SIGNAL, all rewards of every group are equal; no weights changed"
+            self.display.note(f"step {record.step}: {text}")
+        numbers = {
+            "accuracy": _percent(record.accuracy),
+            "tokens": f"{record.length:.0f}",
+            "truncated": _percent(record.truncated),
+            "kl": "-" if record.kl is None else f"{record.kl:.4f}",
+            "s": f"{clock.total():.1f}",
+        }
+        self.display.step(record.step, self.config.run.steps, numbers)
+
+    def save(self, step: int) -> None:
+        """Checkpoint ``step``: an ordinary model folder, and beside the weights what a resume needs."""
+        start = time.perf_counter()
+        trained_for = {
+            "template": self.config.template,
+            "max_new_tokens": self.config.sampling.max_new_tokens,
+            "objective": self.config.objective.model_dump(),
+            "base": self.config.model,
+        }
+        learner, keep = self.learner, self.world.is_main
+        served = learner.whole_model()
+        training = training_state(learner.model, learner.optimizer, learner.has_separate_masters, keep=keep)
+
+        def write(folder: Path) -> None:
+            save_model(folder, served, self.tokenizer, learner.dtype)
+            write_training_state(folder, training)
+            write_trained_for(folder, trained_for)
+
+        state = {"optimizer_steps": learner.optimizer_steps, "environment": self.environment}
+        with self.world.collective_errors():
+            if self.run:
+                self.run.save(step, write, state)
+        self.save_seconds = time.perf_counter() - start
+
+    def end(self, step: int, *, finished: bool) -> TrainSummary:
+        """Give the sampler back; say in the run folder that the work is finished, if it is."""
+        self.sampler.close()
+        summary = TrainSummary(step, self.learner.optimizer_steps)
+        if not finished:
+            return replace(summary, finished=False)
+        with self.world.collective_errors():
+            if self.run:
+                self.run.mark_done(summary.to_json())
+        return summary
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
