@@ -6,7 +6,7 @@ Every refusal says which setting, what rule, and what would do. Defaults are the
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -144,6 +144,8 @@ class TrainConfig(Section):
     revision: str | None = None
     """Pins a hub id: branch, tag or commit."""
     task: str
+    verifier: str | None = None
+    """Your own check of a response, ``package.module:Name``, in place of the judge (docs/verifiers.md)."""
     template: str = "boxed"
     train_size: Annotated[int, Field(ge=1)] | None = None
     """Problems taken from the task; None takes all of a file, and 3200 of the embedded task."""
@@ -217,6 +219,21 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def resolve(settings: Mapping[str, Any]) -> TrainConfig:
     """Validated configuration; UserError in one sentence for the first thing that is wrong."""
     return validated(TrainConfig, settings)
+
+
+def assemble(recipe: str | None, given: Mapping[str, Any], assignments: Iterable[str] = ()) -> TrainConfig:
+    """Recipe, then what was given, then assignments ``section.key=value``; what stands later wins.
+
+    UserError in one sentence for the first thing that is wrong.
+    """
+    settings = read_recipe(recipe) if recipe else {}
+    if "task" in given and given["task"] != settings.get("task"):
+        # A recipe's size is of its own task.
+        settings.pop("train_size", None)
+    settings = merge(settings, given)
+    for assignment in assignments:
+        set_key(settings, assignment)
+    return resolve(settings)
 
 
 Known = TypeVar("Known", bound=Section)

@@ -28,6 +28,7 @@ def add_training_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--seed", type=int, default=None)
     p.add_argument("--steps", type=int, default=None, help="iterations")
     p.add_argument("--template", default=None, help="prompt template: question, boxed, paper-raw or plain")
+    p.add_argument("--verifier", default=None, metavar="MODULE:NAME", help="your own check of a response, in place of the judge")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, by its full name")
 
 
@@ -36,24 +37,16 @@ DEFAULT_RECIPE = "paper-1.5b"
 
 def training_config(args: argparse.Namespace) -> TrainConfig:
     """Recipe, then options, then --set; what stands later wins."""
-    from tersely.config import merge, read_recipe, resolve, set_key
+    from tersely.config import assemble
 
-    recipe = _recipe(args)
-    settings = read_recipe(recipe) if recipe else {}
     given: dict[str, Any] = {}
     for name, place in (("alpha", "objective"), ("steps", "run")):
         if (value := getattr(args, name)) is not None:
             given.setdefault(place, {})[name] = value
-    for name in ("model", "task", "seed", "template", "revision"):
+    for name in ("model", "task", "seed", "template", "revision", "verifier"):
         if (value := getattr(args, name)) is not None:
             given[name] = value
-    if args.task is not None and args.task != settings.get("task"):
-        # A recipe's size is of its own task.
-        settings.pop("train_size", None)
-    settings = merge(settings, given)
-    for assignment in args.set:
-        set_key(settings, assignment)
-    return resolve(settings)
+    return assemble(_recipe(args), given, args.set)
 
 
 def _recipe(args: argparse.Namespace) -> str | None:

@@ -102,9 +102,11 @@ class Learner:
             for ready in self._prepare(updates, metrics):
                 # transformers recomputes activations only in training mode; nothing else differs, dropout being off.
                 self.model.train(self.config.gradient_checkpointing)
-                parts = [self._micro_batch(batch, metrics) for batch in ready]
+                loss = 0.0
+                for batch in ready:
+                    loss += self._micro_batch(batch, metrics)
                 self.model.eval()
-                self._step(self.world.all_sum(sum(parts)), metrics)
+                self._step(self.world.all_sum(loss), metrics)
         return metrics.over(self.world)
 
     # ---- before any weight of the iteration changes

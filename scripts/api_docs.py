@@ -1,0 +1,86 @@
+"""Makes docs/api.md from the public docstrings: ``python scripts/api_docs.py`` writes it; a test says when it is stale."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import inspect
+from pathlib import Path
+
+import tersely
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "api.md"
+HEAD = """# The public face
+
+Made from the docstrings by `python scripts/api_docs.py`. `import tersely` is light; torch is loaded by the first call that
+needs it. Names that are not here are the house's own and may change.
+"""
+GROUPS = {
+    "Training and measuring": ("train", "evaluate", "load_run", "RunResult", "Evaluation"),
+    "The parts alone": ("Objective", "Judge"),
+    "Records": ("Problem", "Rollout", "Verdict", "Status", "Group", "Credit", "StepRecord", "Estimate"),
+    "Statistics": ("clustered_mean", "clustered_rate", "paired_difference", "paired_ratio", "paired_saving"),
+    "Errors": ("TerselyError", "UserError", "RunError", "StorageError"),
+}
+
+
+def page() -> str:
+    """The whole of docs/api.md."""
+    named = [name for names in GROUPS.values() for name in names]
+    assert sorted(named) == sorted(tersely.__all__), "every public name belongs in exactly one group"
+    parts = [HEAD]
+    for title, names in GROUPS.items():
+        parts.append(f"## {title}\n")
+        parts += [entry(name, getattr(tersely, name)) for name in names]
+    return "\n".join(parts)
+
+
+def entry(name: str, thing: object) -> str:
+    """One public name: signature, docstring, public methods of a class."""
+    lines = [f"### `{name}`\n", "```python", signature(name, thing), "```\n", _doc(thing), ""]
+    if inspect.isclass(thing) and not issubclass(thing, enum.Enum | BaseException):
+        for method, value in vars(thing).items():
+            function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+            if method.startswith("_") or not inspect.isfunction(function) or not function.__doc__:
+                continue
+            shown = method if isinstance(value, property) else f"{method}{_spelled(function)}"
+            lines += [f"- `{name}.{shown}`: {_first_sentence(function)}"]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def signature(name: str, thing: object) -> str:
+    """As a person would call it."""
+    if inspect.isclass(thing) and issubclass(thing, enum.Enum):
+        return f"{name}: " + ", ".join(member.name for member in thing)
+    if inspect.isclass(thing) and issubclass(thing, BaseException):
+        return f"class {name}({', '.join(base.__name__ for base in thing.__bases__)})"
+    if dataclasses.is_dataclass(thing) or inspect.isclass(thing):
+        return f"{name}{_spelled(thing)}"
+    return f"{name}{_spelled(thing)}"
+
+
+def _spelled(thing: object) -> str:
+    found = inspect.signature(thing)  # type: ignore[arg-type]
+    shown = [p.replace(default=p.empty) if callable(p.default) or "factory" in repr(p.default) else p
+             for p in found.parameters.values() if p.name not in ("self", "cls")]  # fmt: skip
+    text = ", ".join(_parameter(p) for p in shown)
+    gives = "" if found.return_annotation in (found.empty, None, "None") else f" -> {found.return_annotation}"
+    return f"({text}){gives if isinstance(thing, type(entry)) else ''}"
+
+
+def _parameter(parameter: inspect.Parameter) -> str:
+    text = str(parameter)
+    return text.replace("'", "") if parameter.default is parameter.empty else text
+
+
+def _doc(thing: object) -> str:
+    return inspect.cleandoc(thing.__doc__ or "")
+
+
+def _first_sentence(function: object) -> str:
+    return _doc(function).split("\n\n")[0].replace("\n", " ")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,173 @@
+"""The public face: ``tersely.train``, ``tersely.evaluate``, ``tersely.load_run``. No command line and no display needed.
+
+What stands here only finds out what was meant and calls the rooms below; torch is loaded by the call, not the import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tersely.config import TrainConfig, assemble
+from tersely.display import Display, make_display
+from tersely.errors import UserError
+from tersely.evaluation.records import Evaluation, read_evaluation
+from tersely.records import Problem, StepRecord
+from tersely.runs.folder import RunFolder, read_config, read_done
+from tersely.runs.identity import require_run_folder
+from tersely.runs.logs import read_log
+from tersely.runs.manifest import step_folders
+
+if TYPE_CHECKING:
+    from tersely.rollouts import Grader
+    from tersely.samplers import Sampler
+    from tersely.verify import Verifier
+
+GIVEN = "given"
+"""What a configuration calls problems that were handed over instead of named."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A run folder read: what was asked for, what happened, what is there.
+
+    Example: ``tersely.load_run("runs/base-alpha-0.1").steps[-1].length``
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+    """The configuration that the folder was made with, as JSON values."""
+    finished: bool
+    steps: tuple[StepRecord, ...]
+    """One a training step, in order; empty for runs that have no such steps."""
+    checkpoint: Path | None
+    """The newest checkpoint, an ordinary Hugging Face model folder; None before the first."""
+    evaluations: Mapping[str, Evaluation]
+    """Finished evaluations beneath the run folder, by name."""
+
+
+def train(
+    config_or_recipe: TrainConfig | str | None = None,
+    *,
+    model: str | Path | None = None,
+    task: str | Path | Sequence[Problem] | None = None,
+    alpha: float | None = None,
+    out: str | Path,
+    settings: Mapping[str, Any] | None = None,
+    judge: Grader | Verifier | str | None = None,
+    sampler: Sampler | None = None,
+    callbacks: Sequence[Callable[[StepRecord], object]] = (),
+    display: Display | None = None,
+) -> RunResult:
+    """Train a model in the run folder ``out``, or go on with what is there; returns the folder, read.
+
+    ``config_or_recipe``: a TrainConfig, a shipped recipe by name, or a TOML file. ``model``: folder or hub id.
+    ``task``: a name, a JSON Lines file, or problems. ``alpha``: length pressure in [0, 1). ``settings``: further
+    settings by their full names, such as ``{"run.steps": 5, "sampling.n": 4}``. ``judge``: a ``Judge``, or a verifier,
+    ``(problem, response) -> Verdict | bool | float in [0, 1]``, as a function or as ``"package.module:Name"``.
+    ``sampler``: anything with the Sampler protocol, in place of the engine. ``callbacks`` are given every step's
+    StepRecord; one that returns True asks the run to save and end. ``display`` None shows progress on standard error.
+
+    Ctrl-C and SIGTERM finish the step, save, and raise ``tersely.stop.Stopped`` (outside the main thread signals are
+    not touched); the same call goes on from there. Raises UserError before anything is written for what cannot work,
+    RunError for a run that cannot go on, StorageError for a disk that refuses.
+    """
+    from tersely.learn.loop import train as run
+
+    problems = None if task is None or isinstance(task, str | Path) else list(task)
+    verifier, grader = _split_judge(judge)
+    given: dict[str, Any] = {"model": None if model is None else str(model)}
+    given["task"] = GIVEN if problems is not None else None if task is None else str(task)
+    given["verifier"] = verifier if isinstance(verifier, str) else None if verifier is None else _dotted(verifier)
+    given["objective"] = None if alpha is None else {"alpha": alpha}
+    known = {key: value for key, value in given.items() if value is not None}
+    config = _configured(config_or_recipe, known, settings or {})
+    with _display(display, f"alpha {config.objective.alpha:g}") as shown:
+        run(
+            config,
+            Path(out),
+            shown,
+            problems=problems,
+            judge=grader,
+            verifier=verifier,
+            sampler=sampler,
+            callbacks=callbacks,
+        )
+    return load_run(out)
+
+
+def evaluate(
+    model: str | Path,
+    *,
+    task: str | Path | Sequence[Problem] = "arithmetic",
+    out: str | Path | None = None,
+    size: int | None = None,
+    k: int = 1,
+    max_new_tokens: int | None = None,
+    temperature: float = 0.6,
+    top_p: float = 1.0,
+    seed: int = 0,
+    template: str | None = None,
+    judge: Grader | Verifier | str | None = None,
+    sampler: Sampler | None = None,
+    display: Display | None = None,
+) -> Evaluation:
+    """Measure a model on held-out problems; what was evaluated before under the same protocol is not done again.
+
+    ``model``: run folder, model folder or hub id; ``out``: folder for the evaluation, needed where ``model`` is no run
+    folder. ``task``, ``judge`` and ``sampler`` as for ``train``. ``size``: problems (None: all of a file, 600 of the
+    embedded task); ``k``: responses a problem; ``max_new_tokens``: cap in tokens (None: as trained, else 32768);
+    ``template`` None: as trained, else "boxed". Returns accuracy and tokens with 95 % intervals over problems
+    (``Evaluation.summary``) and the responses. Raises as ``train`` does.
+    """
+    from tersely.evaluation.protocol import EvalProtocol
+    from tersely.evaluation.run import CAP, evaluate as run
+    from tersely.models.locate import locate_model
+    from tersely.models.save import read_trained_for
+
+    problems = None if isinstance(task, str | Path) else list(task)
+    verifier, grader = _split_judge(judge)
+    cap = max_new_tokens or read_trained_for(locate_model(str(model))).max_new_tokens or CAP
+    protocol = EvalProtocol(
+        task=str(task) if problems is None else GIVEN,
+        size=size,
+        k=k,
+        max_new_tokens=cap,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        template=template,
+    )
+    with _display(display, f"evaluate {Path(model).name}") as shown:
+        folder = run(
+            Path(model),
+            protocol,
+            None if out is None else Path(out),
+            shown,
+            command="tersely.evaluate(...)",
+            problems=problems,
+            judge=grader,
+            verifier=verifier,
+            sampler=sampler,
+        )
+    return read_evaluation(folder)
+
+
+def load_run(path: str | Path) -> RunResult:
+    """A run folder, finished or not, read without a lock and without torch. UserError for what is none."""
+    folder = Path(path)
+    require_run_folder(folder)
+    lines = read_log(folder / "journal.jsonl", allow_torn=True) if (folder / "journal.jsonl").is_file() else []
+    steps = [StepRecord.from_json(line) for line in lines if line.get("event") in ("STEP", "NO_SIGNAL") and "reward" in line]
+    kept = sorted(step_folders(folder))
+    finished = sorted(summary.parent for summary in folder.glob("evaluation/*/summary.json"))
+    return RunResult(
+        path=folder,
+        config=read_config(folder),
+        finished=read_done(folder) is not None,
+        steps=tuple(steps),
+        checkpoint=kept[-1][1] if kept else None,
+        evaluations={place.name: read_evaluation(place) for place in finished},
+    )
