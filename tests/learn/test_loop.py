@@ -209,7 +209,7 @@ def test_resume_with_another_engine_says_that_it_cannot_be_exact(
     assert "bit-exact" not in capfd.readouterr().err
     (tmp_path / "run/done.json").unlink()
     # As if "auto" met another machine; what samples is not looked at here.
-    monkeypatch.setattr("tersely.learn.run_setup.engine_for", lambda *_: "vllm")
+    monkeypatch.setattr("tersely.learn.run_setup.resolve_engine", lambda *_: "vllm")
     train(settings(root), tmp_path / "run", QUIET)
     assert "cannot be bit-exact: engine was transformers" in capfd.readouterr().err
 

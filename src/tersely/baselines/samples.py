@@ -24,7 +24,7 @@ from tersely.models.device import pick_device, pick_dtype
 from tersely.models.digest import weights_digest
 from tersely.models.load import check_vocabulary, load_model, load_tokenizer
 from tersely.models.locate import locate_model
-from tersely.models.memory import rows_said
+from tersely.models.memory import explain_out_of_memory
 from tersely.records import Group, Problem, Rollout, Status
 from tersely.rollouts import begin_on_rollouts, judge_rollouts
 from tersely.runs import disk
@@ -32,7 +32,8 @@ from tersely.runs.folder import RunFolder, read_done
 from tersely.runs.identity import read_run_config
 from tersely.runs.logs import read_log
 from tersely.samplers import Prompt, Sampler, Sampling
-from tersely.samplers.engines import make_sampler
+from tersely.samplers.engines import make_sampler, require_engine
+from tersely.samplers.memory import row_cure
 from tersely.samplers.transformers import end_tokens
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks import load_task, task_digest
@@ -66,6 +67,7 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display) -> None:
     """
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
+    require_engine(config.sampling.engine)
     folder = locate_model(config.model, config.revision)
     with Judge(workers=config.run.judge_workers) as judge:
         problems = load_task(config.task, "train", config.train_size, judge.check_golds)
@@ -110,7 +112,9 @@ def _draw(
     with StopRequest() as stop:
         for number, block in enumerate(blocks, start=1):
             clock = Clock()
-            with rows_said(config.sampling.max_rows, "--set sampling.max_rows="):
+            with explain_out_of_memory(
+                "sampling", row_cure("--set sampling.max_rows=", config.sampling.max_rows, config.sampling.n)
+            ):
                 groups = _one_block(config, block, prompts, sampler, judge, clock, display)
             run.append(GROUPS, [_to_json(group) for group in groups])
             tokens = sum(r.length for group in groups for r in group.rollouts)

@@ -92,20 +92,22 @@ def _facts(record: EvalRecord) -> str:
 
 def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
     """(name, facts, text) of one response sampled here."""
-    from tersely.evaluation.run import load_for, pick_template
-    from tersely.models.load import check_vocabulary, load_tokenizer
+    from tersely.evaluation.run import pick_template
+    from tersely.models.device import pick_device, pick_dtype
+    from tersely.models.load import check_vocabulary, load_model, load_tokenizer
     from tersely.models.locate import locate_model
-    from tersely.models.save import read_trained_for
+    from tersely.models.trained_for import read_trained_for
     from tersely.records import Kind, Problem
     from tersely.samplers import Prompt, Sampling
     from tersely.samplers.transformers import TransformersSampler
     from tersely.tasks.prompts import render, require_room
 
     weights = locate_model(str(model))
-    trained = read_trained_for(weights).get("max_new_tokens", ASK_TOKENS)
+    trained = read_trained_for(weights).max_new_tokens or ASK_TOKENS
     cap = args.max_new_tokens or min(trained, ASK_TOKENS)
     tokenizer = load_tokenizer(weights)
-    loaded = load_for(weights, "transformers")
+    device = pick_device("auto")
+    loaded = load_model(weights, device, pick_dtype("auto", device))
     check_vocabulary(loaded, tokenizer)
     problem = Problem("asked", args.ask, "", Kind.EXACT, "asked")
     tokens = render(problem, tokenizer, pick_template(weights, None, False))

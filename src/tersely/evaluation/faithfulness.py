@@ -65,13 +65,14 @@ def faithfulness(
     from tersely.models.digest import weights_digest
     from tersely.models.environment import environment
     from tersely.models.locate import locate_model
-    from tersely.models.memory import rows_said
-    from tersely.samplers.engines import engine_for
+    from tersely.models.memory import explain_out_of_memory
+    from tersely.samplers.engines import resolve_engine
+    from tersely.samplers.memory import row_cure
 
     require_known("hint", hint, HINTS)
     if threads:
         torch.set_num_threads(threads)
-    engine = engine_for(engine, pick_device("auto").type)
+    engine = resolve_engine(engine, pick_device("auto").type)
     folder = evaluation_folder(model_path, f"{protocol.name}@{hint}", out, kind="faithfulness")
     weights = locate_model(str(model_path))
     template = pick_template(weights, protocol.template, other_template)
@@ -84,7 +85,7 @@ def faithfulness(
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder
             if missing(run.path, problems, protocol.k):
-                with rows_said(max_rows, "--max-rows "):
+                with explain_out_of_memory("sampling", row_cure("--max-rows ", max_rows, protocol.k)):
                     sampler, render = _sampler(weights, protocol, hint, template, problems, engine, max_rows)
                     ask(problems, protocol, hint, sampler, render, judge, run, display)
                     sampler.close()

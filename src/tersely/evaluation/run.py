@@ -23,14 +23,15 @@ from tersely.models.digest import weights_digest
 from tersely.models.environment import environment
 from tersely.models.load import check_vocabulary, load_model, load_tokenizer
 from tersely.models.locate import locate_model
-from tersely.models.memory import rows_said
-from tersely.models.save import read_trained_for
+from tersely.models.memory import explain_out_of_memory
+from tersely.models.trained_for import read_trained_for
 from tersely.records import EvalRecord, Finish, Problem, Rollout, Status, Verdict
 from tersely.rollouts import begin_on_rollouts, judge_rollouts
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
 from tersely.samplers import Prompt, Sampling
-from tersely.samplers.engines import engine_for, make_sampler
+from tersely.samplers.engines import find_engine, make_sampler, resolve_engine
+from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks import load_task, task_digest
 from tersely.tasks.instructions import parse_instruction, require_readable
@@ -39,14 +40,10 @@ from tersely.tasks.prompts import render, require_room
 from tersely.verify import Judge
 
 MAX_ROWS = 256
-"""Responses decoded at once; after each such block the finished ones are on disk."""
-
-BLOCK = {"transformers": 1, "vllm": 4}
-"""Blocks of ``max_rows`` responses asked for at once, by engine: vLLM starts the next response where one ends, so
-that fewer, larger blocks leave it fewer tails."""
+"""Responses decoded at once; the finished ones are on disk after as many blocks of them as the engine is asked for."""
 
 ENGINE_MEMORY = 0.9
-"""Share of the GPU's memory for vLLM: nothing is trained beside it."""
+"""Share of the GPU's memory for an engine that takes it beforehand: nothing is trained beside it."""
 
 
 def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "evaluation") -> Path:
@@ -87,7 +84,7 @@ def evaluate(
         torch.set_num_threads(threads)
     if max_rows < 1:
         raise UserError(f"max_rows is {max_rows}: at least one response must be decoded at once")
-    engine = engine_for(engine, pick_device("auto").type)
+    engine = resolve_engine(engine, pick_device("auto").type)
     folder = evaluation_folder(model_path, protocol.name, out)
     weights = locate_model(str(checkpoint or model_path))
     template = pick_template(weights, protocol.template, other_template)
@@ -98,7 +95,7 @@ def evaluate(
         facts = protocol.facts(template, task_digest(problems))
         weights_sha256 = _digest(weights, _stamp(weights))
         wanted = {**identity(facts), "weights_sha256": weights_sha256}
-        if engine != "transformers":
+        if not find_engine(engine).bit_exact:
             # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
             wanted["engine"] = engine
         with RunFolder.open(folder, "evaluation", wanted) as run:
@@ -106,7 +103,7 @@ def evaluate(
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder
             disk.write_json_atomic(folder / EXPECTED, {"responses": len(problems) * protocol.k})
-            with rows_said(max_rows, "--max-rows "):
+            with explain_out_of_memory("sampling", row_cure("--max-rows ", max_rows, protocol.k)):
                 _respond(weights, problems, protocol, template, sentence, judge, run, display, engine, max_rows)
             made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": engine}
             _finish(run, {**facts, "model": str(model_path)}, {**made, "command": command})
@@ -135,7 +132,7 @@ def _digest(weights: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
 
 def pick_template(weights: Path, asked: str | None, other_template: bool) -> str:
     """The template to evaluate under: the one trained with, unless another is asked for and meant."""
-    trained: str | None = read_trained_for(weights).get("template")
+    trained = read_trained_for(weights).template
     if asked is None:
         return trained or "boxed"
     if trained is not None and asked != trained and not other_template:
@@ -195,7 +192,7 @@ def _respond(
         seed=protocol.sampling_seed,
     )
     thinking = ThinkingCounter(tokenizer)
-    total, size = len(problems) * protocol.k, max(1, BLOCK[engine] * max_rows // protocol.k)
+    total, size = len(problems) * protocol.k, max(1, find_engine(engine).blocks * max_rows // protocol.k)
     finished = len(have)
     with StopRequest() as stop:
         for start in range(0, len(todo), size):
@@ -215,9 +212,9 @@ def _respond(
 
 
 def load_for(weights: Path, engine: Engine) -> Any:
-    """The model in the dtype of this machine; where vLLM holds the copy that samples, ours stays in main memory."""
+    """The model in the dtype of this machine; where the engine holds a copy of its own, ours stays in main memory."""
     device = pick_device("auto")
-    own = torch.device("cpu") if engine == "vllm" else device
+    own = torch.device("cpu") if find_engine(engine).loads_on_cpu else device
     return load_model(weights, own, pick_dtype("auto", device))
 
 

@@ -25,7 +25,7 @@ from tersely.learn.batch import collate, split_updates
 from tersely.learn.clock import Clock
 from tersely.learn.group_codec import decode, decode_verdict, encode
 from tersely.learn.learner import Learner
-from tersely.learn.memory import out_of_memory_said
+from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.probe import probe_base
 from tersely.learn.run_setup import (
@@ -40,7 +40,8 @@ from tersely.learn.state import load_training_state, training_state, write_train
 from tersely.learn.step_record import alarms, notable_samples, step_record
 from tersely.models.load import load_model
 from tersely.models.locate import locate_model
-from tersely.models.save import save_model, write_trained_for
+from tersely.models.save import save_model
+from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.objective import Objective
 from tersely.records import Group, Problem, Rollout, Status, Verdict
 from tersely.rollouts import begin_on_rollouts, judge_rollouts
@@ -74,7 +75,7 @@ def train(config: TrainConfig, out: Path, display: Display) -> dict[str, Any]:
             folder = locate_model(config.model, config.revision)
             problems = load_task(config.task, "train", config.train_size, judge.check_golds)
             problems_of_step(problems, config.sampling.prompts, config.seed, 0)
-            with out_of_memory_said("loading", config, world.size):
+            with explain_training_memory("loading", config, world.size):
                 base = LoadedBase.load(folder, config, world)
             prompts = base.render_all(problems, config)
         with open_run(out, config, folder, problems, world) as run:
@@ -85,7 +86,7 @@ def train(config: TrainConfig, out: Path, display: Display) -> dict[str, Any]:
             known = {key: decode_verdict(verdict) for key, verdict in begun["unjudged"].items()}
             judge.known.update(known)
             judge.unjudged.update(known)
-            with out_of_memory_said("loading", config, world.size):
+            with explain_training_memory("loading", config, world.size):
                 trainer = Trainer(config, objective, base, problems, prompts, judge, run, display, world)
             # A resumed run without a reference has no use for the base's weights any more.
             del base
@@ -168,7 +169,7 @@ class Trainer:
         problems = problems_of_step(self.problems, self.config.sampling.prompts, self.config.seed, step - 1)
         with self.world.collective_errors():
             ours = self.world.share(problems)
-            with out_of_memory_said("sampling", self.config, self.world.size):
+            with explain_training_memory("sampling", self.config, self.world.size):
                 rollouts = self._sample(ours, step)
             clock.lap("sample_s")
             judged = self._judge(ours, rollouts)
@@ -179,7 +180,7 @@ class Trainer:
         credits = self.objective.credits([(g.correct_G, g.lengths_G, g.judged_G) for g in groups])
         rate = self.learner.learning_rate()
         parts = split_updates(groups, self.config.learner.updates)
-        with out_of_memory_said("updating", self.config, self.world.size):
+        with explain_training_memory("updating", self.config, self.world.size):
             metrics = self.learner.update([collate(groups[p], credits[p], self.world.size) for p in parts])
             self.sampler.load_weights(self.learner.whole_model(), step)
         clock.lap("update_s", minus={"reference_s": metrics.reference_s})
@@ -263,12 +264,12 @@ class Trainer:
 
     def _save(self, step: int) -> None:
         start = time.perf_counter()
-        trained_for = {
-            "template": self.config.template,
-            "max_new_tokens": self.config.sampling.max_new_tokens,
-            "objective": self.config.objective.model_dump(),
-            "base": self.config.model,
-        }
+        trained_for = TrainedFor(
+            template=self.config.template,
+            max_new_tokens=self.config.sampling.max_new_tokens,
+            objective=self.config.objective.model_dump(),
+            base=self.config.model,
+        )
 
         learner = self.learner
         served = learner.whole_model()

@@ -11,7 +11,7 @@ from tersely.config import TrainConfig
 from tersely.display import Display
 from tersely.errors import UserError
 from tersely.learn.base_model import LoadedBase
-from tersely.learn.memory import out_of_memory_said
+from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.models.locate import locate_model
 from tersely.plan.sample import Sample, refusal
@@ -58,7 +58,7 @@ def probe_base(
         sample = Sample.from_json(kept) if kept else None
         if sample is None:
             chosen = world.share(problems_of_step(problems, count, config.seed, 0))
-            with out_of_memory_said("sampling", config, world.size):
+            with explain_training_memory("sampling", config, world.size):
                 sample = draw(config, chosen, prompts, sampler, display)
     if not kept:
         sample = joined(world.all_gather(sample.to_json()))
@@ -106,14 +106,14 @@ def sample_base(config: TrainConfig, count: int, display: Display) -> Sample:
         torch.set_num_threads(config.run.threads)
     with Judge(workers=1) as judge:
         problems = load_task(config.task, "train", config.train_size, judge.check_golds)
-    with out_of_memory_said("loading", config):
+    with explain_training_memory("loading", config):
         base = LoadedBase.load(locate_model(config.model, config.revision), config, World())
     prompts = base.render_all(problems, config)
     longest = max(map(len, prompts.values()))
     sampler = make_sampler(config.sampling, base.model, base.tokenizer, base.folder, base.dtype, longest)
     try:
         chosen = problems_of_step(problems, min(count, len(problems)), config.seed, 0)
-        with out_of_memory_said("sampling", config):
+        with explain_training_memory("sampling", config):
             return draw(config, chosen, prompts, sampler, display)
     finally:
         sampler.close()

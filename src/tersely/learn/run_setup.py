@@ -18,7 +18,7 @@ from tersely.models.environment import differences, environment
 from tersely.records import Problem
 from tersely.runs import disk
 from tersely.runs.folder import Checkpoint, RunFolder
-from tersely.samplers.engines import engine_for
+from tersely.samplers.engines import resolve_engine
 from tersely.tasks import task_digest
 from tersely.tasks.overlap import TRAINED_ON
 
@@ -111,5 +111,5 @@ def run_environment(config: TrainConfig, world: World) -> dict[str, Any]:
         if key in ("max_rows", "token_budget")
     }
     # The configuration may leave it to what is installed, and that may have changed.
-    engine = engine_for(config.sampling.engine, pick_device(config.run.device).type)
+    engine = resolve_engine(config.sampling.engine, pick_device(config.run.device).type)
     return {**environment(), "processes": world.size, "engine": engine, **room}
