@@ -250,41 +250,6 @@ def rollout_vllm(setting: Setting, budget: float) -> Numbers:
     return rollout(setting, "vllm", budget)
 
 
-def rollout_continuous(setting: Setting, budget: float) -> Numbers:
-    """transformers' own continuous batching on the same trace, as it comes."""
-    from transformers import GenerationConfig
-    from transformers.generation.configuration_utils import ContinuousBatchingConfig
-
-    model, lengths = setting.make_model(setting.dtype), setting.lengths
-    prompts = [list(p.tokens) for p in setting.prompts() for _ in range(SIBLINGS)]
-    config = GenerationConfig(do_sample=True, max_new_tokens=setting.cap, eos_token_id=-1, pad_token_id=0)
-    batching = ContinuousBatchingConfig(return_logprobs=True)
-    if setting.name == "tiny":
-        batching = ContinuousBatchingConfig(num_blocks=256, block_size=16, max_batch_tokens=256, return_logprobs=True)
-    deadline, done = time.perf_counter() + budget, 0
-
-    def generate() -> None:
-        nonlocal done
-        manager = model.continuous_batching_context_manager(
-            generation_config=config, continuous_batching_config=batching, timeout=30
-        )
-        with torch.no_grad(), forced_requests(lambda: lengths), manager as running:
-            running.add_requests(prompts, max_new_tokens=setting.cap)
-            while done < len(prompts):
-                if time.perf_counter() > deadline:
-                    raise OutOfTime
-                result = running.get_result(timeout=1)
-                if result is None and not running.is_running():
-                    raise RuntimeError("continuous batching ended by itself")
-                done += result is not None and result.is_finished()
-
-    try:
-        seconds, peak, _ = timed(setting.device, generate)
-    except OutOfTime:
-        return {"not_finished": f"{budget:.0f} s", "responses_done": done, "tokens": sum(lengths)}
-    return {"seconds": seconds, "peak_gb": peak, "tokens": sum(lengths)}
-
-
 # ---- whole iterations, ours and TRL's, at an eighth of the trace
 
 ITERATIONS = 3
@@ -416,10 +381,8 @@ PARTS: dict[str, tuple[Callable[[Setting, float], Numbers], int]] = {
     "update": (update, 1),
     "rollout-vllm": (rollout_vllm, 1),
     "rollout-model-8": (rollout_model, 8),
-    "rollout-continuous-8": (rollout_continuous, 8),
     "iteration-8": (iteration, 8),
     "trl-8": (trl, 8),
     "rollout-model": (rollout_model, 1),
-    "rollout-continuous": (rollout_continuous, 1),
 }
 """Name -> (what it runs, by what the trace's lengths are divided). The first are the quickest to know."""

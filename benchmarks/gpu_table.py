@@ -42,7 +42,7 @@ def summarise(model: str, parts: Parts) -> dict[str, Any]:
     flops = ceiling.get("matmul_flops")
     bandwidth = max(ceiling["copy_bytes_per_s"], ceiling["triad_bytes_per_s"]) if flops else None
     gradients = seconds_of(parts, "gradients", "flops_per_s")
-    rollouts = {n: seconds_of(parts, n) for n in ("rollout-vllm", "rollout-model", "rollout-continuous")}
+    rollouts = {n: seconds_of(parts, n) for n in ("rollout-vllm", "rollout-model")}
     measured = {n: s for n, s in rollouts.items() if s is not None}
     best = min(measured, key=lambda n: measured[n]) if measured else None
     update = seconds_of(parts, "update")

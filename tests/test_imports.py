@@ -17,7 +17,7 @@ LIGHT_ROOMS = ("", ".objective", ".verify", ".analysis", ".records", ".score")
 
 ROOMS = [
     {"records", "errors"},
-    {"plugins", "jsonl", "display", "stop"},
+    {"plugins", "jsonl", "display", "stop", "extras"},
     {"config", "recipes"},
     {"objective"},
     {"runs"},

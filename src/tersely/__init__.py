@@ -13,7 +13,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tersely.analysis.intervals import clustered_mean, clustered_rate, paired_difference, paired_ratio, paired_saving
+    from tersely.analysis.intervals import (
+        clustered_mean,
+        clustered_rate,
+        paired_difference,
+        paired_ratio,
+        paired_saving,
+    )
     from tersely.api import RunResult, evaluate, load_run, train
     from tersely.errors import RunError, StorageError, TerselyError, UserError
     from tersely.evaluation.records import Evaluation

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tersely.config import TrainConfig, assemble
-from tersely.display import Display, make_display
-from tersely.errors import UserError
+from tersely.config import TrainConfig
+from tersely.display import Display
 from tersely.evaluation.records import Evaluation, read_evaluation
 from tersely.records import Problem, StepRecord
-from tersely.runs.folder import RunFolder, read_config, read_done
+from tersely.runs.folder import read_config, read_done
 from tersely.runs.identity import require_run_folder
 from tersely.runs.logs import read_log
 from tersely.runs.manifest import step_folders
@@ -123,9 +122,10 @@ def evaluate(
     (``Evaluation.summary``) and the responses. Raises as ``train`` does.
     """
     from tersely.evaluation.protocol import EvalProtocol
-    from tersely.evaluation.run import CAP, evaluate as run
+    from tersely.evaluation.run import CAP
+    from tersely.evaluation.run import evaluate as run
     from tersely.models.locate import locate_model
-    from tersely.models.save import read_trained_for
+    from tersely.models.trained_for import read_trained_for
 
     problems = None if isinstance(task, str | Path) else list(task)
     verifier, grader = _split_judge(judge)
@@ -160,7 +160,9 @@ def load_run(path: str | Path) -> RunResult:
     folder = Path(path)
     require_run_folder(folder)
     lines = read_log(folder / "journal.jsonl", allow_torn=True) if (folder / "journal.jsonl").is_file() else []
-    steps = [StepRecord.from_json(line) for line in lines if line.get("event") in ("STEP", "NO_SIGNAL") and "reward" in line]
+    steps = [
+        StepRecord.from_json(line) for line in lines if line.get("event") in ("STEP", "NO_SIGNAL") and "reward" in line
+    ]
     kept = sorted(step_folders(folder))
     finished = sorted(summary.parent for summary in folder.glob("evaluation/*/summary.json"))
     return RunResult(

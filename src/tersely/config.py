@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tersely.errors import UserError, nearest
 
-Engine = Literal["auto", "transformers", "vllm"]
+Engine = str
+"""What decodes: "auto", a name of ``tersely.samplers.engines.ENGINES``, or a user's own as ``package.module:SPEC``;
+looked at where it is resolved."""
 
 
 class Section(BaseModel):
@@ -40,12 +42,12 @@ class SamplingConfig(Section):
     """Responses a problem; the leave-one-out baseline needs at least two."""
     temperature: Annotated[float, Field(gt=0.0)] = 1.0
     max_new_tokens: Annotated[int, Field(ge=1)] = 32000
-    decoder: Literal["auto", "fused", "model", "continuous"] = "auto"
+    decoder: Literal["auto", "fused", "model"] = "auto"
     """Of the transformers engine; see ``tersely.samplers.transformers``."""
     max_rows: Annotated[int, Field(ge=1)] = 256
     """Responses decoded at once."""
     engine: Engine = "auto"
-    """What decodes; vllm needs the extra tersely[vllm]. auto: vllm on a GPU where it is installed."""
+    """vllm needs the extra tersely[vllm]. auto: vllm on a GPU where it is installed, else transformers."""
     engine_memory: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     """Share of the GPU's memory for vLLM's weights and cache together; the rest is the trainer's."""
     engine_sleep: bool = True

@@ -42,3 +42,8 @@ def require_known(what: str, name: str, known: Iterable[str]) -> str:
     if name not in choices:
         raise UserError(f"unknown {what} {name!r}{nearest(name, choices)}; choose one of {', '.join(choices)}")
     return name
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, short enough to stand inside a sentence of ours."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from tersely.models.device import pick_device, pick_dtype
-from tersely.samplers.engines import engine_for
+from tersely.samplers.engines import resolve_engine
 
 Own = Callable[[torch.device], torch.device]
 
@@ -30,7 +30,7 @@ class Facts:
         ``own`` gives each of several processes its own device of a kind.
         """
         place = own(pick_device(device))
-        return cls(place, pick_dtype(dtype, place), engine_for(engine, place.type))  # type: ignore[arg-type]
+        return cls(place, pick_dtype(dtype, place), resolve_engine(engine, place.type))
 
     def to_json(self) -> dict[str, str]:
         """As a checkpoint keeps them."""

@@ -13,7 +13,7 @@ from tersely.config import SamplingConfig
 from tersely.facts import Facts
 from tersely.models.load import check_vocabulary, load_model, load_tokenizer
 from tersely.samplers import Sampler
-from tersely.samplers.engines import make_sampler
+from tersely.samplers.engines import find_engine, make_sampler
 from tersely.samplers.transformers import end_tokens
 from tersely.tasks.prompts import require_room
 
@@ -48,7 +48,7 @@ def open_model(folder: Path, facts: Facts) -> OpenedModel:
     UserError where they cannot be loaded, do not belong together, or have no end token.
     """
     tokenizer = load_tokenizer(folder)
-    own = torch.device("cpu") if facts.engine == "vllm" else facts.device
+    own = torch.device("cpu") if find_engine(facts.engine).loads_on_cpu else facts.device
     model = load_model(folder, own, facts.dtype)
     check_vocabulary(model, tokenizer)
     end_tokens(model, tokenizer)

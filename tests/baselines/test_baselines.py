@@ -33,9 +33,10 @@ from tersely.baselines.trainers import Example, micro_size, tune
 from tersely.config import read_recipe
 from tersely.display import PlainDisplay
 from tersely.errors import UserError
+from tersely.extras import install_command
 from tersely.models.folder import resolve_model
 from tersely.models.load import load_model, load_tokenizer
-from tersely.models.save import read_trained_for
+from tersely.models.trained_for import TrainedFor, read_trained_for
 from tersely.records import Credit, Finish, Group, Kind, Problem, Rollout, Status, Verdict
 from tersely.runs.folder import read_config, read_done, read_log
 from tersely.stop import Stopped, StopRequest
@@ -242,12 +243,7 @@ def test_each_method_changes_the_weights_and_leaves_an_ordinary_run(
     assert any(not before[k].equal(after[k]) for k in before)
     for file in ("config.json", "generation_config.json"):
         assert json.loads((made / file).read_text()) == json.loads((root / "model" / file).read_text())
-    assert read_trained_for(made) == {
-        "method": name,
-        "template": "question",
-        "max_new_tokens": 40,
-        "base": str(root / "model"),
-    }
+    assert read_trained_for(made) == TrainedFor(name, "question", 40, base=str(root / "model"))
     assert read_config(out)["method"] == name
     assert read_config(out)["learning_rate"] == 1e-3
     _check_logs(root, out)
@@ -394,7 +390,7 @@ def test_without_trl_one_sentence_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("tersely.baselines.trainers.importlib.util.find_spec", lambda name: None)
     assert run(root, "sft", tmp_path / "run") == 2
-    assert "pip install 'tersely[baselines]'" in capsys.readouterr().err
+    assert install_command("baselines") in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

@@ -52,16 +52,16 @@ def refusal(folder: Path) -> str:
     """The sentence that refuses the folder; asserts that it names the folder and is one line."""
     with pytest.raises(UserError) as refused:
         load(folder)
-    said = str(refused.value)
-    assert str(folder) in said
-    assert "\n" not in said
-    return said
+    message = str(refused.value)
+    assert str(folder) in message
+    assert "\n" not in message
+    return message
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "llama"])
 def test_a_missing_weight_is_refused_by_name(tmp_path: Path, kind: str) -> None:
-    said = refusal(folder_with(tmp_path / "model", kind, without(UP)))
-    assert f"lacks 1 weight of its model, first {UP}, and random numbers" in said
+    message = refusal(folder_with(tmp_path / "model", kind, without(UP)))
+    assert f"lacks 1 weight of its model, first {UP}, and random numbers" in message
 
 
 def test_an_untied_output_layer_is_missing(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_a_tied_weight_is_enough_under_either_name(tmp_path: Path) -> None:
 
 
 def test_a_tied_weight_under_neither_name_is_missing_once(tmp_path: Path) -> None:
-    said = refusal(folder_with(tmp_path / "model", "qwen2", without(EMBEDDING)))
-    assert f"lacks 1 weight of its model, first {EMBEDDING}" in said
+    message = refusal(folder_with(tmp_path / "model", "qwen2", without(EMBEDDING)))
+    assert f"lacks 1 weight of its model, first {EMBEDDING}" in message
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "llama"])
@@ -97,23 +97,26 @@ def test_names_of_a_wrapped_model_are_said_to_be_so(
     tmp_path: Path, kind: str, wrapper: str, rename: Callable[[str], str]
 ) -> None:
     folder = folder_with(tmp_path / "model", kind, renamed(rename))
-    said = refusal(folder)
-    assert f"saved from a compiled or wrapped model; save them again without '{wrapper}'" in said
+    message = refusal(folder)
+    assert f"saved from a compiled or wrapped model; save them again without '{wrapper}'" in message
     assert (
-        rename("model.layers.0.input_layernorm.weight") in said or rename(OUTPUT) in said or rename(EMBEDDING) in said
+        rename("model.layers.0.input_layernorm.weight") in message
+        or rename(OUTPUT) in message
+        or rename(EMBEDDING) in message
     )
 
 
 def test_other_names_are_shown_beside_those_that_are_missing(tmp_path: Path) -> None:
-    said = refusal(folder_with(tmp_path / "model", "llama", renamed(lambda name: name.replace("mlp", "ffn"))))
-    assert "lacks 6 weights of its model, first model.layers.0.mlp.down_proj.weight" in said
-    assert "holds 6 weights that it has no use for, first model.layers.0.ffn.down_proj.weight" in said
+    message = refusal(folder_with(tmp_path / "model", "llama", renamed(lambda name: name.replace("mlp", "ffn"))))
+    assert "lacks 6 weights of its model, first model.layers.0.mlp.down_proj.weight" in message
+    assert "holds 6 weights that it has no use for, first model.layers.0.ffn.down_proj.weight" in message
 
 
 def test_a_weight_of_another_shape_is_refused_by_name_and_shapes(tmp_path: Path) -> None:
-    said = refusal(folder_with(tmp_path / "model", "qwen2", lambda weights: {**weights, UP: torch.zeros(3, 2)}))
+    message = refusal(folder_with(tmp_path / "model", "qwen2", lambda weights: {**weights, UP: torch.zeros(3, 2)}))
     assert (
-        f"1 weight of another shape than its config.json asks for, first {UP} with [3, 2] instead of [64, 32]" in said
+        f"1 weight of another shape than its config.json asks for, first {UP} with [3, 2] instead of [64, 32]"
+        in message
     )
 
 

@@ -14,9 +14,10 @@ from tersely.config import TrainConfig, merge, resolve, set_key
 from tersely.errors import RunError
 from tersely.learn.learner import Learner
 from tersely.learn.loop import train
-from tersely.learn.memory import cure, out_of_memory_said
-from tersely.models.memory import rows_said
+from tersely.learn.memory import cure, explain_training_memory
+from tersely.models.memory import explain_out_of_memory
 from tersely.runs.folder import read_log
+from tersely.samplers.memory import fewer_rows, row_cure
 from tersely.samplers.transformers import TransformersSampler
 from tiny_models import make_model_folder, make_task
 from training import QUIET, settings, train_for_odd_texts
@@ -101,7 +102,7 @@ def test_lack_of_memory_while_loading_is_not_taken_for_a_bad_model(
 
 
 def test_other_errors_pass_as_they_are() -> None:
-    with pytest.raises(RuntimeError, match=r"^shapes differ$"), out_of_memory_said("updating", config()):
+    with pytest.raises(RuntimeError, match=r"^shapes differ$"), explain_training_memory("updating", config()):
         raise RuntimeError("shapes differ")
 
 
@@ -111,24 +112,35 @@ def test_other_errors_pass_as_they_are() -> None:
 def test_following_the_cures_leads_to_their_end(phase: Any, engine: str, processes: int) -> None:
     """Every cure changes the configuration, and after finitely many only a new run is left."""
     now, seen = config(sampling={"engine": engine}, learner={"token_budget": 200_000}), []
-    while "start anew" not in (said := cure(phase, now, processes)):
-        assert changed(now, said) != now
-        now = changed(now, said)
-        seen.append(said)
+    while "start anew" not in (message := cure(phase, now, processes)):
+        assert changed(now, message) != now
+        now = changed(now, message)
+        seen.append(message)
         assert len(seen) < 20
     assert now.learner.gradient_checkpointing == (phase == "updating")
     assert now.learner.sharding == ("zero3" if phase == "updating" and processes > 1 else "zero2")
     if phase == "sampling":
         assert now.sampling.max_rows == now.sampling.n
     # Where it would be refused it is not proposed.
-    assert ("learner.optimizer=adam8bit" in said) == (processes == 1)
+    assert ("learner.optimizer=adam8bit" in message) == (processes == 1)
 
 
-def test_sampling_alone_says_how_many_rows_to_take() -> None:
-    with pytest.raises(RunError, match=r"--max-rows 128 \(now 256\)") as told, rows_said(256, "--max-rows "):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-    assert "2.00 GiB" in str(told.value)
-    with pytest.raises(RunError, match="smaller model"), rows_said(1, "--max-rows "):
-        raise torch.OutOfMemoryError("CUDA out of memory.")
-    with pytest.raises(RuntimeError, match="shapes"), rows_said(8, "--max-rows "):
-        raise RuntimeError("shapes differ")
+def sampling_only(error: Exception, max_rows: int, n: int = 1) -> None:
+    with explain_out_of_memory("sampling", row_cure("--max-rows ", max_rows, n)):
+        raise error
+
+
+def test_sampling_alone_names_the_rows_to_take() -> None:
+    with pytest.raises(RunError, match=r"\(2.00 GiB more were asked for\): use --max-rows 128 \(now 256\)"):
+        sampling_only(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), 256)
+    with pytest.raises(RunError, match="smaller model"):
+        sampling_only(MemoryError(), 1)
+    with pytest.raises(RuntimeError, match="shapes"):
+        sampling_only(RuntimeError("shapes differ"), 8)
+
+
+def test_fewer_rows_than_a_group_are_never_proposed() -> None:
+    """They would change nothing: a group is decoded whole."""
+    assert [fewer_rows(rows, 8) for rows in (64, 24, 9, 8, 4)] == [32, 8, 8, None, None]
+    with pytest.raises(RunError, match="smaller model"):
+        sampling_only(MemoryError(), 8, n=8)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tersely.errors import RunError, UserError
+from tersely.errors import UserError
 from tersely.learn.batch import TrainingRow
 from tersely.learn.logprobs import token_logprobs
 from tersely.records import Finish
-from tersely.samplers import Prompt, Sampling, continuous, row_seeds, uniforms
+from tersely.samplers import Prompt, Sampling, row_seeds, uniforms
 from tersely.samplers.decoders import FusedDecoder, ModelDecoder
 from tersely.samplers.transformers import TransformersSampler, cut_tail, draw
 from tiny_models import make_model, make_tokenizer
@@ -99,36 +96,6 @@ def test_greedy_takes_the_argmax_and_agrees_with_transformers_generate() -> None
     assert list(rollout.tokens) == expected[0, ids.shape[1] :].tolist()
 
 
-def test_continuous_batching_gives_the_trainers_model_back_as_it_was() -> None:
-    drawn = sampler(decoder="continuous", max_rows=2)
-    drawn.model.train()
-    before = torch.get_rng_state()
-    rollouts = drawn.generate(PROMPTS, Sampling(n=2, max_new_tokens=8, seed=5, top_p=0.9))
-    assert [(r.problem_id, r.index, r.prompt_tokens) for r in rollouts] == [
-        (p.problem_id, i, p.tokens) for p in PROMPTS for i in range(2)
-    ]
-    assert {r.logprobs for r in rollouts} == {None}
-    assert torch.equal(torch.get_rng_state(), before)
-    assert drawn.model.training
-    assert drawn.model.config._attn_implementation == "sdpa"
-    assert drawn.generate([], Sampling(n=2, max_new_tokens=8)) == []
-
-
-@pytest.mark.parametrize(
-    ("result", "said"), [(None, "ended early"), (SimpleNamespace(error="no page left"), "no page left")]
-)
-def test_continuous_batching_that_fails_ends_the_run_with_a_way_out(result: Any, said: str) -> None:
-    manager = SimpleNamespace(get_result=lambda timeout: result, is_running=lambda: False)
-    with pytest.raises(RunError, match=rf"{said}.*sampling.decoder=auto"):
-        continuous._next(manager)
-
-
-def test_transformers_without_continuous_batching_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "transformers.generation.continuous_batching", None)
-    with pytest.raises(UserError, match=r"transformers 5.16 or newer"):
-        sampler(decoder="continuous").generate(PROMPTS, Sampling(n=1, max_new_tokens=2))
-
-
 def test_draw_follows_the_distribution() -> None:
     logits = torch.log(torch.tensor([0.5, 0.3, 0.2])).repeat(30_000, 1)
     u = torch.from_numpy(uniforms(np.arange(30_000, dtype=np.uint64), 0, 1)[:, 0])
@@ -168,7 +135,7 @@ def test_row_seeds_are_distinct_and_depend_on_problem_sample_and_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"n": 0, "max_new_tokens": 1}, "at least one response"),
         ({"n": 2, "max_new_tokens": 1, "temperature": 0.0}, "equal responses"),
@@ -177,17 +144,6 @@ def test_row_seeds_are_distinct_and_depend_on_problem_sample_and_seed() -> None:
         ({"n": 2, "max_new_tokens": 1, "temperature": float("nan")}, "temperature"),
     ],
 )
-def test_impossible_sampling_is_refused_in_a_sentence(options: dict[str, float], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_impossible_sampling_is_refused_in_a_sentence(options: dict[str, float], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         Sampling(**options)  # type: ignore[arg-type]
-
-
-def test_auto_takes_vllm_on_a_gpu_that_has_it_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tersely.samplers import engines as factory
-
-    for installed in (True, False):
-        monkeypatch.setattr(factory, "find_spec", lambda name, there=installed: object() if there else None)
-        assert factory.engine_for("auto", "cuda") == ("vllm" if installed else "transformers")
-        assert factory.engine_for("auto", "cpu") == "transformers"
-        assert factory.engine_for("vllm", "cpu") == "vllm"
-        assert factory.engine_for("transformers", "cuda") == "transformers"

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from tersely.baselines.choose import every_correct
-from tersely.baselines.run import Trainee, trained_for
+from tersely.baselines.run import Trainee
 from tersely.baselines.samples import OPERATIONAL, draw_samples, keep_problem_ids, read_samples
 from tersely.baselines.settings import BaselineConfig, SamplesConfig
 from tersely.baselines.trainers import Example, require_trl
@@ -27,6 +27,7 @@ from tersely.jsonl import display_name, read_jsonl
 from tersely.models.digest import weights_digest
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
+from tersely.models.trained_for import TrainedFor
 from tersely.records import Problem, Status
 from tersely.runs.folder import RunFolder
 from tersely.stop import StopRequest
@@ -87,8 +88,8 @@ def distill(what: DistillConfig, out: Path, samples: Path | None, display: Displ
         with StopRequest() as stop:
             steps = trainee.tune("sft", examples, config.seed, stop)
         summary = {"method": "distill", "optimizer_steps": steps, "learnt_from": len(examples), "judged": found.judged}
-        facts = trained_for(config.template, config.sampling.max_new_tokens, what.student)
-        return trainee.finish(steps, summary, {"method": "distill", **facts})
+        facts = TrainedFor("distill", config.template, config.sampling.max_new_tokens, base=what.student)
+        return trainee.finish(steps, summary, facts)
 
 
 def _identity(what: DistillConfig, folder: Path, samples: Path | None) -> dict[str, Any]:

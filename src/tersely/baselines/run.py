@@ -26,7 +26,8 @@ from tersely.models.digest import weights_digest
 from tersely.models.environment import environment
 from tersely.models.load import check_vocabulary, load_model, load_tokenizer
 from tersely.models.locate import locate_model
-from tersely.models.save import save_model, write_trained_for
+from tersely.models.save import save_model
+from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.records import Group
 from tersely.runs.folder import RunFolder
 from tersely.runs.identity import read_run_config
@@ -134,10 +135,9 @@ class Baseline:
         with StopRequest() as stop:
             steps, learnt = self._prune(stop) if self.method == "o1-pruner" else self._tune(stop)
         summary = {"method": self.method, "optimizer_steps": steps, "learnt_from": learnt}
-        return self.trainee.finish(steps, summary, {"method": self.method, **self._trained_for()})
-
-    def _trained_for(self) -> dict[str, Any]:
-        return trained_for(self.config.template, self.config.sampling.max_new_tokens, self.config.model)
+        config = self.config
+        facts = TrainedFor(self.method, config.template, config.sampling.max_new_tokens, base=config.model)
+        return self.trainee.finish(steps, summary, facts)
 
     def _tune(self, stop: StopRequest) -> tuple[int, int]:
         examples = examples_of(self.method, self.samples.groups)
@@ -165,11 +165,6 @@ class Baseline:
                 "for o1-pruner to learn from"
             )
         return steps, sum(len(group.rollouts) for group in self.samples.groups)
-
-
-def trained_for(template: str, cap: int, base: str) -> dict[str, Any]:
-    """What evaluation takes from a checkpoint."""
-    return {"template": template, "max_new_tokens": cap, "base": base}
 
 
 class Trainee:
@@ -241,7 +236,7 @@ class Trainee:
         # A step whose rewards are all 0 takes no gradient, so it has no loss.
         self.display.step(step, of, {"loss": f"{numbers['loss']:.4f}" if "loss" in numbers else "-"})
 
-    def finish(self, steps: int, summary: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    def finish(self, steps: int, summary: dict[str, Any], facts: TrainedFor) -> dict[str, Any]:
         """Save the one checkpoint and say that the work is done."""
 
         def write(folder: Path) -> None:

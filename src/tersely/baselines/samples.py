@@ -23,7 +23,7 @@ from tersely.learn.group_codec import decode, encode
 from tersely.learn.run_setup import RESOURCE_KEYS
 from tersely.models.digest import weights_digest
 from tersely.models.locate import locate_model
-from tersely.models.memory import rows_said
+from tersely.models.memory import explain_out_of_memory
 from tersely.opened import open_model
 from tersely.records import Group, Problem, Status
 from tersely.rollouts import Grader, PromptIds, golds_checked_by, judge_for, respond
@@ -32,6 +32,8 @@ from tersely.runs.folder import RunFolder, read_done
 from tersely.runs.identity import read_run_config
 from tersely.runs.logs import read_log
 from tersely.samplers import Sampler, Sampling
+from tersely.samplers.engines import require_engine
+from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks import load_task, task_digest
 from tersely.tasks.overlap import TRAINED_ON
@@ -63,6 +65,7 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
     """
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
+    require_engine(config.sampling.engine)
     folder = locate_model(config.model, config.revision)
     with judge_for(judge, config.run.judge_workers) as grader:
         problems = load_task(config.task, "train", config.train_size, golds_checked_by(grader))
@@ -107,7 +110,9 @@ def _draw(
     with StopRequest() as stop:
         for number, block in enumerate(blocks, start=1):
             clock = Clock()
-            with rows_said(config.sampling.max_rows, "--set sampling.max_rows="):
+            with explain_out_of_memory(
+                "sampling", row_cure("--set sampling.max_rows=", config.sampling.max_rows, config.sampling.n)
+            ):
                 groups = _one_block(config, block, prompts, sampler, judge, clock, display)
             run.append(GROUPS, [_to_json(group) for group in groups])
             tokens = sum(r.length for group in groups for r in group.rollouts)

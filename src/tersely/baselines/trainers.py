@@ -20,6 +20,7 @@ import torch
 
 from tersely.baselines.settings import TuningConfig
 from tersely.errors import RunError, UserError
+from tersely.extras import install_command
 from tersely.stop import Stopped, StopRequest
 
 IGNORED = -100
@@ -52,7 +53,7 @@ def require_trl() -> None:
     if missing:
         raise UserError(
             f"this baseline is trained by TRL, but {' and '.join(missing)} is not installed: "
-            "pip install 'tersely[baselines]'"
+            f"{install_command('baselines')}"
         )
 
 

@@ -151,14 +151,14 @@ def _protocols(args: argparse.Namespace, cap: int) -> list[tuple[str | None, Eva
 def _caps(args: argparse.Namespace) -> list[int]:
     """The cap of each model: as given, else as trained; a model that was not trained here takes that of the others."""
     from tersely.models.locate import locate_model
-    from tersely.models.save import read_trained_for
+    from tersely.models.trained_for import read_trained_for
 
     if args.max_new_tokens is not None:
         return [int(args.max_new_tokens)] * len(args.models)
-    own = [read_trained_for(locate_model(str(model))).get("max_new_tokens") for model in args.models]
-    known = {int(cap) for cap in own if cap is not None}
+    own = [read_trained_for(locate_model(str(model))).max_new_tokens for model in args.models]
+    known = {cap for cap in own if cap is not None}
     shared = known.pop() if len(known) == 1 else CAP
-    return [shared if cap is None else int(cap) for cap in own]
+    return [shared if cap is None else cap for cap in own]
 
 
 def _checkpoints(run: Path) -> list[tuple[int, Path]]:

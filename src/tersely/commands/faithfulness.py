@@ -34,11 +34,11 @@ def run_faithfulness(args: argparse.Namespace) -> int:
     from tersely.evaluation.faithfulness import faithfulness
     from tersely.evaluation.protocol import EvalProtocol
     from tersely.models.locate import locate_model
-    from tersely.models.save import read_trained_for
+    from tersely.models.trained_for import read_trained_for
 
     folders = []
     for model in args.models:
-        cap = args.max_new_tokens or read_trained_for(locate_model(str(model))).get("max_new_tokens", 32768)
+        cap = args.max_new_tokens or read_trained_for(locate_model(str(model))).max_new_tokens or 32768
         protocol = EvalProtocol(
             task=args.task,
             size=args.size,

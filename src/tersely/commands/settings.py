@@ -28,7 +28,9 @@ def add_training_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--seed", type=int, default=None)
     p.add_argument("--steps", type=int, default=None, help="iterations")
     p.add_argument("--template", default=None, help="prompt template: question, boxed, paper-raw or plain")
-    p.add_argument("--verifier", default=None, metavar="MODULE:NAME", help="your own check of a response, in place of the judge")
+    p.add_argument(
+        "--verifier", default=None, metavar="MODULE:NAME", help="your own check of a response, in place of the judge"
+    )
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, by its full name")
 
 

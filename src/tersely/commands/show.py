@@ -95,14 +95,14 @@ def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
     from tersely.evaluation.run import pick_template
     from tersely.facts import Facts
     from tersely.models.locate import locate_model
-    from tersely.models.save import read_trained_for
+    from tersely.models.trained_for import read_trained_for
     from tersely.opened import open_model, sampling_alone
     from tersely.records import Kind, Problem
     from tersely.samplers import Prompt, Sampling
     from tersely.tasks.prompts import render
 
     weights = locate_model(str(model))
-    trained = read_trained_for(weights).get("max_new_tokens", ASK_TOKENS)
+    trained = read_trained_for(weights).max_new_tokens or ASK_TOKENS
     cap = args.max_new_tokens or min(trained, ASK_TOKENS)
     opened = open_model(weights, Facts.of("transformers"))
     problem = Problem("asked", args.ask, "", Kind.EXACT, "asked")

@@ -19,8 +19,8 @@ def add_verb(verbs: Any, name: str, handler: Handler, text: str) -> argparse.Arg
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    said = "what decodes (default: vllm on a GPU that has it)"
-    parser.add_argument("--engine", choices=("auto", "transformers", "vllm"), default="auto", help=said)
+    what = "what decodes: vllm, transformers or package.module:SPEC (default: vllm on a GPU that has it)"
+    parser.add_argument("--engine", default="auto", metavar="NAME", help=what)
     parser.add_argument("--max-rows", type=int, default=256, help="responses decoded at once (default 256)")
 
 

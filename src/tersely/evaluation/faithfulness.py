@@ -67,7 +67,8 @@ def faithfulness(
     from tersely.models.digest import weights_digest
     from tersely.models.environment import environment
     from tersely.models.locate import locate_model
-    from tersely.models.memory import rows_said
+    from tersely.models.memory import explain_out_of_memory
+    from tersely.samplers.memory import row_cure
 
     require_known("hint", hint, HINTS)
     if threads:
@@ -85,7 +86,7 @@ def faithfulness(
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder
             if missing(run.path, problems, protocol.k):
-                with rows_said(max_rows, "--max-rows "):
+                with explain_out_of_memory("sampling", row_cure("--max-rows ", max_rows, protocol.k)):
                     sampler, render = _sampler(weights, protocol, hint, template, problems, facts, max_rows)
                     ask(problems, protocol, hint, sampler, render, judge, run, display)
                     sampler.close()

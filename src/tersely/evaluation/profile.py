@@ -46,13 +46,13 @@ def profile(
     """
     from tersely.evaluation.run import evaluate
     from tersely.models.locate import locate_model
-    from tersely.models.save import read_trained_for
+    from tersely.models.trained_for import read_trained_for
 
     if out is None and not is_run_folder(model):
         raise UserError(
             f"{model} is not a run folder of tersely, so nothing is written there: say where with --out DIR"
         )
-    cap = read_trained_for(locate_model(str(model))).get("max_new_tokens", SamplingConfig().max_new_tokens)
+    cap = read_trained_for(locate_model(str(model))).max_new_tokens or SamplingConfig().max_new_tokens
     folder = evaluate(
         model,
         protocol_under(cap),

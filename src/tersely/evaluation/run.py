@@ -22,14 +22,16 @@ from tersely.models.digest import weights_digest
 from tersely.models.environment import environment
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
-from tersely.models.memory import rows_said
-from tersely.models.save import read_trained_for
+from tersely.models.memory import explain_out_of_memory
+from tersely.models.trained_for import read_trained_for
 from tersely.opened import open_model, sampling_alone
 from tersely.records import EvalRecord, Group, Problem, Status
 from tersely.rollouts import Grader, golds_checked_by, judge_for, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
 from tersely.samplers import Sampler, Sampling
+from tersely.samplers.engines import find_engine
+from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks import load_task, task_digest
 from tersely.tasks.instructions import parse_instruction, require_readable
@@ -37,11 +39,7 @@ from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render
 
 MAX_ROWS = 256
-"""Responses decoded at once; after each such block the finished ones are on disk."""
-
-BLOCK = {"transformers": 1, "vllm": 4}
-"""Blocks of ``max_rows`` responses asked for at once, by engine: vLLM starts the next response where one ends, so
-that fewer, larger blocks leave it fewer tails."""
+"""Responses decoded at once; the finished ones are on disk after as many blocks of them as the engine is asked for."""
 
 
 def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "evaluation") -> Path:
@@ -115,7 +113,7 @@ def evaluate(
         rules = protocol.facts(template, task_digest(problems))
         weights_sha256 = _digest(weights, _stamp(weights))
         wanted = {**identity(rules), "weights_sha256": weights_sha256}
-        if facts.engine != "transformers":
+        if not find_engine(facts.engine).bit_exact:
             # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
             wanted["engine"] = facts.engine
         work = Work(weights, problems, protocol, template, sentence, grader, facts, max_rows, sampler)
@@ -124,7 +122,7 @@ def evaluate(
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder
             disk.write_json_atomic(folder / EXPECTED, {"responses": len(problems) * protocol.k})
-            with rows_said(max_rows, "--max-rows "):
+            with explain_out_of_memory("sampling", row_cure("--max-rows ", max_rows, protocol.k)):
                 _respond(work, run, display)
             made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine}
             _finish(run, {**rules, "model": str(model_path)}, {**made, "command": command})
@@ -153,7 +151,7 @@ def _digest(weights: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
 
 def pick_template(weights: Path, asked: str | None, other_template: bool) -> str:
     """The template to evaluate under: the one trained with, unless another is asked for and meant."""
-    trained: str | None = read_trained_for(weights).get("template")
+    trained = read_trained_for(weights).template
     if asked is None:
         return trained or "boxed"
     if trained is not None and asked != trained and not other_template:
@@ -192,7 +190,7 @@ def _respond(work: Work, run: RunFolder, display: Display) -> None:
     )
     sampling = Sampling(k, protocol.max_new_tokens, protocol.temperature, protocol.top_p, protocol.sampling_seed)
     thinking = ThinkingCounter(opened.tokenizer)
-    total, size = len(work.problems) * k, max(1, BLOCK[work.facts.engine] * work.max_rows // k)
+    total, size = len(work.problems) * k, max(1, find_engine(work.facts.engine).blocks * work.max_rows // k)
     finished = len(have)
     with StopRequest() as stop:
         for start in range(0, len(todo), size):

@@ -16,7 +16,7 @@ import torch
 
 from tersely.config import TrainConfig
 from tersely.display import Display
-from tersely.learn.memory import out_of_memory_said
+from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.run_setup import TrainSummary, look_before_training, open_run, read_resume_state
 from tersely.learn.trainer import Trainer
@@ -56,7 +56,7 @@ def train(
             if state.done is not None:
                 display.note(f"{out} is finished already: nothing to do")
                 return state.done
-            with out_of_memory_said("loading", config, world.size):
+            with explain_training_memory("loading", config, world.size):
                 trainer = Trainer(config, ready, base, grader, sampler, run, state, display, world)
             # A resumed run without a reference has no use for the base's weights any more.
             del base

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tersely.config import LoraConfig
 from tersely.errors import UserError
+from tersely.extras import install_command
 from tersely.learn.parallel import whole
 
 NAME = "default"
@@ -89,7 +90,7 @@ def import_peft() -> Any:
         import peft
     except ImportError as error:
         raise UserError(
-            "learner.lora needs peft, which is not installed: pip install 'tersely[lora]', or leave learner.lora out"
+            f"learner.lora needs peft, which is not installed: {install_command('lora')}, or leave learner.lora out"
         ) from error
     return peft
 

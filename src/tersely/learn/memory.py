@@ -1,33 +1,21 @@
-"""Memory that ran out in training, as one sentence: in which phase, and which setting to change to what."""
+"""What to change where memory runs out in training: in which phase, which setting to which value."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from typing import Literal
+from contextlib import AbstractContextManager
 
 import torch
 
 from tersely.config import TrainConfig
-from tersely.errors import RunError
-from tersely.models.memory import asked_for, ran_out
-from tersely.samplers.engines import engine_for
-
-Phase = Literal["loading", "sampling", "updating"]
+from tersely.models.memory import Phase, explain_out_of_memory
+from tersely.samplers.engines import find_engine, resolve_engine
+from tersely.samplers.memory import fewer_rows
 
 
-@contextlib.contextmanager
-def out_of_memory_said(phase: Phase, config: TrainConfig, processes: int = 1) -> Iterator[None]:
-    """RunError for memory that runs out inside. The one place where a run meets this error."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not ran_out(error):
-            raise
-        stands = "" if phase == "loading" else "; the last checkpoint stands, and the same run goes on from it"
-        raise RunError(
-            f"memory ran out while {phase}{asked_for(error)}: {cure(phase, config, processes)}{stands}"
-        ) from error
+def explain_training_memory(phase: Phase, config: TrainConfig, processes: int = 1) -> AbstractContextManager[None]:
+    """RunError, with a cure, for memory that runs out inside. The one place where a run meets this error."""
+    stands = "" if phase == "loading" else "; the last checkpoint stands, and the same run goes on from it"
+    return explain_out_of_memory(phase, lambda: cure(phase, config, processes) + stands)
 
 
 def cure(phase: Phase, config: TrainConfig, processes: int = 1) -> str:
@@ -44,13 +32,10 @@ def cure(phase: Phase, config: TrainConfig, processes: int = 1) -> str:
 
 def _sampling_cure(config: TrainConfig, processes: int) -> str | None:
     sampling = config.sampling
-    rows = min(sampling.max_rows, sampling.prompts * sampling.n // processes)
-    if _engine(config) == "vllm" and sampling.engine_memory > 0.25:
-        # Its cache is taken beforehand; what is short is the room beside it.
-        return f"sampling.engine_memory={sampling.engine_memory * 0.8:.2f}"
-    if rows > sampling.n:
-        return f"sampling.max_rows={max(sampling.n, rows // 2 // sampling.n * sampling.n)}"
-    return None
+    if of_engine := _engine_cure("sampling", config):
+        return of_engine
+    fewer = fewer_rows(min(sampling.max_rows, sampling.prompts * sampling.n // processes), sampling.n)
+    return f"sampling.max_rows={fewer}" if fewer else None
 
 
 def _updating_cure(config: TrainConfig, processes: int) -> str | None:
@@ -59,9 +44,15 @@ def _updating_cure(config: TrainConfig, processes: int) -> str | None:
         return f"learner.token_budget={max(cap, learner.token_budget // 2)}"
     if not learner.gradient_checkpointing:
         return "learner.gradient_checkpointing=true"
-    if _engine(config) == "vllm" and not config.sampling.engine_sleep:
-        return "sampling.engine_sleep=true"
+    if of_engine := _engine_cure("updating", config):
+        return of_engine
     return "learner.sharding=zero3" if processes > 1 and learner.sharding == "zero2" else None
+
+
+def _engine_cure(phase: Phase, config: TrainConfig) -> str | None:
+    on_cpu = config.run.device == "cpu" or not torch.cuda.is_available()
+    engine = resolve_engine(config.sampling.engine, "cpu" if on_cpu else "cuda")
+    return find_engine(engine).memory_cure(phase, config.sampling)
 
 
 def _last_resort(config: TrainConfig, processes: int) -> str:
@@ -70,8 +61,3 @@ def _last_resort(config: TrainConfig, processes: int) -> str:
     lean = "--set learner.optimizer=adam8bit, " if leaner else ""
     shorter = max(1, config.sampling.max_new_tokens // 2)
     return f"start anew in another folder with {lean}--set sampling.max_new_tokens={shorter} or more GPUs"
-
-
-def _engine(config: TrainConfig) -> str:
-    on_cpu = config.run.device == "cpu" or not torch.cuda.is_available()
-    return engine_for(config.sampling.engine, "cpu" if on_cpu else "cuda")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from tersely.config import LearnerConfig
 from tersely.errors import UserError
+from tersely.extras import install_command
 from tersely.learn.parallel import like, whole
 
 LOW = "low"
@@ -34,7 +35,7 @@ def require_installed(kind: str) -> None:
         import torchao.optim  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"learner.optimizer = adam8bit needs torchao ({error}): pip install 'tersely[lean]', or use "
+            f"learner.optimizer = adam8bit needs torchao ({error}): {install_command('lean')}, or use "
             "--set learner.optimizer=adam"
         ) from error
 

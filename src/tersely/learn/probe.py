@@ -10,7 +10,7 @@ import torch
 from tersely.config import TrainConfig
 from tersely.display import Display
 from tersely.errors import UserError
-from tersely.learn.memory import out_of_memory_said
+from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.run_setup import look_before_training
 from tersely.plan.sample import Sample, refusal
@@ -58,7 +58,7 @@ def probe_base(
         sample = Sample.from_json(kept) if kept else None
         if sample is None:
             chosen = world.share(problems_of_step(problems, count, config.seed, 0))
-            with out_of_memory_said("sampling", config, world.size):
+            with explain_training_memory("sampling", config, world.size):
                 sample = draw(config, chosen, prompts, sampler, judge, display)
     if not kept:
         sample = joined(world.all_gather(sample.to_json()))
@@ -116,7 +116,7 @@ def sample_base(config: TrainConfig, count: int, display: Display) -> Sample:
         sampler = make_sampler(settings, base.model, base.tokenizer, base.folder, dtype, longest)
         try:
             chosen = problems_of_step(ready.problems, min(count, len(ready.problems)), config.seed, 0)
-            with out_of_memory_said("sampling", config):
+            with explain_training_memory("sampling", config):
                 return draw(config, chosen, ready.prompts, sampler, judge, display)
         finally:
             sampler.close()

@@ -18,7 +18,7 @@ from tersely.errors import UserError
 from tersely.facts import Facts
 from tersely.learn.base_model import LoadedBase
 from tersely.learn.group_codec import decode_verdict, encode_verdict
-from tersely.learn.memory import out_of_memory_said
+from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.models.digest import weights_digest
 from tersely.models.environment import differences, environment
@@ -93,7 +93,7 @@ def look_before_training(
         chosen = problems or load_task(config.task, "train", config.train_size, golds_checked_by(judge))
         problems_of_step(chosen, config.sampling.prompts, config.seed, 0)
         facts = Facts.of(config.sampling.engine, config.run.device, config.run.dtype, world.own_device)
-        with out_of_memory_said("loading", config, world.size):
+        with explain_training_memory("loading", config, world.size):
             base = LoadedBase.load(folder, config, facts, world)
         return Ready(objective, chosen, base.render_all(chosen, config), folder, facts), base
 

@@ -9,11 +9,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from tersely.errors import StorageError
+from tersely.errors import StorageError, first_line
 from tersely.learn.optimizer import state_of_parts, state_parts
 from tersely.learn.parallel import like, whole
 from tersely.models.digest import OPTIMIZER_FILE
-from tersely.models.load import _first_line
 from tersely.models.save import save_model
 
 MASTER = "master"
@@ -55,7 +54,7 @@ def load_training_state(folder: Path, model: Any, optimizer: torch.optim.Optimiz
     try:
         state = load_file(folder / OPTIMIZER_FILE)
     except (OSError, SafetensorError) as error:
-        raise StorageError(f"the optimizer state in {folder} cannot be read: {_first_line(error)}") from error
+        raise StorageError(f"the optimizer state in {folder} cannot be read: {first_line(error)}") from error
     torch.set_rng_state(state.pop("rng.torch"))
     by_name: dict[str, dict[str, torch.Tensor]] = {}
     for key, value in state.items():

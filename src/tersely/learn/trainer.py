@@ -18,14 +18,15 @@ from tersely.learn.batch import collate, split_updates
 from tersely.learn.clock import Clock
 from tersely.learn.group_codec import decode, decode_verdict, encode, encode_verdict
 from tersely.learn.learner import Learner
-from tersely.learn.memory import out_of_memory_said
+from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.probe import probe_base
 from tersely.learn.run_setup import Ready, ResumeState, TrainSummary, keep_unjudged, resume_point, run_environment
 from tersely.learn.state import load_training_state, training_state, write_training_state
 from tersely.learn.step_record import alarms, notable_samples, step_record
 from tersely.models.load import load_model
-from tersely.models.save import save_model, write_trained_for
+from tersely.models.save import save_model
+from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.records import Group, Problem, Status, StepEvent, StepRecord, Verdict
 from tersely.rollouts import Grader, respond
 from tersely.runs.folder import RunFolder
@@ -127,7 +128,7 @@ class Trainer:
         credits = self.objective.credits([(g.correct_G, g.lengths_G, g.judged_G) for g in groups])
         rate = self.learner.learning_rate()
         parts = split_updates(groups, self.config.learner.updates)
-        with out_of_memory_said("updating", self.config, self.world.size):
+        with explain_training_memory("updating", self.config, self.world.size):
             metrics = self.learner.update([collate(groups[p], credits[p], self.world.size) for p in parts])
             self.sampler.load_weights(self.learner.whole_model(), step)
         clock.lap("update_s", minus={"reference_s": metrics.reference_s})
@@ -142,7 +143,7 @@ class Trainer:
         settings = self.config.sampling
         seed = self.config.seed * STEP_SEEDS + step
         sampling = Sampling(settings.n, settings.max_new_tokens, settings.temperature, seed=seed)
-        with self.world.collective_errors(), out_of_memory_said("sampling", self.config, self.world.size):
+        with self.world.collective_errors(), explain_training_memory("sampling", self.config, self.world.size):
             ours = respond(
                 self.world.share(problems),
                 self.prompts,
@@ -223,12 +224,12 @@ class Trainer:
     def save(self, step: int) -> None:
         """Checkpoint ``step``: an ordinary model folder, and beside the weights what a resume needs."""
         start = time.perf_counter()
-        trained_for = {
-            "template": self.config.template,
-            "max_new_tokens": self.config.sampling.max_new_tokens,
-            "objective": self.config.objective.model_dump(),
-            "base": self.config.model,
-        }
+        trained_for = TrainedFor(
+            template=self.config.template,
+            max_new_tokens=self.config.sampling.max_new_tokens,
+            objective=self.config.objective.model_dump(),
+            base=self.config.model,
+        )
         learner, keep = self.learner, self.world.is_main
         served = learner.whole_model()
         training = training_state(learner.model, learner.optimizer, learner.has_separate_masters, keep=keep)

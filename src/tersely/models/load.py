@@ -10,13 +10,11 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tersely.errors import UserError
+from tersely.errors import UserError, first_line
 from tersely.models.loading_report import require_whole
 from tersely.models.memory import ran_out
 
 transformers.logging.set_verbosity_error()
-
-
 transformers.logging.disable_progress_bar()
 
 
@@ -24,7 +22,7 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"no usable tokenizer in {folder}: {_first_line(error)}; put tokenizer files there") from error
+        raise UserError(f"no usable tokenizer in {folder}: {first_line(error)}; put tokenizer files there") from error
 
 
 def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
@@ -39,7 +37,7 @@ def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
         if ran_out(error):
             raise
         raise UserError(
-            f"no usable causal language model in {folder}: {_first_line(error)}; "
+            f"no usable causal language model in {folder}: {first_line(error)}; "
             "the folder needs config.json and *.safetensors weights that belong together"
         ) from error
     model, report = loaded
@@ -61,7 +59,3 @@ def check_vocabulary(model: Any, tokenizer: Any) -> None:
         raise UserError(
             f"the tokenizer has {len(tokenizer)} tokens but the model embeds only {size}: they do not belong together"
         )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

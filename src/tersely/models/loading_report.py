@@ -1,4 +1,4 @@
-"""Whether a folder's files gave a model all its weights: what transformers reports of a load, judged and said once.
+"""Whether a folder's files gave a model all its weights: what transformers reports of a load, judged and told once.
 
 transformers fills weights that it did not find with random numbers and goes on; here that is refused.
 """
@@ -39,17 +39,17 @@ def require_whole(folder: Path, model: Any, report: Mapping[str, Any]) -> None:
 
 
 def _missing(folder: Path, missing: Sequence[str], unused: Sequence[str]) -> str:
-    said = f"{folder} lacks {_weights(missing)} of its model, first {missing[0]}"
+    sentence = f"{folder} lacks {_weights(missing)} of its model, first {missing[0]}"
     held = {_unwrapped(name): name for name in unused}
     if held.keys() >= set(missing):
         name = held[missing[0]]
         wrappers = ".".join(part for part in name.split(".") if part in WRAPPERS)
         return (
-            f"{said}, which it holds as {name}: the weights were saved from a compiled or wrapped model; save them "
+            f"{sentence}, which it holds as {name}: the weights were saved from a compiled or wrapped model; save them "
             f"again without {wrappers!r} in their names"
         )
     beside = f" (and holds {_weights(unused)} that it has no use for, first {unused[0]})" if unused else ""
-    return f"{said}{beside}, and random numbers would stand there: download or save the whole model again"
+    return f"{sentence}{beside}, and random numbers would stand there: download or save the whole model again"
 
 
 def _mismatched(folder: Path, mismatched: Sequence[tuple[str, Sequence[int], Sequence[int]]]) -> str:

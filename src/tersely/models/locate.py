@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tersely.errors import UserError
+from tersely.errors import UserError, first_line
 from tersely.models.folder import resolve_model
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -30,8 +30,7 @@ def locate_model(name: str, revision: str | None = None) -> Path:
     try:
         return resolve_model(Path(snapshot_download(name, revision=revision, allow_patterns=NEEDED)))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        what = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UserError(
-            f"{name} is no folder here, and it could not be had from the hub ({what}): check the name and the "
-            "connection, or give the path of a model folder"
+            f"{name} is no folder here, and it could not be had from the hub ({first_line(error)}): check the name and "
+            "the connection, or give the path of a model folder"
         ) from error

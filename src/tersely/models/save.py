@@ -1,4 +1,4 @@
-"""Saving models as ordinary Hugging Face folders, with what they were trained for beside the weights."""
+"""Saving models as ordinary Hugging Face folders."""
 
 from __future__ import annotations
 
@@ -20,17 +20,3 @@ def save_model(folder: Path, model: Any, tokenizer: Any, dtype: torch.dtype) -> 
         config["dtype"] = str(dtype).removeprefix("torch.")
         (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     tokenizer.save_pretrained(folder)
-
-
-TRAINED_FOR = "tersely.json"
-"""In every checkpoint: the prompt template, cap and penalty that it was trained with."""
-
-
-def write_trained_for(folder: Path, facts: dict[str, Any]) -> None:
-    (folder / TRAINED_FOR).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-
-
-def read_trained_for(folder: Path) -> dict[str, Any]:
-    """What a checkpoint of ours was trained for; empty for other people's models."""
-    path = folder / TRAINED_FOR
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

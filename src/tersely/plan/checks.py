@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tersely.config import TrainConfig
+from tersely.errors import UserError
 from tersely.plan.lengths import LengthProfile, default_profile
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
 from tersely.plan.shape import SUPPORTED, ModelShape
+from tersely.samplers.engines import require_engine
 
 TRUNCATION_LIMIT = 0.10
 """Share of truncated responses above which a cap is refused: they all count as wrong, whatever they were about."""
@@ -42,7 +44,8 @@ def check_plan(
     truncation is not judged, and the cache is that of the assumed lengths. Memory is checked for the architectures
     that have formulas.
     """
-    found = [*_division(config, gpus), *_optimizer(config, gpus), *_positions(config, model_config, prompt)]
+    found = [*_engine(config), *_division(config, gpus), *_optimizer(config, gpus)]
+    found += _positions(config, model_config, prompt)
     if lengths is not None and lengths.measured:
         found += check_truncation(config, lengths)
     if available is not None and model_config.get("model_type") in SUPPORTED:
@@ -72,6 +75,13 @@ def check_tokenizer(files: Mapping[str, Any], template: str) -> list[str]:
             "or add a chat_template to the model folder"
         )
     return found
+
+
+def _engine(config: TrainConfig) -> Iterator[str]:
+    try:
+        require_engine(config.sampling.engine)
+    except UserError as error:
+        yield str(error)
 
 
 def _division(config: TrainConfig, gpus: int) -> Iterator[str]:

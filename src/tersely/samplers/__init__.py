@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tersely.samplers.base import Prompt, Sampler, Sampling, row_seeds, uniforms
+from tersely.samplers.base import EngineSpec, Prompt, Sampler, SamplerRequest, Sampling, row_seeds, uniforms
 
-__all__ = ["Prompt", "Sampler", "Sampling", "row_seeds", "uniforms"]
+__all__ = ["EngineSpec", "Prompt", "Sampler", "SamplerRequest", "Sampling", "row_seeds", "uniforms"]

@@ -1,17 +1,23 @@
-"""The sampler protocol and the randomness that every sampler of ours shares (no torch here)."""
+"""The sampler protocol, how an engine declares itself, and the randomness that all share (no torch here)."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tersely.config import SamplingConfig
 from tersely.errors import UserError
+from tersely.models.memory import Phase
 from tersely.records import Rollout
+
+if TYPE_CHECKING:
+    import torch
 
 Progress = Callable[[int, int], None]
 """Called with (responses finished, responses asked for)."""
@@ -72,6 +78,58 @@ class Sampler(Protocol):
 
     def close(self) -> None:
         """Give back what is held (memory, processes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerRequest:
+    """Everything an engine may need to start."""
+
+    settings: SamplingConfig
+    model: Any
+    """A transformers model: sample from its weights."""
+    tokenizer: Any
+    folder: Path
+    """Holds the model's configuration."""
+    dtype: torch.dtype
+    """To sample in, whatever the model's own."""
+    longest_prompt: int | None = None
+    """In tokens, where it is known."""
+
+
+def always(device_type: str) -> bool:
+    return True
+
+
+def no_cure(phase: Phase, settings: SamplingConfig) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """All that is known of an engine outside its own file. Its name is that of its line in ``engines.ENGINES``.
+
+    Example: ``EngineSpec(make=lambda request: MySampler(request.model, request.tokenizer))``
+    """
+
+    make: Callable[[SamplerRequest], Sampler]
+    """UserError, in a sentence, where it cannot start."""
+    available: Callable[[str], bool] = always
+    """Whether "auto" may take it on a device of this type ("cuda", "cpu"): installed, and at its best there."""
+    blocks: int = 1
+    """Blocks of ``max_rows`` responses to ask for at once. One that starts the next response where one ends is left
+    fewer tails by fewer, larger calls."""
+    loads_on_cpu: bool = False
+    """It holds its own copy of the weights on the device, so that a model that is not trained beside it can stay in
+    main memory."""
+    bit_exact: bool = False
+    """Its responses are, bit by bit, those of the ``transformers`` engine: results need not name it."""
+    memory_cure: Callable[[Phase, SamplingConfig], str | None] = no_cure
+    """Where memory ran out in this phase of training: the setting of its own to change ("section.key=value"), if any
+    is left. Followed again and again it must come to None."""
+
+    def __post_init__(self) -> None:
+        if self.blocks < 1:
+            raise UserError(f"blocks of an EngineSpec is {self.blocks}: at least one must be asked for at once")
 
 
 def row_seeds(prompts: Sequence[Prompt], sampling: Sampling) -> NDArray[np.uint64]:

@@ -1,53 +1,80 @@
-"""The sampler that a configuration asks for."""
+"""The engines by name: the only place that knows which there are, and what "auto" means."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import torch
+from tersely import plugins
+from tersely.config import SamplingConfig
+from tersely.errors import UserError
+from tersely.samplers.base import EngineSpec, Sampler, SamplerRequest
 
-from tersely.config import Engine, SamplingConfig
-from tersely.samplers.base import Sampler
-from tersely.samplers.transformers import TransformersSampler
-from tersely.samplers.vllm import VllmSampler
-from tersely.samplers.vllm_engine import InProcessEngine
+if TYPE_CHECKING:
+    import torch
 
-PROMPT_ROOM = 4096
-"""Tokens left for the prompt where the longest one is not known."""
+AUTO = "auto"
+
+ENGINES = {
+    "vllm": "tersely.samplers.vllm:SPEC",
+    "transformers": "tersely.samplers.transformers:SPEC",
+}
+"""Name -> where the engine declares itself, as one writes a user's own: an engine's file imports torch, which those who
+only ask whether a name is right can do without. "auto" takes the first that is available."""
+
+METHODS = ("generate", "load_weights", "close")
+"""What a sampler must have."""
 
 
-def engine_for(engine: Engine, device_type: str) -> Literal["transformers", "vllm"]:
+def require_engine(name: str) -> None:
+    """UserError unless ``name`` is "auto", one of ``ENGINES``, or a user's own that is an engine indeed."""
+    if plugins.is_own(name):
+        find_engine(name)
+    elif name != AUTO:
+        plugins.find("engine", name, {AUTO: "", **ENGINES})
+
+
+def find_engine(name: str) -> EngineSpec:
+    """The engine of that name, or a user's own, ``package.module:SPEC``. Not of "auto": resolve it first."""
+    path = name if plugins.is_own(name) else plugins.find("engine", name, ENGINES)
+    spec = plugins.load("engine", path)
+    if not isinstance(spec, EngineSpec):
+        raise UserError(
+            f"engine {name!r} is of type {type(spec).__name__}, not EngineSpec: make it with "
+            "tersely.samplers.EngineSpec(make=...) and name that"
+        )
+    plugins.require_signature("engine", name, spec.make, "request")
+    return spec
+
+
+def resolve_engine(name: str, device_type: str) -> str:
     """What "auto" means on "cuda" or "cpu": vLLM on a GPU that has it, because it starts the next response where one
-    ends and keeps the cache in pages; else transformers."""
-    if engine != "auto":
-        return engine
-    return "vllm" if device_type == "cuda" and find_spec("vllm") is not None else "transformers"
+    ends and keeps the cache in pages; else transformers. Any other name is returned once it is known to be one."""
+    if name == AUTO:
+        return next(engine for engine in ENGINES if find_engine(engine).available(device_type))
+    require_engine(name)
+    return name
 
 
 def make_sampler(
-    config: SamplingConfig,
+    settings: SamplingConfig,
     model: Any,
     tokenizer: Any,
     folder: Path,
     dtype: torch.dtype,
     longest_prompt: int | None = None,
 ) -> Sampler:
-    """The engine named by ``config.engine``, sampling from the weights of ``model`` in ``dtype``.
+    """The engine named by ``settings.engine``, sampling from the weights of ``model`` in ``dtype``.
 
-    ``folder`` holds the model's configuration; ``longest_prompt`` (tokens) bounds what vLLM must hold a request.
+    ``folder`` holds the model's configuration; ``longest_prompt`` (tokens) bounds what an engine must hold a request.
     """
-    if engine_for(config.engine, model.device.type) == "transformers":
-        return TransformersSampler(model, tokenizer, config.decoder, config.max_rows, dtype)
-    length = config.max_new_tokens + (PROMPT_ROOM if longest_prompt is None else longest_prompt)
-    positions = getattr(model.config, "max_position_embeddings", None)
-    engine = InProcessEngine(
-        folder,
-        dtype,
-        max_length=length if positions is None else min(length, positions),
-        max_rows=config.max_rows,
-        memory_share=config.engine_memory,
-        sleeps=config.engine_sleep,
-    )
-    return VllmSampler(model, tokenizer, engine, sleeps=config.engine_sleep)
+    engine = resolve_engine(settings.engine, model.device.type)
+    request = SamplerRequest(settings, model, tokenizer, folder, dtype, longest_prompt)
+    sampler = find_engine(engine).make(request)
+    missing = [name for name in METHODS if not callable(getattr(sampler, name, None))]
+    if missing:
+        raise UserError(
+            f"engine {engine!r} made a {type(sampler).__name__}, which has no method {missing[0]}: a sampler needs "
+            f"{', '.join(METHODS)} (tersely.samplers.Sampler)"
+        )
+    return sampler

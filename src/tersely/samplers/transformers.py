@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -13,12 +12,20 @@ from torch import Tensor
 
 from tersely.errors import UserError
 from tersely.records import Finish, Rollout
-from tersely.samplers.base import Finished, Progress, Prompt, Sampling, row_seeds, uniforms
-from tersely.samplers.continuous import draw_continuously
+from tersely.samplers.base import (
+    EngineSpec,
+    Finished,
+    Progress,
+    Prompt,
+    SamplerRequest,
+    Sampling,
+    row_seeds,
+    uniforms,
+)
 from tersely.samplers.decoders import Decoder, FusedDecoder, ModelDecoder, fused_supports
 from tersely.samplers.weights import cast_copy
 
-DecoderName = Literal["auto", "fused", "model", "continuous"]
+DecoderName = Literal["auto", "fused", "model"]
 
 COMPACT_BELOW = 0.85
 """Ended rows are dropped once the living ones are under this share of the batch: copying the cache costs about one
@@ -49,10 +56,9 @@ def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
 class TransformersSampler:
     """The ``Sampler`` protocol on a transformers causal language model.
 
-    ``decoder``: "model" calls the model's own forward, "fused" our decoder for the Llama family, "continuous" the
-    library's continuous batching (``tersely.samplers.continuous``: not reproducible response by response), "auto" the
-    fused one on a CPU where it applies and else "model", whose responses do not depend on one another. ``max_rows``
-    bounds how many responses are decoded at once. ``dtype``: of the weights sampled from (None: the model's own).
+    ``decoder``: "model" calls the model's own forward, "fused" our decoder for the Llama family, "auto" the fused one
+    on a CPU where it applies and else "model". ``max_rows`` bounds how many responses are decoded at once. ``dtype``:
+    of the weights sampled from (None: the model's own).
     """
 
     def __init__(
@@ -97,8 +103,6 @@ class TransformersSampler:
         on_progress: Progress | None = None,
         on_finished: Finished | None = None,
     ) -> list[Rollout]:
-        if self.decoder_name == "continuous":
-            return self._generate_continuously(prompts, sampling, on_progress, on_finished)
         decoder = self._make_decoder()
         block = max(1, self.max_rows // sampling.n)
         rollouts: list[Rollout] = []
@@ -112,23 +116,6 @@ class TransformersSampler:
 
             rollouts += self._generate_block(decoder, chunk, sampling, report, on_finished)
         return rollouts
-
-    def _generate_continuously(
-        self, prompts: Sequence[Prompt], sampling: Sampling, on_progress: Progress | None, on_finished: Finished | None
-    ) -> list[Rollout]:
-        total, n, rollouts = len(prompts) * sampling.n, sampling.n, dict[int, Rollout]()
-        drawn = draw_continuously(self.model, prompts, sampling, self.end_ids, self.pad, self.max_rows)
-        with contextlib.closing(drawn):
-            for b, tokens, logprobs in drawn if prompts else ():
-                finish = Finish.EOS if tokens[-1] in self.end_ids else Finish.LENGTH
-                # Under a top-p cut it records those of the cut distribution, which no trainer recomputes.
-                known = logprobs if sampling.top_p == 1.0 else None
-                rollouts[b] = self._rollout(prompts[b // n], b % n, tokens, known, finish)
-                if on_finished is not None:
-                    on_finished(rollouts[b])
-                if on_progress is not None:
-                    on_progress(len(rollouts), total)
-        return [rollouts[b] for b in range(total)]
 
     def _make_decoder(self) -> Decoder:
         fits = fused_supports(self.model)
@@ -202,18 +189,27 @@ class TransformersSampler:
         return [rollouts[b] for b in range(len(seeds_B))]
 
     def _rollout(
-        self, prompt: Prompt, sample: int, tokens: list[int], logprobs: list[float] | None, finish: Finish
+        self, prompt: Prompt, sample: int, tokens: list[int], logprobs: list[float], finish: Finish
     ) -> Rollout:
         return Rollout(
             problem_id=prompt.problem_id,
             index=prompt.first_sample + sample,
             prompt_tokens=prompt.tokens,
             tokens=tuple(tokens),
-            logprobs=None if logprobs is None else tuple(logprobs),
+            logprobs=tuple(logprobs),
             text=self.tokenizer.decode(tokens, skip_special_tokens=True),
             finish=finish,
             policy_version=self.version,
         )
+
+
+def make(request: SamplerRequest) -> TransformersSampler:
+    settings = request.settings
+    return TransformersSampler(request.model, request.tokenizer, settings.decoder, settings.max_rows, request.dtype)
+
+
+SPEC = EngineSpec(make, bit_exact=True)
+"""The reference of the others: always there, and a response is a function of (weights, seed, problem, sample)."""
 
 
 class DrawnRows:

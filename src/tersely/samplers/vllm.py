@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from tersely.config import SamplingConfig
 from tersely.errors import RunError, UserError
+from tersely.models.memory import Phase
 from tersely.records import Finish, Rollout
-from tersely.samplers.base import Finished, Progress, Prompt, Sampling, row_seeds
+from tersely.samplers.base import EngineSpec, Finished, Progress, Prompt, SamplerRequest, Sampling, row_seeds
 from tersely.samplers.transformers import end_tokens
-from tersely.samplers.vllm_engine import FALLBACK, Ended, Engine, Request, Shapes
+from tersely.samplers.vllm_engine import FALLBACK, Ended, InProcessEngine, Request, Shapes, VllmEngine
 
 FINISHES = {"stop": Finish.EOS, "length": Finish.LENGTH, "abort": Finish.ABORTED}
+
+PROMPT_ROOM = 4096
+"""Tokens left for the prompt where the longest one is not known."""
+
+LEAST_SHARE = 0.25
+"""Of the GPU's memory, for weights and cache: below it the cure for lack of memory is not sought here."""
 
 State = Literal["awake", "loaded", "asleep"]
 
@@ -22,7 +31,7 @@ State = Literal["awake", "loaded", "asleep"]
 class VllmSampler:
     """The ``Sampler`` protocol on a vLLM engine.
 
-    With ``sleeps`` the engine gives its GPU memory back after every ``generate`` until weights are adopted again.
+    With ``sleeps`` the engine gives its GPU memory back after every ``generate`` until weights are loaded again.
 
     Log-probabilities are those of softmax(logits / temperature); under a top-p cut, which no trainer recomputes, none
     are recorded. Seeds make a response the same from call to call; bit for bit only where the engine's arithmetic does
@@ -33,7 +42,7 @@ class VllmSampler:
         self,
         model: Any,
         tokenizer: Any,
-        engine: Engine,
+        engine: VllmEngine,
         sleeps: bool = False,
     ) -> None:
         self.tokenizer, self.engine, self.sleeps = tokenizer, engine, sleeps
@@ -162,3 +171,35 @@ def check_weights(model: Any, shapes: Shapes) -> None:
             f"{ours.get(name, 'missing')}, vLLM expects {shapes.get(name, 'none')}): start it on the folder of this "
             f"very model, adapters merged, {FALLBACK}"
         )
+
+
+def available(device_type: str) -> bool:
+    """On a GPU alone: its CPU build works, but is not faster than ours."""
+    return device_type == "cuda" and find_spec("vllm") is not None
+
+
+def make(request: SamplerRequest) -> VllmSampler:
+    settings = request.settings
+    length = settings.max_new_tokens + (PROMPT_ROOM if request.longest_prompt is None else request.longest_prompt)
+    positions = getattr(request.model.config, "max_position_embeddings", None)
+    engine = InProcessEngine(
+        request.folder,
+        request.dtype,
+        max_length=length if positions is None else min(length, positions),
+        max_rows=settings.max_rows,
+        memory_share=settings.engine_memory,
+        sleeps=settings.engine_sleep,
+    )
+    return VllmSampler(request.model, request.tokenizer, engine, sleeps=settings.engine_sleep)
+
+
+def memory_cure(phase: Phase, settings: SamplingConfig) -> str | None:
+    """Its cache is taken beforehand, so what is short is the room beside it."""
+    if phase == "sampling" and settings.engine_memory > LEAST_SHARE:
+        return f"sampling.engine_memory={settings.engine_memory * 0.8:.2f}"
+    if phase == "updating" and not settings.engine_sleep:
+        return "sampling.engine_sleep=true"
+    return None
+
+
+SPEC = EngineSpec(make, available, blocks=4, loads_on_cpu=True, memory_cure=memory_cure)

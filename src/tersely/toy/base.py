@@ -20,7 +20,7 @@ from tersely.errors import RunError, UserError
 from tersely.learn.state import load_training_state, save_training_state
 from tersely.models.environment import differences, environment
 from tersely.models.load import load_model
-from tersely.models.save import write_trained_for
+from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.records import Finish, Problem, Rollout
 from tersely.runs.folder import Checkpoint, RunFolder
 from tersely.samplers.base import Prompt, Sampling
@@ -156,7 +156,7 @@ class _Maker:
     def _save(self) -> None:
         def write(folder: Path) -> None:
             save_training_state(folder, self.state.model, self.tokenizer, self.state.optimizer)
-            write_trained_for(folder, {"template": TEMPLATE, "max_new_tokens": self.gate.max_new_tokens})
+            write_trained_for(folder, TrainedFor(template=TEMPLATE, max_new_tokens=self.gate.max_new_tokens))
 
         state = {
             "attempt": self.attempt,

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from tersely.errors import UserError, nearest, require_known
+from tersely.extras import install_command
 from tersely.jsonl import Row
 from tersely.records import Problem
 from tersely.tasks.sources.files import problem_from_row
@@ -266,8 +267,8 @@ def _fetch(named: Named, split: str) -> tuple[Sequence[Row], str]:
         from huggingface_hub import HfApi
     except ImportError as error:
         raise UserError(
-            f"{named.name} comes from the hub through the datasets library, which is not installed: pip install "
-            "'tersely[hub]', or give a JSONL file with problem and answer instead"
+            f"{named.name} comes from the hub through the datasets library, which is not installed: "
+            f"{install_command('hub')}, or give a JSONL file with problem and answer instead"
         ) from error
     # Its retries are reported line by line as warnings; what matters of them is in our one sentence.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)

@@ -1,0 +1,74 @@
+"""What a checkpoint of ours was trained for, kept beside its weights: evaluating under other terms needs a word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tersely.errors import UserError, first_line
+
+TRAINED_FOR = "tersely.json"
+"""In every checkpoint of ours."""
+
+KINDS: Mapping[str, type] = {
+    "method": str,
+    "template": str,
+    "max_new_tokens": int,
+    "objective": dict,
+    "base": str,
+}
+"""The file's keys, in its order, and what stands under each."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedFor:
+    """Every field is None in other people's models, which have no such file.
+
+    Example: ``TrainedFor(template="boxed", max_new_tokens=32000, objective={"alpha": 0.1}, base="org/model")``
+    """
+
+    method: str | None = None
+    """Of a baseline: "sft", "dpo", ... None for our own training."""
+    template: str | None = None
+    """Name of the prompt template."""
+    max_new_tokens: int | None = None
+    """The cap of a response."""
+    objective: Mapping[str, Any] | None = None
+    """Settings of the objective; None for a baseline."""
+    base: str | None = None
+    """Folder or hub id of the model that training started from."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What is known, in the file's order."""
+        return {key: value for key in KINDS if (value := getattr(self, key)) is not None}
+
+    @classmethod
+    def from_json(cls, content: Any) -> TrainedFor:
+        """ValueError for what cannot be such a file. Keys of later versions are passed over."""
+        if not isinstance(content, dict):
+            raise ValueError("it holds no JSON object")
+        known = {key: content[key] for key in KINDS if content.get(key) is not None}
+        for key, value in known.items():
+            if not isinstance(value, KINDS[key]) or (isinstance(value, int) and value < 1) or value is True:
+                raise ValueError(f"{key} is {value!r}")
+        return cls(**known)
+
+
+def write_trained_for(folder: Path, facts: TrainedFor) -> None:
+    (folder / TRAINED_FOR).write_text(json.dumps(facts.to_json(), indent=1), encoding="utf-8")
+
+
+def read_trained_for(folder: Path) -> TrainedFor:
+    """What the checkpoint was trained for. UserError where the file is damaged."""
+    path = folder / TRAINED_FOR
+    if not path.is_file():
+        return TrainedFor()
+    try:
+        return TrainedFor.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} is damaged ({first_line(error)}): use another checkpoint, or another copy of this model"
+        ) from error
