@@ -23,7 +23,7 @@ def save_model(folder: Path, model: Any, tokenizer: Any, dtype: torch.dtype) -> 
 
 
 TRAINED_FOR = "tersely.json"
-"""In every checkpoint: the prompt template, cap and penalty that it was trained with."""
+"""In every checkpoint: the prompt template, cap and objective that it was trained with."""
 
 
 def write_trained_for(folder: Path, facts: dict[str, Any]) -> None:
