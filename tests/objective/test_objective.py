@@ -7,6 +7,8 @@ one response at a time and straight from the definitions; the closed forms are d
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from decimal import Decimal, getcontext
 
 import numpy as np
@@ -316,3 +318,9 @@ def test_objective_is_frozen_and_compares_by_value() -> None:
         Objective(0.1).alpha = 0.2  # type: ignore[misc]
     assert Objective(np.float64(0.1)) == Objective(0.1)  # type: ignore[arg-type]
     assert type(Objective(np.float64(0.1)).alpha) is float  # type: ignore[arg-type]
+
+
+def test_the_mathematics_stands_on_numpy_alone() -> None:
+    code = "import sys, tersely.objective; print(*{'pydantic', 'torch', 'scipy', 'tersely.config'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr

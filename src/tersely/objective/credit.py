@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -73,6 +73,12 @@ class Objective:
     def needs(self) -> frozenset[Need]:
         """What the method must be shown beyond scores and lengths."""
         return self._method.needs
+
+    def require_given(self, given: Collection[Need]) -> None:
+        """UserError that names what the method needs beyond ``given``: for callers, before anything is loaded."""
+        missing = [need.words for need in Need if need in self.needs and need not in given]
+        if missing:
+            raise UserError(f"method {self.method!r} needs {' and '.join(missing)}, which it cannot be given here")
 
     def at(self, step: int) -> Objective:
         """The objective of one step (the first that trains is 1): itself with the alpha that the schedule gives."""
@@ -166,9 +172,8 @@ class Objective:
         return [_as_credit(*row) for row in zip(groups, rewards, advantages, strict=True)]
 
     def _reward(self, group: GroupView) -> Reward:
-        missing = [need.words for need in Need if need in self.needs and getattr(group, need) is None]
-        if missing:
-            raise UserError(f"method {self.method!r} needs {' and '.join(missing)}, which it was not given here")
+        if self.needs:
+            self.require_given([need for need in Need if getattr(group, need) is not None])
         with _boundary(self.method):
             return _checked(self._method.rewards(group), group)
 

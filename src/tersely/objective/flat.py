@@ -83,23 +83,23 @@ def joined(places: Mapping[Hashable, Sequence[int]], credits: Sequence[Credit], 
     dropped = {g: credit.dropped for g, credit in zip(places, credits, strict=True) if credit.dropped is not None}
     names = list(dict.fromkeys(name for credit in credits for name in credit.parts))
     parts = {
-        name: _laid_out(order, [credit.parts.get(name, np.zeros(credit.rewards_G.shape)) for credit in credits])
+        name: _laid_out(order, [credit.parts.get(name, np.zeros_like(credit.rewards_G)) for credit in credits])
         for name in names
     }
     return FlatCredit(
         _laid_out(order, [credit.rewards_G for credit in credits]),
         _laid_out(order, [credit.advantages_G for credit in credits]),
-        _laid_out(order, [credit.counted_G for credit in credits]).astype(np.bool_),
+        _laid_out(order, [credit.counted_G for credit in credits], np.bool_),
         dropped,
         parts,
         state,
     )
 
 
-def _laid_out(order_N: NDArray[np.intp], values: Sequence[FloatArray | BoolArray]) -> FloatArray:
-    flat = np.zeros(order_N.size, dtype=np.float64)
-    flat[order_N] = np.concatenate([np.zeros(0), *values])
-    return flat
+def _laid_out(order_N: NDArray[np.intp], values: Sequence[NDArray[Any]], dtype: Any = np.float64) -> NDArray[Any]:
+    flat_N = np.zeros(order_N.size, dtype=dtype)
+    flat_N[order_N] = np.concatenate([flat_N[:0], *values])
+    return flat_N
 
 
 def _column(name: str, values: ArrayLike) -> list[Any]:
