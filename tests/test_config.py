@@ -47,6 +47,8 @@ def test_assignments_read_numbers_booleans_and_text() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        ({"objective": {"penalty": "sigmoid"}}, "unknown setting 'objective.penalty'"),
+        ({"objective": {"metod": "paper"}}, "did you mean 'objective.method'"),
         ({"learner": {"learing_rate": 1}}, "did you mean 'learner.learning_rate'"),
         ({"learner": {"learning_rate": "1e-6x"}}, "learner.learning_rate = '1e-6x'"),
         ({"learner": {"learning_rate": float("nan")}}, "learner.learning_rate"),
@@ -59,6 +61,24 @@ def test_assignments_read_numbers_booleans_and_text() -> None:
 def test_what_cannot_work_is_refused(settings: dict[str, object], said: str) -> None:
     with pytest.raises(UserError, match=said):
         resolve(merge(NEEDED, settings))
+
+
+def test_the_papers_method_has_a_usual_alpha_and_others_their_own() -> None:
+    assert resolve(NEEDED).objective.alpha == 0.1
+    assert resolve(NEEDED).objective.label == "alpha 0.1"
+    assert resolve(merge(NEEDED, {"objective": {"normalize": "batch"}})).objective.alpha == 0.1
+    other = resolve(merge(NEEDED, {"objective": {"method": "pkg.mine:Flat", "settings": {"price": 1e-4}}}))
+    assert (other.objective.alpha, other.objective.label) == (None, "Flat")
+    assert TrainConfig.model_validate_json(other.model_dump_json()) == other
+
+
+def test_method_and_schedule_are_set_by_assignments() -> None:
+    settings: dict[str, object] = {}
+    for assignment in ("alpha=0.2", "method=linear", "schedule=linear", "schedule_settings.steps=40"):
+        set_key(settings, f"objective.{assignment}")
+    objective = Objective(**resolve({**NEEDED, **settings}).objective.model_dump())
+    assert objective == Objective(0.2, "linear", schedule="linear", schedule_settings={"steps": 40})
+    assert objective.at(20).alpha == 0.1
 
 
 def test_missing_setting_is_named() -> None:

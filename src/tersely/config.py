@@ -29,10 +29,28 @@ class Section(BaseModel):
 class ObjectiveConfig(Section):
     """See ``tersely.objective.Objective``, which validates the values."""
 
-    alpha: float = 0.1
-    penalty: str = "sigmoid"
+    alpha: float | None = None
+    """Price of length; 0.1 where nothing is said and the method is the paper's. Some methods have none."""
+    method: str = "paper"
     advantage: str = "rloo"
     normalize: str = "none"
+    settings: dict[str, Any] = {}
+    """Of the method, by name."""
+    schedule: str = "constant"
+    schedule_settings: dict[str, Any] = {}
+    """Of the schedule, by name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _alpha_of_the_paper(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("method", "paper") == "paper":
+            return {"alpha": 0.1, **given}
+        return given
+
+    @property
+    def label(self) -> str:
+        """What a run is called by: "alpha 0.1", or the method where that has no alpha."""
+        return self.method.rpartition(":")[2] if self.alpha is None else f"alpha {self.alpha:g}"
 
 
 class SamplingConfig(Section):
@@ -59,7 +77,7 @@ class LoraConfig(Section):
 
     rank: Annotated[int, Field(ge=1)] = 32
     alpha: Annotated[float, Field(gt=0.0)] = 64.0
-    """An adapter's product is scaled by alpha / rank. (The length penalty's alpha is objective.alpha.)"""
+    """An adapter's product is scaled by alpha / rank. (The price of length is objective.alpha.)"""
     targets: Annotated[str, Field(pattern=r"^[\w.-]+(,[\w.-]+)*$")] = "all-linear"
     """Every linear layer but the output head, or names of layers with commas between: q_proj,v_proj."""
 

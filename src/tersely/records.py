@@ -200,7 +200,7 @@ class Credit:
     """What each response of a group earned (``tersely.objective``)."""
 
     rewards_G: FloatArray
-    """[G] in [0, 1]; 0 where not counted."""
+    """[G] finite, 0 where not counted; in [0, 1] by the paper's method, of either sign by others."""
     advantages_G: FloatArray
     """[G]; 0 where not counted."""
     counted_G: BoolArray
@@ -208,7 +208,7 @@ class Credit:
     dropped: str | None
     """Why the whole group gives no credit, or None."""
     parts: dict[str, FloatArray] = field(default_factory=dict)
-    """Named parts of the reward, each [G]: "accuracy", "penalty"."""
+    """Named parts of the reward, each [G], as the method calls them: "accuracy", "penalty"."""
 
     @property
     def has_signal(self) -> bool:

@@ -81,6 +81,20 @@ def test_score_is_the_paper_by_hand(tmp_path: Path) -> None:
     assert [f["advantage"] for f in found] == pytest.approx([short - long / 2, long - short / 2, -(short + long) / 2])
 
 
+def test_score_takes_a_method_of_ones_own_with_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"group": "p", "correct": c, "length": n} for c, n in ((True, 10), (False, 30))]
+    (tmp_path / "in.jsonl").write_text("\n".join(json.dumps(r) for r in rows))
+    assert main(["score", str(tmp_path / "in.jsonl"), "--method", "toy_methods:Flat", "--set", "price=0.01"]) == 0
+    assert [json.loads(line)["reward"] for line in capsys.readouterr().out.splitlines()] == [0.9, -0.3]
+    assert "needs alpha" in refused(capsys, "score", tmp_path / "in.jsonl")
+    assert "has no alpha" in refused(
+        capsys, "score", tmp_path / "in.jsonl", "--method", "toy_methods:Flat", "--alpha", "0.1"
+    )
+    assert "did you mean 'price'" in refused(
+        capsys, "score", tmp_path / "in.jsonl", "--method", "toy_methods:Flat", "--set", "prise=1"
+    )
+
+
 @pytest.mark.slow
 def test_train_evaluate_report_go_the_whole_way_on_any_model_and_file(root: Path, tmp_path: Path) -> None:
     run, base_out = tmp_path / "run", tmp_path / "foreign"

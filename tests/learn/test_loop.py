@@ -291,7 +291,7 @@ def test_optimizer_state_survives_saving_bit_for_bit(root: Path, tmp_path: Path)
         ({"sampling": {"prompts": 3}}, "multiple of updates"),
         ({"sampling": {"max_new_tokens": 5000}}, "exceed the model's 2048 positions"),
         ({"objective": {"alpha": 1.0}}, "alpha"),
-        ({"objective": {"penalty": "sigmoit"}}, "did you mean 'sigmoid'"),
+        ({"objective": {"method": "papper"}}, "did you mean 'paper'"),
         ({"template": "bxed"}, "did you mean 'boxed'"),
         ({"task": "arithmetik"}, "did you mean 'arithmetic'"),
         ({"model": "nowhere"}, "no model at nowhere"),

@@ -7,6 +7,8 @@ one response at a time and straight from the definitions; the closed forms are d
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from decimal import Decimal, getcontext
 
 import numpy as np
@@ -15,7 +17,8 @@ import pytest
 from tersely.errors import UserError
 from tersely.objective import Objective
 from tersely.objective.advantage import BASELINES, batch_normalized, rloo
-from tersely.objective.length import PENALTIES, sigmoid, z_scores
+from tersely.objective.length import sigmoid, z_scores
+from tersely.objective.methods.linear import line
 from tersely.records import Finish, Group, Kind, Problem, Rollout, Status, Verdict
 
 getcontext().prec = 50
@@ -76,26 +79,26 @@ def test_eight_responses_reach_the_bound_sqrt_7_and_no_further() -> None:
     assert short_outlier.rewards_G[-1] == pytest.approx(1 - 0.1 * (1 - SIGMA_SQRT7), abs=1e-14)
 
 
-@pytest.mark.parametrize("penalty", sorted(PENALTIES))
-def test_lone_correct_response_pays_half_of_alpha(penalty: str) -> None:
-    credit = Objective(0.1, penalty=penalty).credit([0, 1, 0], [5, 100000, 9])
+@pytest.mark.parametrize("method", ["paper", "linear"])
+def test_lone_correct_response_pays_half_of_alpha(method: str) -> None:
+    credit = Objective(0.1, method=method).credit([0, 1, 0], [5, 100000, 9])
     assert credit.rewards_G.tolist() == [0.0, 0.95, 0.0]
     np.testing.assert_allclose(credit.advantages_G, [-0.475, 0.95, -0.475], rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("penalty", sorted(PENALTIES))
-def test_equal_lengths_give_z_zero_although_their_float_std_is_not(penalty: str) -> None:
+@pytest.mark.parametrize("method", ["paper", "linear"])
+def test_equal_lengths_give_z_zero_although_their_float_std_is_not(method: str) -> None:
     length = 0.1
     assert np.std(np.full(3, length)) > 0  # what a test of std == 0 would trip over
-    credit = Objective(0.2, penalty=penalty).credit([1, 1, 1], [length] * 3)
+    credit = Objective(0.2, method=method).credit([1, 1, 1], [length] * 3)
     assert credit.rewards_G.tolist() == [0.9] * 3
     assert credit.advantages_G.tolist() == [0.0] * 3
     assert not credit.has_signal
 
 
-def test_linear_penalty_is_a_line_with_hard_ends() -> None:
+def test_linear_f_is_a_line_with_hard_ends() -> None:
     z = np.array([-9.0, -2.0, -1.0, 0.0, 0.5, 2.0, 9.0])
-    assert PENALTIES["linear"](z).tolist() == [0.0, 0.0, 0.25, 0.5, 0.625, 1.0, 1.0]
+    assert line(z).tolist() == [0.0, 0.0, 0.25, 0.5, 0.625, 1.0, 1.0]
 
 
 def test_sigmoid_neither_overflows_nor_warns_far_out() -> None:
@@ -178,7 +181,7 @@ def test_group_normalisation_cancels_alpha_when_all_are_correct(alpha: float) ->
 
 def test_group_normalisation_of_uniform_rewards_has_extremes_at_sqrt_3() -> None:
     # Rewards on an even grid of n points: extreme / std = sqrt(3 (n-1)/(n+1)), which tends to the paper's sqrt(3).
-    # The linear penalty keeps an even grid of lengths even (|z| <= sqrt(3) < 2).
+    # The linear f keeps an even grid of lengths even (|z| <= sqrt(3) < 2).
     n = 2001
     credit = Objective(0.05, "linear", "mean", "group").credit([1] * n, list(range(n)))
     assert credit.advantages_G[0] == pytest.approx(math.sqrt(3 * (n - 1) / (n + 1)), rel=1e-5)
@@ -247,16 +250,23 @@ def test_arrays_of_the_caller_are_neither_changed_nor_kept() -> None:
     assert lengths.tolist() == [3, 4]
 
 
-@pytest.mark.parametrize("alpha", [-0.1, 1, 1.0, 1.5, math.nan, math.inf, -math.inf, True, False, "0.1", None, 0.1j])
+@pytest.mark.parametrize("alpha", [-0.1, 1, 1.0, 1.5, math.nan, math.inf, -math.inf, True, False, "0.1", 0.1j])
 def test_alpha_outside_the_half_open_interval_is_refused(alpha: object) -> None:
     with pytest.raises(UserError, match="0 <= alpha < 1"):
         Objective(alpha)  # type: ignore[arg-type]
 
 
+def test_alpha_that_is_not_given_is_asked_for() -> None:
+    with pytest.raises(UserError, match="method 'paper' needs alpha"):
+        Objective()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"penalty": "sigmiod"}, "unknown penalty 'sigmiod'.*did you mean 'sigmoid'"),
+        ({"method": "papr"}, "unknown method 'papr'.*did you mean 'paper'.*paper, linear, or package.module:Name"),
+        ({"method": None}, "unknown method 'None'"),
+        ({"schedule": "linaer"}, "unknown schedule 'linaer'.*did you mean 'linear'"),
         ({"advantage": "grpo"}, "unknown advantage 'grpo'.*rloo, mean"),
         ({"normalize": "batches"}, "did you mean 'batch'"),
         ({"normalize": None}, "unknown normalize 'None'"),
@@ -284,7 +294,9 @@ def test_unknown_names_are_refused_with_the_nearest(options: dict[str, str], mes
         ([1, 0], [1, -1], None, "negative, but one is -1"),
         ([1, 0], ["1", "2"], None, "lengths must be numbers of tokens"),
         ([1, 0], [True, False], None, "lengths must be numbers of tokens"),
-        ([1, 0.5], [1, 2], None, "correct must hold True or False.*0.5"),
+        ([1, 1.5], [1, 2], None, r"correct must hold True or False \(or scores from 0 to 1\).*1.5"),
+        ([1, -0.5], [1, 2], None, "correct must hold True or False.*-0.5"),
+        ([1, 0], [1, 2], [1, 0.5], "judged must hold True or False.*0.5"),
         ([1, math.nan], [1, 2], None, "correct must hold True or False.*nan"),
         (["yes", "no"], [1, 2], None, "correct must hold True or False"),
         ([1, 0], [1, 2], [2, 1], "judged must hold True or False.*2"),
@@ -306,3 +318,9 @@ def test_objective_is_frozen_and_compares_by_value() -> None:
         Objective(0.1).alpha = 0.2  # type: ignore[misc]
     assert Objective(np.float64(0.1)) == Objective(0.1)  # type: ignore[arg-type]
     assert type(Objective(np.float64(0.1)).alpha) is float  # type: ignore[arg-type]
+
+
+def test_the_mathematics_stands_on_numpy_alone() -> None:
+    code = "import sys, tersely.objective; print(*{'pydantic', 'torch', 'scipy', 'tersely.config'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr

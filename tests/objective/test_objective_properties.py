@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from tersely.objective import Objective
 from tersely.objective.advantage import BASELINES, NORMALIZATIONS
-from tersely.objective.length import PENALTIES
 
 FEW = settings(max_examples=80, deadline=None)
 alphas = st.floats(0, 1, exclude_max=True)
-penalties = st.sampled_from(sorted(PENALTIES))
+methods = st.sampled_from(["linear", "paper"])
 baselines = st.sampled_from(sorted(BASELINES))
 normalizations = st.sampled_from(sorted(NORMALIZATIONS))
 rows = st.tuples(st.booleans(), st.integers(0, 40_000), st.booleans())
@@ -26,10 +25,10 @@ def columns(group: list[tuple[bool, int, bool]]) -> tuple[np.ndarray, np.ndarray
 
 
 @FEW
-@given(alphas, penalties, groups)
-def test_rewards_lie_in_the_unit_interval_and_correct_beats_wrong(alpha: float, penalty: str, group: list) -> None:
+@given(alphas, methods, groups)
+def test_rewards_lie_in_the_unit_interval_and_correct_beats_wrong(alpha: float, method: str, group: list) -> None:
     correct, lengths, judged = columns(group)
-    credit = Objective(alpha, penalty).credit(correct, lengths, judged)
+    credit = Objective(alpha, method).credit(correct, lengths, judged)
     assert (credit.rewards_G >= 0).all()
     assert (credit.rewards_G <= 1).all()
     # Strictly: even the longest correct one stays above every wrong one, which has 0.
@@ -39,10 +38,10 @@ def test_rewards_lie_in_the_unit_interval_and_correct_beats_wrong(alpha: float, 
 
 
 @FEW
-@given(alphas, penalties, judged_groups)
-def test_among_correct_ones_longer_never_earns_more(alpha: float, penalty: str, group: list) -> None:
+@given(alphas, methods, judged_groups)
+def test_among_correct_ones_longer_never_earns_more(alpha: float, method: str, group: list) -> None:
     correct, lengths, judged = columns(group)
-    credit = Objective(alpha, penalty).credit(correct, lengths, judged)
+    credit = Objective(alpha, method).credit(correct, lengths, judged)
     order = np.argsort(lengths[correct], kind="stable")
     assert (np.diff(credit.rewards_G[correct][order]) <= 0).all()
     assert (np.diff(credit.advantages_G[correct][order]) <= 0).all()
@@ -58,11 +57,11 @@ def test_sigmoid_always_rewards_the_shorter_of_two_correct_ones(alpha: float, gr
 
 
 @FEW
-@given(alphas, penalties, baselines, normalizations, groups, st.randoms(use_true_random=False))
+@given(alphas, methods, baselines, normalizations, groups, st.randoms(use_true_random=False))
 def test_permuting_siblings_permutes_their_credit(
-    alpha: float, penalty: str, baseline: str, normalize: str, group: list, random: object
+    alpha: float, method: str, baseline: str, normalize: str, group: list, random: object
 ) -> None:
-    objective = Objective(alpha, penalty, baseline, normalize)
+    objective = Objective(alpha, method, baseline, normalize)
     order = list(range(len(group)))
     random.shuffle(order)  # type: ignore[attr-defined]
     before = objective.credit(*columns(group))
@@ -72,30 +71,30 @@ def test_permuting_siblings_permutes_their_credit(
 
 
 @FEW
-@given(penalties, groups)
-def test_alpha_zero_is_accuracy(penalty: str, group: list) -> None:
+@given(methods, groups)
+def test_alpha_zero_is_accuracy(method: str, group: list) -> None:
     correct, lengths, judged = columns(group)
-    credit = Objective(0, penalty).credit(correct, lengths, judged)
+    credit = Objective(0, method).credit(correct, lengths, judged)
     assert credit.rewards_G.tolist() == (correct & judged).astype(float).tolist()
 
 
 @FEW
-@given(alphas, penalties, baselines, st.lists(st.booleans(), min_size=2, max_size=12), st.integers(0, 40_000))
+@given(alphas, methods, baselines, st.lists(st.booleans(), min_size=2, max_size=12), st.integers(0, 40_000))
 def test_equal_lengths_scale_the_accuracy_advantages(
-    alpha: float, penalty: str, baseline: str, correct: list, length: int
+    alpha: float, method: str, baseline: str, correct: list, length: int
 ) -> None:
     lengths = [length] * len(correct)
-    got = Objective(alpha, penalty, baseline).credit(correct, lengths).advantages_G
-    accuracy = Objective(0, penalty, baseline).credit(correct, lengths).advantages_G
+    got = Objective(alpha, method, baseline).credit(correct, lengths).advantages_G
+    accuracy = Objective(0, method, baseline).credit(correct, lengths).advantages_G
     np.testing.assert_allclose(got, (1 - alpha / 2) * accuracy, rtol=0, atol=1e-14)
 
 
 @FEW
-@given(alphas, penalties, baselines, st.sampled_from(["none", "group"]), groups)
+@given(alphas, methods, baselines, st.sampled_from(["none", "group"]), groups)
 def test_advantages_of_a_group_sum_to_zero(
-    alpha: float, penalty: str, baseline: str, normalize: str, group: list
+    alpha: float, method: str, baseline: str, normalize: str, group: list
 ) -> None:
-    credit = Objective(alpha, penalty, baseline, normalize).credit(*columns(group))
+    credit = Objective(alpha, method, baseline, normalize).credit(*columns(group))
     assert abs(credit.advantages_G.sum()) <= 1e-9 * (1 + np.abs(credit.advantages_G).max())
 
 
@@ -103,36 +102,36 @@ def test_advantages_of_a_group_sum_to_zero(
 @given(alphas, baselines, st.lists(groups, max_size=5))
 def test_batch_advantages_sum_to_zero_over_the_tokens_of_the_step(alpha: float, baseline: str, step: list) -> None:
     arrays = [columns(group) for group in step]
-    credits = Objective(alpha, "sigmoid", baseline, "batch").credits(arrays)
+    credits = Objective(alpha, "paper", baseline, "batch").credits(arrays)
     total = sum(float(c.advantages_G @ lengths) for c, (_, lengths, _) in zip(credits, arrays, strict=True))
     tokens = sum(float(lengths.sum()) for _, lengths, _ in arrays)
     assert abs(total) <= 1e-8 * (1 + tokens)
 
 
 @FEW
-@given(alphas, penalties, judged_groups, st.floats(1e-3, 1e6))
-def test_scaling_all_lengths_leaves_the_rewards(alpha: float, penalty: str, group: list, factor: float) -> None:
+@given(alphas, methods, judged_groups, st.floats(1e-3, 1e6))
+def test_scaling_all_lengths_leaves_the_rewards(alpha: float, method: str, group: list, factor: float) -> None:
     correct, lengths, judged = columns(group)
-    objective = Objective(alpha, penalty)
+    objective = Objective(alpha, method)
     scaled = objective.credit(correct, lengths * factor, judged).rewards_G
     np.testing.assert_allclose(scaled, objective.credit(correct, lengths, judged).rewards_G, rtol=0, atol=1e-11)
 
 
 @FEW
-@given(alphas, penalties, judged_groups, st.integers(0, 10_000))
+@given(alphas, methods, judged_groups, st.integers(0, 10_000))
 def test_adding_a_constant_to_all_lengths_leaves_the_rewards(
-    alpha: float, penalty: str, group: list, offset: int
+    alpha: float, method: str, group: list, offset: int
 ) -> None:
     correct, lengths, judged = columns(group)
-    objective = Objective(alpha, penalty)
+    objective = Objective(alpha, method)
     shifted = objective.credit(correct, lengths + offset, judged).rewards_G
     np.testing.assert_array_equal(shifted, objective.credit(correct, lengths, judged).rewards_G)
 
 
 @FEW
-@given(alphas, penalties, judged_groups)
-def test_rloo_is_brute_force_leave_one_out(alpha: float, penalty: str, group: list) -> None:
-    credit = Objective(alpha, penalty).credit(*columns(group))
+@given(alphas, methods, judged_groups)
+def test_rloo_is_brute_force_leave_one_out(alpha: float, method: str, group: list) -> None:
+    credit = Objective(alpha, method).credit(*columns(group))
     rewards = credit.rewards_G.tolist()
     brute = [r - np.mean(rewards[:i] + rewards[i + 1 :]) for i, r in enumerate(rewards)]
     np.testing.assert_allclose(credit.advantages_G, brute, rtol=0, atol=1e-14)
@@ -154,10 +153,10 @@ def test_rloo_is_the_mean_baseline_times_n_over_n_minus_1(rewards: list) -> None
 
 
 @FEW
-@given(alphas, penalties, judged_groups)
-def test_wrong_responses_have_no_say_in_the_length_statistics(alpha: float, penalty: str, group: list) -> None:
+@given(alphas, methods, judged_groups)
+def test_wrong_responses_have_no_say_in_the_length_statistics(alpha: float, method: str, group: list) -> None:
     correct, lengths, judged = columns(group)
-    objective = Objective(alpha, penalty)
+    objective = Objective(alpha, method)
     moved = np.where(correct, lengths, 7 * lengths + 3)
     np.testing.assert_array_equal(
         objective.credit(correct, moved, judged).rewards_G, objective.credit(correct, lengths, judged).rewards_G
@@ -169,12 +168,12 @@ huge_groups = st.lists(st.tuples(st.booleans(), huge, st.booleans()), min_size=1
 
 
 @FEW
-@given(alphas, penalties, baselines, normalizations, st.lists(huge_groups, max_size=4))
+@given(alphas, methods, baselines, normalizations, st.lists(huge_groups, max_size=4))
 def test_no_input_makes_a_nan_and_uncounted_rows_stay_zero(
-    alpha: float, penalty: str, baseline: str, normalize: str, step: list
+    alpha: float, method: str, baseline: str, normalize: str, step: list
 ) -> None:
     arrays = [columns(group) for group in step]
-    credits = Objective(alpha, penalty, baseline, normalize).credits(arrays)
+    credits = Objective(alpha, method, baseline, normalize).credits(arrays)
     for credit, (correct, _, judged) in zip(credits, arrays, strict=True):
         assert credit.rewards_G.shape == credit.advantages_G.shape == correct.shape
         assert np.isfinite(credit.rewards_G).all()
@@ -185,18 +184,18 @@ def test_no_input_makes_a_nan_and_uncounted_rows_stay_zero(
 
 
 @FEW
-@given(alphas, penalties, baselines, st.sampled_from(["none", "group"]), st.lists(groups, min_size=1, max_size=4))
+@given(alphas, methods, baselines, st.sampled_from(["none", "group"]), st.lists(groups, min_size=1, max_size=4))
 def test_other_groups_of_the_step_change_nothing_unless_asked(
-    alpha: float, penalty: str, baseline: str, normalize: str, step: list
+    alpha: float, method: str, baseline: str, normalize: str, step: list
 ) -> None:
-    objective = Objective(alpha, penalty, baseline, normalize)
+    objective = Objective(alpha, method, baseline, normalize)
     arrays = [columns(group) for group in step]
     for together, alone in zip(objective.credits(arrays), (objective.credit(*a) for a in arrays), strict=True):
         np.testing.assert_array_equal(together.advantages_G, alone.advantages_G)
 
 
 @FEW
-@given(alphas, penalties, baselines, judged_groups)
-def test_no_signal_means_no_advantage(alpha: float, penalty: str, baseline: str, group: list) -> None:
-    credit = Objective(alpha, penalty, baseline).credit(*columns(group))
+@given(alphas, methods, baselines, judged_groups)
+def test_no_signal_means_no_advantage(alpha: float, method: str, baseline: str, group: list) -> None:
+    credit = Objective(alpha, method, baseline).credit(*columns(group))
     assert credit.has_signal == bool(credit.advantages_G.any())

@@ -126,3 +126,34 @@ def test_older_reason_for_dropping_does_not_outlive_its_group() -> None:
 def test_nothing_to_score_is_said(given: list[str]) -> None:
     with pytest.raises(UserError, match="input is empty; a line needs"):
         score_lines(given, Objective(0.1))
+
+
+def test_a_graded_line_earns_its_score() -> None:
+    got = [json.loads(g) for g in score_lines(lines(row(1, 0.5, 10), row(1, 0, 20)), Objective(0.1))]
+    assert [g["reward"] for g in got] == [0.5 * 0.95, 0.0]
+
+
+def test_what_a_method_needs_is_read_from_the_line() -> None:
+    asked = [
+        row(1, True, 40, truncated=False, text="so 2", budget=50),
+        row(1, False, 80, truncated=True, text="Wait", budget=60),
+    ]
+    objective = Objective(method="toy_methods:Asks")
+    got = [json.loads(g)["reward"] for g in score_lines(lines(*asked), objective, cap=100)]
+    assert got == pytest.approx([0.9, -0.2 - 1 - 10])
+    with pytest.raises(UserError, match=r"needs the cap on tokens \(cap\)"):
+        score_lines(lines(*asked), objective)
+    with pytest.raises(UserError, match=r"input:2: no 'text' field, which method 'toy_methods:Asks' needs"):
+        score_lines(lines(asked[0], {k: v for k, v in asked[1].items() if k != "text"}), objective, cap=100)
+    with pytest.raises(UserError, match=r"input:1: 'text' must be a string, not 3"):
+        score_lines(lines(asked[0] | {"text": 3}, asked[1]), objective, cap=100)
+
+
+def test_fields_that_the_method_does_not_need_are_the_users_own() -> None:
+    given = lines(row(1, True, 10, text=3, truncated="?"), row(1, False, 20, budget=None))
+    assert len(score_lines(given, Objective(0.1))) == 2
+
+
+def test_a_file_is_one_step_for_a_method_that_remembers() -> None:
+    given = lines(row(1, True, 10, problem="p"), row(1, True, 20, problem="p"))
+    assert [json.loads(g)["reward"] for g in score_lines(given, Objective(method="toy_methods:Shortest"))] == [1.0, 1.0]

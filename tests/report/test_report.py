@@ -132,7 +132,7 @@ def test_the_same_input_gives_the_same_bytes(family: tuple[Path, list[Path], Pat
 def poisoned(root: Path) -> tuple[Path, list[Path]]:
     """A base and a run whose every foreign string is a payload, one problem each."""
     base, run = fake_runs.make_base(root, k=1, problems=len(PAYLOADS)), None
-    run = fake_runs.make_run(root, base, 0.1, k=1, problems=len(PAYLOADS), steps=3, penalty=PAYLOADS[0])
+    run = fake_runs.make_run(root, base, 0.1, k=1, problems=len(PAYLOADS), steps=3, method=PAYLOADS[0])
     for folder in (base, run):
         records = read_run(folder).evaluations[fake_runs.TASK].records
         bad = [

@@ -149,7 +149,7 @@ def make_run(
 ) -> Path:
     run = root / "-".join([f"alpha-{alpha:g}", f"seed-{seed}", *map(str, objective.values())])
     run.mkdir(parents=True)
-    goal = {"alpha": alpha, "penalty": "sigmoid", "advantage": "rloo", "normalize": "none", **objective}
+    goal = {"alpha": alpha, "method": "paper", "advantage": "rloo", "normalize": "none", **objective}
     settings = {"model": str(base), "seed": seed, "objective": goal, "steps": steps, "prompts": 32, "samples": 8}
     document = {"kind": "train", "tersely": "0.1.0", "config": settings}
     (run / "config.json").write_text(json.dumps(document), encoding="utf-8")

@@ -11,17 +11,27 @@ from tersely.commands.verb import add_verb
 def add_score(verbs: Any) -> None:
     p = add_verb(verbs, "score", run_score, "rewards and advantages for responses sampled elsewhere")
     p.add_argument("file", metavar="FILE.jsonl", help="{group, correct, length} a line; '-' reads standard input")
-    p.add_argument("--alpha", type=float, required=True, help="length pressure in [0, 1)")
-    p.add_argument("--penalty", default="sigmoid")
+    p.add_argument("--alpha", type=float, default=None, help="length pressure in [0, 1), for methods that have one")
+    p.add_argument(
+        "--method",
+        default="paper",
+        help="what is rewarded (default paper); one of ours, or one of yours as package.module:Name",
+    )
+    p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
+    p.add_argument("--cap", type=int, default=None, help="most tokens of a response, for methods that need it")
     p.add_argument("--advantage", default="rloo")
     p.add_argument("--normalize", default="none")
 
 
 def run_score(args: argparse.Namespace) -> int:
+    from tersely.config import set_key
     from tersely.objective import Objective
     from tersely.score import score_file
 
-    objective = Objective(args.alpha, args.penalty, args.advantage, args.normalize)
-    for line in score_file(args.file, objective):
+    settings: dict[str, Any] = {}
+    for assignment in args.set:
+        set_key(settings, assignment)
+    objective = Objective(args.alpha, args.method, args.advantage, args.normalize, settings)
+    for line in score_file(args.file, objective, args.cap):
         print(line)
     return 0

@@ -25,7 +25,7 @@ def run_train(args: argparse.Namespace) -> int:
     from tersely.learn.loop import train
 
     out = args.out or usual_folder(config)
-    with make_display(f"alpha {config.objective.alpha:g}") as display:
+    with make_display(config.objective.label) as display:
         train(config, out, display)
     if speaks():
         print(f"trained: {out} (next: {_next(config, out)})")
@@ -34,7 +34,7 @@ def run_train(args: argparse.Namespace) -> int:
 
 def usual_folder(config: TrainConfig) -> Path:
     seed = f"-seed-{config.seed}" if config.seed else ""
-    return Path("runs") / f"{Path(config.model).name}-alpha-{config.objective.alpha:g}{seed}"
+    return Path("runs") / f"{Path(config.model).name}-{config.objective.label.replace(' ', '-')}{seed}"
 
 
 def _next(config: TrainConfig, out: Path) -> str:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from numbers import Real
+import json
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tersely.errors import UserError, require_known
+from tersely.errors import RunError, TerselyError, UserError, require_known
 from tersely.objective.advantage import BASELINES, NORMALIZATIONS
-from tersely.objective.inputs import GroupInput, read_group
-from tersely.objective.length import PENALTIES
-from tersely.objective.reward import Reward, length_penalised_reward
+from tersely.objective.build import build, find_class, setting_names
+from tersely.objective.flat import FlatCredit, joined, places_of, split
+from tersely.objective.group import GroupView, Need, State
+from tersely.objective.inputs import read_group
+from tersely.objective.methods import METHODS
+from tersely.objective.methods.base import Method
+from tersely.objective.reward import Reward
+from tersely.objective.schedule import SCHEDULES, Schedule
+from tersely.plugins import require_signature
 from tersely.records import Credit, FloatArray
 
 GroupArrays = tuple[ArrayLike, ArrayLike, ArrayLike | None]
@@ -26,85 +33,226 @@ TOO_FEW = "fewer than two judged responses"
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What is maximised: E[1{correct} * (1 - alpha * f(z))] (arXiv 2502.04463, Eq. 4-5), by policy gradient.
+    """What is maximised, by policy gradient. By default the paper's: E[s * (1 - alpha * f(z))] (arXiv 2502.04463).
 
-    Example: ``Objective(alpha=0.1).credit([True, True, False], [120, 480, 900])``. Raises UserError for an alpha
-    outside [0, 1) and for unknown names.
+    Examples: ``Objective(alpha=0.1).credit([True, True, False], [120, 480, 900])``;
+    ``Objective(method="mine.rewards:Flat", settings={"price": 1e-4})``. A name with a colon is imported when the
+    objective is made, and never before. Raises UserError for unknown names and for settings that a method refuses.
     """
 
-    alpha: float
-    """Price of length, 0 <= alpha < 1; 0 is plain accuracy."""
-    penalty: str = "sigmoid"
-    """f, one of ``length.PENALTIES``."""
+    alpha: float | None = None
+    """Price of length, for methods that have one (the paper's: 0 <= alpha < 1); None takes the method's own."""
+    method: str = "paper"
+    """A group in, rewards out: one of ``methods.METHODS``, or a subclass of ``Method`` as package.module:Name."""
     advantage: str = "rloo"
     """Baseline within the group, one of ``advantage.BASELINES``."""
     normalize: str = "none"
     """Scaling of advantages, one of ``advantage.NORMALIZATIONS``; "none" is the paper's."""
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Further settings of the method, by name."""
+    schedule: str = "constant"
+    """What alpha is at a step (``at``): one of ``schedule.SCHEDULES``, or a subclass of ``Schedule`` of one's own."""
+    schedule_settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Settings of the schedule, by name."""
+    _method: Method = field(init=False, repr=False, compare=False)
+    _schedule: Schedule = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "alpha", _valid_alpha(self.alpha))
-        require_known("penalty", str(self.penalty), PENALTIES)
         require_known("advantage", str(self.advantage), BASELINES)
         require_known("normalize", str(self.normalize), NORMALIZATIONS)
+        for name in ("settings", "schedule_settings"):
+            object.__setattr__(self, name, _copied(name, getattr(self, name)))
+        method, schedule = _build_method(self), _build_schedule(self)
+        built = {"_method": method, "_schedule": schedule, "alpha": getattr(method, "alpha", self.alpha)}
+        for name, value in built.items():
+            object.__setattr__(self, name, value)
+        if self.schedule != "constant":
+            self._scheduled(1)
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What the method must be shown beyond scores and lengths."""
+        return self._method.needs
+
+    def require_given(self, given: Collection[Need]) -> None:
+        """UserError that names what the method needs beyond ``given``: for callers, before anything is loaded."""
+        missing = [need.words for need in Need if need in self.needs and need not in given]
+        if missing:
+            raise UserError(f"method {self.method!r} needs {' and '.join(missing)}, which it cannot be given here")
+
+    def at(self, step: int) -> Objective:
+        """The objective of one step (the first that trains is 1): itself with the alpha that the schedule gives."""
+        try:
+            return self._scheduled(step)
+        except UserError as error:
+            raise RunError(str(error)) from error
+
+    def _scheduled(self, step: int) -> Objective:
+        if self.schedule == "constant":
+            return self
+        if self.alpha is None:
+            raise UserError(f"schedule {self.schedule!r} has nothing to move: method {self.method!r} has no alpha")
+        try:
+            alpha = self._schedule.alpha_at(self.alpha, step)
+            return replace(self, alpha=alpha, schedule="constant", schedule_settings={})
+        except Exception as error:  # the boundary to a user's schedule, which may raise or give anything
+            raise UserError(f"schedule {self.schedule!r} cannot be followed at step {step}: {error}") from error
 
     def credit(self, correct_G: ArrayLike, lengths_G: ArrayLike, judged_G: ArrayLike | None = None) -> Credit:
         """Credit of one group on its own: the same as ``credits`` of a step that holds only this group.
 
-        ``correct_G`` [G] booleans (truncated responses marked wrong by the caller), ``lengths_G`` [G] tokens,
-        ``judged_G`` [G] booleans, False where the judge could not say. Raises UserError for shapes that differ, no
-        response, or lengths that are not finite or negative. See ``credits`` for the degenerate cases.
+        ``correct_G`` [G] booleans, or scores in [0, 1] (truncated responses marked wrong by the caller),
+        ``lengths_G`` [G] tokens, ``judged_G`` [G] booleans, False where the judge could not say. Raises UserError for
+        shapes that differ, no response, or lengths that are not finite or negative. See ``credits`` for the
+        degenerate cases.
         """
-        return self._credit_step([read_group(correct_G, lengths_G, judged_G)])[0]
+        return self._credit_step([read_group(correct_G, lengths_G, judged_G)], None)[0]
 
-    def credits(self, groups: Sequence[GroupArrays]) -> list[Credit]:
+    def credits(self, groups: Sequence[GroupArrays | GroupView], state: State | None = None) -> list[Credit]:
         """Credit of every group of a step, in order; only ``normalize="batch"`` looks across groups.
 
-        r_i = 1{correct_i} * (1 - alpha * f(z_i)) (arXiv 2502.04463, Eq. 4-5) and, by default,
-        A_i = r_i - mean of the other counted r_j (section 4.1).
+        By default r_i = s_i * (1 - alpha * f(z_i)), s_i = 1 where correct (arXiv 2502.04463, Eq. 4-5), and
+        A_i = r_i - mean of the other counted r_j (section 4.1). Groups are (correct, lengths, judged) or, for methods
+        that need more, ``view_of(group)``; ``state`` is for methods that remember (``initial_state``, ``next_state``).
 
         Degenerate cases: unjudged responses take no part in length statistics, baseline or scaling and get reward
         and advantage 0; a group with fewer than two judged responses is dropped (advantages 0, rewards kept); equal
         rewards give advantages 0, except under "batch", which shifts them as the released code does. Never NaN.
+        Raises UserError for what ``credit`` refuses and for what the method needs and was not given.
         """
-        return self._credit_step([read_group(*group, where=f"group {i}: ") for i, group in enumerate(groups)])
+        views = [g if isinstance(g, GroupView) else read_group(*g, where=f"group {i}: ") for i, g in enumerate(groups)]
+        return self._credit_step(views, state)
 
-    def _credit_step(self, groups: Sequence[GroupInput]) -> list[Credit]:
+    def credit_flat(
+        self,
+        correct: ArrayLike,
+        lengths: ArrayLike,
+        group_ids: Iterable[Hashable],
+        judged: ArrayLike | None = None,
+        *,
+        truncated: ArrayLike | None = None,
+        texts: Sequence[str] | None = None,
+        budgets: ArrayLike | None = None,
+        cap: int | None = None,
+        problem_ids: Sequence[str] | None = None,
+        state: State | None = None,
+    ) -> FlatCredit:
+        """``credits`` for engines that hold flat batches: [N] rows in any order, siblings by equal ``group_ids``.
+
+        ``correct``, ``lengths``, ``judged`` as in ``credit``, one value a row; lists, arrays or tensors on the CPU.
+        The rest is for methods that need it: ``truncated`` [N] booleans, ``texts`` [N] responses, ``budgets`` [N]
+        tokens that the prompt asked for, ``cap`` tokens, ``problem_ids`` [N] names that stay the same from step to
+        step, ``state`` as it came out of the last batch (None at first). The batch is the whole step:
+        ``normalize="batch"`` and the state look at all of it. Raises UserError as ``credits`` does.
+        """
+        places = places_of(group_ids)
+        columns = {"correct_G": correct, "lengths_G": lengths, "judged_G": judged}
+        further = {"truncated_G": truncated, "texts_G": texts, "budgets_G": budgets}
+        groups = split(places, columns | further, cap, problem_ids)
+        if Need.STATE not in self.needs:
+            return joined(places, self._credit_step(groups, None), None)
+        before = self.initial_state() if state is None else state
+        return joined(places, self._credit_step(groups, before), self.next_state(before, groups))
+
+    def initial_state(self) -> State:
+        """What the method remembers before the first step; {} for one that remembers nothing."""
+        with _boundary(self.method):
+            return _plain(self._method.initial_state())
+
+    def next_state(self, state: State, groups: Sequence[GroupView]) -> State:
+        """What it remembers after a step with these groups: plain JSON values, for the checkpoint."""
+        with _boundary(self.method):
+            return _plain(self._method.update(state, groups))
+
+    def _credit_step(self, groups: Sequence[GroupView], state: State | None) -> list[Credit]:
+        if Need.STATE in self.needs:
+            groups = [replace(group, state=state) for group in groups]
         rewards = [self._reward(group) for group in groups]
         advantages = self._advantages(groups, rewards)
         return [_as_credit(*row) for row in zip(groups, rewards, advantages, strict=True)]
 
-    def _reward(self, group: GroupInput) -> Reward:
-        penalty = PENALTIES[self.penalty]
-        return length_penalised_reward(group.correct_G, group.lengths_G, group.counted_G, self.alpha, penalty)
+    def _reward(self, group: GroupView) -> Reward:
+        if self.needs:
+            self.require_given([need for need in Need if getattr(group, need) is not None])
+        with _boundary(self.method):
+            return _checked(self._method.rewards(group), group)
 
-    def _advantages(self, groups: Sequence[GroupInput], rewards: Sequence[Reward]) -> list[FloatArray]:
+    def _advantages(self, groups: Sequence[GroupView], rewards: Sequence[Reward]) -> list[FloatArray]:
         """[G] advantages a group: baseline and scaling over the counted rows of the groups that are not dropped."""
         kept = [i for i, group in enumerate(groups) if not _is_dropped(group)]
         rewards_kept = [rewards[i].rewards_G[groups[i].counted_G] for i in kept]
         lengths_kept = [groups[i].lengths_G[groups[i].counted_G] for i in kept]
         raw = [BASELINES[self.advantage](rewards_N) for rewards_N in rewards_kept]
         scaled = NORMALIZATIONS[self.normalize](raw, rewards_kept, lengths_kept)
-        advantages = [np.zeros(group.correct_G.shape) for group in groups]
+        advantages = [np.zeros(group.scores_G.shape) for group in groups]
         for i, advantages_N in zip(kept, scaled, strict=True):
             advantages[i][groups[i].counted_G] = advantages_N
         return advantages
 
 
-def _valid_alpha(alpha: object) -> float:
-    if isinstance(alpha, bool) or not isinstance(alpha, Real):
-        raise UserError(f"alpha must be a number with 0 <= alpha < 1, not {alpha!r}")
-    value = float(alpha)
-    if not math.isfinite(value) or not 0 <= value < 1:
-        reason = "below 1 every correct response still earns more than a wrong one"
-        raise UserError(f"alpha must be 0 <= alpha < 1 ({reason}), not {alpha}; the paper uses 0.05 to 0.4")
-    return value
+def _copied(name: str, settings: object) -> dict[str, Any]:
+    if not isinstance(settings, Mapping):
+        raise UserError(f"{name} must be a table of settings by name, not {settings!r}")
+    return dict(settings)
 
 
-def _is_dropped(group: GroupInput) -> bool:
+def _build_method(objective: Objective) -> Method:
+    name = str(objective.method)
+    kind = find_class("method", name, METHODS, Method)
+    if "alpha" in objective.settings:
+        raise UserError("alpha is a setting of the objective itself: give it as alpha, not among the method's settings")
+    if objective.alpha is not None and "alpha" not in setting_names(kind):
+        raise UserError(f"method {name!r} has no alpha: leave alpha out")
+    alpha = {} if objective.alpha is None else {"alpha": objective.alpha}
+    method = build("method", name, kind, {**alpha, **objective.settings})
+    require_signature("method", f"{name}.rewards", method.rewards, "group")
+    require_signature("method", f"{name}.update", method.update, "state", "groups")
+    return method
+
+
+def _build_schedule(objective: Objective) -> Schedule:
+    name = str(objective.schedule)
+    kind = find_class("schedule", name, SCHEDULES, Schedule)
+    schedule = build("schedule", name, kind, objective.schedule_settings)
+    require_signature("schedule", f"{name}.alpha_at", schedule.alpha_at, "alpha", "step")
+    return schedule
+
+
+@contextmanager
+def _boundary(method: str) -> Iterator[None]:
+    """Around what a method does, which may be a user's own and raise anything: RunError that names it."""
+    try:
+        yield
+    except TerselyError:
+        raise
+    except Exception as error:
+        raise RunError(f"method {method!r} failed ({type(error).__name__}: {error})") from error
+
+
+def _checked(reward: Reward, group: GroupView) -> Reward:
+    """What the method gave, 0 where not counted; an error where it is no finite reward for each response."""
+    if not isinstance(reward, Reward):
+        raise TypeError(f"it gave {type(reward).__name__} and not a tersely.objective.Reward")
+    rewards_G = np.asarray(reward.rewards_G, dtype=np.float64)
+    if rewards_G.shape != group.scores_G.shape:
+        raise ValueError(f"it gave rewards of shape {rewards_G.shape} for {group.scores_G.size} responses")
+    rewards_G = np.where(group.counted_G, rewards_G, 0.0)
+    if not np.isfinite(rewards_G).all():
+        raise ValueError(f"it gave a reward that is not finite: {rewards_G.tolist()}")
+    return Reward(rewards_G, reward.parts)
+
+
+def _plain(state: State) -> State:
+    """The state, if it would come back from a checkpoint as it went in."""
+    if json.loads(json.dumps(state, allow_nan=False)) != state:
+        raise ValueError("its state would not come back from JSON as it is: use text keys, lists and plain numbers")
+    return state
+
+
+def _is_dropped(group: GroupView) -> bool:
     return int(group.counted_G.sum()) < 2
 
 
-def _as_credit(group: GroupInput, reward: Reward, advantages_G: FloatArray) -> Credit:
-    parts = {"accuracy": reward.accuracy_G, "penalty": reward.penalty_G}
+def _as_credit(group: GroupView, reward: Reward, advantages_G: FloatArray) -> Credit:
     dropped = TOO_FEW if _is_dropped(group) else None
-    return Credit(reward.rewards_G, advantages_G, group.counted_G, dropped, parts)
+    return Credit(reward.rewards_G, advantages_G, group.counted_G, dropped, dict(reward.parts))

@@ -1,4 +1,4 @@
-"""Length z-scores and the penalties f(z) -> [0, 1] that turn them into a price (arXiv 2502.04463, Eq. 5).
+"""Length z-scores and the paper's f(z) -> [0, 1] that squashes them (arXiv 2502.04463, Eq. 5).
 
 ``_N``: the correct and judged responses of one group.
 """
@@ -6,18 +6,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 import numpy as np
 
 from tersely.records import FloatArray
 
-Penalty = Callable[[FloatArray], FloatArray]
-"""A monotone non-decreasing function of z-scores, elementwise, with f(0) = 1/2 and values in [0, 1]."""
-
-LINEAR_REACH = 2.0
-"""|z| at which ``linear`` saturates."""
+Squash = Callable[[FloatArray], FloatArray]
+"""f: a monotone non-decreasing function of z-scores, elementwise, with f(0) = 1/2 and values in [0, 1]."""
 
 
 def z_scores(lengths_N: FloatArray) -> FloatArray:
@@ -46,16 +42,3 @@ def sigmoid(z_N: FloatArray) -> FloatArray:
     """
     decay_N = np.exp(-np.abs(z_N))
     return np.asarray(np.where(z_N >= 0, 1.0, decay_N) / (1.0 + decay_N), dtype=np.float64)
-
-
-def linear(z_N: FloatArray) -> FloatArray:
-    """f(z) = (clip(z, -2, 2) + 2) / 4: a straight line with hard ends. [N] -> [N] in [0, 1].
-
-    Our own second choice of the monotone f that Eq. 4 of arXiv 2502.04463 leaves open: the same pressure on every
-    token inside two standard deviations, none beyond. Degenerate case: f(0) = 1/2 exactly.
-    """
-    return np.asarray((np.clip(z_N, -LINEAR_REACH, LINEAR_REACH) + LINEAR_REACH) / (2 * LINEAR_REACH), dtype=np.float64)
-
-
-PENALTIES: Mapping[str, Penalty] = MappingProxyType({"sigmoid": sigmoid, "linear": linear})
-"""Penalties by the name a configuration uses."""
