@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.summary import summarise
 from tersely.config import Engine, SamplingConfig
 from tersely.display import Display
@@ -109,14 +109,15 @@ def evaluate(
             with rows_said(max_rows, "--max-rows "):
                 _respond(weights, problems, protocol, template, sentence, judge, run, display, engine, max_rows)
             made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": engine}
-            _finish(run, {**facts, "model": str(model_path)}, {**made, "command": command})
+            _finish(run, facts.of_model(str(model_path)), {**made, "command": command})
     return folder
 
 
-def _finish(run: RunFolder, facts: dict[str, Any], made: dict[str, Any]) -> None:
+def _finish(run: RunFolder, facts: ProtocolFacts, made: dict[str, Any]) -> None:
     """The summary of all responses, with what they were made with; written last, so that its being there means done."""
     records = read_responses(run.path)
-    content = {"protocol": facts, **made, "versions": environment(), "summary": summarise(records, facts)}
+    summary = summarise(records, facts).to_json()
+    content = {"protocol": facts.to_json(), **made, "versions": environment(), "summary": summary}
     disk.write_json_atomic(run.path / SUMMARY, content)
     run.mark_done({"responses": len(records)})
 
@@ -205,7 +206,7 @@ def _respond(
                 prompts, sampling, lambda d, t: display.phase("sampling", d, t), begin_on_rollouts(judge, block)
             )
             records = _judged(judge, block, rollouts, protocol.k, thinking)
-            fresh = [asdict(r) for r in records if (r.problem_id, r.sample) not in have]
+            fresh = [r.to_json() for r in records if (r.problem_id, r.sample) not in have]
             run.append(RESPONSES, fresh)
             finished += len(fresh)
             display.step(finished, total, {})
