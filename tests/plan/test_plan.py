@@ -490,9 +490,10 @@ def test_a_machine_file_replaces_the_assumptions(tmp_path: Path) -> None:
 
 
 def test_a_profile_is_read_back_as_the_lengths_it_was_made_from(tmp_path: Path) -> None:
-    quantiles = list(np.linspace(10, 500, 201))
-    overall = {"lengths": {"quantiles": quantiles}, "truncated": {"value": 0.1}}
-    content = {"overall": overall, "protocol": {"max_new_tokens": 500}}
+    content = json.loads((Path(__file__).parents[1] / "data" / "analysis_golden.json").read_bytes())["profile"]
+    content["overall"]["lengths"]["quantiles"] = list(np.linspace(10, 500, 201))
+    content["overall"]["truncated"]["value"] = 0.1
+    content["protocol"]["max_new_tokens"] = 500
     (tmp_path / "profile.json").write_text(json.dumps(content))
     profile = read_profile(tmp_path)
     assert profile.truncated(500) == pytest.approx(0.1, abs=1e-3)

@@ -42,9 +42,7 @@ def _record(problem: int, sample: int, shift: int) -> EvalRecord:
     cut = place % 11 == 0
     unjudged = place % 13 == 1
     right = not cut and not unjudged and (place % 5 < 3 or problem == 2) and problem != 5
-    status = (
-        Status.UNJUDGED if unjudged else Status.NO_ANSWER if cut else Status.CORRECT if right else Status.WRONG
-    )
+    status = Status.UNJUDGED if unjudged else Status.NO_ANSWER if cut else Status.CORRECT if right else Status.WRONG
     tokens = 90 if cut else 12 + (place * place) % 61 - 4 * shift
     return EvalRecord(
         problem_id=f"p{problem:02d}",
