@@ -26,7 +26,7 @@ from tersely.analysis.profile import (
 from tersely.cli import main
 from tersely.errors import UserError
 from tersely.evaluation.profile import histogram, print_profile
-from tersely.plan import read_profile
+from tersely.plan import read_lengths
 from tersely.records import EvalRecord, Finish, Status
 from tiny_models import make_model_folder, make_task
 
@@ -93,7 +93,7 @@ def test_difficulties_are_profiled_by_themselves_easiest_first() -> None:
 def test_quantiles_go_back_to_the_same_distribution(tmp_path: Path) -> None:
     found = profile_records(FOUR, PROTOCOL)
     (tmp_path / "profile.json").write_text(json.dumps(found.to_json()))
-    lengths = read_profile(tmp_path)
+    lengths = read_lengths(tmp_path)
     assert lengths.mean(100) == pytest.approx(700 / 16, rel=0.03)
     assert lengths.truncated(100) == pytest.approx(1 / 16, abs=1e-3)
 

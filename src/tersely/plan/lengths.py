@@ -100,7 +100,7 @@ def default_profile(parameters: int) -> LengthProfile:
     return lognormal(mean, REFERENCE_CAP, source=words, measured=False)
 
 
-def read_profile(path: Path) -> LengthProfile:
+def read_lengths(path: Path) -> LengthProfile:
     """Lengths from the profile.json of ``tersely profile`` (or the folder that holds it)."""
     path = path / "profile.json" if path.is_dir() else path
     try:
