@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
@@ -315,7 +315,13 @@ class Estimate:
     unit: Unit = Unit.PROBLEMS
 
     def to_json(self) -> dict[str, Any]:
+        """Without the unit, which ``method`` says in words."""
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n, "method": self.method}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Estimate:
+        """What ``to_json`` wrote of an estimate over problems (estimates of other units stand in no file)."""
+        return cls(**found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,3 +343,22 @@ class EvalRecord:
     text: str
     thinking_tokens: int | None = None
     """Of ``tokens``, those up to and including the last ``</think>``; None in evaluations that did not count them."""
+    length_source: LengthSource = LengthSource.SAMPLED
+    """Where ``tokens`` comes from."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The line of ``responses.jsonl``; it names the source of the length only where that is not the sampled ids."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.length_source is LengthSource.SAMPLED:
+            del values["length_source"]
+        return values
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> EvalRecord:
+        """A line of any release (older ones lack ``thinking_tokens``); what is no such line is a KeyError, TypeError or
+        ValueError."""
+        values = {f.name: line[f.name] for f in fields(cls) if f.default is MISSING or f.name in line}
+        for name, kind in (("status", Status), ("finish", Finish), ("length_source", LengthSource)):
+            if name in values:
+                values[name] = kind(values[name])
+        return cls(**values)

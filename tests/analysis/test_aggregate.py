@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tersely.analysis.aggregate import aes, compare_sets, mean_of_ratios, pair
+from tersely.analysis.aggregate import aes, aggregate_sets, mean_of_ratios, pair
+from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.noise import TWO_HALVES, TWO_SEEDS, noise_floor
 from tersely.analysis.summary import summarise
 from tersely.analysis.votes import majority_chance, normal_form, shortest_correct
@@ -75,7 +76,7 @@ def draw_sets(rng: np.random.Generator, sizes: tuple[int, ...] = (30, 200, 120))
 
 def test_the_aggregate_has_the_interval_of_its_linearised_terms() -> None:
     sets = draw_sets(np.random.default_rng(3))
-    found = compare_sets(sets)
+    found = aggregate_sets(sets)
     # Independent form: jackknife over the problems of each set, variances of independent sets added.
     variance, ratios = 0.0, []
     for one in sets:
@@ -96,7 +97,7 @@ def test_the_intervals_cover_their_truth() -> None:
     hits = dict.fromkeys(truths, 0)
     trials = 250
     for _ in range(trials):
-        found = compare_sets(draw_sets(rng))
+        found = aggregate_sets(draw_sets(rng))
         for name, truth in truths.items():
             estimate = getattr(found, name)
             hits[name] += estimate.low <= truth <= estimate.high
@@ -109,22 +110,22 @@ def test_a_problem_nobody_judged_leaves_accuracy_but_not_tokens() -> None:
     base = {"a": [1.0, 0.0], "b": [1.0], "c": [1.0]}
     model = {"a": [1.0, 1.0], "b": [1.0]}
     tokens = {"a": [10.0], "b": [20.0], "c": [30.0]}
-    found = compare_sets([pair("s", base, model, tokens, {"a": [5.0], "b": [10.0], "c": [3.0]})])
+    found = aggregate_sets([pair("s", base, model, tokens, {"a": [5.0], "b": [10.0], "c": [3.0]})])
     assert found.accuracy.value == pytest.approx((1 + 1) / (0.5 + 1))
     assert found.tokens.value == pytest.approx(18 / 60)
 
 
 def test_what_cannot_be_told_is_not_told() -> None:
     one = {"a": [1.0]}
-    found = compare_sets([pair("s", one, one, {"a": [8.0]}, {"a": [4.0]})])
+    found = aggregate_sets([pair("s", one, one, {"a": [8.0]}, {"a": [4.0]})])
     assert (found.tokens.value, found.tokens.low, found.aes.low) == (0.5, None, None)
     assert "fewer than two problems" in found.tokens.method
     with pytest.raises(ValueError, match="solves nothing"):
-        compare_sets([pair("s", {"a": [0.0]}, one, {"a": [8.0]}, {"a": [4.0]})])
+        aggregate_sets([pair("s", {"a": [0.0]}, one, {"a": [8.0]}, {"a": [4.0]})])
     with pytest.raises(ValueError, match="same problems"):
         pair("s", one, one, {"a": [8.0]}, {"b": [8.0]})
     with pytest.raises(ValueError, match="at least one"):
-        compare_sets([])
+        aggregate_sets([])
 
 
 # --- votes
@@ -151,23 +152,23 @@ def test_the_majority_breaks_ties_at_random() -> None:
 def test_the_references_stand_in_the_summary() -> None:
     answers = {"p": ["1/2", "1/2", "3"], "q": ["3", "3", "1/2"], "r": ["3", "4", "1/2"]}
     records = [record(p, i, a, tokens=10 * (i + 1)) for p, given in answers.items() for i, a in enumerate(given)]
-    overall = summarise(records, {})["overall"]
-    assert overall["maj_at_k"]["3"]["value"] == pytest.approx((1 + 0 + 1 / 3) / 3)
-    assert overall["best_of_k"]["tokens"]["value"] == pytest.approx((10 + 30 + 30) / 3)
-    assert overall["best_of_k"]["tokens_spent"]["value"] == 60
-    assert overall["best_of_k"]["accuracy"] == overall["pass_at_k"]["3"]
-    alone = summarise([r for r in records if r.sample == 0], {})["overall"]
-    assert (alone["maj_at_k"], alone["best_of_k"]) == ({}, None)
+    overall = summarise(records, ProtocolFacts()).overall
+    assert overall.maj_at_k[3].value == pytest.approx((1 + 0 + 1 / 3) / 3)
+    assert overall.best_of_k.tokens.value == pytest.approx((10 + 30 + 30) / 3)
+    assert overall.best_of_k.tokens_spent.value == 60
+    assert overall.best_of_k.accuracy == overall.pass_at_k[3]
+    alone = summarise([r for r in records if r.sample == 0], ProtocolFacts()).overall
+    assert (alone.maj_at_k, alone.best_of_k) == ({}, None)
     assert shortest_correct([record("p", 0, "3", 4), record("p", 1, "4", 8)]) == 6
 
 
 def test_thinking_and_answer_sum_to_all_tokens_or_are_not_told() -> None:
     records = [record("p", 0, "1/2", 10, thinking_tokens=7), record("q", 0, "3", 20, thinking_tokens=0)]
-    overall = summarise(records, {})["overall"]
-    assert (overall["tokens_thinking"]["value"], overall["tokens_answer"]["value"]) == (3.5, 11.5)
-    never = summarise([replace(r, thinking_tokens=0) for r in records], {})["overall"]
-    old = summarise([replace(r, thinking_tokens=None) for r in records], {})["overall"]
-    assert never["tokens_thinking"] is never["tokens_answer"] is old["tokens_thinking"] is None
+    overall = summarise(records, ProtocolFacts()).overall
+    assert (overall.tokens_thinking.value, overall.tokens_answer.value) == (3.5, 11.5)
+    never = summarise([replace(r, thinking_tokens=0) for r in records], ProtocolFacts()).overall
+    old = summarise([replace(r, thinking_tokens=None) for r in records], ProtocolFacts()).overall
+    assert never.tokens_thinking is never.tokens_answer is old.tokens_thinking is None
 
 
 # --- noise
@@ -225,4 +226,4 @@ def test_one_response_a_problem_has_no_floor_of_its_own() -> None:
     alone = noise_floor([record("p", 0, "3"), record("p", 1, "3")])
     assert alone is not None
     assert alone.accuracy_reach is alone.saving_reach is None
-    assert alone.to_json()["saving_reach"] is None
+    assert alone.saving_reach is None

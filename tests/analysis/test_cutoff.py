@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eval_records import record
-from tersely.analysis import cut, summarise
+from tersely.analysis import ProtocolFacts, cut, summarise
 from tersely.errors import UserError
 from tersely.records import Finish, Status
 
@@ -25,12 +25,12 @@ def test_golden_cut_at_20() -> None:
     assert [r.tokens for r in found] == [10, 20, 20, 20, 20, 20]
     assert [r.correct for r in found] == [True, False, False, True, False, False]
     assert [r.finish for r in found] == [Finish.EOS, *[Finish.LENGTH] * 2, Finish.EOS, *[Finish.LENGTH] * 2]
-    overall = summarise(found, {})["overall"]
+    overall = summarise(found, ProtocolFacts()).overall
     # Problems a 1/2, b 1/2, c 0/2 (its UNJUDGED response is unfinished now, which needs no judge).
-    assert overall["accuracy"]["value"] == pytest.approx(1 / 3)
-    assert overall["unjudged_responses"] == 0
-    assert overall["tokens"]["value"] == pytest.approx((15 + 20 + 20) / 3)
-    assert overall["truncated"]["value"] == pytest.approx(4 / 6)
+    assert overall.accuracy.value == pytest.approx(1 / 3)
+    assert overall.unjudged_responses == 0
+    assert overall.tokens.value == pytest.approx((15 + 20 + 20) / 3)
+    assert overall.truncated.value == pytest.approx(4 / 6)
 
 
 def test_a_cutoff_at_the_cap_changes_nothing() -> None:
@@ -56,8 +56,8 @@ def test_what_nobody_can_know_is_refused(limit: int, said: str) -> None:
 
 def test_a_thought_that_is_cut_leaves_no_answer_and_never_less_than_none() -> None:
     thought = [record("a", 0, tokens=40, thinking_tokens=35), record("b", 0, tokens=10, thinking_tokens=6)]
-    overall = summarise(cut(thought, 20), {})["overall"]
+    overall = summarise(cut(thought, 20), ProtocolFacts()).overall
     # By hand: (20 + 6) / 2 and (0 + 4) / 2.
-    assert overall["tokens_thinking"]["value"] == 13.0
-    assert overall["tokens_answer"]["value"] == 2.0
+    assert overall.tokens_thinking.value == 13.0
+    assert overall.tokens_answer.value == 2.0
     assert cut([record("a", 0, tokens=40)], 20)[0].thinking_tokens is None

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tersely.analysis import summarise
+from tersely.analysis import ProtocolFacts, summarise
 from tersely.analysis.overthinking import LONGEST, TIMES, WORDS, first_answer, loops, read_texts, summarise_overthinking
 from tersely.records import EvalRecord, Finish, Status
 
@@ -128,9 +128,9 @@ def test_people_who_write_solutions_stop_at_the_answer(name: str, longest_after:
     found = [first_answer(r.text, r.answer) is not None for r in records]
     block = summarise_overthinking(records, read_texts(records))
     assert sum(found) >= 0.99 * len(found)
-    assert block["share_after_answer"]["value"] <= longest_after
-    assert block["stated_by_chance"]["value"] <= 0.01
-    assert block["loops"]["value"] == 0.0
+    assert block.share_after_answer.value <= longest_after
+    assert block.stated_by_chance.value <= 0.01
+    assert block.loops.value == 0.0
 
 
 def record(problem: str, sample: int, gold: str, text: str, tokens: int, **more: Any) -> EvalRecord:
@@ -146,17 +146,17 @@ def test_the_block_of_a_summary_matches_the_arithmetic_by_hand() -> None:
         record("b", 0, "5", "so 5 no, so 6", 10, right=False),
         record("b", 1, "5", "again " * 30, 30, right=False),
     ]
-    block = summarise(records, {})["overall"]["overthinking"]
-    assert block["tokens_after_answer"]["value"] == pytest.approx(12.0)
-    assert block["share_after_answer"]["value"] == pytest.approx(0.375)
-    assert block["stated_but_wrong"]["value"] == pytest.approx(0.5)
-    assert block["stated_by_chance"]["value"] == pytest.approx(0.5)
-    assert block["loops"]["value"] == pytest.approx(0.25)
-    assert block["loops"]["n"] == 2
+    block = summarise(records, ProtocolFacts()).overall.overthinking
+    assert block.tokens_after_answer.value == pytest.approx(12.0)
+    assert block.share_after_answer.value == pytest.approx(0.375)
+    assert block.stated_but_wrong.value == pytest.approx(0.5)
+    assert block.stated_by_chance.value == pytest.approx(0.5)
+    assert block.loops.value == pytest.approx(0.25)
+    assert block.loops.n == 2
 
 
 def test_without_correct_responses_there_is_nothing_after_the_answer() -> None:
-    block = summarise([record("b", 0, "5", "so 6", 9, right=False)], {})["overall"]
-    assert block["overthinking"]["tokens_after_answer"] is None
-    assert block["overthinking"]["stated_by_chance"] is None
-    assert block["spread"] is None
+    block = summarise([record("b", 0, "5", "so 6", 9, right=False)], ProtocolFacts()).overall
+    assert block.overthinking.tokens_after_answer is None
+    assert block.overthinking.stated_by_chance is None
+    assert block.spread is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tersely.analysis.population import Table, ascend, check, check_strategies, fixed, standardised
+from tersely.analysis.population import TabularProblem, ascend, check, check_strategies, fixed, standardised
 from tersely.errors import UserError
 from tersely.objective import Objective
 
@@ -17,14 +17,14 @@ START, CORRECT, LENGTHS = [0.02, 0.18, 0.5, 0.1, 0.2], [1, 1, 1, 0, 0], [20, 60,
 def test_two_responses_in_pairs_by_hand() -> None:
     # Pair (10, 30): z = -1, +1; sigmoid 0.268941, 0.731059; rewards 0.8655293, 0.6344707; advantages +-0.2310586.
     # Equal pairs: 0. So q_0 = p_1 * 0.2310586 and q_1 = -p_0 * 0.2310586.
-    table = Table.of([1, 1], [10, 30], 2, standardised(Objective(0.5)))
+    table = TabularProblem.of([1, 1], [10, 30], 2, standardised(Objective(0.5)))
     q = table.expected_advantages(np.array([0.3, 0.7]))
     assert q == pytest.approx([0.7 * 0.2310586, -0.3 * 0.2310586], abs=1e-7)
 
 
 def test_expected_advantages_equal_those_of_sampled_groups() -> None:
     objective, policy = Objective(0.3), np.array(START)
-    table = Table.of(CORRECT, LENGTHS, 4, standardised(objective))
+    table = TabularProblem.of(CORRECT, LENGTHS, 4, standardised(objective))
     rng = np.random.default_rng(0)
     sums, counts = np.zeros(5), np.zeros(5)
     for group in rng.choice(5, size=(20_000, 4), p=policy):
@@ -39,7 +39,7 @@ def test_expected_advantages_equal_those_of_sampled_groups() -> None:
 def test_every_company_is_counted_once(weights: list[float], n: int) -> None:
     """With an advantage of 1 for everyone the expectation is the sum of the chances."""
     policy = np.array(weights) / sum(weights)
-    table = Table.of([1] * len(weights), range(len(weights)), n, lambda correct_n, _: np.ones_like(correct_n))
+    table = TabularProblem.of([1] * len(weights), range(len(weights)), n, lambda correct_n, _: np.ones_like(correct_n))
     assert table.expected_advantages(policy) == pytest.approx(np.ones(len(weights)), abs=1e-9)
 
 
@@ -53,7 +53,7 @@ def test_the_ascent_ends_at_the_shortest_correct_response_however_rare(alpha: fl
 
 
 def test_without_a_price_every_correct_response_is_as_good() -> None:
-    table = Table.of(CORRECT, LENGTHS, 4, fixed(0.0, 80.0, 30.0))
+    table = TabularProblem.of(CORRECT, LENGTHS, 4, fixed(0.0, 80.0, 30.0))
     *_, end = ascend(table, START, 3000)
     assert table.accuracy(end) > 0.999
     # Correct ones keep their proportions: nothing prefers the shorter.
@@ -75,4 +75,4 @@ def test_where_terseness_costs_accuracy_group_normalisation_gives_it_away() -> N
 
 def test_a_group_of_one_is_refused() -> None:
     with pytest.raises(UserError, match="n >= 2"):
-        Table.of([1, 0], [1, 2], 1, fixed(0.1, 1.0, 1.0))
+        TabularProblem.of([1, 0], [1, 2], 1, fixed(0.1, 1.0, 1.0))

@@ -7,7 +7,7 @@ import io
 import json
 import re
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import pytest
 
 import fake_runs
 from pages import PAYLOADS, Page
-from tersely.analysis import cut, paired_saving, summarise
-from tersely.analysis.summary import token_clusters
+from tersely.analysis import ProtocolFacts, cut, paired_saving, summarise
+from tersely.analysis.clusters import token_clusters
 from tersely.compare import write_comparison, write_published
 from tersely.compare.ablations import ablations
 from tersely.compare.behaviours import behaviour_tables, chosen_view, told, unmeasured
@@ -40,9 +40,9 @@ def write_variant(run: Path, name: str, records: list[EvalRecord], **rules: Any)
     """An evaluation folder ``name`` under a protocol that differs in ``rules``."""
     folder = run / "evaluation" / name
     protocol = {**fake_runs.protocol(2, str(run)), "task": name.split("@")[0], **rules}
-    fake_runs.write_jsonl(folder / "responses.jsonl", [asdict(record) for record in records])
+    fake_runs.write_jsonl(folder / "responses.jsonl", [record.to_json() for record in records])
     document = {"protocol": protocol, "versions": fake_runs.VERSIONS, "command": f"tersely evaluate {run.name}",
-                "summary": summarise(records, protocol)}  # fmt: skip
+                "summary": summarise(records, ProtocolFacts.from_json(protocol)).to_json()}  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(document), encoding="utf-8")
 
 
@@ -178,7 +178,7 @@ def test_a_repetition_under_another_protocol_is_no_noise_floor(tmp_path: Path) -
 
 
 def test_savings_are_paired_with_the_base(comparison: Comparison, runs: dict[str, Path]) -> None:
-    base, sft = (read_run(runs[name]).evaluations[fake_runs.TASK].records for name in ("base", "sft"))
+    base, sft = (read_run(runs[name]).evaluations[fake_runs.TASK].responses() for name in ("base", "sft"))
     expected = paired_saving(token_clusters(base), token_clusters(sft))
     entry = next(c for c in comparison.contenders if c.label.startswith("SFT")).entries[fake_runs.TASK]
     assert entry.gain("token_saving") == expected
@@ -187,7 +187,7 @@ def test_savings_are_paired_with_the_base(comparison: Comparison, runs: dict[str
 
 
 def test_cutoffs_come_from_the_bases_kept_responses(comparison: Comparison, runs: dict[str, Path]) -> None:
-    records = read_run(runs["base"]).evaluations[fake_runs.TASK].records
+    records = read_run(runs["base"]).evaluations[fake_runs.TASK].responses()
     found = [c for c in comparison.contenders if c.role is Role.CUTOFF]
     assert [int(c.label.split()[1]) for c in found] == cutoff_limits([records])
     for contender in found:
@@ -213,7 +213,7 @@ def test_several_seeds_are_a_mean_with_an_interval_over_seeds(tmp_path: Path) ->
     trained = [fake_runs.make_run(tmp_path, bases[seed], 0.2, seed=seed, steps=3) for seed in (0, 1)]
     found = collect(trained)
     spot = next(s for s in plane_of(found, fake_runs.TASK).spots if s.alpha == 0.2)
-    values = [read_run(run).evaluations[fake_runs.TASK].summary["overall"]["tokens"]["value"] for run in trained]
+    values = [read_run(run).evaluations[fake_runs.TASK].summary.overall.tokens.value for run in trained]
     assert (spot.tokens.n, spot.tokens.value) == (2, pytest.approx(sum(values) / 2))
     assert spot.tokens.method == "t over seeds"
     twin = tmp_path / "twin"
@@ -235,7 +235,7 @@ def test_a_second_round_is_no_seed_of_the_first_and_meets_the_first_base(runs: d
 
 
 def test_ablations_are_paired_with_the_member_of_the_same_alpha(comparison: Comparison, runs: dict[str, Path]) -> None:
-    usual, other = (read_run(runs[name]).evaluations[fake_runs.TASK].records for name in ("a2", "ablation"))
+    usual, other = (read_run(runs[name]).evaluations[fake_runs.TASK].responses() for name in ("a2", "ablation"))
     (found,) = ablations(comparison)
     assert (found.label, found.against) == ("α 0.2 (normalize group)", "α 0.2")
     assert found.saving == paired_saving(token_clusters(usual), token_clusters(other))
@@ -256,9 +256,9 @@ def test_over_data_sets_every_set_weighs_the_same(tmp_path: Path) -> None:
     (standing,) = [s for s in standings(found) if s.role is Role.FAMILY]
     ratios = []
     for name in found.datasets:
-        one, other = (read_run(path).evaluations[name].summary["overall"] for path in (base, run))
-        ratios.append((other["accuracy"]["value"] / one["accuracy"]["value"],
-                       other["tokens"]["value"] / one["tokens"]["value"]))  # fmt: skip
+        one, other = (read_run(path).evaluations[name].summary.overall for path in (base, run))
+        ratios.append((other.accuracy.value / one.accuracy.value,
+                       other.tokens.value / one.tokens.value))  # fmt: skip
     assert standing.accuracy.value == pytest.approx(sum(a for a, _ in ratios) / 2)
     assert standing.tokens.value == pytest.approx(sum(t for _, t in ratios) / 2)
     assert standing.tokens.low is not None
@@ -307,7 +307,8 @@ def test_curves_on_fewer_problems_meet_the_base_on_the_same(tmp_path: Path) -> N
     write_variant(run, f"{fake_runs.TASK}@step-000001", part, size=len(part), k=1, step=1, task_sha256="other")
     found = collect([run])
     (entry,) = [entries[fake_runs.TASK] for entries in found.checkpoints[0].steps.values()]
-    alone = [r for r in read_run(base).evaluations[fake_runs.TASK].records if r.problem_id in kept and r.sample == 0]
+    whole = read_run(base).evaluations[fake_runs.TASK].responses()
+    alone = [r for r in whole if r.problem_id in kept and r.sample == 0]
     assert entry.gain("token_saving") == paired_saving(token_clusters(alone), token_clusters(part))
     start = start_of(found, fake_runs.TASK)
     assert start is not None
@@ -363,12 +364,12 @@ def test_behaviours_are_those_of_the_summaries(comparison: Comparison, runs: dic
     view = told(comparison, fake_runs.TASK)
     assert not [e.label for e in view.entries if "cutoff" in e.label or "normalize" in e.label]
     phrases, others = behaviour_tables(view, "", fake_runs.TASK)
-    block = read_run(runs["sft"]).evaluations[fake_runs.TASK].summary["overall"]
+    block = read_run(runs["sft"]).evaluations[fake_runs.TASK].summary.overall
     (row,) = [row for row in phrases.rows if row[0] == "SFT lr 1e-05"]
-    assert list(row[1:]) == [Estimate(**block["behaviours"][name]) for name in view.behaviours]
+    assert list(row[1:]) == [block.behaviours[name] for name in view.behaviours]
     (row,) = [row for row in others.rows if row[0] == "SFT lr 1e-05"]
-    assert row[1] == Estimate(**block["overthinking"]["tokens_after_answer"])
-    assert row[-2:] == tuple(Estimate(**block["spread"][key]) for key in ("std_over_mean", "shortest_below_mean"))
+    assert row[1] == block.overthinking.tokens_after_answer
+    assert row[-2:] == (block.spread.std_over_mean, block.spread.shortest_below_mean)
     chosen = chosen_view(comparison, fake_runs.TASK, standings(comparison))
     assert chosen is not None
     by_difficulty = behaviour_tables(chosen, "", fake_runs.TASK, by_difficulty=True)[0]

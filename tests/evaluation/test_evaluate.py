@@ -45,7 +45,7 @@ def test_an_instruction_that_means_nothing_is_refused(spec: str) -> None:
 
 def test_the_identity_of_an_old_folder_has_no_later_fact() -> None:
     facts = EvalProtocol(task="gsm8k", size=None, k=1, max_new_tokens=8).facts("boxed", "ab")
-    assert {"instruction", "suite", "step"} <= set(facts)
+    assert {"instruction", "suite", "step"} <= set(facts.to_json())
     assert not {"instruction", "suite", "step"} & set(identity(facts))
     asked = EvalProtocol(task="gsm8k", size=None, k=1, max_new_tokens=8, instruction="concise", step=0)
     assert identity(asked.facts("boxed", "ab"))["instruction"] == "concise"

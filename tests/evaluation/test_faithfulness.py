@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tersely.analysis.faithfulness import HINTS, HintPair, in_words, summarise_faithfulness, with_hint, wrong_letter
+from tersely.analysis.faithfulness import (
+    HINTS,
+    HintCounts,
+    HintPair,
+    in_words,
+    summarise_faithfulness,
+    with_hint,
+    wrong_letter,
+)
 from tersely.cli import main
 from tersely.display import SilentDisplay
 from tersely.errors import UserError
@@ -84,15 +92,15 @@ def run_script(folder: Path, problems: list[Problem], sampler: Scripted) -> list
 def test_the_score_is_the_share_of_mentions_among_the_moved(tmp_path: Path) -> None:
     problems = [problem(f"p{i}") for i in range(6)]
     summary = summarise_faithfulness(run_script(tmp_path / "run", problems, Scripted(script_for(problems))))
-    assert summary["counts"] == {"pairs": 6, "eligible": 4, "moved": 2, "moved_and_mentioned": 1, "unanswered": 1}
-    assert summary["score"]["value"] == pytest.approx(0.5)
-    assert summary["score"]["n"] == 2
-    assert summary["moved"]["value"] == pytest.approx(0.5)
-    assert summary["drifted"]["value"] == pytest.approx(0.25)
-    assert summary["mentioned"]["value"] == pytest.approx(2 / 6)
-    assert summary["mentioned_plain"]["value"] == 0.0
-    assert summary["accuracy_plain"]["value"] == pytest.approx(4 / 6)
-    assert summary["accuracy_hinted"]["value"] == pytest.approx(1 / 6)
+    assert summary.counts == HintCounts(pairs=6, eligible=4, moved=2, moved_and_mentioned=1, unanswered=1)
+    assert summary.score.value == pytest.approx(0.5)
+    assert summary.score.n == 2
+    assert summary.moved.value == pytest.approx(0.5)
+    assert summary.drifted.value == pytest.approx(0.25)
+    assert summary.mentioned.value == pytest.approx(2 / 6)
+    assert summary.mentioned_plain.value == 0.0
+    assert summary.accuracy_plain.value == pytest.approx(4 / 6)
+    assert summary.accuracy_hinted.value == pytest.approx(1 / 6)
     assert "moved 2 of 4 answers, and 1 of those responses mention it" in in_words(summary)
 
 
@@ -100,7 +108,7 @@ def test_a_hint_that_moves_nothing_has_no_score(tmp_path: Path) -> None:
     problems = [problem(f"p{i}") for i in range(3)]
     script = {(p.id, hinted): box("A") for p in problems for hinted in (False, True)}
     summary = summarise_faithfulness(run_script(tmp_path / "run", problems, Scripted(script)))
-    assert summary["score"] is None
+    assert summary.score is None
     assert in_words(summary) == "the hint moved none of 3 answers, so there is no score"
 
 

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 from scipy.stats import betabinom
 
+from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.intervals import pass_at_k
 from tersely.analysis.profile import (
     beta_binomial_ends,
@@ -25,11 +26,11 @@ from tersely.analysis.profile import (
 from tersely.cli import main
 from tersely.errors import UserError
 from tersely.evaluation.profile import histogram, print_profile
-from tersely.plan import read_profile
+from tersely.plan import read_lengths
 from tersely.records import EvalRecord, Finish, Status
 from tiny_models import make_model_folder, make_task
 
-PROTOCOL = {"max_new_tokens": 100}
+PROTOCOL = ProtocolFacts(max_new_tokens=100)
 
 
 def responses(problem: str, marks: str, lengths: Sequence[int], difficulty: str | None = None) -> list[EvalRecord]:
@@ -62,37 +63,37 @@ FOUR = [
 
 
 def test_rates_and_groups_of_four_problems_by_hand() -> None:
-    block = profile_records(FOUR, PROTOCOL)["overall"]
-    assert block["accuracy"]["value"] == 7 / 16
-    assert block["truncated"]["value"] == 1 / 16
-    assert block["groups"]["all_wrong"]["value"] == block["groups"]["all_correct"]["value"] == 1 / 4
-    assert block["groups"]["all_wrong"]["low"] < 0.25 < block["groups"]["all_wrong"]["high"]
-    assert block["groups"]["all_wrong"]["n"] == 4
-    assert block["pass_at_k"]["4"]["value"] == 3 / 4
-    lengths = block["lengths"]
-    assert lengths["mean"]["value"] == pytest.approx(700 / 16)
-    assert (lengths["median"]["value"], lengths["max"]) == (30, 100)
+    block = profile_records(FOUR, PROTOCOL).overall
+    assert block.accuracy.value == 7 / 16
+    assert block.truncated.value == 1 / 16
+    assert block.groups.all_wrong.value == block.groups.all_correct.value == 1 / 4
+    assert block.groups.all_wrong.low < 0.25 < block.groups.all_wrong.high
+    assert block.groups.all_wrong.n == 4
+    assert block.pass_at_k[4].value == 3 / 4
+    lengths = block.lengths
+    assert lengths.mean.value == pytest.approx(700 / 16)
+    assert (lengths.median.value, lengths.max) == (30, 100)
     # Population std over mean: p1 sqrt(125) / 25, p2 10 / 30; (mean - min) / mean: 15 / 25 and 10 / 30.
-    assert block["spread"]["problems"] == 2
-    assert block["spread"]["std_over_mean"]["value"] == pytest.approx((125**0.5 / 25 + 1 / 3) / 2)
-    assert block["spread"]["shortest_below_mean"]["value"] == pytest.approx((15 / 25 + 10 / 30) / 2)
+    assert block.spread.problems == 2
+    assert block.spread.std_over_mean.value == pytest.approx((125**0.5 / 25 + 1 / 3) / 2)
+    assert block.spread.shortest_below_mean.value == pytest.approx((15 / 25 + 10 / 30) / 2)
 
 
 def test_difficulties_are_profiled_by_themselves_easiest_first() -> None:
     found = profile_records(FOUR, PROTOCOL)
-    assert list(found["by_difficulty"]) == ["1", "2"]
-    easy, hard = found["by_difficulty"].values()
-    assert (easy["accuracy"]["value"], hard["accuracy"]["value"]) == (6 / 8, 1 / 8)
-    assert easy["lengths"]["mean"]["value"] == pytest.approx(300 / 8)
-    assert hard["spread"] is None
+    assert list(found.by_difficulty) == ["1", "2"]
+    easy, hard = found.by_difficulty.values()
+    assert (easy.accuracy.value, hard.accuracy.value) == (6 / 8, 1 / 8)
+    assert easy.lengths.mean.value == pytest.approx(300 / 8)
+    assert hard.spread is None
     with pytest.raises(UserError, match="single response"):
         profile_records([], PROTOCOL)
 
 
 def test_quantiles_go_back_to_the_same_distribution(tmp_path: Path) -> None:
     found = profile_records(FOUR, PROTOCOL)
-    (tmp_path / "profile.json").write_text(json.dumps(found))
-    lengths = read_profile(tmp_path)
+    (tmp_path / "profile.json").write_text(json.dumps(found.to_json()))
+    lengths = read_lengths(tmp_path)
     assert lengths.mean(100) == pytest.approx(700 / 16, rel=0.03)
     assert lengths.truncated(100) == pytest.approx(1 / 16, abs=1e-3)
 
@@ -106,9 +107,9 @@ def test_signal_is_the_mean_over_all_subsets_of_n_responses(n: int) -> None:
     )
     found = signal_at(right, n)
     assert found is not None
-    assert (found["all_wrong"]["value"], found["all_correct"]["value"]) == pytest.approx((wrong, correct))
-    assert found["mixed"]["value"] == pytest.approx(1 - wrong - correct)
-    assert found["all_wrong"]["value"] == pytest.approx(1 - pass_at_k(right, n).value)
+    assert (found.all_wrong.value, found.all_correct.value) == pytest.approx((wrong, correct))
+    assert found.mixed.value == pytest.approx(1 - wrong - correct)
+    assert found.all_wrong.value == pytest.approx(1 - pass_at_k(right, n).value)
 
 
 def test_signal_beyond_the_responses_seen_is_unbiased_for_a_beta_of_rates() -> None:
@@ -119,10 +120,10 @@ def test_signal_beyond_the_responses_seen_is_unbiased_for_a_beta_of_rates() -> N
     found = signal_at(right, 16)
     assert found is not None
     truth = betabinom(16, 0.6, 0.9)
-    assert found["all_wrong"]["value"] == pytest.approx(truth.pmf(0), abs=0.02)
-    assert found["all_correct"]["value"] == pytest.approx(truth.pmf(16), abs=0.02)
-    assert found["mixed"]["low"] is None
-    assert "extrapolation" in found["mixed"]["method"]
+    assert found.all_wrong.value == pytest.approx(truth.pmf(0), abs=0.02)
+    assert found.all_correct.value == pytest.approx(truth.pmf(16), abs=0.02)
+    assert found.mixed.low is None
+    assert "extrapolation" in found.mixed.method
 
 
 def test_beta_binomial_ends_and_their_limits() -> None:
@@ -136,9 +137,9 @@ def test_beta_binomial_ends_and_their_limits() -> None:
 
 
 def test_one_unjudged_response_does_not_turn_counting_into_extrapolation() -> None:
-    found = profile_records([*FOUR, *responses("p5", "cccu", [5, 5, 5, 5], "1")], PROTOCOL)["overall"]["signal"]
-    assert found["4"]["mixed"]["n"] == 4
-    assert found["8"]["mixed"]["low"] is None
+    found = profile_records([*FOUR, *responses("p5", "cccu", [5, 5, 5, 5], "1")], PROTOCOL).overall.signal
+    assert found[4].mixed.n == 4
+    assert found[8].mixed.low is None
     assert signal_at({"a": [1.0]}, 4) is None
     assert signal_at({}, 4) is None
 
@@ -148,9 +149,9 @@ def test_the_cap_is_the_smallest_that_loses_less_than_one_in_a_hundred(count: in
     lengths = np.random.default_rng(count).permutation(np.arange(1, count + 1)).astype(float)
     found = cap_keeping_correct({str(i): [v] for i, v in enumerate(lengths)})
     assert found is not None
-    cap = found["cap"]
-    assert found["lost"] == (lengths > cap).mean()
-    assert found["lost"] < 0.01
+    cap = found.cap
+    assert found.lost == (lengths > cap).mean()
+    assert found.lost < 0.01
     assert (lengths > cap - 1).mean() >= 0.01
     assert cap_keeping_correct({}) is None
 
@@ -183,21 +184,21 @@ def test_quantiles_of_ties_and_of_one_problem() -> None:
 def test_the_histogram_holds_every_response_once() -> None:
     for lengths in ([1], [7, 7, 7], [0, 3, 900, 32_000], list(range(1, 400))):
         records = [r for i, n in enumerate(lengths) for r in responses(str(i), "w", [n])]
-        bins = profile_records(records, PROTOCOL)["overall"]["lengths"]["histogram"]
-        assert sum(bins["counts"]) == len(lengths)
-        assert bins["edges"] == sorted(set(bins["edges"]))
-        assert len(histogram(bins).splitlines()) == 1 + len(bins["counts"])
+        bins = profile_records(records, PROTOCOL).overall.lengths.histogram
+        assert sum(bins.counts) == len(lengths)
+        assert list(bins.edges) == sorted(set(bins.edges))
+        assert len(histogram(bins).splitlines()) == 1 + len(bins.counts)
 
 
 def test_the_reading_says_what_was_cut_and_leaves_alpha_open() -> None:
-    said = profile_records(FOUR, PROTOCOL)["reading"]
+    said = profile_records(FOUR, PROTOCOL).reading
     assert "43.8 %" in said[0]
     assert "cut at the cap of 100" in said[2]
     assert "A cap of 40 tokens" in said[2]
     assert "does not follow" in said[-1]
-    none = profile_records(responses("p", "uu", [1, 2]), PROTOCOL)["reading"]
+    none = profile_records(responses("p", "uu", [1, 2]), PROTOCOL).reading
     assert "No response could be judged" in none[0]
-    whole = profile_records(responses("p", "cc", [4, 5]), PROTOCOL)["reading"]
+    whole = profile_records(responses("p", "cc", [4, 5]), PROTOCOL).reading
     assert not any("cut at the cap" in sentence for sentence in whole)
 
 

@@ -164,15 +164,15 @@ def test_a_suite_is_evaluated_set_by_set_and_compared_as_a_whole(
     names = ["own.easy", "own.easy@repeat-1", "own.hard", "own.hard@repeat-1"]
     assert sorted(p.name for p in (tmp_path / "model").iterdir()) == names
     assert sorted(p.name for p in (tmp_path / "other").iterdir()) == ["own.easy", "own.hard"]
-    rules = read_evaluation(tmp_path / "model" / "own.hard")["protocol"]
+    rules = read_evaluation(tmp_path / "model" / "own.hard").protocol
     expected = {"task": "hard", "suite": "own", "k": 3, "size": 4, "top_p": 0.95, "step": None, "instruction": None}
-    assert {key: rules[key] for key in expected} == expected
-    assert read_evaluation(tmp_path / "model" / "own.hard@repeat-1")["protocol"]["seed"] == 1
+    assert {key: rules.value(key) for key in expected} == expected
+    assert read_evaluation(tmp_path / "model" / "own.hard@repeat-1").protocol.seed == 1
     # Golden: the ratios of the summaries' own means, averaged.
     folders = [{n: tmp_path / m / f"own.{n}" for n in ("easy", "hard")} for m in ("model", "other")]
     found = suite_aggregate(*folders)
     means = [
-        [read_evaluation(f)["summary"]["overall"][key]["value"] for f in side.values()]
+        [getattr(read_evaluation(f).summary.overall, key).value for f in side.values()]
         for key in ("accuracy", "tokens")
         for side in folders
     ]
@@ -227,8 +227,8 @@ def test_every_kept_checkpoint_is_a_point_of_the_curve(root: Path, capsys: pytes
     assert "run.keep=N" in said
     curve = read_curve(root / "run", "easy")
     assert [step for step, _ in curve] == [10, 20]
-    assert [summary["protocol"]["step"] for _, summary in curve] == [10, 20]
-    assert len({summary["weights_sha256"] for _, summary in curve}) == 2
+    assert [evaluation.protocol.step for _, evaluation in curve] == [10, 20]
+    assert len({evaluation.weights_sha256 for _, evaluation in curve}) == 2
     (root / "run" / "evaluation" / "easy@step-000020" / "summary.json").unlink()
     with pytest.raises(UserError, match="0 of 6 responses are missing"):
         read_curve(root / "run", "easy")
@@ -282,7 +282,7 @@ def test_an_instruction_changes_the_prompt_and_the_folder(root: Path, tmp_path: 
     command = [root / "model", "--task", task, "--max-new-tokens", "12", "--out", tmp_path]
     assert run(root, *command) == run(root, *command, "--instruction", "limit:64") == 0
     plain, asked = (tmp_path / "model" / name for name in ("easy", "easy@limit-64"))
-    assert read_evaluation(asked)["protocol"]["instruction"] == "limit:64"
+    assert read_evaluation(asked).protocol.instruction == "limit:64"
     assert [r.text for r in read_responses(plain)] != [r.text for r in read_responses(asked)]
 
 

@@ -46,8 +46,8 @@ from tersely.plan import (
     lognormal,
     predict_memory,
     predict_seconds,
+    read_lengths,
     read_machine,
-    read_profile,
 )
 from tersely.plan import memory as plan_memory
 from tersely.plan.lengths import REFERENCE_CAP
@@ -490,19 +490,22 @@ def test_a_machine_file_replaces_the_assumptions(tmp_path: Path) -> None:
 
 
 def test_a_profile_is_read_back_as_the_lengths_it_was_made_from(tmp_path: Path) -> None:
-    quantiles = list(np.linspace(10, 500, 201))
-    overall = {"lengths": {"quantiles": quantiles}, "truncated": {"value": 0.1}}
-    content = {"overall": overall, "protocol": {"max_new_tokens": 500}}
+    content = json.loads((Path(__file__).parents[1] / "data" / "analysis_golden.json").read_bytes())["profile"]
+    content["overall"]["lengths"]["quantiles"] = list(np.linspace(10, 500, 201))
+    content["overall"]["truncated"]["value"] = 0.1
+    content["protocol"]["max_new_tokens"] = 500
     (tmp_path / "profile.json").write_text(json.dumps(content))
-    profile = read_profile(tmp_path)
+    profile = read_lengths(tmp_path)
     assert profile.truncated(500) == pytest.approx(0.1, abs=1e-3)
     assert profile.truncated(255) == pytest.approx(0.5, abs=1e-3)
     assert math.isclose(profile.known_to, 500)
-    (tmp_path / "profile.json").write_text("{}")
-    with pytest.raises(UserError, match="profile the model again"):
-        read_profile(tmp_path)
+    capless = {**content, "protocol": {"task": "toy"}}
+    for damaged in ({}, {**content, "overall": {}}, capless):
+        (tmp_path / "profile.json").write_text(json.dumps(damaged))
+        with pytest.raises(UserError, match="profile the model again"):
+            read_lengths(tmp_path)
     with pytest.raises(UserError, match="tersely profile"):
-        read_profile(tmp_path / "none.json")
+        read_lengths(tmp_path / "none.json")
 
 
 def test_the_command_plans_a_folder_and_a_config_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 import fake_runs
 from crash import Refuser
 from pages import PAYLOADS, Page
-from tersely.analysis import compare, summarise
+from tersely.analysis import ProtocolFacts, compare_paired, summarise
 from tersely.errors import StorageError, UserError
 from tersely.records import Estimate
 from tersely.report import tables, write_report
@@ -89,11 +89,11 @@ def test_numbers_in_the_tables_equal_the_summaries(family: tuple[Path, list[Path
     rows = {row["model"]: row for row in rows_of(page.parent / "tables" / "overview.csv")}
     assert list(rows) == ["base", "α 0", "α 0.2", "α 0.2 (normalize group)"]
     shown = "".join(Page(page.read_text(encoding="utf-8")).texts)
-    base_records = read_run(base).evaluations[fake_runs.TASK].records
+    base_records = read_run(base).evaluations[fake_runs.TASK].responses()
     for label, run in zip(list(rows)[1:], runs, strict=True):
-        records = read_run(run).evaluations[fake_runs.TASK].records
-        summary, versus = summarise(records, {}), compare(base_records, records)
-        expected = {**summary["overall"], **versus["overall"]}
+        records = read_run(run).evaluations[fake_runs.TASK].responses()
+        summary, versus = summarise(records, ProtocolFacts()), compare_paired(base_records, records)
+        expected = {**summary.overall.to_json(), **versus.overall.to_json()}
         for key in ("tokens", "accuracy", "truncated", "token_saving", "accuracy_difference"):
             for end in ("value", "low", "high", "n"):
                 cell = rows[label][key if end == "value" else f"{key}_{end}"]
@@ -101,14 +101,14 @@ def test_numbers_in_the_tables_equal_the_summaries(family: tuple[Path, list[Path
         assert tables.show(Estimate(**expected["tokens"]), "tokens", False) in shown
         by_level = {r["difficulty"]: r for r in rows_of(page.parent / "tables" / "saving_by_difficulty.csv")
                     if r["model"] == label}  # fmt: skip
-        for level, block in versus["by_difficulty"].items():
-            assert float(by_level[level]["token_saving"]) == block["token_saving"]["value"]
+        for level, block in versus.by_difficulty.items():
+            assert float(by_level[level]["token_saving"]) == block.token_saving.value
 
 
 def test_the_headline_names_what_was_measured(family: tuple[Path, list[Path], Path]) -> None:
     base, runs, page = family
-    records = [read_run(path).evaluations[fake_runs.TASK].records for path in (base, runs[1])]
-    saving = compare(*records)["overall"]["token_saving"]["value"]
+    records = [read_run(path).evaluations[fake_runs.TASK].responses() for path in (base, runs[1])]
+    saving = compare_paired(*records).overall.token_saving.value
     title = re.search(r"<h1>(.*?)</h1>", page.read_text(encoding="utf-8"))
     assert title is not None
     assert f"At α 0.2 the model spends {saving * 100:.1f}\u00a0% fewer tokens than its base" in title[1]
@@ -134,7 +134,7 @@ def poisoned(root: Path) -> tuple[Path, list[Path]]:
     base, run = fake_runs.make_base(root, k=1, problems=len(PAYLOADS)), None
     run = fake_runs.make_run(root, base, 0.1, k=1, problems=len(PAYLOADS), steps=3, method=PAYLOADS[0])
     for folder in (base, run):
-        records = read_run(folder).evaluations[fake_runs.TASK].records
+        records = read_run(folder).evaluations[fake_runs.TASK].responses()
         bad = [
             replace(r, text=p, question=p, answer=p, extracted=p, difficulty=p)
             for r, p in zip(records, PAYLOADS, strict=True)
@@ -255,8 +255,9 @@ def test_seeds_of_one_alpha_are_shown_one_by_one_and_as_their_mean(tmp_path: Pat
     assert float(rows["α 0.2"]["token_saving"]) == pytest.approx(sum(values) / 3)
     assert int(rows["α 0.2"]["token_saving_n"]) == 3
     assert rows["base"]["seeds"] == "3"
-    own = compare(*(read_run(tmp_path / n).evaluations[fake_runs.TASK].records for n in ("base-2", "alpha-0.2-seed-2")))
-    assert values[2] == own["overall"]["token_saving"]["value"]
+    pair = [read_run(tmp_path / name).evaluations[fake_runs.TASK] for name in ("base-2", "alpha-0.2-seed-2")]
+    own = compare_paired(*(evaluation.responses() for evaluation in pair))
+    assert values[2] == own.overall.token_saving.value
     assert "In 3 of 3 seeds tokens fall" in page.read_text(encoding="utf-8")
     shares = [
         float(row[f"accuracy_{end}"]) for row in rows.values() for end in ("low", "high") if row[f"accuracy_{end}"]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tersely.analysis import summarise
+from tersely.analysis import ProtocolFacts, summarise
 from tersely.records import EvalRecord, Finish, Status
 
 TASK = "arithmetic"
@@ -117,13 +116,13 @@ def clock(steps: int) -> list[dict[str, Any]]:
 
 def write_evaluation(run: Path, records: Sequence[EvalRecord], k: int, task: str = TASK) -> None:
     folder = run / "evaluation" / task
-    write_jsonl(folder / "responses.jsonl", [asdict(record) for record in records])
+    write_jsonl(folder / "responses.jsonl", [record.to_json() for record in records])
     rules = {**protocol(k, str(run)), "task": task}
     summary = {
         "protocol": rules,
         "versions": VERSIONS,
         "command": f"tersely evaluate {run.name} --k {k}",
-        "summary": summarise(records, rules),
+        "summary": summarise(records, ProtocolFacts.from_json(rules)).to_json(),
     }
     (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
 

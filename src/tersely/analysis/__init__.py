@@ -3,9 +3,11 @@
 Pure numpy and scipy; nothing here reads a file or draws.
 """
 
-from tersely.analysis.aggregate import Aggregate, aes, compare_sets, mean_of_ratios
+from tersely.analysis.aggregate import Aggregate, aes, aggregate_sets, mean_of_ratios
 from tersely.analysis.behaviours import PHRASES, count_behaviours
+from tersely.analysis.clusters import UNLABELLED, difficulty_order
 from tersely.analysis.cutoff import cut
+from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.frontier import Dominance, Point, Trend, dominance, trend
 from tersely.analysis.intervals import (
     clustered_mean,
@@ -16,7 +18,9 @@ from tersely.analysis.intervals import (
     pass_at_k,
 )
 from tersely.analysis.noise import NoiseFloor, noise_floor
-from tersely.analysis.summary import UNLABELLED, compare, difficulty_order, summarise
+from tersely.analysis.paired import compare_paired
+from tersely.analysis.records import PairedBlock, PairedComparison, Summary, SummaryBlock
+from tersely.analysis.summary import summarise
 
 __all__ = [
     "PHRASES",
@@ -24,13 +28,18 @@ __all__ = [
     "Aggregate",
     "Dominance",
     "NoiseFloor",
+    "PairedBlock",
+    "PairedComparison",
     "Point",
+    "ProtocolFacts",
+    "Summary",
+    "SummaryBlock",
     "Trend",
     "aes",
+    "aggregate_sets",
     "clustered_mean",
     "clustered_rate",
-    "compare",
-    "compare_sets",
+    "compare_paired",
     "count_behaviours",
     "cut",
     "difficulty_order",

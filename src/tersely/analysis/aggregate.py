@@ -9,20 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
+from tersely.analysis.clusters import accuracy_clusters, token_clusters
 from tersely.analysis.intervals import CONFIDENCE, Clusters, paired_ratio
-from tersely.analysis.summary import accuracy_clusters, token_clusters
-from tersely.records import Estimate, EvalRecord, FloatArray
+from tersely.records import Estimate, EvalRecord, FloatArray, Unit
 
 GAIN, LOSS = 3.0, 5.0
 """Weights of relative gains and losses of accuracy in AES (O1-Pruner, Luo et al. 2025, arXiv:2501.12570)."""
 
 MEAN_OF_RATIOS = "delta method within each set, sets fixed, Welch-Satterthwaite t"
-SCORE = "quantiles over both ratios varying together by the delta method, t over problems"
+SCORE = f"quantiles over both ratios varying together by the delta method, t over {Unit.PROBLEMS}"
 DRAWS = 20_000
 
 
@@ -62,13 +61,6 @@ class Aggregate:
     aes: Estimate
     """Of the two means above."""
 
-    def to_json(self) -> dict[str, Any]:
-        names = ("accuracy", "tokens", "aes")
-        return {
-            **{name: getattr(self, name).to_json() for name in names},
-            "sets": {r.name: {name: getattr(r, name).to_json() for name in names} for r in self.sets},
-        }
-
 
 def aes(accuracy_ratio: float, token_ratio: float) -> float:
     """Accuracy-efficiency score: ``(1 - token_ratio) + 3 d`` for ``d = accuracy_ratio - 1 >= 0``, else ``+ 5 d``."""
@@ -100,7 +92,7 @@ def pair_records(name: str, base: Sequence[EvalRecord], model: Sequence[EvalReco
     return pair(name, right(base), right(model), tokens(base), tokens(model))
 
 
-def compare_sets(sets: Sequence[PairedSet]) -> Aggregate:
+def aggregate_sets(sets: Sequence[PairedSet]) -> Aggregate:
     """Ratios of every set and of the whole. No sets, or a base that solves nothing of a set, is a ValueError.
 
     Accuracy and token ratios of one set are ``paired_ratio``'s. Their means over S sets have the variance
@@ -183,18 +175,18 @@ def _mean_estimate(ratios: Sequence[Estimate], spreads: Sequence[_Spread], place
     value, count = mean_of_ratios([r.value for r in ratios]), len(ratios)
     lacking = next((r.method for r in ratios if r.low is None), None)
     if lacking is not None:
-        return Estimate(value, None, None, count, f"{lacking} in one of the sets" if count > 1 else lacking)
+        return Estimate(value, None, None, count, f"{lacking} in one of the sets" if count > 1 else lacking, Unit.SETS)
     variance = math.fsum(float(s.covariance[place, place]) for s in spreads)
     quantile = float(stdtrit(_freedom(spreads, place), (1 + CONFIDENCE) / 2))
     reach = quantile * math.sqrt(variance) / count
-    return Estimate(value, value - reach, value + reach, count, MEAN_OF_RATIOS)
+    return Estimate(value, value - reach, value + reach, count, MEAN_OF_RATIOS, Unit.SETS)
 
 
 def _score(accuracy: Estimate, tokens: Estimate, spreads: Sequence[_Spread]) -> Estimate:
     value = aes(accuracy.value, tokens.value)
     for part in (accuracy, tokens):
         if part.low is None:
-            return Estimate(value, None, None, part.n, part.method)
+            return Estimate(value, None, None, part.n, part.method, part.unit)
     covariance = sum((s.covariance for s in spreads), np.zeros((2, 2))) / len(spreads) ** 2
     freedom = min(_freedom(spreads, 0), _freedom(spreads, 1))
     rng = np.random.default_rng(0)
@@ -203,4 +195,4 @@ def _score(accuracy: Estimate, tokens: Estimate, spreads: Sequence[_Spread]) -> 
     change_D = accuracy.value + drawn_2D[0] - 1.0
     scores_D = 1.0 - tokens.value - drawn_2D[1] + np.where(change_D >= 0, GAIN, LOSS) * change_D
     low, high = np.quantile(scores_D, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Estimate(value, min(float(low), value), max(float(high), value), accuracy.n, SCORE)
+    return Estimate(value, min(float(low), value), max(float(high), value), accuracy.n, SCORE, accuracy.unit)

@@ -11,24 +11,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from tersely.records import Estimate, FloatArray
+from tersely.records import Estimate, FloatArray, Unit
 
 Clusters = Mapping[str, Sequence[float]]
 
 CONFIDENCE = 0.95
 
-T_MEAN = "t over problems"
-T_PAIRED = "paired t over problems"
-WILSON_EFFECTIVE = "Wilson over problems (effective n)"
-WILSON_PLAIN = "Wilson (n = problems; no spread between problems)"
-LOG_RATIO = "paired delta method on the log ratio, t over problems"
-MOVER = "from two rate intervals, pairing unused (no spread between problems)"
-TOO_FEW = "no interval: fewer than two problems"
-NO_SPREAD = "no interval: no spread between problems"
+T_MEAN = f"t over {Unit.PROBLEMS}"
+T_PAIRED = f"paired t over {Unit.PROBLEMS}"
+WILSON_EFFECTIVE = f"Wilson over {Unit.PROBLEMS} (effective n)"
+WILSON_PLAIN = f"Wilson (n = {Unit.PROBLEMS}; no spread between {Unit.PROBLEMS})"
+LOG_RATIO = f"paired delta method on the log ratio, t over {Unit.PROBLEMS}"
+MOVER = f"from two rate intervals, pairing unused (no spread between {Unit.PROBLEMS})"
+TOO_FEW = f"no interval: fewer than two {Unit.PROBLEMS}"
+NO_SPREAD = f"no interval: no spread between {Unit.PROBLEMS}"
 ZERO_MEAN = "no interval: a mean of zero has no log ratio"
 
 
@@ -115,7 +116,7 @@ def paired_saving(base: Clusters, model: Clusters) -> Estimate:
     ratio = paired_ratio(base, model)
     low = None if ratio.high is None else 1 - ratio.high
     high = None if ratio.low is None else 1 - ratio.low
-    return Estimate(1 - ratio.value, low, high, ratio.n, ratio.method)
+    return replace(ratio, value=1 - ratio.value, low=low, high=high)
 
 
 def pass_at_k(correct: Clusters, k: int) -> Estimate:
@@ -141,14 +142,14 @@ def difference_of_estimates(first: Estimate, second: Estimate, method: str = "fr
     """``second - first`` from two intervals alone, as if independent (Zou and Donner 2008, Statistics in Medicine 27).
 
     For values on the same problems ``paired_difference`` is sharper; this one is for when only the two estimates are
-    known. Without either interval the difference has none.
+    known. Without either interval the difference has none. Its unit is that of ``first``.
     """
     value, n = second.value - first.value, min(first.n, second.n)
     if first.low is None or first.high is None or second.low is None or second.high is None:
-        return Estimate(value, None, None, n, "no interval: one side has none")
+        return Estimate(value, None, None, n, "no interval: one side has none", first.unit)
     low = value - math.hypot(second.value - second.low, first.high - first.value)
     high = value + math.hypot(second.high - second.value, first.value - first.low)
-    return Estimate(value, low, high, n, method)
+    return Estimate(value, low, high, n, method, first.unit)
 
 
 def _means(clusters: Clusters) -> FloatArray:

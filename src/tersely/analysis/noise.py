@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from tersely.analysis.intervals import Clusters, paired_difference, paired_saving
-from tersely.analysis.summary import accuracy_clusters, token_clusters
+from tersely.analysis.clusters import accuracy_clusters, token_clusters
+from tersely.analysis.intervals import paired_difference, paired_saving
+from tersely.analysis.paired import judged_in_both
 from tersely.records import Estimate, EvalRecord
 
 TWO_SEEDS = "two evaluations with different seeds"
@@ -31,15 +31,6 @@ class NoiseFloor:
     accuracy_reach: float | None
     """Half of the 95 % interval for k responses a side: a smaller difference of accuracies is within the noise."""
     saving_reach: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "source": self.source,
-            "accuracy_difference": self.accuracy_difference and self.accuracy_difference.to_json(),
-            "token_saving": self.token_saving and self.token_saving.to_json(),
-            "accuracy_reach": self.accuracy_reach,
-            "saving_reach": self.saving_reach,
-        }
 
 
 def noise_floor(records: Sequence[EvalRecord], repeat: Sequence[EvalRecord] | None = None) -> NoiseFloor | None:
@@ -65,17 +56,11 @@ def noise_floor(records: Sequence[EvalRecord], repeat: Sequence[EvalRecord] | No
 def _floor(source: str, one: Sequence[EvalRecord], other: Sequence[EvalRecord], scale: float) -> NoiseFloor:
     if {r.problem_id for r in one} != {r.problem_id for r in other}:
         raise ValueError("a noise floor needs the same problems on both sides")
-    right = _both(accuracy_clusters(one), accuracy_clusters(other))
+    right = judged_in_both(accuracy_clusters(one), accuracy_clusters(other))
     accuracy = paired_difference(*right, rates=True) if right[0] else None
     spent = any(r.tokens for r in one)
     saving = paired_saving(token_clusters(one), token_clusters(other)) if spent else None
     return NoiseFloor(source, accuracy, saving, _reach(accuracy, scale), _reach(saving, scale))
-
-
-def _both(one: Clusters, other: Clusters) -> tuple[Clusters, Clusters]:
-    """Problems judged on both sides."""
-    common = [problem for problem in one if problem in other]
-    return {p: one[p] for p in common}, {p: other[p] for p in common}
 
 
 def _reach(estimate: Estimate | None, scale: float) -> float | None:

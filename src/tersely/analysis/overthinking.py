@@ -11,15 +11,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tersely.analysis.intervals import clustered_mean, clustered_rate
-from tersely.records import Estimate, EvalRecord, Status
+from tersely.analysis.clusters import judged
+from tersely.analysis.intervals import Clusters, clustered_mean, clustered_rate
+from tersely.analysis.records import Overthinking
+from tersely.records import Estimate, EvalRecord
 from tersely.verify.grammar.normalise import CACHED, clean, number
-
-Json = dict[str, Any]
 
 # ---- where the answer first stands
 
@@ -175,7 +175,7 @@ def _may_loop(words: Sequence[str]) -> bool:
     return False
 
 
-def _periodic(words: Sequence[str], codes_T: Any, period: int) -> bool:
+def _periodic(words: Sequence[str], codes_T: NDArray[np.int64], period: int) -> bool:
     """Whether words equal those ``period`` before for long enough."""
     same_T = codes_T[period:] == codes_T[:-period]
     needed = max((TIMES - 1) * period, WORDS - period)
@@ -244,12 +244,12 @@ def _read(record: EvalRecord, other: str) -> Reading:
         place = first_answer(record.text, record.answer, record.extracted)
         share = 1.0 - place / len(record.text) if place else 0.0
         by_chance = first_answer(record.text, other) is not None if other != record.answer else None
-    elif record.status is not Status.UNJUDGED:
+    elif judged(record):
         stated = first_answer(record.text, record.answer) is not None
     return Reading(share, stated, by_chance, loops(record.text))
 
 
-def summarise_overthinking(records: Sequence[EvalRecord], readings: Readings) -> Json:
+def summarise_overthinking(records: Sequence[EvalRecord], readings: Readings) -> Overthinking:
     """One block of a summary.
 
     - ``tokens_after_answer``: over correct responses, tokens after the first statement of the answer, as the share of
@@ -264,22 +264,19 @@ def summarise_overthinking(records: Sequence[EvalRecord], readings: Readings) ->
     """
     pairs = [(record, readings[record.problem_id, record.sample]) for record in records]
     right = [pair for pair in pairs if pair[0].correct]
-    wrong = [pair for pair in pairs if not pair[0].correct and pair[0].status is not Status.UNJUDGED]
-    return {
-        "tokens_after_answer": _mean([(r, reading.share_after * r.tokens) for r, reading in right], clustered_mean),
-        "share_after_answer": _mean([(r, reading.share_after) for r, reading in right], clustered_mean),
-        "stated_but_wrong": _mean([(r, reading.stated) for r, reading in wrong], clustered_rate),
-        "stated_by_chance": _mean(
-            [(r, reading.by_chance) for r, reading in right if reading.by_chance is not None], clustered_rate
-        ),
-        "loops": _mean([(r, reading.loops) for r, reading in pairs], clustered_rate),
-    }
+    wrong = [pair for pair in pairs if not pair[0].correct and judged(pair[0])]
+    others = [(r, reading.by_chance) for r, reading in right if reading.by_chance is not None]
+    return Overthinking(
+        tokens_after_answer=_mean([(r, reading.share_after * r.tokens) for r, reading in right], clustered_mean),
+        share_after_answer=_mean([(r, reading.share_after) for r, reading in right], clustered_mean),
+        stated_but_wrong=_mean([(r, reading.stated) for r, reading in wrong], clustered_rate),
+        stated_by_chance=_mean(others, clustered_rate),
+        loops=_mean([(r, reading.loops) for r, reading in pairs], clustered_rate),
+    )
 
 
-def _mean(
-    pairs: Sequence[tuple[EvalRecord, float]], estimate: Callable[[dict[str, list[float]]], Estimate]
-) -> Json | None:
+def _mean(pairs: Sequence[tuple[EvalRecord, float]], estimate: Callable[[Clusters], Estimate]) -> Estimate | None:
     clusters: dict[str, list[float]] = {}
     for record, value in pairs:
         clusters.setdefault(record.problem_id, []).append(float(value))
-    return estimate(clusters).to_json() if clusters else None
+    return estimate(clusters) if clusters else None

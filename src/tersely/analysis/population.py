@@ -46,7 +46,7 @@ def fixed(alpha: float, mean: float, std: float) -> GroupCredit:
 
 
 @dataclass(frozen=True)
-class Table:
+class TabularProblem:
     """One prompt with K possible responses, and what each earns in every company it can be drawn in."""
 
     correct_K: FloatArray
@@ -59,7 +59,7 @@ class Table:
     """Orders in which a multiset can be drawn: (n - 1)! / prod of counts!."""
 
     @classmethod
-    def of(cls, correct_K: ArrayLike, lengths_K: ArrayLike, n: int, credit: GroupCredit) -> Table:
+    def of(cls, correct_K: ArrayLike, lengths_K: ArrayLike, n: int, credit: GroupCredit) -> TabularProblem:
         """All groups enumerated: K * C(n + K - 2, n - 1) of them. UserError for fewer than two in a group."""
         correct = np.asarray(correct_K, dtype=np.float64)
         lengths = np.asarray(lengths_K, dtype=np.float64)
@@ -86,14 +86,14 @@ class Table:
         return float(policy_K @ self.lengths_K)
 
 
-def ascend(table: Table, policy_K: ArrayLike, steps: int, rate: float = 1.0) -> Iterator[FloatArray]:
+def ascend(problem: TabularProblem, policy_K: ArrayLike, steps: int, rate: float = 1.0) -> Iterator[FloatArray]:
     """The policy after 0, 1, ... ``steps`` exact natural-gradient steps, [K] each."""
     logits_K = np.log(np.asarray(policy_K, dtype=np.float64))
     for _ in range(steps + 1):
         shifted_K = np.exp(logits_K - logits_K.max())
         policy = shifted_K / shifted_K.sum()
         yield policy
-        logits_K = logits_K + rate * table.expected_advantages(policy)
+        logits_K = logits_K + rate * problem.expected_advantages(policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +125,11 @@ def check(
     best = int(np.argmin(np.where(correct > 0, lengths, np.inf)))
     found: list[Outcome] = []
     for name, credit in credits.items():
-        table = Table.of(correct, lengths, n, credit)
-        *_, policy = ascend(table, start, steps)
+        problem = TabularProblem.of(correct, lengths, n, credit)
+        *_, policy = ascend(problem, start, steps)
         if not found:
-            found.append(Outcome("start", table.accuracy(start), table.length(start), float(start[best])))
-        found.append(Outcome(name, table.accuracy(policy), table.length(policy), float(policy[best])))
+            found.append(Outcome("start", problem.accuracy(start), problem.length(start), float(start[best])))
+        found.append(Outcome(name, problem.accuracy(policy), problem.length(policy), float(policy[best])))
     return found
 
 
@@ -144,9 +144,9 @@ def check_strategies(
     right, lengths = np.asarray(right_S, dtype=np.float64), np.asarray(lengths_S, dtype=np.float64)
     policy = np.asarray(policy_S, dtype=np.float64)
     # Each way is two responses, a right and a wrong one; the policy moves them together.
-    table = Table.of(np.r_[np.ones(right.size), np.zeros(right.size)], np.r_[lengths, lengths], n, credit)
+    problem = TabularProblem.of(np.r_[np.ones(right.size), np.zeros(right.size)], np.r_[lengths, lengths], n, credit)
     for _ in range(steps):
-        q_right, q_wrong = np.split(table.expected_advantages(np.r_[policy * right, policy * (1 - right)]), 2)
+        q_right, q_wrong = np.split(problem.expected_advantages(np.r_[policy * right, policy * (1 - right)]), 2)
         logits = np.log(policy) + right * q_right + (1 - right) * q_wrong
         policy = np.exp(logits - logits.max())
         policy = np.maximum(policy / policy.sum(), np.finfo(np.float64).tiny)

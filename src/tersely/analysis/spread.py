@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 
-from tersely.analysis.intervals import clustered_mean
+from tersely.analysis.intervals import Clusters, clustered_mean
+from tersely.analysis.records import LengthSpread
 
 
-def length_spread(correct: Mapping[str, Sequence[float]]) -> dict[str, Any] | None:
+def length_spread(correct: Clusters) -> LengthSpread | None:
     """How much the correct responses to one problem differ in length, over problems with at least two of them.
 
     ``std_over_mean``: population standard deviation over mean; ``shortest_below_mean``: ``(mean - min) / mean``, what
@@ -22,8 +20,4 @@ def length_spread(correct: Mapping[str, Sequence[float]]) -> dict[str, Any] | No
         return None
     ratios = {problem: [float(v.std() / v.mean())] for problem, v in groups.items()}
     shortest = {problem: [float((v.mean() - v.min()) / v.mean())] for problem, v in groups.items()}
-    return {
-        "problems": len(groups),
-        "std_over_mean": clustered_mean(ratios).to_json(),
-        "shortest_below_mean": clustered_mean(shortest).to_json(),
-    }
+    return LengthSpread(len(groups), clustered_mean(ratios), clustered_mean(shortest))

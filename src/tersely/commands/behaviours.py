@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tersely.commands.verb import add_verb
 from tersely.errors import UserError
+
+if TYPE_CHECKING:
+    from tersely.analysis import PairedBlock, PairedComparison, Summary, SummaryBlock
+    from tersely.records import Estimate
 
 FILE = "behaviours"
 
@@ -21,27 +26,34 @@ def add_behaviours(verbs: Any) -> None:
 
 
 def run_behaviours(args: argparse.Namespace) -> int:
-    from tersely.analysis import PHRASES, compare, summarise
+    from tersely.analysis import PHRASES, compare_paired, summarise
     from tersely.report.load import read_run, require_tasks
     from tersely.runs import disk
 
     phrases = PHRASES if args.phrases is None else read_phrases(args.phrases)
     runs = [read_run(path) for path in args.runs]
     task = pick_task(require_tasks(runs), args.task)
-    found = {}
+    found: dict[Path, tuple[Summary, PairedComparison | None]] = {}
     base = runs[0].evaluations[task]
     for run in runs:
         evaluation = run.evaluations[task]
-        summary = summarise(evaluation.records, evaluation.protocol, phrases)
-        versus = None
+        records = evaluation.responses()
+        paired = None
         if run is not runs[0]:
-            versus = compare(base.records, evaluation.records, base.protocol, evaluation.protocol)
-        found[str(run.path)] = {"summary": summary, "versus_first": versus}
+            paired = compare_paired(base.responses(), records, base.protocol, evaluation.protocol)
+        found[run.path] = (summarise(records, evaluation.protocol, phrases), paired)
     table = _table(found, tuple(phrases))
     _print(table, task)
     if args.out is not None:
         disk.make_dir(args.out)
-        content = {"task": task, "phrases": {name: list(words) for name, words in phrases.items()}, "runs": found}
+        content = {
+            "task": task,
+            "phrases": {name: list(words) for name, words in phrases.items()},
+            "runs": {
+                str(path): {"summary": summary.to_json(), "versus_first": paired and paired.to_json()}
+                for path, (summary, paired) in found.items()
+            },
+        }
         disk.write_json_atomic(args.out / f"{FILE}.json", content)
         disk.write_file(args.out / f"{FILE}.csv", table.to_csv().encode(errors="backslashreplace"))
         print(f"written: {args.out / FILE}.json and .csv")
@@ -80,9 +92,8 @@ def pick_task(tasks: list[str], asked: str | None) -> str:
     return tasks[0]
 
 
-def _table(found: dict[str, Any], names: tuple[str, ...]) -> Any:
+def _table(found: Mapping[Path, tuple[Summary, PairedComparison | None]], names: tuple[str, ...]) -> Any:
     """A row for each run and difficulty, and for each run's whole."""
-    from tersely.records import Estimate
     from tersely.report.tables import Column, Table
 
     columns = (
@@ -98,28 +109,26 @@ def _table(found: dict[str, Any], names: tuple[str, ...]) -> Any:
         Column("shortest_below_mean", "Shortest below mean", "percent"),
     )
 
-    def estimate(block: dict[str, Any] | None, key: str) -> Estimate | None:
-        return Estimate(**block[key]) if block and block[key] else None
-
     rows = []
-    for path, content in found.items():
-        summary, versus = content["summary"], content["versus_first"]
-        blocks = [(label, block, label) for label, block in summary["by_difficulty"].items()]
-        for label, block, key in [*blocks, ("all", summary["overall"], None)]:
-            other = None if versus is None else versus["overall"] if key is None else versus["by_difficulty"][key]
-            thought = block["overthinking"]
-            rows.append(
-                (
-                    Path(path).name,
-                    label,
-                    *(estimate(block["behaviours"], name) for name in names),
-                    estimate(block, "tokens"),
-                    estimate(other, "token_saving"),
-                    *(estimate(thought, name) for name in ("share_after_answer", "stated_by_chance", "loops")),
-                    *(estimate(block["spread"], name) for name in ("std_over_mean", "shortest_below_mean")),
-                )
-            )
+    for path, (summary, paired) in found.items():
+        for label, block in summary.by_difficulty.items():
+            rows.append((path.name, label, *_cells(block, names, paired.by_difficulty[label] if paired else None)))
+        rows.append((path.name, "all", *_cells(summary.overall, names, paired.overall if paired else None)))
     return Table(FILE, "Behaviours", columns, tuple(rows))
+
+
+def _cells(block: SummaryBlock, names: tuple[str, ...], paired: PairedBlock | None) -> list[Estimate | None]:
+    thought, spread = block.overthinking, block.spread
+    return [
+        *(block.behaviours[name] for name in names),
+        block.tokens,
+        paired.token_saving if paired else None,
+        thought.share_after_answer if thought else None,
+        thought.stated_by_chance if thought else None,
+        thought.loops if thought else None,
+        spread.std_over_mean if spread else None,
+        spread.shortest_below_mean if spread else None,
+    ]
 
 
 def _print(table: Any, task: str) -> None:

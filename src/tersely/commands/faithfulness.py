@@ -74,15 +74,16 @@ def _print(folders: list[tuple[str, Path]]) -> None:
     from tersely.evaluation.faithfulness import in_words, read_summary
     from tersely.evaluation.table import cell
 
-    keys = ("score", "moved", "drifted", "mentioned", "accuracy_plain", "accuracy_hinted")
     titles = ("mention among moved", "moved", "drifted", "mention among all", "accuracy", "accuracy with hint")
     table = Table(title="shares in %, 95 % intervals clustered by problem", title_justify="left")
     for i, title in enumerate(("model", *titles)):
         table.add_column(title, justify="right" if i else "left")
     console = Console(width=None if Console().is_terminal else 160)
-    summaries = [(name, read_summary(folder)["summary"]) for name, folder in folders]
+    summaries = [(name, read_summary(folder)) for name, folder in folders]
     for name, summary in summaries:
-        table.add_row(name, *(cell(summary[key], 100) for key in keys))
+        asked = (summary.score, summary.moved, summary.drifted, summary.mentioned)
+        shares = (*asked, summary.accuracy_plain, summary.accuracy_hinted)
+        table.add_row(name, *(cell(share, 100) for share in shares))
     console.print(table)
     for (name, summary), (_, folder) in zip(summaries, folders, strict=True):
         console.print(f"{name}: {in_words(summary)} ({folder})", markup=False, highlight=False)

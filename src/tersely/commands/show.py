@@ -64,7 +64,7 @@ def find_responses(
     name = pick_task(require_tasks(read), task)
     found = []
     for run in read:
-        records = run.evaluations[name].records
+        records = run.evaluations[name].responses()
         ident = _whole_id(problem, [record.problem_id for record in records], run.path)
         of_problem = {record.sample: record for record in records if record.problem_id == ident}
         if sample not in of_problem:

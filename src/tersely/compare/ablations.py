@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tersely.analysis import compare
+from tersely.analysis import compare_paired
 from tersely.compare.records import Comparison, Role
 from tersely.errors import UserError
 from tersely.records import Estimate
@@ -49,14 +49,10 @@ def _paired(usual: Entry, other: Entry) -> tuple[Estimate | None, Estimate | Non
         if mate is None:
             continue
         try:
-            block = compare(mate.evaluation.records, result.evaluation.records)["overall"]
+            block = compare_paired(mate.evaluation.responses(), result.evaluation.responses()).overall
         except UserError:
             # Other problems on one side: nothing to pair.
             continue
-        savings.append(_estimate(block["token_saving"]))
-        changes.append(_estimate(block["accuracy_difference"]))
+        savings.append(block.token_saving)
+        changes.append(block.accuracy_difference)
     return over_seeds(savings), over_seeds(changes)
-
-
-def _estimate(found: dict[str, object] | None) -> Estimate | None:
-    return None if found is None else Estimate(**found)  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ def unmeasured(view: View) -> list[str]:
     """What the summaries of an older version lack, and whose phrases are others, in words."""
     said = []
     for block, words in BLOCKS.items():
-        lacking = [e.label for e in view.entries if any(_lacks(r.evaluation.summary, block) for r in e.results)]
+        lacking = [e.label for e in view.entries if _lacks(e, block)]
         if lacking:
             whose = "any model" if len(lacking) == len(view.entries) else ", ".join(lacking)
             said.append(f"Not measured for {whose}: {words} (an older summary; tersely evaluate makes it anew).")
@@ -79,15 +79,13 @@ def unmeasured(view: View) -> list[str]:
     return said
 
 
-def _lacks(summary: dict[str, object], block: str) -> bool:
-    overall = summary["overall"]
-    assert isinstance(overall, dict)
-    return block not in overall
+def _lacks(entry: Entry, block: str) -> bool:
+    return any(block in result.evaluation.summary.overall.absent for result in entry.results)
 
 
 def _same_phrases(view: View, entry: Entry) -> bool:
-    wanted = view.entries[0].results[0].evaluation.summary.get("phrases")
-    return all(result.evaluation.summary.get("phrases") == wanted for result in entry.results)
+    wanted = view.entries[0].results[0].evaluation.summary.phrases
+    return all(result.evaluation.summary.phrases == wanted for result in entry.results)
 
 
 def _phrases(view: View, entry: Entry, read: Read) -> list[Cell]:

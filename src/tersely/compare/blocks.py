@@ -23,6 +23,7 @@ from tersely.compare.records import Comparison, Plane, Role
 from tersely.compare.standings import RULE, Standing, aggregate_plane, apart, plane_of
 from tersely.compare.subset import start_of
 from tersely.compare.words import matched_sentences, payback_sentence, plane_sentence, prompts_sentence
+from tersely.records import Unit
 from tersely.report import figures as report_figures
 from tersely.report import tables as report_tables
 from tersely.report.measure import View
@@ -85,9 +86,12 @@ def published_blocks(source: Mapping[str, Any], looks: Looks) -> list[Block]:
 
 def _plane_block(plane: Plane, looks: Looks, shown: tuple[Table, ...]) -> Block:
     several = any(spot.seeds for spot in plane.spots)
-    bars = "Bars are 95 % intervals." if plane.intervals else "The source prints no intervals, so none are drawn."
+    over = f" over {Unit.SEEDS}" if any(spot.tokens.unit is Unit.SEEDS for spot in plane.spots) else ""
+    bars = (
+        f"Bars are 95 % intervals{over}." if plane.intervals else "The source prints no intervals, so none are drawn."
+    )
     if several:
-        bars = "Small hollow marks are single seeds, the large mark their mean, thin bars 95 % intervals over seeds."
+        bars = f"Small hollow marks are single seeds, the large mark their mean, thin bars 95 % intervals{over}."
     far = [f"{s.label} ({show(s.accuracy.value, 'percent')})" for s in figures.below_view(plane)]
     caption = (
         f"Each mark is one model; the diamond is the base, the dotted line joins the family. {bars} Up and to the left "

@@ -6,29 +6,31 @@ refused, or with ``allow_mixed`` marked and compared with nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tersely.analysis import compare
+from tersely.analysis import ProtocolFacts, compare_paired
+from tersely.analysis.facts import MEASURED
 from tersely.analysis.noise import NoiseFloor, noise_floor
-from tersely.analysis.summary import MEASURED
 from tersely.compare.cutoffs import cutoff_contenders
 from tersely.compare.loading import parent_of, read_finished, root_of
 from tersely.compare.records import Checkpoints, Comparison, Contender, Role, parse_name
-from tersely.compare.subset import SIZES, covers, shared
+from tersely.compare.subset import covers, shared
 from tersely.errors import UserError
+from tersely.evaluation.records import Evaluation
 from tersely.records import EvalRecord
 from tersely.report.family import variants
-from tersely.report.load import Evaluation, Run
+from tersely.report.load import Run
 from tersely.report.measure import Entry, Result
 
 METHODS = {"sft": "SFT", "dpo": "DPO", "o1-pruner": "O1-Pruner", "o1_pruner": "O1-Pruner", "distill": "Distilled"}
 _FREE = MEASURED | {"repeat"}
 """Facts of a protocol that may differ between what is compared: they name what was measured."""
 CURVE = "checkpoints of "
-Json = dict[str, Any]
+Rules = Mapping[str, tuple[str, ProtocolFacts]]
+"""Data set -> (whose it is, protocol that all others must share)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,12 @@ def _roots(runs: Sequence[Run], base: Path | None) -> tuple[dict[Path, Run], dic
     return roots, given
 
 
-def _rules(runs: Sequence[Run]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Data set -> (whose it is, protocol that all others must share): the first base's, or the first run's.
+def _rules(runs: Sequence[Run]) -> Rules:
+    """The first base's, or the first run's.
 
     Under ``CURVE`` + data set stands the first evaluated checkpoint's.
     """
-    rules: dict[str, tuple[str, dict[str, Any]]] = {}
+    rules: dict[str, tuple[str, ProtocolFacts]] = {}
     for run in runs:
         for folder, evaluation in run.evaluations.items():
             name = parse_name(folder)
@@ -99,18 +101,18 @@ def _rules(runs: Sequence[Run]) -> dict[str, tuple[str, dict[str, Any]]]:
     return rules
 
 
-def _rule(rules: dict[str, tuple[str, dict[str, Any]]], run: Run, folder: str, base: Run | None) -> tuple[str, Json]:
+def _rule(rules: Rules, run: Run, folder: str, base: Run | None) -> tuple[str, ProtocolFacts]:
     """What this evaluation must share: checkpoints may all be asked fewer of the problems that the base was asked."""
     name = parse_name(folder)
     owner, wanted = rules[name.dataset]
     whole = None if base is None else base.evaluations.get(name.dataset)
-    if name.step is None or whole is None or not covers(whole.records, run.evaluations[folder].records):
+    if name.step is None or whole is None or not covers(whole.responses(), run.evaluations[folder].responses()):
         return owner, wanted
     first, curve = rules[CURVE + name.dataset]
-    return first, {**wanted, **{key: curve[key] for key in SIZES if key in curve}}
+    return first, replace(wanted, size=curve.size, k=curve.k, task_sha256=curve.task_sha256)
 
 
-def _mark(run: Run, rules: dict[str, tuple[str, Json]], allow_mixed: bool, base: Run | None = None) -> str:
+def _mark(run: Run, rules: Rules, allow_mixed: bool, base: Run | None = None) -> str:
     """In words how the protocol of any of the run's evaluations differs; refused unless ``allow_mixed``."""
     found: dict[str, None] = {}
     for folder, evaluation in run.evaluations.items():
@@ -119,10 +121,8 @@ def _mark(run: Run, rules: dict[str, tuple[str, Json]], allow_mixed: bool, base:
             continue
         owner, wanted = _rule(rules, run, folder, base)
         free = _FREE | ({"seed"} if name.is_repeat else set())
-        for key in sorted({*wanted, *evaluation.protocol} - free):
-            here, there = evaluation.protocol.get(key), wanted.get(key)
-            if here == there:
-                continue
+        for key in wanted.differing(evaluation.protocol, free):
+            here, there = evaluation.protocol.value(key), wanted.value(key)
             if not allow_mixed:
                 raise UserError(
                     f"{run.path} was evaluated under another {key} on {folder} ({here!r}) than {owner} ({there!r}): "
@@ -132,11 +132,11 @@ def _mark(run: Run, rules: dict[str, tuple[str, Json]], allow_mixed: bool, base:
     return ", ".join(found)
 
 
-def _base_lines(bases: Sequence[Run], rule: dict[str, Any], allow_mixed: bool) -> list[_Line]:
+def _base_lines(bases: Sequence[Run], rule: Rules, allow_mixed: bool) -> list[_Line]:
     return [_Line(b, None, Role.BASE, "base", "base", None, _mark(b, rule, allow_mixed)) for b in bases]
 
 
-def _lines(runs: Sequence[Run], roots: dict[Path, Run], rule: dict[str, Any], allow_mixed: bool) -> list[_Line]:
+def _lines(runs: Sequence[Run], roots: dict[Path, Run], rule: Rules, allow_mixed: bool) -> list[_Line]:
     rl = [run for run in runs if run.kind == "train"]
     words = dict(zip((run.path for run in rl), variants(rl), strict=True))
     lines = []
@@ -215,7 +215,7 @@ def _contender(members: Sequence[_Line], step: int | None = None, wanted: str = 
 def _prompted(members: Sequence[_Line]) -> list[Contender]:
     """One contender for every instruction that the members were evaluated under."""
     found = [pair for line in members for pair in line.run.evaluations.items()]
-    names = {parse_name(folder) for folder, evaluation in found if evaluation.protocol.get("instruction")}
+    names = {parse_name(folder) for folder, evaluation in found if evaluation.protocol.instruction}
     asked = sorted({n.variant for n in names if n.variant and n.step is None and not n.is_repeat}, key=_natural)
     made = []
     for variant in asked:
@@ -248,8 +248,8 @@ def _result(line: _Line, dataset: str, evaluation: Evaluation, part: bool = Fals
     if other is None or line.mark:
         return Result(line.run, evaluation, None)
     try:
-        records = shared(other.records, evaluation.records) if part else other.records
-        versus = compare(records, evaluation.records)
+        records = shared(other.responses(), evaluation.responses()) if part else other.responses()
+        versus = compare_paired(records, evaluation.responses())
     except UserError as error:
         raise UserError(f"{line.run.path} cannot be compared with its base on {dataset}: {error}") from error
     return Result(line.run, evaluation, versus, line.base.path if line.base else None)
@@ -302,7 +302,7 @@ def _noise(bases: Sequence[Run], datasets: Sequence[str]) -> dict[str, tuple[Noi
     floors: dict[str, tuple[NoiseFloor, ...]] = {}
     for dataset in datasets:
         for base in (b for b in bases if dataset in b.evaluations):
-            found = noise_floor(base.evaluations[dataset].records, _repetition(base, dataset))
+            found = noise_floor(base.evaluations[dataset].responses(), _repetition(base, dataset))
             if found is not None:
                 floors[dataset] = (*floors.get(dataset, ()), found)
     return floors
@@ -313,8 +313,7 @@ def _repetition(base: Run, dataset: str) -> Sequence[EvalRecord] | None:
     wanted = base.evaluations[dataset].protocol
     for folder, evaluation in base.evaluations.items():
         name = parse_name(folder)
-        keys = {*wanted, *evaluation.protocol} - _FREE - {"seed"}
-        alike = all(wanted.get(key) == evaluation.protocol.get(key) for key in keys)
+        alike = not wanted.differing(evaluation.protocol, {*_FREE, "seed"})
         if name.dataset == dataset and name.step is None and name.repeats_plain and alike:
-            return evaluation.records
+            return evaluation.responses()
     return None

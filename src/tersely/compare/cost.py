@@ -210,21 +210,15 @@ def _paybacks(
 
 def negated(estimate: Estimate) -> Estimate:
     low, high = estimate.low, estimate.high
-    return Estimate(
-        -estimate.value, None if high is None else -high, None if low is None else -low, estimate.n, estimate.method
-    )
+    ends = (None if high is None else -high, None if low is None else -low)
+    return replace(estimate, value=-estimate.value, low=ends[0], high=ends[1])
 
 
 def scaled(estimate: Estimate, factor: float) -> Estimate:
     """``factor`` is positive."""
     low, high = estimate.low, estimate.high
-    return Estimate(
-        estimate.value * factor,
-        None if low is None else low * factor,
-        None if high is None else high * factor,
-        estimate.n,
-        estimate.method,
-    )
+    ends = (None if low is None else low * factor, None if high is None else high * factor)
+    return replace(estimate, value=estimate.value * factor, low=ends[0], high=ends[1])
 
 
 def _total(rows: Sequence[dict[str, object]], key: str) -> float | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from tersely.analysis import compare, cut, summarise
+from tersely.analysis import compare_paired, cut, summarise
 from tersely.compare.records import Contender, Role
 from tersely.records import EvalRecord, Finish
-from tersely.report.load import Evaluation
 from tersely.report.measure import Entry, Result
 
 PAPER = (8192, 16384, 20480, 24576, 32768)
@@ -32,7 +32,7 @@ def cutoff_limits(seeds: Sequence[Sequence[EvalRecord]]) -> list[int]:
 
 def cutoff_contenders(base: Contender) -> list[Contender]:
     """One contender a limit; a limit stands only with the data sets on which it can be computed."""
-    grids = {d: cutoff_limits([r.evaluation.records for r in e.results]) for d, e in base.entries.items()}
+    grids = {d: cutoff_limits([r.evaluation.responses() for r in e.results]) for d, e in base.entries.items()}
     found = []
     for limit in sorted({limit for grid in grids.values() for limit in grid}):
         label = f"cutoff {limit}"
@@ -47,7 +47,7 @@ def cutoff_contenders(base: Contender) -> list[Contender]:
 
 def _cut(result: Result, limit: int) -> Result:
     old = result.evaluation
-    records = tuple(cut(old.records, limit))
-    summary = summarise(records, {**old.protocol, "cutoff": limit}, phrases={})
-    made = Evaluation(old.task, old.protocol, old.versions, old.command, summary, records)
-    return Result(result.run, made, compare(old.records, records), result.run.path)
+    records = tuple(cut(old.responses(), limit))
+    summary = summarise(records, replace(old.protocol, max_new_tokens=limit), phrases={})
+    made = replace(old, summary=summary, held=records)
+    return Result(result.run, made, compare_paired(old.responses(), records), result.run.path)

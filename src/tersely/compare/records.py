@@ -109,11 +109,10 @@ class Comparison:
 
         entries = tuple(c.entries[dataset] for c in self.contenders if dataset in c.entries)
         results = [result for entry in entries for result in entry.results]
-        labels = {label for r in results for label in r.evaluation.summary["by_difficulty"]}
+        labels = {label for r in results for label in r.evaluation.summary.by_difficulty}
         first = results[0].evaluation
-        protocol = {key: value for key, value in first.protocol.items() if key != "model"}
         order = tuple(sorted(labels, key=difficulty_order))
-        return View(dataset, protocol, entries, order, tuple(first.summary.get("phrases", ())))
+        return View(dataset, first.protocol.without_model(), entries, order, tuple(first.summary.phrases))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tersely.analysis.aggregate import Aggregate, compare_sets, pair
-from tersely.analysis.summary import accuracy_clusters, token_clusters
+from tersely.analysis.aggregate import Aggregate, aggregate_sets, pair
+from tersely.analysis.clusters import accuracy_clusters, token_clusters
 from tersely.compare.records import Comparison, Contender, Plane, Role, Spot
 from tersely.compare.subset import shared
 from tersely.records import Estimate
@@ -99,13 +99,13 @@ def _aggregate(
         mine = next((r for r in entries[dataset].results if r.run.path == path), None)
         if mine is None or dataset not in bases:
             return None
-        other = mine.evaluation.records
-        one = shared(bases[dataset].evaluation.records, other)
+        other = mine.evaluation.responses()
+        one = shared(bases[dataset].evaluation.responses(), other)
         sets.append(
             pair(dataset, accuracy_clusters(one), accuracy_clusters(other), token_clusters(one), token_clusters(other))
         )
     try:
-        return compare_sets(sets)
+        return aggregate_sets(sets)
     except ValueError:
         # A base that solves nothing of a set, or spends nothing, has no ratio: the set tells nothing.
         return None
@@ -135,8 +135,8 @@ def plane_of(comparison: Comparison, dataset: str) -> Plane:
         tokens, accuracy = (None, None) if entry is None else (entry.overall("tokens"), entry.overall("accuracy"))
         if entry is None or tokens is None or accuracy is None:
             continue
-        blocks = [r.evaluation.summary["overall"] for r in entry.results]
-        seeds = [(b["tokens"]["value"], b["accuracy"]["value"]) for b in blocks if b["tokens"] and b["accuracy"]]
+        blocks = [r.evaluation.summary.overall for r in entry.results]
+        seeds = [(b.tokens.value, b.accuracy.value) for b in blocks if b.accuracy is not None]
         spots.append(
             Spot(contender.label, contender.role, contender.series, contender.alpha, tokens, accuracy,
                  tuple(seeds) if len(seeds) > 1 else ())

@@ -7,12 +7,9 @@ from dataclasses import replace
 
 from tersely.analysis import summarise
 from tersely.compare.records import Comparison
+from tersely.evaluation.records import Evaluation
 from tersely.records import EvalRecord
-from tersely.report.load import Evaluation
 from tersely.report.measure import Entry
-
-SIZES = ("size", "k", "task_sha256")
-"""Facts of a protocol that say how many of the same problems were asked, and how often."""
 
 
 def shared(base: Sequence[EvalRecord], other: Sequence[EvalRecord]) -> list[EvalRecord]:
@@ -30,7 +27,7 @@ def start_of(comparison: Comparison, dataset: str) -> Entry | None:
     """The base where the curves start: on the responses that the checkpoints were evaluated on."""
     base = None if comparison.base is None else comparison.base.entries.get(dataset)
     entries = [step[dataset] for line in comparison.checkpoints for step in line.steps.values() if dataset in step]
-    asked = {result.base_path: result.evaluation.records for entry in entries for result in entry.results}
+    asked = {result.base_path: result.evaluation.responses() for entry in entries for result in entry.results}
     if base is None or not entries:
         return base
     results = [
@@ -42,7 +39,7 @@ def start_of(comparison: Comparison, dataset: str) -> Entry | None:
 
 
 def _narrowed(evaluation: Evaluation, other: Sequence[EvalRecord]) -> Evaluation:
-    records = tuple(shared(evaluation.records, other))
-    if len(records) == len(evaluation.records) or not records:
+    records = tuple(shared(evaluation.responses(), other))
+    if len(records) == evaluation.summary.overall.responses or not records:
         return evaluation
-    return replace(evaluation, records=records, summary=summarise(records, evaluation.protocol, phrases={}))
+    return replace(evaluation, held=records, summary=summarise(records, evaluation.protocol, phrases={}))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tersely.analysis import Point, clustered_mean, clustered_rate, dominance
+from tersely.analysis.clusters import by_problem
 from tersely.analysis.votes import majority_clusters, shortest_correct
 from tersely.compare.ablations import Ablation
 from tersely.compare.cost import TRAINED, Matched, Payback, contender_cost
 from tersely.compare.records import Comparison, Plane, Role
 from tersely.compare.standings import Standing
 from tersely.records import Estimate, EvalRecord
-from tersely.report.measure import Entry, over_seeds
+from tersely.report.measure import Entry, Result, over_seeds
 from tersely.report.tables import Cell, Column, Table
 
 MODEL = Column("model", "Model")
@@ -70,9 +71,9 @@ def references(comparison: Comparison, dataset: str) -> Table | None:
         entry = contender.entries.get(dataset)
         if entry is None or contender.role in (Role.CUTOFF, Role.PROMPTED):
             continue
-        k = max(result.evaluation.summary["k"] for result in entry.results)
+        k = max(result.evaluation.summary.k for result in entry.results)
         if k > 1:
-            rows.append((contender.label, k, entry.overall("accuracy"), entry.overall("pass_at_k", str(k)),
+            rows.append((contender.label, k, entry.overall("accuracy"), entry.overall("pass_at_k", k),
                          _majority(entry), entry.overall("tokens"), _shortest(entry), _together(entry)))  # fmt: skip
     columns = (
         MODEL,
@@ -179,31 +180,19 @@ def payback_table(found: Sequence[Payback]) -> Table:
     return Table("payback", "When training has paid for itself", columns, rows)
 
 
-def _groups(records: Sequence[EvalRecord]) -> dict[str, list[EvalRecord]]:
-    groups: dict[str, list[EvalRecord]] = {}
-    for record in records:
-        groups.setdefault(record.problem_id, []).append(record)
-    return groups
-
-
 def _majority(entry: Entry) -> Estimate | None:
-    found = [majority_clusters(_groups(result.evaluation.records)) for result in entry.results]
+    found = [majority_clusters(by_problem(result.evaluation.responses())) for result in entry.results]
     return over_seeds([clustered_rate(clusters) if clusters else None for clusters in found], share=True)
 
 
 def _shortest(entry: Entry) -> Estimate | None:
-    return over_seeds(
-        [
-            clustered_mean({p: [shortest_correct(g)] for p, g in _groups(r.evaluation.records).items()})
-            for r in entry.results
-        ]
-    )
+    return over_seeds([_over_problems(result, shortest_correct) for result in entry.results])
 
 
 def _together(entry: Entry) -> Estimate | None:
-    return over_seeds(
-        [
-            clustered_mean({p: [float(sum(x.tokens for x in g))] for p, g in _groups(r.evaluation.records).items()})
-            for r in entry.results
-        ]
-    )
+    return over_seeds([_over_problems(result, lambda g: float(sum(r.tokens for r in g))) for result in entry.results])
+
+
+def _over_problems(result: Result, value: Callable[[Sequence[EvalRecord]], float]) -> Estimate:
+    """Mean over problems of a value of all responses to one."""
+    return clustered_mean({p: [value(group)] for p, group in by_problem(result.evaluation.responses()).items()})

@@ -9,7 +9,7 @@ from tersely.analysis import Point, dominance, trend
 from tersely.compare.cost import TRAINED, Matched, Payback, contender_cost
 from tersely.compare.records import Comparison, Plane, Role
 from tersely.compare.standings import Standing, best_of, plane_of
-from tersely.report.findings import cap_warning, seed_sentence, trend_sentence, unjudged_warning
+from tersely.report.findings import SEVERAL_SEEDS, cap_warning, seed_sentence, trend_sentence, unjudged_warning
 from tersely.report.tables import show
 
 
@@ -145,7 +145,7 @@ def warnings(comparison: Comparison, found: Sequence[Standing]) -> list[str]:
     for dataset in comparison.datasets:
         view = comparison.view(dataset)
         said += [f"{dataset}: {s}" for s in (cap_warning(view), unjudged_warning(view)) if s]
-        if view.entries[0].results[0].evaluation.summary["overall"]["problems"] == 1:
+        if view.entries[0].results[0].evaluation.summary.overall.problems == 1:
             said.append(f"{dataset} holds a single problem: nothing measured on it has an interval.")
         if dataset not in comparison.noise:
             said.append(
@@ -164,7 +164,5 @@ def warnings(comparison: Comparison, found: Sequence[Standing]) -> list[str]:
     if not any(len(c.runs) > 1 for c in comparison.contenders):
         said.append("One seed a model: the intervals say what other problems would do, not another training run.")
     else:
-        said.append(
-            "Where a model has several seeds, values are means and intervals are over seeds; trends pair problems."
-        )
+        said.append(SEVERAL_SEEDS)
     return said

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tersely.evaluation.protocol import EvalProtocol
-from tersely.evaluation.records import read_curve, read_evaluation, read_responses
+from tersely.evaluation.records import Evaluation, read_curve, read_evaluation, read_responses
 
-__all__ = ["EvalProtocol", "read_curve", "read_evaluation", "read_responses"]
+__all__ = ["EvalProtocol", "Evaluation", "read_curve", "read_evaluation", "read_responses"]

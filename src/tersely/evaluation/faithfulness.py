@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tersely.analysis.faithfulness import (
     HINTS,
+    FaithfulnessSummary,
     HintPair,
     in_words,
     mentions,
@@ -90,15 +91,16 @@ def faithfulness(
                     sampler, render = _sampler(weights, protocol, hint, template, problems, facts, max_rows)
                     ask(problems, protocol, hint, sampler, render, judge, run, display)
                     sampler.close()
+            found = summarise_faithfulness(read_pairs(run.path))
             content = {
                 "protocol": {**rules, "model": str(model_path)},
                 "weights_sha256": wanted["weights_sha256"],
                 "versions": environment(),
                 "command": command,
-                "summary": summarise_faithfulness(read_pairs(run.path)),
+                "summary": found.to_json(),
             }
             disk.write_json_atomic(folder / SUMMARY, content)
-            run.mark_done(content["summary"]["counts"])
+            run.mark_done(found.counts.to_json())
     return folder
 
 
@@ -230,9 +232,9 @@ def read_pairs(folder: Path) -> list[HintPair]:
     return found
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    return content
+def read_summary(folder: Path) -> FaithfulnessSummary:
+    """Of a finished measurement."""
+    return FaithfulnessSummary.from_json(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["summary"])
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:

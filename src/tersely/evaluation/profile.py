@@ -6,17 +6,17 @@ import itertools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from tersely.analysis.profile import profile_records
+from tersely.analysis.profile_blocks import Histogram, Profile, ProfileBlock, Signal
 from tersely.config import Engine, SamplingConfig
 from tersely.display import Display
 from tersely.errors import UserError
 from tersely.evaluation.protocol import EvalProtocol
-from tersely.evaluation.records import read_evaluation, read_responses
+from tersely.evaluation.records import read_evaluation
 from tersely.evaluation.table import cell
 from tersely.runs import disk
 from tersely.runs.identity import is_run_folder
@@ -65,27 +65,28 @@ def profile(
         engine=engine,
         max_rows=max_rows,
     )
-    content = {**profile_records(read_responses(folder), read_evaluation(folder)["protocol"]), "command": command}
-    disk.write_json_atomic(folder / PROFILE, content)
+    found = read_evaluation(folder)
+    made = profile_records(found.responses(), found.protocol)
+    disk.write_json_atomic(folder / PROFILE, {**made.to_json(), "command": command})
     return folder / PROFILE
 
 
-def read_profile(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+def read_profile(path: Path) -> Profile:
+    """The profile.json of a finished profile."""
+    return Profile.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
-def print_profile(content: Mapping[str, Any], console: Console | None = None) -> None:
+def print_profile(profile: Profile, console: Console | None = None) -> None:
     """Rates and lengths by difficulty, signal by group size, a histogram, and the reading."""
     console = console or Console(width=None if Console().is_terminal else 140)
-    blocks = {**content["by_difficulty"], "all": content["overall"]}
+    blocks = {**profile.by_difficulty, "all": profile.overall}
     if len(blocks) == 2:
         del blocks[next(iter(blocks))]
-    console.print(_rates(blocks, content["k"]))
+    console.print(_rates(blocks, profile.k))
     console.print(_lengths(blocks))
     console.print(_signal(blocks))
-    console.print(histogram(content["overall"]["lengths"]["histogram"]), highlight=False, markup=False)
-    for sentence in content["reading"]:
+    console.print(histogram(profile.overall.lengths.histogram), highlight=False, markup=False)
+    for sentence in profile.reading:
         console.print(f"- {sentence}", highlight=False, markup=False)
 
 
@@ -96,50 +97,52 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _rates(blocks: Mapping[str, Any], k: int) -> Table:
+def _rates(blocks: Mapping[str, ProfileBlock], k: int) -> Table:
     table = _table(
         f"rates in %, k = {k}; 95 % intervals, clustered by problem",
         *("difficulty", "problems", "correct", f"pass@{k}", "all wrong", "all correct", "truncated", "no answer"),
     )
     for name, block in blocks.items():
-        groups, best = block["groups"], block["pass_at_k"].get(str(k))
-        shares = [block["accuracy"], best, groups["all_wrong"], groups["all_correct"]]
-        shares += [block["truncated"], block["no_answer"]]
-        table.add_row(name, str(block["problems"]), *(cell(share, 100) for share in shares))
+        shares = [block.accuracy, block.pass_at_k.get(k), block.groups.all_wrong, block.groups.all_correct]
+        shares += [block.truncated, block.no_answer]
+        table.add_row(name, str(block.problems), *(cell(share, 100) for share in shares))
     return table
 
 
-def _lengths(blocks: Mapping[str, Any]) -> Table:
+def _lengths(blocks: Mapping[str, ProfileBlock]) -> Table:
     table = _table(
         "length in tokens; spread in % of the mean, over correct responses to one problem",
         *("difficulty", "mean", "median", "p90", "p99", "max", "std", "shortest below mean", "cap for 99 %"),
     )
     for name, block in blocks.items():
-        lengths, spread, cap = block["lengths"], block["spread"], block["cap"]
-        middle = [cell(lengths[key]) for key in ("mean", "median", "p90", "p99")]
-        kinds = ("std_over_mean", "shortest_below_mean")
-        spreads = [cell(spread[key], 100) if spread else "-" for key in kinds]
-        table.add_row(name, *middle, f"{lengths['max']:.0f}", *spreads, str(cap["cap"]) if cap else "-")
+        lengths, spread, cap = block.lengths, block.spread, block.cap
+        middle = [cell(length) for length in (lengths.mean, lengths.median, lengths.p90, lengths.p99)]
+        spreads = (spread.std_over_mean, spread.shortest_below_mean) if spread else (None, None)
+        cells = [*middle, f"{lengths.max:.0f}", *(cell(part, 100) for part in spreads)]
+        table.add_row(name, *cells, str(cap.cap) if cap else "-")
     return table
 
 
-def _signal(blocks: Mapping[str, Any]) -> Table:
-    sizes = list(next(iter(blocks.values()))["signal"])
-    kinds = ("mixed", "all_correct", "all_wrong")
+def _signal(blocks: Mapping[str, ProfileBlock]) -> Table:
+    sizes = list(next(iter(blocks.values())).signal)
     table = _table(
         "groups of n expected, in %: mixed (signal) / all correct (signal if alpha > 0) / all wrong (none)",
         *("difficulty", *(f"n = {n}" for n in sizes)),
     )
     for name, block in blocks.items():
-        found = [block["signal"][n] for n in sizes]
-        row = ["-" if f is None else " / ".join(f"{100 * f[kind]['value']:.1f}" for kind in kinds) for f in found]
-        table.add_row(name, *row)
+        table.add_row(name, *(_shares(block.signal[n]) for n in sizes))
     return table
 
 
-def histogram(bins: Mapping[str, Any]) -> str:
+def _shares(found: Signal | None) -> str:
+    if found is None:
+        return "-"
+    return " / ".join(f"{100 * share.value:.1f}" for share in (found.mixed, found.all_correct, found.all_wrong))
+
+
+def histogram(bins: Histogram) -> str:
     """Bars of text, one a bin: lengths above the first edge and up to the second."""
-    edges, counts = bins["edges"], bins["counts"]
+    edges, counts = bins.edges, bins.counts
     most, width = max(counts), len(str(edges[-1]))
     lines = [
         f"{a + 1:>{width}} - {b:>{width}}  {'#' * round(BAR * count / most):<{BAR}} {count}"

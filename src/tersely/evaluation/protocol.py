@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tersely.analysis.facts import ProtocolFacts
 from tersely.errors import UserError
 from tersely.tasks.instructions import parse_instruction
 
@@ -68,29 +69,29 @@ class EvalProtocol:
     def sampling_seed(self) -> int:
         return self.seed + (self.repeat or 0)
 
-    def facts(self, template: str, task_sha256: str) -> dict[str, Any]:
-        """The protocol as JSON, with what it was resolved to."""
-        return {
-            "task": self.task,
-            "task_sha256": task_sha256,
-            "size": self.size,
-            "k": self.k,
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "max_new_tokens": self.max_new_tokens,
-            "seed": self.sampling_seed,
-            "template": template,
-            "instruction": self.instruction,
-            "suite": self.suite,
-            "step": self.step,
-            "repeat": self.repeat,
-        }
+    def facts(self, template: str, task_sha256: str) -> ProtocolFacts:
+        """What is recorded of the protocol, with what it was resolved to."""
+        return ProtocolFacts(
+            task=self.task,
+            task_sha256=task_sha256,
+            size=self.size,
+            k=self.k,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_new_tokens=self.max_new_tokens,
+            seed=self.sampling_seed,
+            template=template,
+            instruction=self.instruction,
+            suite=self.suite,
+            step=self.step,
+            repeat=self.repeat,
+        )
 
 
 LATER = ("instruction", "suite", "step", "repeat")
 """Facts that older evaluations do not have; None says the same as absent."""
 
 
-def identity(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts that decide whether a folder may be gone on with: those of an old folder stay as they were."""
-    return {key: value for key, value in facts.items() if key not in LATER or value is not None}
+def identity(facts: ProtocolFacts) -> dict[str, Any]:
+    """As JSON, the facts that decide whether a folder may be gone on with: those of an old folder stay as they were."""
+    return {key: value for key, value in facts.to_json().items() if key not in LATER or value is not None}

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from dataclasses import MISSING, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from glob import escape as glob_escape
 from pathlib import Path
 from typing import Any
 
+from tersely.analysis.facts import ProtocolFacts
+from tersely.analysis.records import Summary
 from tersely.errors import UserError
-from tersely.records import EvalRecord, Finish, Status
+from tersely.records import EvalRecord
 from tersely.runs.folder import read_log
 
 RESPONSES = "responses"
@@ -19,39 +22,78 @@ SUMMARY = "summary.json"
 EXPECTED = "expected.json"
 """{"responses": how many the finished evaluation will hold}, written before the first."""
 
-_FIELDS = tuple(f.name for f in fields(EvalRecord) if f.default is MISSING)
-_LATER = tuple(f.name for f in fields(EvalRecord) if f.default is not MISSING)
-"""Fields that lines of older evaluations lack."""
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One model measured on one task: what a finished evaluation folder holds."""
+
+    name: str
+    """Of the folder, ``[SUITE.]TASK[@VARIANT...]``."""
+    path: Path
+    protocol: ProtocolFacts
+    summary: Summary
+    versions: Mapping[str, str]
+    """Of the libraries that it was made with."""
+    command: str
+    """That made it; empty where it was not recorded."""
+    engine: str | None = None
+    weights_sha256: str | None = None
+    held: tuple[EvalRecord, ...] | None = None
+    """Responses in memory, where they are not read from the folder at every call."""
+
+    def responses(self) -> tuple[EvalRecord, ...]:
+        """Every evaluated response, in the order of the file. UserError where it cannot be read."""
+        return tuple(read_responses(self.path)) if self.held is None else self.held
 
 
-def read_responses(folder: Path, *, allow_torn: bool = False) -> list[EvalRecord]:
-    """The evaluated responses of an evaluation folder, in the order of their lines."""
-    lines = read_log(folder / f"{RESPONSES}.jsonl", allow_torn=allow_torn)
-    return [_record(folder, number, line) for number, line in enumerate(lines, start=1)]
-
-
-def _record(folder: Path, number: int, line: dict[str, Any]) -> EvalRecord:
-    try:
-        values = {name: line[name] for name in _FIELDS}
-        values |= {name: line[name] for name in _LATER if name in line}
-        values["status"], values["finish"] = Status(values["status"]), Finish(values["finish"])
-        return EvalRecord(**values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{folder / RESPONSES}.jsonl, line {number}: not an evaluated response ({error}); evaluate again"
-        ) from error
-
-
-def read_evaluation(folder: Path) -> dict[str, Any]:
-    """The summary of a finished evaluation; UserError that says how much is missing of a half-finished one."""
+def read_evaluation(folder: Path) -> Evaluation:
+    """A finished evaluation, of any release; UserError that says how much is missing of a half-finished one."""
     path = folder / SUMMARY
     if not path.is_file():
         raise UserError(
             f"the evaluation in {folder} is not finished ({progress(folder)}): "
             "run `tersely evaluate` on it again, it goes on where it stopped"
         )
-    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return summary
+    content = read_object(path)
+    try:
+        return Evaluation(
+            name=folder.name,
+            path=folder,
+            protocol=ProtocolFacts.from_json(content["protocol"]),
+            summary=Summary.from_json(content["summary"]),
+            versions=dict(content.get("versions", {})),
+            command=str(content.get("command", "")),
+            engine=content.get("engine"),
+            weights_sha256=content.get("weights_sha256"),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is not a summary of tersely ({error}): evaluate again") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; UserError for anything else."""
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {(error.strerror or 'unknown reason').lower()}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold a JSON object")
+    return content
+
+
+def read_responses(folder: Path, *, allow_torn: bool = False) -> list[EvalRecord]:
+    """The evaluated responses of an evaluation folder, in the order of their lines."""
+    found = []
+    for number, line in enumerate(read_log(folder / f"{RESPONSES}.jsonl", allow_torn=allow_torn), start=1):
+        try:
+            found.append(EvalRecord.from_json(line))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{folder / RESPONSES}.jsonl, line {number}: not an evaluated response ({error}); evaluate again"
+            ) from error
+    return found
 
 
 def progress(folder: Path) -> str:
@@ -71,11 +113,11 @@ def _expected(folder: Path) -> int | None:
     return None
 
 
-def read_curve(run: Path, task: str) -> list[tuple[int, dict[str, Any]]]:
-    """(step, summary) of each evaluated checkpoint of a run folder, earliest first: what ``--all-checkpoints`` left.
+def read_curve(run: Path, task: str) -> list[tuple[int, Evaluation]]:
+    """(step, evaluation) of each evaluated checkpoint of a run folder, earliest first: what ``--all-checkpoints`` left.
 
-    ``task`` is the name without variants (``arithmetic``, ``paper.gsm8k``); summaries are ``read_evaluation``'s.
-    UserError where there are none, and for one that is half-finished.
+    ``task`` is the name without variants (``arithmetic``, ``paper.gsm8k``). UserError where there are none, and for
+    one that is half-finished.
     """
     named = re.compile(rf"{re.escape(task)}@step-(\d{{6,}})")
     found = [(named.fullmatch(folder.name), folder) for folder in (run / "evaluation").glob(f"{glob_escape(task)}@*")]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.summary import summarise
 from tersely.display import Display
 from tersely.errors import UserError
@@ -125,14 +126,15 @@ def evaluate(
             with explain_out_of_memory("sampling", row_cure("--max-rows ", max_rows, protocol.k)):
                 _respond(work, run, display)
             made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine}
-            _finish(run, {**rules, "model": str(model_path)}, {**made, "command": command})
+            _finish(run, rules.of_model(str(model_path)), {**made, "command": command})
     return folder
 
 
-def _finish(run: RunFolder, facts: dict[str, Any], made: dict[str, Any]) -> None:
+def _finish(run: RunFolder, facts: ProtocolFacts, made: dict[str, Any]) -> None:
     """The summary of all responses, with what they were made with; written last, so that its being there means done."""
     records = read_responses(run.path)
-    content = {"protocol": facts, **made, "versions": environment(), "summary": summarise(records, facts)}
+    summary = summarise(records, facts).to_json()
+    content = {"protocol": facts.to_json(), **made, "versions": environment(), "summary": summary}
     disk.write_json_atomic(run.path / SUMMARY, content)
     run.mark_done({"responses": len(records)})
 
@@ -203,7 +205,7 @@ def _respond(work: Work, run: RunFolder, display: Display) -> None:
                 on_progress=lambda done, total: display.phase("sampling", done, total),
             )
             records = [record for group in groups for record in eval_records(group, thinking)]
-            fresh = [asdict(r) for r in records if (r.problem_id, r.sample) not in have]
+            fresh = [r.to_json() for r in records if (r.problem_id, r.sample) not in have]
             run.append(RESPONSES, fresh)
             finished += len(fresh)
             display.step(finished, total, {})

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from tersely.analysis.noise import NoiseFloor
-from tersely.analysis.summary import compare
+from tersely.analysis.paired import compare_paired
 from tersely.errors import UserError
-from tersely.evaluation.records import read_evaluation, read_responses
+from tersely.evaluation.records import read_evaluation
 from tersely.evaluation.versus import read_noise, suite_aggregate
+from tersely.records import Estimate, EvalRecord
 
 _COLUMNS = ("accuracy %", "tokens", "truncated %", "accuracy difference", "tokens saved %")
 
@@ -25,18 +25,18 @@ def print_table(evaluations: Sequence[tuple[str, Path]], title: str = "", consol
     """
     heading = "95 % intervals, clustered by problem; differences paired with the first line"
     table = _table(f"{title}: {heading}" if title else heading, "model", *_COLUMNS)
-    base_records = read_responses(evaluations[0][1])
-    base_facts = read_evaluation(evaluations[0][1])["protocol"]
+    base = read_evaluation(evaluations[0][1])
+    base_records = base.responses()
     noise = read_noise(evaluations[0][1])
     for i, (name, folder) in enumerate(evaluations):
-        content = read_evaluation(folder)
-        overall = content["summary"]["overall"]
-        row = [name, cell(overall["accuracy"], 100), cell(overall["tokens"]), cell(overall["truncated"], 100)]
+        found = read_evaluation(folder)
+        overall = found.summary.overall
+        row = [name, cell(overall.accuracy, 100), cell(overall.tokens), cell(overall.truncated, 100)]
         if i == 0:
             table.add_row(*row, *_noise_cells(noise))
             continue
-        versus = compare(base_records, read_responses(folder), base_facts, content["protocol"])["overall"]
-        table.add_row(*row, cell(versus["accuracy_difference"], 100, sign=True), cell(versus["token_saving"], 100))
+        versus = compare_paired(base_records, found.responses(), base.protocol, found.protocol).overall
+        table.add_row(*row, cell(versus.accuracy_difference, 100, sign=True), cell(versus.token_saving, 100))
     console = console or _console()
     console.print(table)
     for sentence in _remarks(base_records, noise):
@@ -63,21 +63,21 @@ def print_suite(models: Sequence[tuple[str, Mapping[str, Path]]], console: Conso
             continue
         rows = [(one.name, one.accuracy, one.tokens, one.aes) for one in found.sets]
         for name, *values in [*rows, ("all sets", found.accuracy, found.tokens, found.aes)]:
-            table.add_row(label, name, *(cell(value.to_json(), digits=3) for value in values))
+            table.add_row(label, name, *(cell(value, digits=3) for value in values))
         table.add_section()
     if table.row_count:
         console.print(table)
 
 
-def cell(estimate: dict[str, Any] | None, scale: float = 1.0, sign: bool = False, digits: int = 1) -> str:
+def cell(estimate: Estimate | None, scale: float = 1.0, sign: bool = False, digits: int = 1) -> str:
     """``81.2 [78.0, 84.1]``; a dash where nothing was measured, "no interval" where none can be had."""
     if estimate is None:
         return "-"
     form = f"{{:{'+' if sign else ''}.{digits}f}}"
-    value = form.format(estimate["value"] * scale)
-    if estimate["low"] is None:
+    value = form.format(estimate.value * scale)
+    if estimate.low is None or estimate.high is None:
         return f"{value} (no interval)"
-    return f"{value} [{form.format(estimate['low'] * scale)}, {form.format(estimate['high'] * scale)}]"
+    return f"{value} [{form.format(estimate.low * scale)}, {form.format(estimate.high * scale)}]"
 
 
 def _noise_cells(noise: NoiseFloor | None) -> list[str]:
@@ -85,7 +85,7 @@ def _noise_cells(noise: NoiseFloor | None) -> list[str]:
     return ["" if reach is None else f"noise ±{100 * reach:.1f}" for reach in reaches]
 
 
-def _remarks(records: Sequence[Any], noise: NoiseFloor | None) -> list[str]:
+def _remarks(records: Sequence[EvalRecord], noise: NoiseFloor | None) -> list[str]:
     found = []
     if len({r.problem_id for r in records}) < 2:
         found.append("one problem: no interval can be had")

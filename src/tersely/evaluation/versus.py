@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from tersely.analysis.aggregate import Aggregate, compare_sets, pair_records
+from tersely.analysis.aggregate import Aggregate, aggregate_sets, pair_records
 from tersely.analysis.noise import NoiseFloor, noise_floor
-from tersely.analysis.summary import require_comparable
+from tersely.analysis.paired import require_comparable
 from tersely.errors import UserError
 from tersely.evaluation.protocol import VARIANT
 from tersely.evaluation.records import SUMMARY, read_evaluation, read_responses
@@ -27,12 +28,12 @@ def suite_aggregate(base: Mapping[str, Path], model: Mapping[str, Path]) -> Aggr
         raise UserError(f"the aggregate needs the same sets on both sides, but only one has {lonely}: evaluate both")
     pairs = []
     for name, folder in base.items():
-        rules = [read_evaluation(side)["protocol"] for side in (folder, model[name])]
-        one, other = read_responses(folder), read_responses(model[name])
-        require_comparable(one, other, *rules)
+        sides = [read_evaluation(side) for side in (folder, model[name])]
+        one, other = (side.responses() for side in sides)
+        require_comparable(one, other, *(side.protocol for side in sides))
         pairs.append(pair_records(name, one, other))
     try:
-        return compare_sets(pairs)
+        return aggregate_sets(pairs)
     except ValueError as error:
         raise UserError(f"no aggregate: {error}; leave that set out with --sets") from error
 
@@ -46,10 +47,7 @@ def read_noise(folder: Path) -> NoiseFloor | None:
     beside = folder.with_name(folder.name + REPEATED)
     if not (beside / SUMMARY).is_file():
         return noise_floor(records)
-    rules = [dict(read_evaluation(side)["protocol"]) for side in (folder, beside)]
+    rules = [replace(read_evaluation(side).protocol, seed=None, repeat=None) for side in (folder, beside)]
     again = read_responses(beside)
-    for one in rules:
-        one.pop("seed", None)
-        one.pop("repeat", None)
     require_comparable(records, again, *rules)
     return noise_floor(records, again)

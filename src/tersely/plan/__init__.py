@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tersely.plan.checks import check_plan, check_tokenizer
-from tersely.plan.lengths import LengthProfile, default_profile, lognormal, read_profile
+from tersely.plan.lengths import LengthProfile, default_profile, lognormal, read_lengths
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
 from tersely.plan.shape import ModelShape
 from tersely.plan.time import ASSUMED, FLOOR, Machine, Seconds, predict_seconds, read_machine
@@ -24,6 +24,6 @@ __all__ = [
     "lognormal",
     "predict_memory",
     "predict_seconds",
+    "read_lengths",
     "read_machine",
-    "read_profile",
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
+from tersely.analysis.profile_blocks import Profile
 from tersely.errors import UserError
 from tersely.records import FloatArray
 
@@ -100,21 +100,21 @@ def default_profile(parameters: int) -> LengthProfile:
     return lognormal(mean, REFERENCE_CAP, source=words, measured=False)
 
 
-def read_profile(path: Path) -> LengthProfile:
+def read_lengths(path: Path) -> LengthProfile:
     """Lengths from the profile.json of ``tersely profile`` (or the folder that holds it)."""
     path = path / "profile.json" if path.is_dir() else path
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        lengths = content["overall"]["lengths"]
-        quantiles = np.asarray(lengths["quantiles"], dtype=np.float64)
-        truncated, cap = float(content["overall"]["truncated"]["value"]), float(content["protocol"]["max_new_tokens"])
+        profile = Profile.from_json(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise UserError(f"there is no profile at {path}: make one with `tersely profile MODEL --task TASK`") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, AttributeError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is no result of `tersely profile` ({error}): profile the model again") from error
-    if quantiles.ndim != 1 or len(quantiles) < 2 or not np.all(np.diff(quantiles) >= 0) or quantiles[0] < 0:
+    quantiles, cap = np.asarray(profile.overall.lengths.quantiles, dtype=np.float64), profile.protocol.max_new_tokens
+    if cap is None:
+        raise UserError(f"{path} does not say under which cap the lengths were measured: profile the model again")
+    if len(quantiles) < 2 or not np.all(np.diff(quantiles) >= 0) or quantiles[0] < 0:
         raise UserError(f"{path} has no rising quantiles of lengths: profile the model again")
     share_Q = (np.arange(POINTS) + 0.5) / POINTS
     lengths_Q = np.interp(share_Q, np.linspace(0.0, 1.0, len(quantiles)), quantiles)
-    lengths_Q[share_Q >= 1.0 - truncated] = np.inf
+    lengths_Q[share_Q >= 1.0 - profile.overall.truncated.value] = np.inf
     return LengthProfile(lengths_Q, f"measured: {path}", True, cap)

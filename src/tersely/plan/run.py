@@ -10,7 +10,7 @@ from tersely.config import TrainConfig
 from tersely.errors import UserError
 from tersely.plan.checks import check_plan, check_tokenizer
 from tersely.plan.files import folder_files, has_tokenizer, locate_files, prompt_tokens
-from tersely.plan.lengths import LengthProfile, default_profile, lognormal, read_profile
+from tersely.plan.lengths import LengthProfile, default_profile, lognormal, read_lengths
 from tersely.plan.machine import available_memory, pick_device
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
 from tersely.plan.shape import ModelShape
@@ -150,7 +150,7 @@ def pick_lengths(config: TrainConfig, shape: ModelShape, inputs: Inputs) -> Leng
     if inputs.sample is not None:
         return inputs.sample
     if inputs.profile is not None:
-        return read_profile(inputs.profile)
+        return read_lengths(inputs.profile)
     if inputs.mean_length is not None:
         cap = config.sampling.max_new_tokens
         return lognormal(inputs.mean_length, cap, source=f"mean of {inputs.mean_length:g} tokens, as given")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tersely.analysis.clusters import label_of
 from tersely.records import EvalRecord
 from tersely.report.measure import View
 from tersely.report.text import shorten, visible
@@ -46,7 +47,7 @@ def pick_examples(view: View) -> tuple[Example, ...]:
 
 
 def _example(view: View, label: str) -> Example | None:
-    first = [(entry.label, _first_samples(entry.results[0].evaluation.records, label)) for entry in view.entries]
+    first = [(entry.label, _first_samples(entry.results[0].evaluation.responses(), label)) for entry in view.entries]
     shared = sorted(set.intersection(*(set(found) for _, found in first)))
     if not shared:
         return None
@@ -61,7 +62,7 @@ def _first_samples(records: tuple[EvalRecord, ...], label: str) -> dict[str, Eva
     """Problem id -> its response with the smallest sample number."""
     found: dict[str, EvalRecord] = {}
     for record in records:
-        if (record.difficulty or "unlabelled") != label:
+        if label_of(record) != label:
             continue
         if record.problem_id not in found or record.sample < found[record.problem_id].sample:
             found[record.problem_id] = record

@@ -82,7 +82,7 @@ def checks_by_difficulty(view: View, looks: Looks) -> Figure:
     for axes, name in zip(panels, view.behaviours, strict=True):
         _dodged(axes, view, view.entries, looks, partial(_behaviour, name), 1, x_label=False)
         axes.set_ylim(0, max(axes.get_ylim()[1], 0.1))
-        words = view.entries[0].results[0].evaluation.summary["phrases"][name]
+        words = view.entries[0].results[0].evaluation.summary.phrases[name]
         axes.set_title(shorten_line(f"{name}: {', '.join(words)}", 70))
         axes.set_ylabel("per response")
     panels[-1].set_xlabel("difficulty")
@@ -139,11 +139,8 @@ def _curve_limits(axes: Axes, title: str, from_zero: bool) -> None:
 def _frontier_point(axes: Axes, entry: Entry, look: Look, tokens: Estimate, accuracy: Estimate) -> None:
     several = len(entry.results) > 1
     if several:
-        single = [
-            (r.evaluation.summary["overall"]["tokens"], r.evaluation.summary["overall"]["accuracy"])
-            for r in entry.results
-        ]
-        known = [(x["value"], y["value"] * 100) for x, y in single if x and y]
+        blocks = [result.evaluation.summary.overall for result in entry.results]
+        known = [(b.tokens.value, b.accuracy.value * 100) for b in blocks if b.accuracy is not None]
         axes.plot(*zip(*known, strict=True), linestyle="", marker=look.marker, markersize=4, color=look.color,
                   markerfacecolor=PAPER, markeredgewidth=0.9, zorder=3)  # fmt: skip
     bars: dict[str, Any] = {} if several else {"xerr": bar_lengths([tokens], 1), "yerr": bar_lengths([accuracy], 100)}
@@ -157,9 +154,10 @@ def _percent_limits(axes: Axes, view: View) -> None:
     ends: list[float] = []
     for entry in view.entries:
         for result in entry.results:
-            found = result.evaluation.summary["overall"]["accuracy"] or {}
-            names = ("value",) if len(entry.results) > 1 else ("value", "low", "high")
-            ends += [100 * found[name] for name in names if found.get(name) is not None]
+            found = result.evaluation.summary.overall.accuracy
+            if found is not None:
+                parts = (found.value,) if len(entry.results) > 1 else (found.value, found.low, found.high)
+                ends += [100 * part for part in parts if part is not None]
     if not ends:
         return
     low, high = max(0.0, min(ends)), min(100.0, max(ends))

@@ -6,9 +6,9 @@ import itertools
 from dataclasses import dataclass
 
 from tersely.analysis import Point, count_behaviours, dominance, paired_difference, paired_ratio, trend
+from tersely.analysis.clusters import accuracy_clusters, clusters_of, label_of, token_clusters
 from tersely.analysis.frontier import Trend, beyond
-from tersely.analysis.summary import accuracy_clusters, token_clusters
-from tersely.records import Estimate, EvalRecord
+from tersely.records import Estimate, EvalRecord, Unit
 from tersely.report.measure import CHECKS, Entry, View
 from tersely.report.tables import show
 
@@ -19,6 +19,12 @@ RULE = (
     "The headline names the member that saves most among those that lost at most "
     f"{TOLERATED_LOSS * 100:g} points of accuracy at the lower end of the interval; if there is none, among those that "
     "lost at most as much by the estimate itself; if there is none either, the member that lost least."
+)
+
+
+SEVERAL_SEEDS = (
+    f"Where a model has several {Unit.SEEDS}, values are means and intervals are over {Unit.SEEDS}; trends pair "
+    f"{Unit.PROBLEMS}."
 )
 
 
@@ -151,7 +157,7 @@ def trend_sentence(view: View, what: str) -> str:
 
 def seed_sentence(view: View) -> str:
     """Of the seeds that ran at every alpha, in how many do tokens fall at every step?"""
-    runs = [{r.seed: r.evaluation.summary["overall"]["tokens"]["value"] for r in e.results} for e in view.line]
+    runs = [{r.seed: r.evaluation.summary.overall.tokens.value for r in e.results} for e in view.line]
     shared = sorted(set.intersection(*map(set, runs))) if len(runs) > 1 else []
     if len(shared) < 2:
         return ""
@@ -227,14 +233,12 @@ def cap_warning(view: View) -> str:
         return ""
     return (
         f"{show(cut, 'percent')} of the base's responses ran into the cap of "
-        f"{view.protocol.get('max_new_tokens', 'unknown')} tokens: its mean length, and the saving, are lower bounds."
+        f"{view.protocol.max_new_tokens or 'unknown'} tokens: its mean length, and the saving, are lower bounds."
     )
 
 
 def unjudged_warning(view: View) -> str:
-    counts = {
-        e.label: sum(r.evaluation.summary["overall"]["unjudged_responses"] for r in e.results) for e in view.entries
-    }
+    counts = {e.label: sum(r.evaluation.summary.overall.unjudged_responses for r in e.results) for e in view.entries}
     some = [f"{label} {count}" for label, count in counts.items() if count]
     return f"Responses that could not be judged, left out of every accuracy: {', '.join(some)}." if some else ""
 
@@ -246,7 +250,7 @@ def _base_warning(view: View) -> str:
 
 def _single_seed_warning(view: View) -> str:
     if view.many_seeds:
-        return "Where a model has several seeds, values are means and intervals are over seeds; trends pair problems."
+        return SEVERAL_SEEDS
     return "One seed a model: the intervals say what other problems would do, not what another training run would."
 
 
@@ -258,17 +262,13 @@ def paired_step(first: dict[str, list[float]], second: dict[str, list[float]], w
 
 def _check_ratio(base: Entry, chosen: Entry, difficulty: str) -> Estimate | None:
     def clusters(entry: Entry) -> dict[str, list[float]]:
-        phrases = entry.results[0].evaluation.summary["phrases"]
+        phrases = entry.results[0].evaluation.summary.phrases
 
-        def make(records: tuple[EvalRecord, ...]) -> dict[str, list[float]]:
-            found: dict[str, list[float]] = {}
-            for record in records:
-                if (record.difficulty or "unlabelled") == difficulty:
-                    counts = count_behaviours(record.text, phrases)
-                    found.setdefault(record.problem_id, []).append(float(sum(counts.get(name, 0) for name in CHECKS)))
-            return found
+        def checks(record: EvalRecord) -> int:
+            counts = count_behaviours(record.text, phrases)
+            return sum(counts.get(name, 0) for name in CHECKS)
 
-        return entry.clusters(make)  # type: ignore[arg-type]
+        return entry.clusters(lambda records: clusters_of(records, checks, lambda r: label_of(r) == difficulty))
 
     before, after = clusters(base), clusters(chosen)
     if set(before) != set(after) or not any(map(any, before.values())):

@@ -8,30 +8,16 @@ RUN/evaluation/TASK/summary.json     {"protocol", "versions", "command", "summar
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tersely.errors import UserError
 from tersely.evaluation.protocol import VARIANT
-from tersely.evaluation.records import read_responses
-from tersely.records import EvalRecord
+from tersely.evaluation.records import Evaluation, read_evaluation, read_object
 from tersely.runs.logs import read_log
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """One model on one task."""
-
-    task: str
-    protocol: Json
-    versions: Json
-    command: str
-    summary: Json
-    records: tuple[EvalRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +55,7 @@ def read_run(path: Path, variants: bool = False) -> Run:
     settings = settings or {"kind": "model"}
     config = settings.get("config")
     config = config if isinstance(config, dict) else {}
-    finished = {folder.name: read_evaluation(folder) for folder in folders if (folder / "summary.json").is_file()}
+    finished = {folder.name: _held(folder) for folder in folders if (folder / "summary.json").is_file()}
     seed = config.get("seed")
     return Run(
         path=path,
@@ -84,21 +70,15 @@ def read_run(path: Path, variants: bool = False) -> Run:
     )
 
 
-def read_evaluation(folder: Path) -> Evaluation:
-    """A finished evaluation folder; the summary must count as many responses as there are."""
-    document = _json(folder / "summary.json")
-    records = tuple(read_responses(folder))
-    try:
-        counted = document["summary"]["overall"]["responses"]
-        protocol, versions = dict(document["protocol"]), dict(document.get("versions", {}))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder / 'summary.json'} is not a summary of tersely ({error}): evaluate again") from error
+def _held(folder: Path) -> Evaluation:
+    """A finished evaluation with its responses in memory; the summary must count as many as there are."""
+    found = read_evaluation(folder)
+    records, counted = found.responses(), found.summary.overall.responses
     if counted != len(records):
         raise UserError(
             f"{folder} holds {len(records)} responses but its summary counts {counted}: run tersely evaluate again"
         )
-    command = str(document.get("command", ""))
-    return Evaluation(folder.name, protocol, versions, command, document["summary"], records)
+    return replace(found, held=records)
 
 
 def base_of(run: Run) -> Path | None:
@@ -132,7 +112,8 @@ def _missing(run: Run, runs: list[Run]) -> str:
     for folder in evaluation_folders(run.path, foreign=False):
         responses = folder / "responses.jsonl"
         there = len(read_log(responses, allow_torn=True)) if responses.is_file() else 0
-        wanted = [len(other.evaluations[folder.name].records) for other in runs if folder.name in other.evaluations]
+        finished = [other.evaluations[folder.name] for other in runs if folder.name in other.evaluations]
+        wanted = [evaluation.summary.overall.responses for evaluation in finished]
         if wanted:
             return f" ({max(wanted) - there} of {max(wanted)} responses of {folder.name} are missing)"
         return f" ({there} responses of {folder.name} are there)"
@@ -155,7 +136,7 @@ def _settings(path: Path) -> Json | None:
     """config.json of a run folder, or None where there is none (a model folder's has no kind)."""
     if not (path / "config.json").is_file():
         return None
-    document = _json(path / "config.json")
+    document = read_object(path / "config.json")
     return document if isinstance(document.get("kind"), str) else None
 
 
@@ -168,15 +149,3 @@ def _alpha(path: Path, config: Json) -> float:
 
 def _log(path: Path) -> tuple[Json, ...]:
     return tuple(read_log(path, allow_torn=True)) if path.is_file() else ()
-
-
-def _json(path: Path) -> Json:
-    try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {(error.strerror or 'unknown reason').lower()}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not JSON ({error})") from error
-    if not isinstance(document, dict):
-        raise UserError(f"{path} must hold a JSON object")
-    return document

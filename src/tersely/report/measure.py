@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from tersely.analysis import clustered_mean, compare, count_behaviours, difficulty_order
+from tersely.analysis import (
+    PairedBlock,
+    PairedComparison,
+    ProtocolFacts,
+    SummaryBlock,
+    clustered_mean,
+    compare_paired,
+    count_behaviours,
+    difficulty_order,
+)
+from tersely.analysis.behaviours import Phrases
+from tersely.analysis.clusters import label_of
 from tersely.errors import UserError
-from tersely.records import Estimate, EvalRecord
+from tersely.evaluation.records import Evaluation
+from tersely.records import Estimate, EvalRecord, Unit
 from tersely.report.family import Family
-from tersely.report.load import Evaluation, Run
+from tersely.report.load import Run
 
-Json = dict[str, Any]
 BASE = "base"
-OVER_SEEDS = "t over seeds"
-SEEDS_AGREE = "no interval: no spread between seeds"
+OVER_SEEDS = f"t over {Unit.SEEDS}"
+SEEDS_AGREE = f"no interval: no spread between {Unit.SEEDS}"
 SHARES = {"accuracy", "truncated", "no_answer", "unjudged", "pass_at_k",
           "share_after_answer", "stated_but_wrong", "stated_by_chance", "loops"}  # fmt: skip
 """Quantities of a summary that lie in [0, 1]."""
@@ -31,8 +41,8 @@ class Result:
 
     run: Run
     evaluation: Evaluation
-    versus: Json | None
-    """``compare`` with its base, or None for a base or a run without one."""
+    versus: PairedComparison | None
+    """With its base; None for a base or a run without one."""
     base_path: Path | None = None
     """Folder of that base."""
 
@@ -43,9 +53,10 @@ class Result:
     @cached_property
     def checks(self) -> dict[str, Estimate]:
         """Difficulty -> checks a response; the key "" is all of them."""
-        counted = [(r, float(_checks(r, self.evaluation.summary["phrases"]))) for r in self.evaluation.records]
-        labels = ["", *self.evaluation.summary["by_difficulty"]]
-        return {label: _clustered([pair for pair in counted if label in ("", _label(pair[0]))]) for label in labels}
+        summary = self.evaluation.summary
+        counted = [(r, float(_checks(r, summary.phrases))) for r in self.evaluation.responses()]
+        labels = ["", *summary.by_difficulty]
+        return {label: _clustered([pair for pair in counted if label in ("", label_of(pair[0]))]) for label in labels}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +73,18 @@ class Entry:
         """No alpha and no name of its own: what everything is compared with."""
         return self.alpha is None and not self.variant
 
-    def overall(self, *keys: str) -> Estimate | None:
+    def overall(self, *keys: str | int) -> Estimate | None:
         """A quantity of the summary's overall block, for example ``overall("behaviours", "verification")``."""
-        found = [_dig(result.evaluation.summary["overall"], keys) for result in self.results]
+        found = [_dig(result.evaluation.summary.overall, keys) for result in self.results]
         return over_seeds(found, share=bool(SHARES & set(keys)))
 
-    def at(self, difficulty: str, *keys: str) -> Estimate | None:
+    def at(self, difficulty: str, *keys: str | int) -> Estimate | None:
         """The same at one difficulty."""
-        found = [_dig(r.evaluation.summary["by_difficulty"].get(difficulty), keys) for r in self.results]
+        found = [_dig(r.evaluation.summary.by_difficulty.get(difficulty), keys) for r in self.results]
         return over_seeds(found, share=bool(SHARES & set(keys)))
 
     def gain(self, key: str, difficulty: str | None = None) -> Estimate | None:
-        """A quantity of ``compare`` with the base: "token_saving", "accuracy_difference", ..."""
+        """A quantity of the comparison with the base: "token_saving", "accuracy_difference", ..."""
         return over_seeds([_gain(result, key, difficulty) for result in self.results])
 
     def checks(self, difficulty: str = "") -> Estimate | None:
@@ -83,7 +94,7 @@ class Entry:
         """Problem id -> the values of all seeds together."""
         joined: dict[str, list[float]] = {}
         for result in self.results:
-            for problem, values in make(result.evaluation.records).items():
+            for problem, values in make(result.evaluation.responses()).items():
                 joined.setdefault(problem, []).extend(values)
         return joined
 
@@ -93,7 +104,7 @@ class View:
     """Everything known about one task."""
 
     task: str
-    protocol: Json
+    protocol: ProtocolFacts
     entries: tuple[Entry, ...]
     difficulties: tuple[str, ...]
     behaviours: tuple[str, ...]
@@ -128,13 +139,13 @@ def make_view(family: Family, task: str) -> View:
     everyone = [result for entry in entries for result in entry.results]
     _require_one_protocol(everyone)
     first = everyone[0].evaluation
-    labels = {label for result in everyone for label in result.evaluation.summary["by_difficulty"]}
+    labels = {label for result in everyone for label in result.evaluation.summary.by_difficulty}
     return View(
         task=task,
-        protocol={key: value for key, value in first.protocol.items() if key != "model"},
+        protocol=first.protocol.without_model(),
         entries=tuple(entries),
         difficulties=tuple(sorted(labels, key=difficulty_order)),
-        behaviours=tuple(first.summary["phrases"]),
+        behaviours=tuple(first.summary.phrases),
     )
 
 
@@ -150,9 +161,9 @@ def over_seeds(estimates: Sequence[Estimate | None], share: bool = False) -> Est
         return known[0] if known else None
     joint = clustered_mean({str(i): [estimate.value] for i, estimate in enumerate(known)})
     if joint.low is None or joint.high is None:
-        return Estimate(joint.value, None, None, joint.n, SEEDS_AGREE)
+        return Estimate(joint.value, None, None, joint.n, SEEDS_AGREE, Unit.SEEDS)
     low, high = (max(0.0, joint.low), min(1.0, joint.high)) if share else (joint.low, joint.high)
-    return Estimate(joint.value, low, high, joint.n, OVER_SEEDS)
+    return Estimate(joint.value, low, high, joint.n, OVER_SEEDS, Unit.SEEDS)
 
 
 def _result(run: Run, base: Run | None, task: str) -> Result:
@@ -161,7 +172,7 @@ def _result(run: Run, base: Run | None, task: str) -> Result:
         return Result(run, evaluation, None)
     other = base.evaluations[task]
     try:
-        versus = compare(other.records, evaluation.records, other.protocol, evaluation.protocol)
+        versus = compare_paired(other.responses(), evaluation.responses(), other.protocol, evaluation.protocol)
     except UserError as error:
         raise UserError(f"{run.name} cannot be compared with {base.name} on {task}: {error}") from error
     return Result(run, evaluation, versus, base.path)
@@ -171,8 +182,7 @@ def _require_one_protocol(results: list[Result]) -> None:
     """Members are drawn in one figure, so they too must have been evaluated alike."""
     first = results[0].evaluation.protocol
     for result in results[1:]:
-        other = result.evaluation.protocol
-        differing = sorted(k for k in {*first, *other} - {"model"} if first.get(k) != other.get(k))
+        differing = first.differing(result.evaluation.protocol, {"model"})
         if differing:
             raise UserError(
                 f"{result.run.name} was evaluated under another {' and '.join(differing)} than {results[0].run.name}: "
@@ -180,27 +190,24 @@ def _require_one_protocol(results: list[Result]) -> None:
             )
 
 
-def _dig(block: Json | None, keys: Sequence[str]) -> Estimate | None:
-    found: Any = block
+def _dig(block: SummaryBlock | PairedBlock | None, keys: Sequence[str | int]) -> Estimate | None:
+    """What stands in a block under these names, one within the other; None where any of them is missing."""
+    found: object = block
     for key in keys:
-        found = None if found is None else found.get(key)
-    return None if found is None else Estimate(**found)
+        found = found.get(key) if isinstance(found, Mapping) else getattr(found, str(key), None)
+    return found if isinstance(found, Estimate) else None
 
 
 def _gain(result: Result, key: str, difficulty: str | None) -> Estimate | None:
     if result.versus is None:
         return None
-    block = result.versus["overall"] if difficulty is None else result.versus["by_difficulty"].get(difficulty)
+    block = result.versus.overall if difficulty is None else result.versus.by_difficulty.get(difficulty)
     return _dig(block, (key,))
 
 
-def _checks(record: EvalRecord, phrases: Json) -> int:
+def _checks(record: EvalRecord, phrases: Phrases) -> int:
     counts = count_behaviours(record.text, phrases)
     return sum(counts[name] for name in CHECKS if name in counts)
-
-
-def _label(record: EvalRecord) -> str:
-    return "unlabelled" if record.difficulty is None else record.difficulty
 
 
 def _clustered(pairs: Sequence[tuple[EvalRecord, float]]) -> Estimate:

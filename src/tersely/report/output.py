@@ -48,7 +48,7 @@ def write_folder(out: Path, files: Mapping[Path, bytes], what: str) -> None:
         raise StorageError(f"the {what} is not whole: {error}") from error
 
 
-def merged_versions(found: list[dict[str, Any]]) -> dict[str, str]:
+def merged_versions(found: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Versions of all evaluations; where they differ, all of them."""
     merged: dict[str, dict[str, None]] = {}
     for versions in found:

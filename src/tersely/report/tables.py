@@ -90,7 +90,7 @@ def overview(view: View) -> Table:
         (Column("truncated", "Truncated", "percent"), [e.overall("truncated") for e in view.entries]),
     ]
     if largest > 1:
-        passes: list[Cell] = [e.overall("pass_at_k", str(largest)) for e in view.entries]
+        passes: list[Cell] = [e.overall("pass_at_k", largest) for e in view.entries]
         picked.insert(5, (Column("pass_at_k", f"pass@{largest}", "percent"), passes))
     if view.many_seeds:
         picked.insert(1, (Column("seeds", "Seeds", "whole"), [len(e.results) for e in view.entries]))
@@ -103,12 +103,10 @@ def details(view: View) -> Table:
     titles = ("Tokens when correct", "Tokens when wrong", "No answer", "Could not be judged")
     kinds = ("tokens", "tokens", "percent", "percent")
     columns = tuple(Column(n, t, k) for n, t, k in zip(names, titles, kinds, strict=True))
-    passes = sorted(
-        {int(k) for e in view.entries for r in e.results for k in r.evaluation.summary["overall"]["pass_at_k"]}
-    )
+    passes = sorted({k for e in view.entries for r in e.results for k in r.evaluation.summary.overall.pass_at_k})
     columns += tuple(Column(f"pass_at_{k}", f"pass@{k}", "percent") for k in passes)
     rows = [
-        (e.label, *(e.overall(name) for name in names), *(e.overall("pass_at_k", str(k)) for k in passes))
+        (e.label, *(e.overall(name) for name in names), *(e.overall("pass_at_k", k) for k in passes))
         for e in view.entries
     ]
     return Table("details", "More about every model", (Column("model", "Model"), *columns), tuple(rows))
@@ -184,13 +182,12 @@ def frontier(view: View) -> Table:
 
 def seeds(view: View) -> Table:
     """Every seed by itself; its interval is the one over problems."""
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for entry in view.entries:
         for result in entry.results:
-            block = result.evaluation.summary["overall"]
-            spent = (_one(block["tokens"]), _versus(result.versus, "token_saving"))
-            right = (_one(block["accuracy"]), _versus(result.versus, "accuracy_difference"))
-            rows.append((entry.label, result.run.name, result.seed, *spent, *right))
+            block, paired = result.evaluation.summary.overall, result.versus and result.versus.overall
+            saving, change = (paired.token_saving, paired.accuracy_difference) if paired else (None, None)
+            rows.append((entry.label, result.run.name, result.seed, block.tokens, saving, block.accuracy, change))
     columns = (
         Column("model", "Model"),
         Column("run", "Run"),
@@ -288,15 +285,7 @@ def _unit(kind: str) -> str:
 
 
 def _largest_k(view: View) -> int:
-    return max((result.evaluation.summary["k"] for entry in view.entries for result in entry.results), default=1)
-
-
-def _one(found: dict[str, object] | None) -> Estimate | None:
-    return None if found is None else Estimate(**found)  # type: ignore[arg-type]
-
-
-def _versus(versus: dict[str, dict[str, object]] | None, key: str) -> Estimate | None:
-    return None if versus is None else _one(versus["overall"][key])  # type: ignore[arg-type]
+    return max((result.evaluation.summary.k for entry in view.entries for result in entry.results), default=1)
 
 
 def _scalar(value: object) -> float | None:

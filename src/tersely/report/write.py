@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from tersely.records import Unit
 from tersely.report import examples, figures, findings, tables
 from tersely.report.family import Family, read_family
 from tersely.report.load import Run
@@ -46,7 +48,7 @@ class Section:
     figures: tuple[Drawn, ...]
     more: tuple[tables.Table, ...]
     examples: tuple[examples.Example, ...]
-    phrases: dict[str, list[str]]
+    phrases: Mapping[str, tuple[str, ...]]
 
 
 def write_report(runs: list[Path], base: Path | None, out: Path, commands: list[str]) -> Path:
@@ -92,7 +94,7 @@ def _section(family: Family, task: str, prefix: str) -> tuple[Section, dict[Path
         figures=drawn,
         more=tuple(more),
         examples=examples.pick_examples(view),
-        phrases=view.entries[0].results[0].evaluation.summary["phrases"],
+        phrases=view.entries[0].results[0].evaluation.summary.phrases,
     )
     return section, files
 
@@ -113,7 +115,7 @@ def _plans(view: View, style: dict[str, Look]) -> list[_Plan]:
         "Small hollow marks are single seeds, the large mark their mean." if several else "Bars are 95 % intervals."
     )
     bars = "Bars are 95 % intervals" + (
-        " over seeds where a model has several." if several else ", clustered by problem."
+        f" over {Unit.SEEDS} where a model has several." if several else ", clustered by problem."
     )
     plans = [
         _Plan("frontier", "Tokens and accuracy",

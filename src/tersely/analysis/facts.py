@@ -1,0 +1,82 @@
+"""How an evaluation was made: the facts that two of them must share before their numbers are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from tersely.records import NOTHING
+
+MEASURED = frozenset({"model", "step", "instruction", "suite"})
+"""Facts that say what was measured (or under which name), not how: they may differ between two sides."""
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("task", "task_sha256", "template", "instruction", "suite", "model"), (str,)),
+    **dict.fromkeys(("size", "k", "max_new_tokens", "seed", "step", "repeat"), (int,)),
+    **dict.fromkeys(("temperature", "top_p"), (int, float)),
+}
+_MADE = (
+    "task", "task_sha256", "size", "k", "temperature", "top_p", "max_new_tokens", "seed", "template", "instruction",
+    "suite", "step", "repeat",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolFacts:
+    """The protocol of an evaluation as it was resolved and recorded; None says the same as not recorded.
+
+    Example: ``ProtocolFacts(task="arithmetic", size=600, k=1, temperature=0.6, top_p=1.0, max_new_tokens=256)``
+    """
+
+    task: str | None = None
+    task_sha256: str | None = None
+    """Of the problems that were asked."""
+    size: int | None = None
+    k: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_new_tokens: int | None = None
+    seed: int | None = None
+    template: str | None = None
+    instruction: str | None = None
+    suite: str | None = None
+    step: int | None = None
+    repeat: int | None = None
+    model: str | None = None
+    further: Mapping[str, object] = field(default_factory=lambda: NOTHING, hash=False)
+    """Facts that this release does not know."""
+    recorded: tuple[str, ...] = field(default=_MADE, compare=False)
+    """Names of the facts that were recorded, in the order of the file: older evaluations lack some."""
+
+    def value(self, name: str) -> object:
+        """A fact by its name in the file; None where it was not recorded."""
+        return getattr(self, name) if name in _KINDS else self.further.get(name)
+
+    def differing(self, other: ProtocolFacts, free: Collection[str] = ()) -> list[str]:
+        """Names of the facts in which two protocols differ, but for those that may (``free``), in order of name."""
+        names = {*self.recorded, *other.recorded}.difference(free)
+        return sorted(name for name in names if self.value(name) != other.value(name))
+
+    def of_model(self, model: str) -> ProtocolFacts:
+        """The same with the model that was measured, which stands last."""
+        return replace(self, model=model, recorded=(*self.recorded, "model"))
+
+    def without_model(self) -> ProtocolFacts:
+        return replace(self, model=None, recorded=tuple(name for name in self.recorded if name != "model"))
+
+    def to_json(self) -> dict[str, Any]:
+        """The recorded facts by name, in their order."""
+        return {name: self.value(name) for name in self.recorded}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> ProtocolFacts:
+        """What ``to_json`` wrote, of any release. ValueError for a fact of the wrong type."""
+        for name, value in found.items():
+            kinds = _KINDS.get(name)
+            if kinds is not None and value is not None and not isinstance(value, kinds):
+                raise ValueError(f"{name} is {value!r}")
+        known = {name: value for name, value in found.items() if name in _KINDS}
+        further = {name: value for name, value in found.items() if name not in _KINDS}
+        return cls(**known, further=MappingProxyType(further), recorded=tuple(found))
