@@ -42,3 +42,9 @@ def require_known(what: str, name: str, known: Iterable[str]) -> str:
     if name not in choices:
         raise UserError(f"unknown {what} {name!r}{nearest(name, choices)}; choose one of {', '.join(choices)}")
     return name
+
+
+def in_one_line(error: BaseException, longest: int = 300) -> str:
+    """``"ValueError: what it says"``: class and first line of the message, at most ``longest`` characters of it."""
+    first = next(iter(str(error).splitlines()), "").encode("utf-8", "replace").decode()
+    return f"{type(error).__name__}: {first[:longest]}" if first else type(error).__name__

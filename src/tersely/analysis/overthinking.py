@@ -17,7 +17,7 @@ import numpy as np
 
 from tersely.analysis.intervals import clustered_mean, clustered_rate
 from tersely.records import Estimate, EvalRecord, Status
-from tersely.verify.grammar.normalise import CACHED, clean, number
+from tersely.verify.grammar import CACHED, clean, number
 
 Json = dict[str, Any]
 
