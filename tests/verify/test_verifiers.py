@@ -320,7 +320,7 @@ def test_a_module_that_fails_only_in_the_fresh_process_is_named(
 
 
 def test_a_payload_that_is_no_json_is_named(module: str) -> None:
-    with Judge(verifier=f"{module}:by_request") as judge, pytest.raises(UserError, match="must be JSON values"):
+    with Judge(verifier=f"{module}:by_request") as judge, pytest.raises(UserError, match="JSON values"):
         grade(judge, "same 7", of=problem("q", "7", tests=object()))
 
 

@@ -20,7 +20,7 @@ def verdict_key(gold: str, answer: str, kind: str) -> str:
 def verifier_key(verifier: str, problem: Problem, response: str) -> str:
     """SHA-256 (hex) of checker version, verifier's name, problem (id, payload) and response."""
     try:
-        payload = json.dumps(dict(problem.payload), sort_keys=True)
+        payload = json.dumps(problem.to_json().get("payload", {}), sort_keys=True)
     except (TypeError, ValueError) as error:
         raise UserError(
             f"the payload of problem {problem.id} cannot be handed to a verifier ({error}): it must be JSON values"
