@@ -21,8 +21,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tersely.records import Kind, Status
-from tersely.verify import Judge
-from tersely.verify.judge import judge_here
+from tersely.verify import Judge, grammar
+from tersely.verify.judge import forget, judge_here
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("TERSELY_DATA", ROOT.parent / "shared" / "data"))
@@ -166,11 +166,8 @@ def _ours(pairs: list[Pair]) -> tuple[list, float]:
 
 
 def clear_caches() -> None:
-    from tersely.verify import judge
-    from tersely.verify.grammar import forms, normalise, units
-
-    for cached in (forms._cached, judge._decide, normalise._clean, normalise._key, units.read):
-        cached.cache_clear()
+    grammar.forget()
+    forget()
 
 
 PATHOLOGICAL = [

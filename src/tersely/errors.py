@@ -47,3 +47,9 @@ def require_known(what: str, name: str, known: Iterable[str]) -> str:
 def first_line(error: BaseException) -> str:
     """What an error of a library says, short enough to stand inside a sentence of ours."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def in_one_line(error: BaseException, longest: int = 300) -> str:
+    """``"ValueError: what it says"``: class and first line of the message, at most ``longest`` characters of it."""
+    first = next(iter(str(error).splitlines()), "").encode("utf-8", "replace").decode()
+    return f"{type(error).__name__}: {first[:longest]}" if first else type(error).__name__

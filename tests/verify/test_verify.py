@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tersely.errors import UserError
 from tersely.records import Kind, Status
-from tersely.verify import Judge, extract, verify_lines
-from tersely.verify.grammar.normalise import clean, key
-from tersely.verify.judge import KINDS, gold_here, judge_here
+from tersely.verify import KINDS, Judge, extract, verify_lines
+from tersely.verify.grammar import clean, key
+from tersely.verify.judge import gold_here, judge_here
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("TERSELY_DATA", ROOT.parent / "shared" / "data"))

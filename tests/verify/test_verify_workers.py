@@ -20,7 +20,7 @@ from tersely.errors import RunError, UserError
 from tersely.records import Kind, Status, Verdict
 from tersely.verify import Judge, verdict_key
 from tersely.verify.workers import worker as worker_module
-from tersely.verify.workers.pool import Pool
+from tersely.verify.workers.pool import MATH_VERIFY, Pool
 from tersely.verify.workers.prefetch import Prefetcher
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
@@ -233,7 +233,7 @@ for line in sys.stdin:
     if do == "hang": time.sleep(1000)
     if do == "child": print(json.dumps({"died": -signal.SIGSEGV}), flush=True); continue
     if do == "memory": print(json.dumps({"died": 78}), flush=True); continue
-    print(json.dumps({"equal": do == "yes", "reason": do, "seconds": 0.5}), flush=True)
+    print(json.dumps({"status": "CORRECT" if do == "yes" else "WRONG", "reason": do, "seconds": 0.5}), flush=True)
 """
 
 
@@ -251,7 +251,7 @@ def ask(*answers: str) -> list[dict[str, str]]:
 def test_every_way_to_die_gives_one_unjudged_reply_in_its_place(stub: Path) -> None:
     pool = Pool(2, 1.0, 512, script=stub)
     replies = pool.run(ask("yes", "die", "no", "kill", "child", "yes", "garbage", "memory", "no"))
-    assert [reply.equal for reply in replies] == [True, None, False, None, None, True, None, None, False]
+    assert "".join(reply.status[0] for reply in replies) == "CUWUUCUUW"
     assert replies[4].reason == f"crashed: exit {-signal.SIGSEGV}"
     assert replies[7].reason == "crashed: out of memory"
     assert pool.restarts == 6  # three requests end the whole process, each is tried twice
@@ -269,7 +269,7 @@ def test_the_wall_safety_net_replaces_a_worker_that_sleeps(stub: Path, monkeypat
     real = type(pool.workers[0]).send
     monkeypatch.setattr(type(pool.workers[0]), "send", lambda self, job, line, wall: real(self, job, line, 0.3))
     replies = pool.run(ask("hang", "yes"))
-    assert [reply.equal for reply in replies] == [None, True]
+    assert [reply.status for reply in replies] == [Status.UNJUDGED, Status.CORRECT]
     assert pool.restarts == 2
     pool.close()
 
@@ -313,7 +313,7 @@ def test_the_memory_limit_holds() -> None:
     code = (
         "import runpy, sys\n"
         f"module = runpy.run_path({worker_module.__file__!r})\n"
-        "module['confine'](400)\n"
+        "module['confine'](400, 0)\n"
         "try:\n    bytearray(10**9)\nexcept MemoryError:\n    print('refused')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
@@ -323,7 +323,8 @@ def test_the_memory_limit_holds() -> None:
 @pytest.mark.slow
 def test_the_serving_process_is_renewed_without_losing_an_answer() -> None:
     """The protocol spoken by hand: five requests to a worker that renews itself after two answers."""
-    command = [sys.executable, "-P", worker_module.__file__, "2.0", "1024", "2"]
+    limits = {"cpu_seconds": 2.0, "memory_mb": 1024, "file_mb": 0, "recycle": 2}
+    command = [sys.executable, "-P", worker_module.__file__, json.dumps(limits), str(MATH_VERIFY.file)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -331,7 +332,7 @@ def test_the_serving_process_is_renewed_without_losing_an_answer() -> None:
         for i in range(1, 6):
             process.stdin.write(json.dumps({"gold": f"x+{i}", "answer": f"{i}+x"}) + "\n")
             reply = json.loads(process.stdout.readline())
-            assert reply["equal"] is True
+            assert reply["status"] == "CORRECT"
             assert 0 <= reply["seconds"] < 2
         process.stdin.close()
         assert process.wait(timeout=20) == 0

@@ -19,7 +19,7 @@ from tersely.analysis.clusters import judged
 from tersely.analysis.intervals import Clusters, clustered_mean, clustered_rate
 from tersely.analysis.records import Overthinking
 from tersely.records import Estimate, EvalRecord
-from tersely.verify.grammar.normalise import CACHED, clean, number
+from tersely.verify.grammar import CACHED, clean, number
 
 # ---- where the answer first stands
 

@@ -13,8 +13,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from tersely.records import EvalRecord, Finish, Status
-from tersely.verify.grammar.normalise import clean, key, number
-from tersely.verify.kinds.letters import letter
+from tersely.verify.grammar import clean, key, number
+from tersely.verify.kinds.choice import letter
 
 _LETTER = re.compile("[A-Z]")
 

@@ -136,7 +136,7 @@ def _from_file(what: DistillConfig, trainee: Trainee) -> Demonstrations:
     assert what.demonstrations is not None
     pairs = read_demonstrations(what.demonstrations)
     with Judge(workers=what.config.run.judge_workers) as judge:
-        verdicts = judge.judge([(problem.gold, response, problem.kind) for problem, response in pairs])
+        verdicts = judge.grade(pairs)
     right = [pair for pair, v in zip(pairs, verdicts, strict=True) if v.status is Status.CORRECT]
     examples = [
         Example(render(p, trainee.tokenizer, what.config.template), encode_response(trainee.tokenizer, response))

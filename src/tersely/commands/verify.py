@@ -12,18 +12,21 @@ def add_verify(verbs: Any) -> None:
     p = add_verb(verbs, "verify", run_verify, "judge answers: {gold, response, kind?} a line in, verdicts out")
     p.add_argument("file", metavar="FILE.jsonl", help="'-' reads standard input")
     p.add_argument("--workers", type=int, default=2, help="worker processes (default 2)")
+    p.add_argument("--kind", default="math", help="of lines that name none: exact, choice, math, package.module:Name")
+    p.add_argument("--verifier", metavar="package.module:Name", help="your own function (problem, response) decides")
 
 
 def run_verify(args: argparse.Namespace) -> int:
     from tersely.errors import UserError
     from tersely.jsonl import display_name, read_lines
-    from tersely.verify import Judge
-    from tersely.verify.lines import verify_lines
+    from tersely.plugins import is_own
+    from tersely.verify import Judge, verify_lines
 
     lines = read_lines(args.file)
-    with Judge(workers=args.workers) as judge:
+    kinds = [args.kind] if is_own(args.kind) else []
+    with Judge(workers=args.workers, kinds=kinds, verifier=args.verifier) as judge:
         try:
-            for line in verify_lines(lines, judge):
+            for line in verify_lines(lines, judge, args.kind):
                 print(line)
         except UserError as error:
             raise UserError(f"{display_name(args.file)}: {error}") from error

@@ -31,7 +31,7 @@ from tersely.samplers.base import Sampler, Sampling
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks import load_task, task_digest
 from tersely.verify import Judge
-from tersely.verify.kinds.letters import letter
+from tersely.verify.kinds.choice import letter
 
 if TYPE_CHECKING:
     from tersely.facts import Facts

@@ -8,7 +8,21 @@
 """
 
 from tersely.verify.extract import Extraction, extract
-from tersely.verify.judge import VERSION, Judge, verdict_key
+from tersely.verify.judge import Judge
+from tersely.verify.keys import VERSION, verdict_key, verifier_key
+from tersely.verify.kinds import KINDS, AnswerKind
 from tersely.verify.lines import verify_lines
+from tersely.verify.verifier import Verifier
 
-__all__ = ["VERSION", "Extraction", "Judge", "extract", "verdict_key", "verify_lines"]
+__all__ = [
+    "KINDS",
+    "VERSION",
+    "AnswerKind",
+    "Extraction",
+    "Judge",
+    "Verifier",
+    "extract",
+    "verdict_key",
+    "verifier_key",
+    "verify_lines",
+]

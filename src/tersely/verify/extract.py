@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tersely.verify.grammar.normalise import matching
+from tersely.verify.grammar import matching
 
 TAIL = 20_000
 """Characters of the response that are read, from its end."""

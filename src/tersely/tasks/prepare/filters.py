@@ -9,11 +9,7 @@ import re
 from enum import StrEnum
 
 from tersely.records import Kind, Problem, Status
-from tersely.verify.grammar.evaluate import Numeric, context
-from tersely.verify.grammar.expr import Refused, Unparsed, symbols
-from tersely.verify.grammar.forms import read
-from tersely.verify.grammar.normalise import clean, number
-from tersely.verify.grammar.scalars import Form, Shape
+from tersely.verify.grammar import Refused, Unparsed, clean, is_real, number, read
 from tersely.verify.judge import judge_here
 
 
@@ -129,21 +125,9 @@ def is_number(gold: str) -> bool:
     if number(clean(gold)) is not None:
         return True
     try:
-        return _is_real(read(gold))
+        return is_real(read(gold))
     except (Refused, Unparsed):
         return False
-
-
-def _is_real(form: Form) -> bool:
-    if form.shape is not Shape.SCALAR or form.node is None or symbols(form.node):
-        return False
-    ctx = context()
-    ctx.dps = 30
-    try:
-        value = Numeric(ctx, {}).of(form.node)
-    except (ArithmeticError, TypeError, AttributeError, ValueError):  # Refused and Unparsed are ValueErrors
-        return False
-    return bool(ctx.isfinite(value)) and abs(ctx.im(value)) < 1e-20
 
 
 def gold_is_number(problem: Problem) -> bool:

@@ -20,7 +20,7 @@ from tersely.extras import install_command
 from tersely.jsonl import Row
 from tersely.records import Problem
 from tersely.tasks.sources.files import problem_from_row
-from tersely.verify.grammar.normalise import key, matching
+from tersely.verify.grammar import key, matching
 
 Split = Literal["train", "held_out"]
 

@@ -1,1 +1,38 @@
-"""Reading and comparing mathematical answers."""
+"""What final answers mean, without sympy: one face for everything outside this folder.
+
+``clean`` gives the one LaTeX spelling of what was typed and ``key`` the string whose equality means "typed again";
+``number`` reads a cleaned plain number. ``read`` gives the form of an answer, and ``equal`` whether two forms agree.
+"""
+
+from tersely.verify.grammar import forms, normalise, units
+from tersely.verify.grammar.equality import SEVERAL, equal
+from tersely.verify.grammar.forms import read
+from tersely.verify.grammar.normalise import CACHED, clean, key, matching, number
+from tersely.verify.grammar.scalars import Form
+from tersely.verify.grammar.tokens import Refused, Undefined, Unparsed
+from tersely.verify.grammar.values import is_real, rational
+
+
+def forget() -> None:
+    """Empty the kept readings, so that a measurement starts cold."""
+    for kept in (forms._cached, normalise._clean, normalise._key, units.read):
+        kept.cache_clear()
+
+
+__all__ = [
+    "CACHED",
+    "SEVERAL",
+    "Form",
+    "Refused",
+    "Undefined",
+    "Unparsed",
+    "clean",
+    "equal",
+    "forget",
+    "is_real",
+    "key",
+    "matching",
+    "number",
+    "rational",
+    "read",
+]

@@ -1,6 +1,6 @@
 """Do two final answers agree? Decided by shape and by exact or high-precision values, without sympy.
 
-``compare(gold, answer)`` gives True, False or None (cannot say) with a reason. Policies, all of them symmetric in what
+``equal(gold, answer)`` gives True, False or None (cannot say) with a reason. Policies, all of them symmetric in what
 a policy could gain:
 
 - Numbers are compared exactly; irrational ones at 50 digits and more. One side typed as a decimal agrees with the
@@ -26,8 +26,8 @@ from dataclasses import replace
 from fractions import Fraction
 from math import floor, log10
 
-from tersely.verify.grammar.evaluate import same_value
 from tersely.verify.grammar.expr import symbols
+from tersely.verify.grammar.identities import same_value
 from tersely.verify.grammar.numerals import number_word
 from tersely.verify.grammar.relations import Decision, as_interval, compare_relations, is_name
 from tersely.verify.grammar.scalars import ALL_OF, UNORDERED, Form, Shape
@@ -41,12 +41,12 @@ MAX_PAIRED = 40
 SEVERAL = "several answers"
 
 
-def compare(gold: Form, answer: Form) -> Decision:
+def equal(gold: Form, answer: Form) -> Decision:
     """Whether ``answer`` agrees with ``gold``. May raise Unparsed or Refused from the values."""
     gold, answer = _unwrap(gold, answer)
     pair = (gold.shape, answer.shape)
     if Shape.RELATION in pair:
-        return compare_relations(gold, answer, compare)
+        return compare_relations(gold, answer, equal)
     if pair == (Shape.SCALAR, Shape.SCALAR):
         return _scalars(gold, answer)
     if pair == (Shape.TEXT, Shape.TEXT):
@@ -202,7 +202,7 @@ def _in_order(gold: tuple[Form, ...], answer: tuple[Form, ...]) -> Decision:
         return False, "different number of parts"
     unsure = False
     for g, a in zip(gold, answer, strict=True):
-        same, _ = compare(g, a)
+        same, _ = equal(g, a)
         if same is False:
             return False, "a part differs"
         unsure |= same is None
@@ -281,7 +281,7 @@ def _unordered(gold: tuple[Form, ...], answer: tuple[Form, ...]) -> Decision:
     if len(rest) > MAX_PAIRED:
         return False, "many members differ"
     for g in rest:
-        index = next((i for i, a in enumerate(left) if compare(g, a)[0]), None)
+        index = next((i for i, a in enumerate(left) if equal(g, a)[0]), None)
         if index is None:
             return False, "a member is missing"
         left.pop(index)

@@ -319,6 +319,3 @@ def symbols(node: Node) -> frozenset[str]:
     if node[0] == "sym":
         return frozenset((node[1],))
     return frozenset().union(*(symbols(child) for child in node[1:] if isinstance(child, tuple)))
-
-
-__all__ = ["Node", "Parser", "Refused", "Unparsed", "parse", "symbols"]

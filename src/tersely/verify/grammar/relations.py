@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tersely.verify.grammar.evaluate import constant_ratio, same_value
 from tersely.verify.grammar.expr import symbols
+from tersely.verify.grammar.identities import constant_ratio, same_value
 from tersely.verify.grammar.scalars import Form, Shape
 from tersely.verify.grammar.tokens import Node
 
 Decision = tuple[bool | None, str]
 Agree = Callable[[Form, Form], Decision]
-"""Compares two parts (``compare.compare``, handed in because it needs this module)."""
+"""Compares two parts (``equality.equal``, handed in because it needs this module)."""
 
 _INFINITY: Node = ("const", "inf")
 _FLIP = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "=": "=", "\\ne": "\\ne"}

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from tersely.verify.grammar.expr import symbols
+from tersely.verify.grammar.scalars import Form, Shape
 from tersely.verify.grammar.tokens import Node, Refused, Undefined
 
 MAX_BITS = 40_000
@@ -193,3 +194,24 @@ class Numeric:
         if size > MAX_LOG10 * 2.3:
             raise Refused("a function of a number too large for a final answer")
         return getattr(ctx, name)(a)
+
+
+def rational(form: Form) -> Fraction | None:
+    """The exact value of a number; None for anything else, and where it is too large or undefined."""
+    try:
+        return exact(form.node) if form.shape is Shape.SCALAR and form.node is not None else None
+    except Refused:
+        return None
+
+
+def is_real(form: Form) -> bool:
+    """Whether an answer is one real number that has a value: no variable, no list, nothing complex or infinite."""
+    if form.shape is not Shape.SCALAR or form.node is None or symbols(form.node):
+        return False
+    ctx = context()
+    ctx.dps = 30
+    try:
+        value = Numeric(ctx, {}).of(form.node)
+    except (ArithmeticError, TypeError, AttributeError, ValueError):  # Refused and Unparsed are ValueErrors
+        return False
+    return bool(ctx.isfinite(value)) and abs(ctx.im(value)) < 1e-20

@@ -1,11 +1,12 @@
-"""Questions for math-verify asked before their verdicts are wanted, so that checking hides behind sampling."""
+"""Questions for the workers asked before their verdicts are wanted, so that checking hides behind sampling."""
 
 from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from tersely.verify.workers.pool import Pool, Reply
+from tersely.records import Verdict
+from tersely.verify.workers.pool import Pool, Request
 
 
 class Prefetcher:
@@ -16,11 +17,11 @@ class Prefetcher:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._replies: dict[str, Future[Reply]] = {}
-        self._waiting: deque[tuple[Future[Reply], dict[str, str]]] = deque()
+        self._replies: dict[str, Future[Verdict]] = {}
+        self._waiting: deque[tuple[Future[Verdict], Request]] = deque()
         self._thread: ThreadPoolExecutor | None = None
 
-    def ask(self, name: str, request: dict[str, str]) -> None:
+    def ask(self, name: str, request: Request) -> None:
         """Begin on a question and return at once; one that is open under the same name is not asked again."""
         if name in self._replies:
             return
@@ -30,7 +31,7 @@ class Prefetcher:
         self._waiting.append((reply, request))
         self._thread.submit(self._work)
 
-    def take(self, name: str) -> Future[Reply] | None:
+    def take(self, name: str) -> Future[Verdict] | None:
         """The reply to a question asked before, at most once; None where it was not asked."""
         return self._replies.pop(name, None)
 

@@ -1,30 +1,45 @@
-"""The process in which sympy lives. Run as a script: ``python -P worker.py CPU_SECONDS MEMORY_MB RECYCLE``.
+"""A process that may be killed. Run as a script: ``python -P worker.py LIMITS ANSWERS.py [ARGUMENT ...]``.
 
-One JSON line in (``{"gold", "answer"}``, or ``{"parse"}`` for a gold alone), one JSON line out. The process imports
-math-verify once, then forks a child that serves the requests. A request that uses more than CPU_SECONDS of processor
-time (ITIMER_PROF, so load does not matter) or ten times that of wall time ends the child by the default action of the
-signal, in C code too; the process above says so in one line and forks the next child in a few milliseconds.
-math-verify's own SIGALRM timeouts are off. Nothing is left behind: end of input ends both, and a computation that
-runs when the owner dies ends by its budget. It imports nothing of tersely, so that it stays small.
+One JSON line in, one JSON line out. The process loads ANSWERS.py once (its ``start(*arguments)`` gives the function
+that answers a request), then forks a child that serves the requests. A request that uses more than ``cpu_seconds`` of
+processor time (ITIMER_PROF, so load does not matter) or ten times that of wall time ends the child by the default
+action of the signal, in C code too; the process above kills whatever the child had started, says in one line how it
+ended, and forks the next in a few milliseconds. Nothing is left behind: end of input ends both, SIGTERM ends both at
+once, and a computation that runs when the owner dies ends by its budget. Standard input and output are the protocol's
+alone: whoever prints or reads in an answer meets the null device. This file imports nothing of tersely, so that it
+stays small.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import logging
+import math
+import mmap
 import os
 import resource
 import signal
 import sys
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 WALL_FACTOR = 10.0
+RENEW, NO_MEMORY, BROKEN = 77, 78, 79
+"""Exit codes of a serving child."""
+NAME = "__tersely_answers__"
+"""Of the loaded module: nobody else's."""
+
+Answer = Callable[[Mapping[str, Any]], dict[str, Any]]
+Limits = Mapping[str, float]
+"""``cpu_seconds`` and ``memory_mb`` of a request, ``file_mb`` a file may grow to, ``recycle``: answers a child."""
 
 
-def confine(memory_mb: int) -> None:
-    """Limits that children inherit: address space, no core, no file may grow."""
-    limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_AS, memory_mb * 2**20)]
+def confine(memory_mb: float, file_mb: float) -> None:
+    """Limits that children inherit: address space, no core, growth of a file."""
+    file_bytes = int(file_mb * 2**20)
+    limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, file_bytes)]
+    limits += [(resource.RLIMIT_AS, int(memory_mb * 2**20))]
     for name, value in limits:
         try:
             resource.setrlimit(name, (value, resource.getrlimit(name)[1] if name == resource.RLIMIT_FSIZE else value))
@@ -32,130 +47,121 @@ def confine(memory_mb: int) -> None:
             pass  # a system that has no such limit (macOS: address space)
 
 
-def read_line() -> bytes:
-    """One request; b"" at the end of input. Never reads beyond the line: the next child shares the pipe."""
-    chunks = []
-    while True:
-        chunk = os.read(0, 65536)
-        chunks.append(chunk)
-        if not chunk or chunk.endswith(b"\n"):
-            return b"".join(chunks)
+class Line:
+    """The two ends of the protocol, moved away from standard input and output."""
+
+    def __init__(self) -> None:
+        self.requests, self.replies = os.dup(0), os.dup(1)
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(null, 1)
+        os.close(null)
+
+    def read(self) -> bytes:
+        """One request; b"" at the end of input. Never reads beyond the line: the next child shares the pipe."""
+        chunks = []
+        while True:
+            chunk = os.read(self.requests, 65536)
+            chunks.append(chunk)
+            if not chunk or chunk.endswith(b"\n"):
+                return b"".join(chunks)
+
+    def write(self, reply: Mapping[str, Any]) -> None:
+        os.write(self.replies, json.dumps(reply).encode() + b"\n")
 
 
-def write_line(reply: dict[str, Any]) -> None:
-    os.write(1, json.dumps(reply).encode() + b"\n")
-
-
-def parse(text: str) -> list[Any]:
-    """sympy objects of one boxed answer; only LaTeX in the box counts, never a number found in prose."""
-    from math_verify import LatexExtractionConfig
-    from math_verify import parse as mv_parse
-
-    config = [LatexExtractionConfig(boxed_match_priority=0)]
-    found = mv_parse(f"\\boxed{{{text}}}", config, fallback_mode="no_fallback", parsing_timeout=None)
-    return [item for item in found if not isinstance(item, str)]
-
-
-def doubt(gold: Any, answer: Any) -> str | None:
-    """Why an "equal" of math-verify is not believed, or None. Looks for its known false positives."""
-    from sympy import Basic, Expr
-    from sympy.core.relational import Relational
-
-    if not isinstance(gold, Basic) or not isinstance(answer, Basic):
-        return None
-    if isinstance(answer, Relational) and not isinstance(gold, Relational):
-        return "a relation for a value"
-    if gold.free_symbols != answer.free_symbols:
-        return "different variables"
-    if isinstance(gold, Expr) and isinstance(answer, Expr) and not numerically_equal(gold, answer):
-        return "different values"
-    return None
-
-
-def numerically_equal(gold: Any, answer: Any) -> bool:
-    """Relative agreement to 1e-12 at 30 digits, at two fixed points where there are variables."""
-    from sympy import Rational
-
-    names = sorted(gold.free_symbols, key=str)
-    for shift in (Rational(137, 100), Rational(291, 100)):
-        values = {name: shift + Rational(i, 7) for i, name in enumerate(names)}
-        try:
-            a, b = (complex(side.subs(values).evalf(30)) for side in (gold, answer))
-            gap = abs(complex((gold - answer).subs(values).evalf(30)))
-        except (TypeError, ValueError, ArithmeticError, AttributeError):
-            continue  # no number at this point: nothing to object
-        if gap > 1e-12 * max(abs(a), abs(b)):
-            return False
-    return True
-
-
-def answer(request: dict[str, str]) -> dict[str, Any]:
-    """The reply to one request, its time not included."""
-    from math_verify import verify
-
-    if "parse" in request:
-        return {"equal": bool(parse(request["parse"])), "reason": "parsed"}
-    gold, given = parse(request["gold"]), parse(request["answer"])
-    if not gold:
-        return {"equal": False, "reason": "math-verify cannot read the gold answer"}
-    if not given:
-        return {"equal": False, "reason": "no mathematics that math-verify can read"}
-    if not verify(gold, given, timeout_seconds=None):
-        return {"equal": False, "reason": "math-verify: different"}
-    objection = doubt(gold[0], given[0])
-    return {
-        "equal": objection is None,
-        "reason": f"math-verify: equal, but {objection}" if objection else "math-verify: equal",
-    }
-
-
-def serve(cpu_seconds: float, recycle: int) -> None:
-    """Answer requests until the end of input (exit 0) or ``recycle`` answers (exit 77)."""
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    for _ in range(recycle):
-        line = read_line()
-        if not line:
-            os._exit(0)
+def serve(line: Line, answer: Answer, limits: Limits, busy: mmap.mmap) -> None:
+    """Answer up to ``recycle`` requests; ``busy`` holds 1 while one is under way. Ends at the end of input."""
+    for name in (signal.SIGPROF, signal.SIGALRM, signal.SIGTERM):
+        signal.signal(name, signal.SIG_DFL)
+    own, parent = os.getpid(), os.getppid()
+    for _ in range(int(limits["recycle"])):
+        request = line.read()
+        if not request or os.getppid() != parent:
+            os._exit(0)  # nobody asks any more, or nobody would end what an answer starts
+        busy[0] = 1
         start = time.process_time()
-        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
-        signal.setitimer(signal.ITIMER_REAL, cpu_seconds * WALL_FACTOR)
+        signal.setitimer(signal.ITIMER_PROF, limits["cpu_seconds"])
+        signal.setitimer(signal.ITIMER_REAL, limits["cpu_seconds"] * WALL_FACTOR)
         try:
-            reply = answer(json.loads(line))
+            reply = answer(json.loads(request))
         except MemoryError:
-            os._exit(78)
-        except Exception as error:  # the boundary: whatever sympy raises is data for the owner
-            reply = {"equal": False, "reason": f"{type(error).__name__} in math-verify"}
+            os._exit(NO_MEMORY)
+        if os.getpid() != own:
+            os._exit(BROKEN)  # a copy of this process that the answer forked: one reply is enough
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        reply["seconds"] = time.process_time() - start
-        write_line(reply)
-    os._exit(77)
+        line.write({**reply, "seconds": time.process_time() - start})
+        busy[0] = 0
+    os._exit(RENEW)
+
+
+def spawn(line: Line, answer: Answer, limits: Limits, busy: mmap.mmap) -> int:
+    """Fork a serving child, the head of a process group of its own; its pid."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.setpgid(0, 0)
+        if limits["recycle"] == 1:  # for what the answer starts: timers are not inherited, this limit is
+            seconds = math.ceil(limits["cpu_seconds"]) + 1
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+        serve(line, answer, limits, busy)
+    finally:
+        os._exit(BROKEN)
+
+
+def end_group(child: int) -> None:
+    """Kill a serving child, or what it left running."""
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def supervise(line: Line, answer: Answer, limits: Limits) -> None:
+    """Keep one serving child alive until the end of input; say how each one ended that did not reply."""
+    busy = mmap.mmap(-1, 1)
+    child = 0
+
+    def stop(*_: object) -> None:
+        if child:
+            end_group(child)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    while True:
+        child = spawn(line, answer, limits, busy)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        end_group(child)
+        if busy[0]:
+            busy[0] = 0
+            line.write({"died": code})
+        elif code != RENEW:
+            return
+
+
+def load(path: str) -> Any:
+    """A module by its file, found by no name: nothing beside it can be imported by mistake."""
+    spec = importlib.util.spec_from_file_location(NAME, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[NAME] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def main() -> None:
-    """Import once, then keep one serving child alive; say how each one that failed ended."""
-    cpu_seconds, memory_mb, recycle = float(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    logging.disable(logging.CRITICAL)
-    sys.set_int_max_str_digits(5000)
-    import math_verify  # noqa: F401
-
-    answer({"gold": "x+\\frac{1}{2}", "answer": "\\frac{2x+1}{2}"})  # warms the parser's tables for every child
-    confine(memory_mb)
-    write_line({"ready": True})
-    while True:
-        child = os.fork()
-        if child == 0:
-            try:
-                serve(cpu_seconds, recycle)
-            finally:
-                os._exit(79)
-        _, status = os.waitpid(child, 0)
-        code = os.waitstatus_to_exitcode(status)
-        if code == 0:
-            return
-        if code != 77:
-            write_line({"died": code})
+    line, limits = Line(), json.loads(sys.argv[1])
+    try:
+        answer = load(sys.argv[2]).start(*sys.argv[3:])
+    except Exception as error:  # the boundary: the owner says it to the user
+        line.write({"failed": f"{type(error).__name__}: {error}"[:2000]})
+        return
+    confine(limits["memory_mb"], limits["file_mb"])
+    line.write({"ready": True})
+    supervise(line, answer, limits)
 
 
 if __name__ == "__main__":

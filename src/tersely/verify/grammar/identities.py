@@ -1,4 +1,4 @@
-"""Values of trees: exact rationals where they exist, else high-precision numbers at fixed points.
+"""Whether two trees are the same function: exact rationals where they exist, else values at fixed points.
 
 ``same_value`` decides whether two trees are the same function of their variables. Both rational: exactly. Otherwise
 each is evaluated with mpmath at 50 digits (at three to five fixed points when there are variables) and compared by
@@ -172,6 +172,3 @@ def constant_ratio(a: Node, b: Node) -> bool | None:
     if len(ratios) < 2:
         return None
     return all(_close(ratio, ratios[0], 38) for ratio in ratios)
-
-
-__all__ = ["DIGITS", "Numeric", "constant_ratio", "context", "same_value"]

@@ -1,10 +1,12 @@
-"""Multiple choice: which one letter from A to J an answer names."""
+"""Multiple choice: the one letter from A to J that an answer names."""
 
 from __future__ import annotations
 
 import re
 
-from tersely.verify.grammar.normalise import clean
+from tersely.records import Kind, Status
+from tersely.verify.grammar import clean
+from tersely.verify.kinds.base import AnswerKind, Decision, GoldCheck
 
 _WRAPPED = re.compile(r"\\text\{([^{}]*)\}")
 _LEAD = re.compile(r"^(?:the\s+)?(?:final\s+|correct\s+)?(?:answer|option|choice)\s*(?:is|:)?\s*:?\s*", re.IGNORECASE)
@@ -43,3 +45,20 @@ def _marked(text: str) -> set[str]:
         r"(?<![A-Za-z])\(?([A-J])(?:\)|[.:](?=\s|$))|(?:\bor|\band|,)\s+\(?([A-J])\)?(?=\s|$|[.,])", text
     )
     return {a or b for a, b in marks}
+
+
+def decide(gold: str, answer: str) -> Decision:
+    """CORRECT for the gold's letter, WRONG for another, NO_ANSWER for none or several."""
+    chosen, reason = letter(answer)
+    if chosen is None:
+        return Status.NO_ANSWER, reason
+    right = chosen == letter(gold)[0]
+    return (Status.CORRECT, "same letter") if right else (Status.WRONG, "another letter")
+
+
+def check_gold(gold: str) -> GoldCheck:
+    """A gold must name one letter."""
+    return letter(gold)[0] is not None, "is no single letter from A to J"
+
+
+CHOICE = AnswerKind(Kind.CHOICE, decide, check_gold)
