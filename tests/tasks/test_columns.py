@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tersely.errors import UserError
-from tersely.frozen import MAX_DEPTH, canonical, thaw
+from tersely.frozen import MAX_DEPTH, canonical, freeze_mapping, thaw
+from tersely.learn.loop import train
 from tersely.records import Kind, Problem, content_id
 from tersely.tasks import load_task, task_digest
+from tiny_models import make_model_folder
+from training import QUIET, settings
 
 CODE = {"problem": "Add two numbers.", "entry_point": "add", "tests": [[[1, 2], 3]], "meta": {"by": ["us"]}}
 ASKED = "{question}\nIts name: {entry_point}"
@@ -134,6 +139,22 @@ def test_the_deepest_payload_allowed_is_taken(write: Any) -> None:
         load(write(row | {"deep": _deep(MAX_DEPTH)}), verified=True)
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4))
+def test_freezing_loses_nothing_and_the_order_of_keys_says_nothing(values: dict[str, Any]) -> None:
+    frozen = freeze_mapping(values, "payload")
+    assert thaw(frozen) == values
+    turned = freeze_mapping(dict(reversed(values.items())), "payload")
+    assert canonical(turned) == canonical(frozen)
+    assert turned == frozen
+
+
 # ---- identity
 
 
@@ -224,3 +245,24 @@ def test_a_template_that_swallows_the_question_is_refused(write: Any) -> None:
         load(write(*rows), template="{prompt}")
     told_apart = [row | {"prompt": row["question"].upper()} for row in rows]
     assert len(load(write(*told_apart), template="{prompt}")) == 3
+
+
+# ---- all the way
+
+
+@pytest.mark.slow
+def test_a_run_trains_under_an_own_template_and_is_refused_when_a_column_changed(tmp_path: Path) -> None:
+
+    make_model_folder(tmp_path / "model")
+    rows = [{"problem": f"What is {i} + {i}?", "answer": str(2 * i), "hint": f"about {i}"} for i in range(12)]
+
+    def write(rows: list[dict[str, Any]]) -> None:
+        (tmp_path / "task.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    write(rows)
+    config = settings(tmp_path, template="{question} ({hint}) {{x}}", run={"steps": 1, "checkpoint_every": 1})
+    train(config, tmp_path / "run", QUIET)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["template"] == config.template
+    write([row | {"hint": "another"} for row in rows])
+    with pytest.raises(UserError, match="task_sha256"):
+        train(config, tmp_path / "run", QUIET)

@@ -68,7 +68,7 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display) -> None:
         torch.set_num_threads(config.run.threads)
     folder = locate_model(config.model, config.revision)
     with Judge(workers=config.run.judge_workers) as judge:
-        problems = load_task(config.task, "train", config.train_size, judge.check_golds)
+        problems = load_task(config.task, "train", config.train_size, judge.check_golds, template=config.template)
         with RunFolder.open(out, SAMPLES, samples_identity(config, folder, problems)) as run:
             if run.done is None:
                 keep_problem_ids(run, [p.id for p in problems])

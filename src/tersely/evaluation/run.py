@@ -93,7 +93,7 @@ def evaluate(
     template = pick_template(weights, protocol.template, other_template)
     sentence = _sentence(protocol, weights)
     with Judge(workers=workers) as judge:
-        problems = load_task(source or protocol.task, "held_out", protocol.size, judge.check_golds)
+        problems = load_task(source or protocol.task, "held_out", protocol.size, judge.check_golds, template=template)
         refuse_trained_on(model_path, problems, allow_overlap)
         facts = protocol.facts(template, task_digest(problems))
         weights_sha256 = _digest(weights, _stamp(weights))

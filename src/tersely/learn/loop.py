@@ -72,7 +72,7 @@ def train(config: TrainConfig, out: Path, display: Display) -> dict[str, Any]:
             objective = Objective(**config.objective.model_dump())
             require_even_shares(config, world)
             folder = locate_model(config.model, config.revision)
-            problems = load_task(config.task, "train", config.train_size, judge.check_golds)
+            problems = load_task(config.task, "train", config.train_size, judge.check_golds, template=config.template)
             problems_of_step(problems, config.sampling.prompts, config.seed, 0)
             with out_of_memory_said("loading", config, world.size):
                 base = LoadedBase.load(folder, config, world)

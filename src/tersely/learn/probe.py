@@ -105,7 +105,7 @@ def sample_base(config: TrainConfig, count: int, display: Display) -> Sample:
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     with Judge(workers=1) as judge:
-        problems = load_task(config.task, "train", config.train_size, judge.check_golds)
+        problems = load_task(config.task, "train", config.train_size, judge.check_golds, template=config.template)
     with out_of_memory_said("loading", config):
         base = LoadedBase.load(locate_model(config.model, config.revision), config, World())
     prompts = base.render_all(problems, config)
