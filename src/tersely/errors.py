@@ -32,7 +32,7 @@ class StorageError(TerselyError, OSError):
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
     """``" (did you mean X?)"`` for the closest known name, or an empty string."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    close = difflib.get_close_matches(name, map(str, known), n=1, cutoff=cutoff)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

@@ -10,11 +10,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tersely.frozen import FrozenMapping, canonical, freeze_mapping, thaw
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -59,14 +60,18 @@ class Status(StrEnum):
     UNJUDGED = "UNJUDGED"
 
 
-def content_id(question: str, answer: str | None) -> str:
-    """Id of a problem by content: 16 hex digits of SHA-256 over whitespace-normalised question and answer."""
-    text = " ".join(question.split()) + "\x00" + " ".join((answer or "").split())
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+NOTHING: Mapping[str, Any] = FrozenMapping({})
 """A payload without columns."""
+
+
+def content_id(question: str, answer: str | None, payload: Mapping[str, Any] = NOTHING) -> str:
+    """Id of a problem by content: 16 hex digits of SHA-256 over whitespace-normalised question and answer.
+
+    A payload that holds something is part of the content, in any order of its keys.
+    """
+    text = " ".join(question.split()) + "\x00" + " ".join((answer or "").split())
+    text += f"\x00{canonical(payload)}" if payload else ""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,11 @@ class Problem:
     """A label such as "3" or "level 5"; problems are grouped by it in every report."""
     split: str = "train"
     payload: Mapping[str, Any] = field(default_factory=lambda: NOTHING, hash=False)
-    """Further columns of the task, as they were read (JSON values), for the prompt template and the verifier."""
+    """Further columns of the task that its prompt template or its verifier reads: JSON values, frozen when given."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.payload, FrozenMapping):
+            object.__setattr__(self, "payload", freeze_mapping(self.payload, "payload"))
 
     @property
     def gold(self) -> str:
@@ -98,7 +107,7 @@ class Problem:
     def to_json(self) -> dict[str, Any]:
         """The fields by name; the payload only where there is one."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "payload"}
-        return {**values, "payload": dict(self.payload)} if self.payload else values
+        return {**values, "payload": thaw(self.payload)} if self.payload else values
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from typing import Protocol
 
 from tersely.records import Finish, Group, Problem, Rollout, Status, Verdict
 from tersely.samplers.base import Progress, Prompt, Sampler, Sampling
-from tersely.tasks import CheckGolds
+from tersely.tasks.load import Task, load_task
+from tersely.tasks.sources import Split
 from tersely.verify import Judge
+from tersely.verify.verifier import Verifier
 
 PromptIds = Mapping[str, tuple[int, ...]]
 """Problem id -> prompt token ids as fed to the model."""
@@ -72,15 +74,23 @@ def _verdicts(pairs: Sequence[tuple[Problem, Rollout]], judge: Grader) -> list[V
 
 
 @contextlib.contextmanager
-def judge_for(given: Grader | None, workers: int) -> Iterator[Grader]:
-    """The judge that was given, or one of our own for as long as the context lasts."""
+def judge_for(given: Grader | None, workers: int, verifier: Verifier | str | None = None) -> Iterator[Grader]:
+    """The judge that was given, or one of our own for as long as the context lasts, with the verifier if there is one."""
     if given is not None:
         yield given
         return
-    with Judge(workers=workers) as own:
+    with Judge(workers=workers, verifier=verifier) as own:
         yield own
 
 
-def golds_checked_by(judge: Grader) -> CheckGolds | None:
-    """What says why a gold answer cannot be used; None where the judge is not ours and knows no golds."""
-    return judge.check_golds if isinstance(judge, Judge) else None
+def decides_alone(judge: Grader) -> bool:
+    """Whether gold answers mean nothing to the judge: it has a verifier, or it is not one of ours."""
+    return not isinstance(judge, Judge) or judge.verifier is not None
+
+
+def load_problems(
+    task: Task, split: Split, size: int | None, judge: Grader, template: str = "question"
+) -> list[Problem]:
+    """``tasks.load_task`` for problems that ``judge`` will grade."""
+    check_golds = judge.check_golds if isinstance(judge, Judge) else None
+    return load_task(task, split, size, check_golds, template=template, verified=decides_alone(judge))

@@ -163,8 +163,8 @@ def test_numina_counts_every_row_that_gives_no_problem(hub: Path) -> None:
         ("AoPS", "malformed row"): 1,
         ("synthetic_math", "another subset"): 1,
     }
-    assert got.origin["revision"] == COMMIT
-    assert got.origin["rows"] == 6
+    assert got.origin.revision == COMMIT
+    assert got.origin.rows == 6
 
 
 def test_subsets_choose_among_the_rows(hub: Path) -> None:

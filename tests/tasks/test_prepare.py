@@ -15,7 +15,8 @@ from tersely.cli import main
 from tersely.records import Kind, Problem, content_id
 from tersely.tasks.prepare.dedup import COMMON, GRAM, EvaluationIndex, covered, exact, near_duplicates, words
 from tersely.tasks.prepare.filters import Reason, has_parts, is_number, is_proof, lacks_figure
-from tersely.tasks.prepare.select import Settings, draw, quotas, select
+from tersely.tasks.prepare.select import draw, quotas, select
+from tersely.tasks.prepare.settings import Balance, OverlapRule, Settings
 from tersely.tasks.sources.files import load_problems
 
 DATA = Path(os.environ.get("TERSELY_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -238,7 +239,7 @@ def test_equal_words_alone_can_be_asked_for() -> None:
     template = sentence("q", 40)
     evaluation = made(f"{template} first?")
     changed, same = made(f"{template} second?"), made(f"{template} FIRST?")
-    assert reasons(changed, same, evaluation=(evaluation,), overlap="equal") == [None, Reason.OVERLAP]
+    assert reasons(changed, same, evaluation=(evaluation,), overlap=OverlapRule.EQUAL) == [None, Reason.OVERLAP]
     assert reasons(changed, evaluation=(evaluation,)) == [Reason.OVERLAP]
 
 
@@ -272,11 +273,11 @@ def test_near_duplicates_are_pairs_whose_shared_grams_cover_most_of_the_shorter(
     ],
 )
 def test_quotas(available: dict[str, int], size: int, balance: str, expected: dict[str, int]) -> None:
-    assert quotas(available, Settings(size, balance=balance)) == expected
+    assert quotas(available, Settings(size, balance=Balance(balance))) == expected
 
 
-@pytest.mark.parametrize("balance", ["equal", "proportional"])
-def test_quotas_add_up_and_never_exceed_what_is_there(balance: str) -> None:
+@pytest.mark.parametrize("balance", Balance)
+def test_quotas_add_up_and_never_exceed_what_is_there(balance: Balance) -> None:
     rng = random.Random(5)
     for _ in range(300):
         available = {str(i): rng.randrange(1, 40) for i in range(rng.randrange(1, 9))}
@@ -359,6 +360,7 @@ def test_other_content_is_replaced_only_by_force(files: Path, capsys: pytest.Cap
         ({"more": ("--size", "21")}, "20 of 22 problems are left after filtering (1 proof, 1 overlaps evaluation)"),
         ({"more": ("--size", "0")}, "ask for at least 1"),
         ({"more": ("--balance", "even")}, "unknown balance 'even'"),
+        ({"more": ("--overlap", "ngram")}, "unknown overlap rule 'ngram' (did you mean 'ngrams'?)"),
         ({"data": "held.jsonl"}, "held.jsonl is itself an evaluation set: all of its 1 problems are in"),
         (
             {"data": "broken.jsonl"},

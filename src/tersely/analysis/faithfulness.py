@@ -52,7 +52,7 @@ _SEPARATE = "\n\n"
 
 
 def choices_of(problem: Problem) -> list[str]:
-    """The letters of the lines ``(A) text`` that a question ends with (``tasks.files`` writes them so)."""
+    """The letters of the lines ``(A) text`` that a question ends with (``tasks.sources.rows`` writes them so)."""
     return list(dict.fromkeys(_CHOICE.findall(problem.question)))
 
 

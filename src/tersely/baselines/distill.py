@@ -32,7 +32,7 @@ from tersely.records import Problem, Status
 from tersely.runs.folder import RunFolder
 from tersely.stop import StopRequest
 from tersely.tasks.prompts import render
-from tersely.tasks.sources.files import problem_from_row
+from tersely.tasks.sources.rows import problem_from_row
 from tersely.verify import Judge
 
 OWN_SAMPLES = "samples"

@@ -26,7 +26,7 @@ from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
 from tersely.opened import open_model
 from tersely.records import Group, Problem, Status
-from tersely.rollouts import Grader, PromptIds, golds_checked_by, judge_for, respond
+from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, read_done
 from tersely.runs.identity import read_run_config
@@ -35,7 +35,7 @@ from tersely.samplers import Sampler, Sampling
 from tersely.samplers.engines import require_engine
 from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
-from tersely.tasks import load_task, task_digest
+from tersely.tasks import task_digest
 from tersely.tasks.overlap import TRAINED_ON
 from tersely.tasks.prompts import render
 
@@ -68,7 +68,7 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
     require_engine(config.sampling.engine)
     folder = locate_model(config.model, config.revision)
     with judge_for(judge, config.run.judge_workers) as grader:
-        problems = load_task(config.task, "train", config.train_size, golds_checked_by(grader))
+        problems = load_problems(config.task, "train", config.train_size, grader, config.template)
         with RunFolder.open(out, SAMPLES, samples_identity(config, folder, problems)) as run:
             if run.done is None:
                 keep_problem_ids(run, [p.id for p in problems])

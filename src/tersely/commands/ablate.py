@@ -37,6 +37,7 @@ def run_ablate(args: argparse.Namespace) -> int:
         return 0
     from tersely.errors import require_known
     from tersely.pipelines.ablate import ABLATIONS, AblationPlan, ablate
+    from tersely.tasks.sources.embedded import EMBEDDED_TASKS
 
     require_known("ablation", args.name, [*ABLATIONS, POPULATION])
     if args.model is None or args.out is None:
@@ -44,7 +45,7 @@ def run_ablate(args: argparse.Namespace) -> int:
     for name in ("size", "k", "jobs"):
         if (value := getattr(args, name)) is not None and value < 1:
             raise UserError(f"--{name} is {value}: it must be at least 1")
-    embedded = args.task == "arithmetic"
+    embedded = args.task in EMBEDDED_TASKS
     if args.held_out is None and not embedded:
         raise UserError(f"{args.task} is what is trained on: name other problems to evaluate on with --held-out")
     if args.held_out is not None:

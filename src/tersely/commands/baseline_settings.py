@@ -15,7 +15,7 @@ def add_baseline_options(p: argparse.ArgumentParser) -> None:
     said = "of a hub id (distill: the teacher's, or with --demonstrations the student's)"
     p.add_argument("--revision", default=None, help=said)
     p.add_argument("--recipe", default=None, help="training recipe to take template, sampling and optimizer from")
-    p.add_argument("--template", default=None, help="prompt template: question, boxed, paper-raw or plain")
+    p.add_argument("--template", default=None, help="question, boxed, paper-raw, plain, or text with {question} in it")
     p.add_argument("--learning-rate", type=float, default=None, help="the paper tried 1e-5, 5e-6 and 2e-6")
     p.add_argument("--epochs", type=int, default=None, help="passes over the examples (default 1)")
     p.add_argument("--seed", type=int, default=None)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.verb import add_verb, command_line
+from tersely.errors import require_known
 
 
 def add_prepare(verbs: Any) -> None:
@@ -29,27 +30,19 @@ def add_prepare(verbs: Any) -> None:
 
 
 def run_prepare(args: argparse.Namespace) -> int:
-    from tersely.tasks.prepare.select import Settings, prepare, usual_overlap
+    from tersely.tasks.prepare.run import Request, prepare, usual_overlap
+    from tersely.tasks.prepare.settings import Balance, OverlapRule, Settings
     from tersely.verify import Judge
 
-    overlap = args.overlap or usual_overlap(args.name)
-    settings = Settings(args.size, args.seed, args.numeric_only, args.balance, overlap)
-    with Judge(workers=args.workers) as judge:
-        report = prepare(
-            args.name,
-            args.out,
-            settings,
-            judge.check_golds,
-            data=args.data,
-            exclude=args.exclude,
-            revision=args.revision,
-            force=args.force,
-            command=command_line(),
-        )
-    counts = report["counts"]
-    dropped = ", ".join(f"{count} {reason}" for reason, count in counts["dropped"].items())
-    print(
-        f"{counts['kept']} of {counts['read']} problems kept, {counts['passed']} passed (dropped: {dropped or 'none'})"
+    balance = Balance(require_known("balance", args.balance, Balance))
+    overlap = OverlapRule(require_known("overlap rule", args.overlap or usual_overlap(args.name), OverlapRule))
+    settings = Settings(args.size, args.seed, args.numeric_only, balance, overlap)
+    request = Request(
+        args.name, args.out, settings, args.data, args.exclude, args.revision, args.force, command=command_line()
     )
+    with Judge(workers=args.workers) as judge:
+        report = prepare(request, judge.check_golds)
+    dropped = ", ".join(f"{count} {reason}" for reason, count in report.dropped.items())
+    print(f"{report.kept} of {report.read} problems kept, {report.passed} passed (dropped: {dropped or 'none'})")
     print(f"prepared: {args.out} (report: {args.out.with_suffix('.report.md')})")
     return 0

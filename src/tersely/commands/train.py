@@ -39,5 +39,7 @@ def usual_folder(config: TrainConfig) -> Path:
 
 def _next(config: TrainConfig, out: Path) -> str:
     """What to run now: problems that were trained on measure nothing."""
-    held_out = "arithmetic" if config.task == "arithmetic" else "HELD_OUT --out evaluations"
+    from tersely.tasks.sources.embedded import EMBEDDED_TASKS
+
+    held_out = config.task if config.task in EMBEDDED_TASKS else "HELD_OUT --out evaluations"
     return f"tersely evaluate {config.model} {out} --task {held_out}"

@@ -79,7 +79,7 @@ def faithfulness(
     weights = locate_model(str(model_path))
     template = pick_template(weights, protocol.template, other_template)
     with Judge(workers=1) as judge:
-        problems = load_choices(protocol, judge)
+        problems = load_choices(protocol, judge, template)
         rules = {**identity(protocol.facts(template, task_digest(problems))), "hint": hint}
         wanted = {**rules, "hint_text": HINTS[hint].text, "weights_sha256": weights_digest(weights)}
         with RunFolder.open(folder, "faithfulness", wanted) as run:
@@ -104,9 +104,9 @@ def faithfulness(
     return folder
 
 
-def load_choices(protocol: EvalProtocol, judge: Judge) -> list[Problem]:
+def load_choices(protocol: EvalProtocol, judge: Judge, template: str) -> list[Problem]:
     """The task's problems; UserError unless all are multiple choice with choices to hint at."""
-    problems = load_task(protocol.task, "held_out", protocol.size, judge.check_golds)
+    problems = load_task(protocol.task, "held_out", protocol.size, judge.check_golds, template=template)
     other = next((problem for problem in problems if problem.kind != Kind.CHOICE), None)
     if other is not None:
         raise UserError(

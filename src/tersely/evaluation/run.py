@@ -27,14 +27,14 @@ from tersely.models.memory import explain_out_of_memory
 from tersely.models.trained_for import read_trained_for
 from tersely.opened import open_model, sampling_alone
 from tersely.records import EvalRecord, Group, Problem, Status
-from tersely.rollouts import Grader, golds_checked_by, judge_for, respond
+from tersely.rollouts import Grader, judge_for, load_problems, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.engines import find_engine
 from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
-from tersely.tasks import load_task, task_digest
+from tersely.tasks import task_digest
 from tersely.tasks.instructions import parse_instruction, require_readable
 from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render
@@ -89,13 +89,14 @@ def evaluate(
     checkpoint: Path | None = None,
     problems: Sequence[Problem] | None = None,
     judge: Grader | None = None,
+    verifier: Verifier | str | None = None,
     sampler: Sampler | None = None,
 ) -> Path:
     """Evaluate one model; returns the evaluation folder with responses.jsonl and summary.json.
 
     ``source`` is where the problems come from, where the task of the protocol is only its name in a suite;
-    ``checkpoint`` is the checkpoint of the run folder to evaluate instead of its newest. ``problems``, ``judge`` and
-    ``sampler`` take the place of those that the protocol names.
+    ``checkpoint`` is the checkpoint of the run folder to evaluate instead of its newest. ``problems``, ``judge`` (or a
+    ``verifier`` for one of ours) and ``sampler`` take the place of those that the protocol names.
     Raises UserError where the model, the task or the folder cannot be used, Stopped after a stop was asked for.
     """
     if threads:
@@ -107,22 +108,22 @@ def evaluate(
     weights = locate_model(str(checkpoint or model_path))
     template = pick_template(weights, protocol.template, other_template)
     sentence = _sentence(protocol, weights)
-    with judge_for(judge, workers) as grader:
-        task = source or protocol.task
-        problems = problems or load_task(task, "held_out", protocol.size, golds_checked_by(grader))
-        refuse_trained_on(model_path, problems, allow_overlap)
-        rules = protocol.facts(template, task_digest(problems))
+    with judge_for(judge, workers, verifier) as grader:
+        task = problems or source or protocol.task
+        asked = load_problems(task, "held_out", protocol.size, grader, template)
+        refuse_trained_on(model_path, asked, allow_overlap)
+        rules = protocol.facts(template, task_digest(asked))
         weights_sha256 = _digest(weights, _stamp(weights))
         wanted = {**identity(rules), "weights_sha256": weights_sha256}
         if not find_engine(facts.engine).bit_exact:
             # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
             wanted["engine"] = facts.engine
-        work = Work(weights, problems, protocol, template, sentence, grader, facts, max_rows, sampler)
+        work = Work(weights, asked, protocol, template, sentence, grader, facts, max_rows, sampler)
         with RunFolder.open(folder, "evaluation", wanted) as run:
             if run.done is not None:
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder
-            disk.write_json_atomic(folder / EXPECTED, {"responses": len(problems) * protocol.k})
+            disk.write_json_atomic(folder / EXPECTED, {"responses": len(asked) * protocol.k})
             with explain_out_of_memory("sampling", row_cure("--max-rows ", max_rows, protocol.k)):
                 _respond(work, run, display)
             made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine}

@@ -24,6 +24,7 @@ from tersely.records import Problem, StepRecord
 from tersely.rollouts import Grader, judge_for
 from tersely.samplers.base import Sampler
 from tersely.stop import Stopped, StopRequest
+from tersely.verify.verifier import Verifier
 
 Callback = Callable[[StepRecord], object]
 """Given each step's record, in the process that holds the run folder. Returning True asks the run to save and end."""
@@ -36,12 +37,14 @@ def train(
     *,
     problems: Sequence[Problem] | None = None,
     judge: Grader | None = None,
+    verifier: Verifier | str | None = None,
     sampler: Sampler | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> TrainSummary:
     """Train as configured in the run folder ``out``; returns what was done.
 
-    ``problems``, ``judge`` and ``sampler`` take the place of those that the configuration names. Everything a user can
+    ``problems``, ``judge`` (or a ``verifier`` for one of ours) and ``sampler`` take the place of those that the
+    configuration names. Everything a user can
     get wrong is looked at before the run folder is touched. Raises Stopped after a signal asked for a stop and the work
     was saved; UserError and RunError as documented.
     """
@@ -49,7 +52,7 @@ def train(
         torch.set_num_threads(config.run.threads)
     # Nothing of ours draws from torch's own state, but checkpoints keep it: it must not depend on the process.
     torch.manual_seed(config.seed)
-    with World.joined() as world, judge_for(judge, config.run.judge_workers) as grader:
+    with World.joined() as world, judge_for(judge, config.run.judge_workers, verifier or config.verifier) as grader:
         ready, base = look_before_training(config, grader, world, problems)
         with open_run(out, config, ready, world) as run:
             state = read_resume_state(run, ready.problems, world)

@@ -25,10 +25,10 @@ from tersely.models.environment import differences, environment
 from tersely.models.locate import locate_model
 from tersely.objective import Objective
 from tersely.records import Problem, Verdict
-from tersely.rollouts import Grader, PromptIds, golds_checked_by
+from tersely.rollouts import Grader, PromptIds, load_problems
 from tersely.runs import disk
 from tersely.runs.folder import Checkpoint, RunFolder
-from tersely.tasks import load_task, task_digest
+from tersely.tasks import task_digest
 from tersely.tasks.order import problems_of_step
 from tersely.tasks.overlap import TRAINED_ON
 
@@ -90,7 +90,7 @@ def look_before_training(
         objective = Objective(**config.objective.model_dump())
         require_even_shares(config, world)
         folder = locate_model(config.model, config.revision)
-        chosen = problems or load_task(config.task, "train", config.train_size, golds_checked_by(judge))
+        chosen = load_problems(problems or config.task, "train", config.train_size, judge, config.template)
         problems_of_step(chosen, config.sampling.prompts, config.seed, 0)
         facts = Facts.of(config.sampling.engine, config.run.device, config.run.dtype, world.own_device)
         with explain_training_memory("loading", config, world.size):

@@ -13,6 +13,7 @@ from tersely.plan.lengths import LengthProfile, default_profile
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
 from tersely.plan.shape import SUPPORTED, ModelShape
 from tersely.samplers.engines import require_engine
+from tersely.tasks.prompts import find_template
 
 TRUNCATION_LIMIT = 0.10
 """Share of truncated responses above which a cap is refused: they all count as wrong, whatever they were about."""
@@ -22,9 +23,6 @@ TRUNCATION_GOAL = 0.01
 
 LEAST_CAP = 8
 """A cap is lowered to this fraction at most: shorter ones would make another experiment of it."""
-
-CHAT_TEMPLATES = ("question", "boxed")
-"""Prompt templates that go through the model's chat template."""
 
 
 def check_plan(
@@ -69,7 +67,7 @@ def check_tokenizer(files: Mapping[str, Any], template: str) -> list[str]:
     has_template = files.get("tokenizer_config.json", {}).get("chat_template") or any(
         name in files for name in ("chat_template.jinja", "chat_template.json")
     )
-    if template in CHAT_TEMPLATES and not has_template:
+    if find_template(template).around is None and not has_template:
         found.append(
             f"the tokenizer has no chat template, which the template {template!r} needs: use --template plain, "
             "or add a chat_template to the model folder"

@@ -70,7 +70,7 @@ def prompt_tokens(config: TrainConfig, place: Path, files: Mapping[str, Any]) ->
     from tersely.verify import Judge
 
     with Judge(workers=1) as judge:
-        problems = load_task(config.task, "train", config.train_size, judge.check_golds)
+        problems = load_task(config.task, "train", config.train_size, judge.check_golds, template=config.template)
     if not has_tokenizer(files) or check_tokenizer(files, config.template):
         note = f"the tokenizer cannot be used: prompts are assumed to have {ASSUMED_PROMPT} tokens"
         return (float(ASSUMED_PROMPT), ASSUMED_PROMPT), [note]

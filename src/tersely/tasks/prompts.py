@@ -1,49 +1,139 @@
-"""Prompt templates by name. A template is part of what a checkpoint was trained for, so it is recorded with it."""
+"""Prompt templates: ours by name, or a user's own text. Recorded with every checkpoint that was trained under one.
+
+An own template is text with places: ``{question}``, and ``{column}`` for a further column of the task (text as it is,
+any other JSON value as JSON). It becomes the user's turn of the model's chat template. A place is a plain name in
+braces and nothing else: no attribute, index or format is looked at, what is filled in is never looked at again, and
+all other braces stand for themselves (``\\boxed{}``). ``{{name}}`` writes ``{name}``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from tersely.errors import UserError, require_known
+from tersely.errors import UserError, nearest
+from tersely.frozen import thaw
 from tersely.records import Problem
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
+QUESTION = "question"
 
-TEMPLATES = {
-    "question": "the question alone as the user's turn of the model's chat template",
-    "boxed": "the paper's instruction and the question as the user's turn of the model's chat template",
-    "paper-raw": "the paper's raw training string for the DeepSeek-R1 distilled models, without the chat template",
-    "plain": "instruction and question as plain text, for models without a chat template",
+_PLACE = re.compile(r"\{\{([^\W\d]\w*)\}\}|\{([^\W\d]\w*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """How a problem becomes a prompt. Example: ``Template("{question}\\nIts name: {entry_point}")``."""
+
+    text: str
+    around: tuple[str, str] | None = None
+    """What stands before and after the filled text where no chat template is used; None: the user's turn of one."""
+    special: bool = True
+    """Whether the tokenizer adds its own special tokens; a chat template brings its own."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The further columns that are filled in, in order."""
+        return tuple(dict.fromkeys(name for name in _places(self.text) if name != QUESTION))
+
+    @property
+    def asks(self) -> bool:
+        """Whether the question itself is filled in."""
+        return QUESTION in _places(self.text)
+
+
+_ASKED = f"{INSTRUCTION} Question: {{question}}"
+
+TEMPLATES: Mapping[str, Template] = {
+    # the question alone as the user's turn of the model's chat template
+    "question": Template("{question}"),
+    # the paper's instruction and the question, likewise
+    "boxed": Template(_ASKED),
+    # the paper's raw training string for the DeepSeek-R1 distilled models, without the chat template
+    "paper-raw": Template(_ASKED, ("<｜begin▁of▁sentence｜><｜User｜>", "<｜Assistant｜>"), special=False),
+    # instruction and question as plain text, for models without a chat template
+    "plain": Template(_ASKED, ("", "\nAnswer:")),
 }
 
 
-def render(problem: Problem, tokenizer: Any, template: str, instruction: str | None = None) -> tuple[int, ...]:
-    """Prompt token ids; ``instruction`` is a sentence that follows the question in the user's message.
+def _places(text: str) -> list[str]:
+    return [match[2] for match in _PLACE.finditer(text) if match[2]]
 
-    UserError for an unknown template or a tokenizer without the chat template it needs.
+
+def find_template(template: str) -> Template:
+    """One of ours by name, or a user's own text; UserError for an unknown name and a text that asks nothing."""
+    if template in TEMPLATES:
+        return TEMPLATES[template]
+    own = Template(_readable(template, "the template"))
+    if own.asks or own.columns:
+        return own
+    if re.fullmatch(r"[\w.-]*", template):
+        known = ", ".join(TEMPLATES)
+        raise UserError(
+            f"unknown template {template!r}{nearest(template, TEMPLATES)}; choose one of {known}, or give a text "
+            "with {question} in it"
+        )
+    raise UserError(
+        f"the template {template[:60]!r} has no place for the problem, so every prompt would be the same: put "
+        "{question}, or a column of the task such as {signature}, into it"
+    )
+
+
+def fill(template: Template, problem: Problem) -> str:
+    """The template's text with everything the problem says; UserError for a column that the problem lacks."""
+
+    def put(match: re.Match[str]) -> str:
+        if match[1]:
+            return f"{{{match[1]}}}"
+        return problem.question if match[2] == QUESTION else column_text(problem.payload, match[2])
+
+    try:
+        return _PLACE.sub(put, template.text)
+    except UserError as error:
+        raise UserError(f"problem {problem.id} ({problem.question[:40]!r}): {error}") from error
+
+
+def column_text(columns: Mapping[str, Any], name: str) -> str:
+    """A column as it stands in a prompt; UserError where it is missing, null or text that no tokenizer takes."""
+    value = columns.get(name)
+    if value is None:
+        what = f"column {name!r} is null" if name in columns else f"no column {name!r}{nearest(name, columns)}"
+        raise UserError(f"{what}, which the template fills in ({{{{{name}}}}} would write the braces themselves)")
+    text = value if isinstance(value, str) else json.dumps(thaw(value), ensure_ascii=False)
+    return _readable(text, f"column {name!r}")
+
+
+def _readable(text: str, what: str) -> str:
+    if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise UserError(f"{what} holds a NUL or half a surrogate pair, which no tokenizer takes")
+    return text
+
+
+def render(problem: Problem, tokenizer: Any, template: str, instruction: str | None = None) -> tuple[int, ...]:
+    """Prompt token ids; ``instruction`` is a sentence at the end of the user's message.
+
+    UserError for an unknown template, a column that the problem lacks, or a tokenizer without the chat template needed.
     """
-    require_known("template", template, TEMPLATES)
-    question = problem.question if instruction is None else f"{problem.question}\n{instruction}"
-    asked = f"{INSTRUCTION} Question: {question}"
-    if template == "plain":
-        return _encode(tokenizer, f"{asked}\nAnswer:")
-    if template == "paper-raw":
-        return _encode(tokenizer, f"<｜begin▁of▁sentence｜><｜User｜>{asked}<｜Assistant｜>", special=False)
+    chosen = find_template(template)
+    content = fill(chosen, problem)
+    content = content if instruction is None else f"{content}\n{instruction}"
+    if chosen.around is not None:
+        before, after = chosen.around
+        return _integers(tokenizer.encode(f"{before}{content}{after}", add_special_tokens=chosen.special))
     if not getattr(tokenizer, "chat_template", None):
         raise UserError(
-            f"the tokenizer has no chat template, which the template {template!r} needs: use --template plain, "
+            f"the tokenizer has no chat template, which the template {template[:60]!r} needs: use --template plain, "
             "or add a chat_template to the model folder"
         )
-    content = question if template == "question" else asked
-    ids = tokenizer.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True, return_dict=False
-    )
+    turn = [{"role": "user", "content": content}]
+    return _integers(tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=True, return_dict=False))
+
+
+def _integers(ids: Iterable[Any]) -> tuple[int, ...]:
     return tuple(int(i) for i in ids)
-
-
-def _encode(tokenizer: Any, text: str, special: bool = True) -> tuple[int, ...]:
-    return tuple(int(i) for i in tokenizer.encode(text, add_special_tokens=special))
 
 
 def require_room(prompts: Iterable[tuple[int, ...]], cap: int, positions: int | None, setting: str) -> None:

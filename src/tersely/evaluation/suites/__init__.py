@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from tersely.config import Section
 from tersely.errors import UserError, nearest
 from tersely.evaluation.protocol import EvalProtocol
-from tersely.tasks import EMBEDDED
+from tersely.tasks.sources.embedded import EMBEDDED_TASKS
 from tersely.tasks.sources.hub import parse_name
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -159,7 +159,7 @@ def _sources(
     """Set -> what to load; UserError for files that are not there and tasks that cannot be had."""
     found = {}
     for name, one in chosen.items():
-        beside = str(folder / f"{name}.jsonl") if folder is not None and one.task != EMBEDDED else one.task
+        beside = str(folder / f"{name}.jsonl") if folder is not None and one.task not in EMBEDDED_TASKS else one.task
         found[name] = assigned.get(name, beside)
     missing = [source for source in found.values() if source.endswith(".jsonl") and not Path(source).is_file()]
     if missing:

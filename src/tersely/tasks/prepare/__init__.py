@@ -1,1 +1,1 @@
-"""Training problems from raw ones."""
+"""Training problems from raw ones, in one straight line: inputs, select (dedup, filters), report, page, run."""

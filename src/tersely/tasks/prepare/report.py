@@ -1,97 +1,179 @@
-"""What ``tersely prepare`` writes: the task file, a JSON report for machines and a short one for people."""
+"""The report of ``tersely prepare``: what was read, what was dropped and why, what is like what. Pure.
+
+``Report.to_json`` is FILE.report.json, for machines; ``tersely.tasks.prepare.page`` writes the short one for people.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import platform
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from importlib import metadata
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from tersely import __version__
-from tersely.errors import UserError
 from tersely.records import Problem
-from tersely.runs import disk
-from tersely.tasks.prepare.dedup import COMMON, COVER, GRAM, NEAR, SHORT
+from tersely.tasks.prepare.dedup import COMMON, COVER, GRAM, NEAR, SHORT, near_duplicates, words
 from tersely.tasks.prepare.filters import Reason
-
-if TYPE_CHECKING:
-    from tersely.tasks.prepare.select import Dropped, Input, Selection, Settings
+from tersely.tasks.prepare.inputs import FileOrigin, Input
+from tersely.tasks.prepare.select import Dropped, Selection
+from tersely.tasks.prepare.settings import Settings
+from tersely.tasks.sources.hub import HubOrigin
 
 EXAMPLES = 20
 """Dropped problems of each reason that the report shows, drawn at random."""
 LISTED = 200
 """Most near-duplicates that the report lists; all are counted."""
+NEAR_LIMIT = 50_000
+"""Most kept problems for which near-duplicates among them are looked for (memory)."""
 
 
-def output(kept: Sequence[Problem]) -> bytes:
-    """The task file: one problem a line, as ``tasks.files`` reads it back to the same ids."""
-    rows = [
-        {
-            "id": problem.id,
-            "problem": problem.question,
-            "answer": problem.gold,
-            "kind": problem.kind,
-            "source": problem.source,
-            "difficulty": problem.difficulty,
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What the file was made with; None where a package is not there."""
+
+    tersely: str
+    python: str
+    math_verify: str | None
+    datasets: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "tersely": self.tersely,
+            "python": self.python,
+            "math-verify": self.math_verify,
+            "datasets": self.datasets,
         }
-        for problem in kept
-    ]
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def make_report(
-    name: str,
-    out: Path,
-    settings: Settings,
-    training: Sequence[Input],
-    evaluation: Sequence[Input],
-    selection: Selection,
-    content: bytes,
-    command: str,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The task file that was written."""
+
+    file: str
+    sha256: str
+    problems: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCounts:
+    """What became of the rows of one source. Every row counts once."""
+
+    read: int
+    dropped: dict[str, int]
+    """Reason -> rows, the commonest first."""
+    passed: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapPair:
+    """A dropped problem and the evaluation problem that it overlaps."""
+
+    source: str
+    problem: str
+    set: str
+    evaluation_problem: str
+    rule: str
+    cover: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overlaps:
+    """All overlaps with evaluation problems, the closest first."""
+
+    by_rule: dict[str, int]
+    by_set: dict[str, int]
+    near: int
+    """Pairs whose shared words cover at least half of the shorter."""
+    pairs: list[OverlapPair]
+
+
+@dataclass(frozen=True, slots=True)
+class NearPair:
+    """Two kept problems (ids) that are nearly the same text, and the question of the second."""
+
+    a: str
+    b: str
+    cover: float
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicates:
+    """Near-duplicates among the kept; ``pairs`` None where there are too many problems to look."""
+
+    pairs: int | None
+    listed: list[NearPair]
+
+    def to_json(self) -> dict[str, Any]:
+        if self.pairs is None:
+            return {"pairs": None, "why": "too many kept problems to compare all of them"}
+        return {"pairs": self.pairs, "cover": NEAR, "listed": [asdict(pair) for pair in self.listed]}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A dropped problem as the report shows it."""
+
+    source: str
+    problem: str
+    answer: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
     """Everything needed to make the file again and to judge whether what was dropped was dropped rightly."""
-    table = by_source(training, selection)
-    return {
-        "task": name,
-        "command": command,
-        "settings": {
-            "size": settings.size,
-            "seed": settings.seed,
-            "numeric_only": settings.numeric_only,
-            "balance": settings.balance,
-            "overlap": settings.overlap,
-        },
-        "overlap_rule": {"gram": GRAM, "common": COMMON, "cover": COVER, "short": SHORT},
-        "versions": {
-            "tersely": __version__,
-            "python": platform.python_version(),
-            "math-verify": _version("math-verify"),
-            "datasets": _version("datasets"),
-        },
-        "data": [given.origin for given in training],
-        "excluded": [given.origin for given in evaluation],
-        "output": {"file": str(out), "sha256": hashlib.sha256(content).hexdigest(), "problems": len(selection.kept)},
-        "counts": {
-            "read": sum(row["read"] for row in table.values()),
-            "dropped": _totals(table),
-            "passed": len(selection.passed),
-            "kept": len(selection.kept),
-        },
-        "by_source": table,
-        "overlaps": _overlaps(selection.dropped, evaluation),
-        "near_duplicates": _near(selection.kept),
-        "examples": _examples(selection.dropped, settings.seed),
-    }
+
+    task: str
+    command: str
+    settings: Settings
+    versions: Versions
+    data: list[FileOrigin | HubOrigin]
+    excluded: list[FileOrigin | HubOrigin]
+    output: Output
+    passed: int
+    by_source: dict[str, SourceCounts]
+    overlaps: Overlaps
+    near_duplicates: NearDuplicates
+    examples: dict[str, list[Example]]
+
+    @property
+    def read(self) -> int:
+        return sum(counts.read for counts in self.by_source.values())
+
+    @property
+    def kept(self) -> int:
+        return self.output.problems
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Reason -> rows over all sources, the commonest first."""
+        totals: Counter[str] = Counter()
+        for counts in self.by_source.values():
+            totals.update(counts.dropped)
+        return dict(totals.most_common())
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "task": self.task,
+            "command": self.command,
+            "settings": self.settings.to_json(),
+            "overlap_rule": {"gram": GRAM, "common": COMMON, "cover": COVER, "short": SHORT},
+            "versions": self.versions.to_json(),
+            "data": [origin.to_json() for origin in self.data],
+            "excluded": [origin.to_json() for origin in self.excluded],
+            "output": asdict(self.output),
+            "counts": {"read": self.read, "dropped": self.dropped, "passed": self.passed, "kept": self.kept},
+            "by_source": {source: asdict(counts) for source, counts in self.by_source.items()},
+            "overlaps": asdict(self.overlaps),
+            "near_duplicates": self.near_duplicates.to_json(),
+            "examples": {reason: [asdict(example) for example in some] for reason, some in self.examples.items()},
+        }
 
 
-def by_source(training: Sequence[Input], selection: Selection) -> dict[str, dict[str, Any]]:
-    """Source -> rows read, rows dropped by reason, problems that passed and that were kept. Every row counts once."""
+def count_by_source(training: Sequence[Input], selection: Selection) -> dict[str, SourceCounts]:
+    """What became of the rows of each source, by name."""
     read: Counter[str] = Counter(problem.source for given in training for problem in given.problems)
     dropped: dict[str, Counter[str]] = defaultdict(Counter)
     for item in selection.dropped:
@@ -103,145 +185,52 @@ def by_source(training: Sequence[Input], selection: Selection) -> dict[str, dict
     passed = Counter(problem.source for problem in selection.passed)
     kept = Counter(problem.source for problem in selection.kept)
     return {
-        source: {
-            "read": read[source],
-            "dropped": dict(dropped[source].most_common()),
-            "passed": passed[source],
-            "kept": kept[source],
-        }
+        source: SourceCounts(read[source], dict(dropped[source].most_common()), passed[source], kept[source])
         for source in sorted(read)
     }
 
 
-def _totals(table: dict[str, dict[str, Any]]) -> dict[str, int]:
-    totals: Counter[str] = Counter()
-    for row in table.values():
-        totals.update(row["dropped"])
-    return dict(totals.most_common())
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _overlaps(dropped: Sequence[Dropped], evaluation: Sequence[Input]) -> dict[str, Any]:
-    """By rule and by evaluation set, and every pair, the closest first."""
+def find_overlaps(dropped: Sequence[Dropped], evaluation: Sequence[Input]) -> Overlaps:
+    """By rule and by evaluation set, and every pair."""
     owner = [given.name for given in evaluation for _ in given.problems]
     found = [(item, item.overlap) for item in dropped if item.overlap is not None]
     found.sort(key=lambda pair: (-pair[1].cover, pair[0].problem.id))
-    return {
-        "by_rule": dict(Counter(overlap.rule for _, overlap in found).most_common()),
-        "by_set": dict(Counter(owner[overlap.index] for _, overlap in found).most_common()),
-        "near": sum(overlap.cover >= COVER for _, overlap in found),
-        "pairs": [
-            {
-                "source": item.problem.source,
-                "problem": item.problem.question,
-                "set": owner[overlap.index],
-                "evaluation_problem": item.detail,
-                "rule": overlap.rule,
-                "cover": round(overlap.cover, 3),
-            }
-            for item, overlap in found
-        ],
-    }
-
-
-def _near(kept: Sequence[Problem]) -> dict[str, Any]:
-    from tersely.tasks.prepare.select import near_duplicates_of
-
-    pairs = near_duplicates_of(kept)
-    if pairs is None:
-        return {"pairs": None, "why": "too many kept problems to compare all of them"}
-    listed = [
-        {"a": a.id, "b": b.id, "cover": round(cover, 3), "question": b.question} for a, b, cover in pairs[:LISTED]
+    pairs = [
+        OverlapPair(
+            source=item.problem.source,
+            problem=item.problem.question,
+            set=owner[overlap.index],
+            evaluation_problem=item.detail,
+            rule=overlap.rule,
+            cover=round(overlap.cover, 3),
+        )
+        for item, overlap in found
     ]
-    return {"pairs": len(pairs), "cover": NEAR, "listed": listed}
+    return Overlaps(
+        by_rule=dict(Counter(pair.rule for pair in pairs).most_common()),
+        by_set=dict(Counter(pair.set for pair in pairs).most_common()),
+        near=sum(overlap.cover >= COVER for _, overlap in found),
+        pairs=pairs,
+    )
 
 
-def _examples(dropped: Sequence[Dropped], seed: int) -> dict[str, list[dict[str, str]]]:
-    found: dict[str, list[dict[str, str]]] = {}
+def find_near_duplicates(kept: Sequence[Problem]) -> NearDuplicates:
+    """Pairs of kept problems that are nearly the same text, the closest first."""
+    if len(kept) > NEAR_LIMIT:
+        return NearDuplicates(None, [])
+    found = near_duplicates([words(problem.question) for problem in kept])
+    listed = [NearPair(kept[i].id, kept[j].id, round(cover, 3), kept[j].question) for i, j, cover in found[:LISTED]]
+    return NearDuplicates(len(found), listed)
+
+
+def draw_examples(dropped: Sequence[Dropped], seed: int) -> dict[str, list[Example]]:
+    """Reason -> some of the problems dropped for it, the same for the same seed."""
+    found = {}
     for reason in Reason:
         of_reason = [item for item in dropped if item.reason is reason]
         some = random.Random(f"examples/{seed}/{reason}").sample(of_reason, min(EXAMPLES, len(of_reason)))
         if some:
             found[reason.value] = [
-                {
-                    "source": i.problem.source,
-                    "problem": i.problem.question,
-                    "answer": i.problem.gold,
-                    "detail": i.detail,
-                }
-                for i in some
+                Example(i.problem.source, i.problem.question, i.problem.gold, i.detail) for i in some
             ]
     return found
-
-
-def markdown(report: dict[str, Any]) -> str:
-    """The report in short: how it was made, counts by reason, counts by source."""
-    counts, made = report["counts"], report["settings"]
-    inputs = [f"- {kind}: {_origin(origin)}" for kind in ("data", "excluded") for origin in report[kind]]
-    reasons = [f"| {reason} | {count} |" for reason, count in counts["dropped"].items()]
-    sources = [
-        f"| {source} | {row['read']} | {sum(row['dropped'].values())} | {row['passed']} | {row['kept']} |"
-        for source, row in report["by_source"].items()
-    ]
-    near = report["near_duplicates"]["pairs"]
-    lines = [
-        f"# Training problems from {report['task']}",
-        "",
-        f"{counts['kept']} problems kept of {counts['read']} rows read ({counts['passed']} passed the filters); "
-        f"seed {made['seed']}, balance {made['balance']}, numbers only: {'yes' if made['numeric_only'] else 'no'}. "
-        f"tersely {report['versions']['tersely']}.",
-        "",
-        f"Made by `{report['command']}`.",
-        "",
-        *inputs,
-        f"- output: SHA-256 `{report['output']['sha256']}`",
-        "",
-        "| dropped because | rows |",
-        "|---|---:|",
-        *reasons,
-        "",
-        "| source | read | dropped | passed | kept |",
-        "|---|---:|---:|---:|---:|",
-        *sources,
-        "",
-        f"Overlaps with evaluation problems by rule: {report['overlaps']['by_rule'] or 'none'}; by set: "
-        f"{report['overlaps']['by_set'] or 'none'}. Near-duplicates among the kept: "
-        f"{'not looked for' if near is None else near} pairs (shared {GRAM}-grams cover {NEAR:.0%} of the shorter).",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _origin(origin: dict[str, Any]) -> str:
-    if "file" in origin:
-        return f"{origin['file']}, {origin['rows']} rows, SHA-256 `{origin['sha256']}`"
-    return f"{origin['repository']} at `{origin['revision']}`, split {origin['split']}, {origin['rows']} rows"
-
-
-def report_paths(out: Path) -> tuple[Path, Path]:
-    """FILE.report.json and FILE.report.md beside FILE.jsonl."""
-    return out.with_suffix(".report.json"), out.with_suffix(".report.md")
-
-
-def write_all(out: Path, content: bytes, report: dict[str, Any], force: bool) -> None:
-    """Reports first, the task file last: where it is, its report is. Each replaces its old self at once."""
-    if out.exists() and not force and out.read_bytes() != content:
-        raise UserError(
-            f"{out} is there already with other content: choose another --out, or add --force to replace it"
-        )
-    as_json, as_markdown = report_paths(out)
-    disk.make_dir(out.parent)
-    disk.write_json_atomic(as_json, report)
-    _replace(as_markdown, markdown(report).encode())
-    _replace(out, content)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    disk.write_file(beside, content)
-    disk.rename(beside, path)

@@ -1,1 +1,39 @@
-"""Where problems come from: one file a source."""
+"""Where problems come from: one file a source, and what all of them are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tersely.errors import UserError, nearest
+
+Split = Literal["train", "held_out"]
+
+CheckGolds = Callable[[Sequence[tuple[str, str]]], list[str | None]]
+"""(gold answer, kind) of each problem -> why that answer cannot be used, or None (``Judge.check_golds``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What of a row makes a problem, besides question and answer.
+
+    A problem carries the further columns that somebody reads and no others, so that its id, which covers them, says
+    all that matters of it: the id of a problem in an ordinary file is that of question and answer alone.
+    """
+
+    columns: tuple[str, ...] = ()
+    """Further columns that the prompt template fills in: every problem must have them."""
+    verified: bool = False
+    """A verifier decides: it reads all columns, and an answer need not be there."""
+
+    def payload(self, columns: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The further columns that are read, of those there are; UserError where one is missing."""
+        missing = next((name for name in self.columns if columns.get(name) is None), None)
+        if missing is not None:
+            raise UserError(f"no column {missing!r}{nearest(missing, columns)}, which the prompt template fills in")
+        return columns if self.verified else {name: columns[name] for name in self.columns}
+
+
+ORDINARY = Reading()
+"""Question and answer, as almost every task has them."""

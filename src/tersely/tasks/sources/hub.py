@@ -11,18 +11,17 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from tersely.errors import UserError, nearest, require_known
 from tersely.extras import install_command
 from tersely.jsonl import Row
 from tersely.records import Problem
-from tersely.tasks.sources.files import problem_from_row
+from tersely.tasks.sources import Split
+from tersely.tasks.sources.rows import problem_from_row
 from tersely.verify.grammar import key, matching
-
-Split = Literal["train", "held_out"]
 
 NO_ANSWER = "no boxed answer"
 SEVERAL_ANSWERS = "several answers"
@@ -47,11 +46,30 @@ class HubTask:
     columns: tuple[str, ...]
     """Columns that ``read`` needs."""
     read: Callable[[Row], Row]
-    """Row of the hub -> row as ``tasks.files`` reads it. Raises Skip."""
+    """Row of the hub -> row as ``rows`` reads it. Raises Skip."""
     subsets: Mapping[str, str] = field(default_factory=dict)
     """Our name of a subset -> value of the row's ``source``."""
     files: tuple[str, ...] = ()
     """Files of the repository to read, where several configurations make one task."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubOrigin:
+    """Where the problems of a named task came from: what a report keeps."""
+
+    task: str
+    repository: str
+    revision: str
+    """The commit, resolved."""
+    configuration: str | None
+    split: str
+    """The hub's name of it."""
+    subsets: tuple[str, ...]
+    rows: int
+    """Rows read, before any was skipped."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "subsets": list(self.subsets)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +79,7 @@ class HubRows:
     problems: list[Problem]
     skipped: Counter[tuple[str, str]]
     """(source, reason) -> rows that gave no problem."""
-    origin: dict[str, Any]
-    """Repository, resolved revision, configuration, split, subsets, rows: what a report keeps."""
+    origin: HubOrigin
 
 
 def last_boxed(text: str) -> str | None:
@@ -213,7 +230,7 @@ def load_named(named: Named, split: Split) -> list[Problem]:
     if got.skipped:
         (source, reason), count = got.skipped.most_common(1)[0]
         raise UserError(
-            f"{named.name} at {got.origin['revision']}: {sum(got.skipped.values())} rows give no problem "
+            f"{named.name} at {got.origin.revision}: {sum(got.skipped.values())} rows give no problem "
             f"({reason}, {count} of {source}): name another revision or give a JSONL file"
         )
     return got.problems
@@ -239,15 +256,9 @@ def read_hub(named: Named, split: Split) -> HubRows:
             problems.append(_read_row(task, row, label, named.name, split))
         except Skip as skip:
             skipped[label or named.name, str(skip)] += 1
-    origin = {
-        "task": named.name,
-        "repository": task.repository,
-        "revision": revision,
-        "configuration": task.configuration,
-        "split": task.splits[split],
-        "subsets": list(named.subsets),
-        "rows": len(rows),
-    }
+    origin = HubOrigin(
+        named.name, task.repository, revision, task.configuration, task.splits[split], named.subsets, len(rows)
+    )
     return HubRows(problems, skipped, origin)
 
 
@@ -292,6 +303,3 @@ def _fetch(named: Named, split: str) -> tuple[Sequence[Row], str]:
             f"{nearest(missing[0], loaded.column_names)}: name the revision this release was made for ({task.revision})"
         )
     return loaded.select_columns(list(task.columns)), revision
-
-
-__all__ = ["NAMED", "RAW", "HubRows", "HubTask", "Named", "boxed", "last_boxed", "load_named", "parse_name", "read_hub"]
