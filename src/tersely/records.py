@@ -11,13 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+
+JsonObject: TypeAlias = Mapping[str, object]
+"""A JSON object that we write."""
+Json: TypeAlias = Mapping[str, Any]
+"""A JSON object as it was read: only a record's ``from_json`` looks into it."""
 
 
 class Kind:

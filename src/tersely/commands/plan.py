@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tersely.commands.verb import add_verb
 
 if TYPE_CHECKING:
-    from tersely.plan.sample import Sample
+    from tersely.plan.sample import LengthSample
 from tersely.commands.settings import add_training_options, training_config
 
 
@@ -63,7 +63,7 @@ def _compare(args: argparse.Namespace) -> int:
     return 0
 
 
-def _sample(args: argparse.Namespace) -> Sample | None:
+def _sample(args: argparse.Namespace) -> LengthSample | None:
     if args.sample is None:
         return None
     from tersely.display import make_display

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,12 @@ from tersely.config import Engine, SamplingConfig
 from tersely.display import Display
 from tersely.errors import UserError
 from tersely.evaluation.protocol import EvalProtocol
-from tersely.evaluation.records import read_evaluation, read_responses
+from tersely.evaluation.records import AGAIN, read_evaluation, read_responses
 from tersely.evaluation.table import cell
+from tersely.records import Json
 from tersely.runs import disk
 from tersely.runs.identity import is_run_folder
+from tersely.runs.json_file import read_json
 
 PROFILE = "profile.json"
 
@@ -70,9 +71,8 @@ def profile(
     return folder / PROFILE
 
 
-def read_profile(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+def read_profile(path: Path) -> Json:
+    return read_json(path, "a profile", AGAIN)
 
 
 def print_profile(content: Mapping[str, Any], console: Console | None = None) -> None:

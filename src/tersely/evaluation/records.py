@@ -8,16 +8,19 @@ import re
 from dataclasses import MISSING, fields
 from glob import escape as glob_escape
 from pathlib import Path
-from typing import Any
 
 from tersely.errors import UserError
-from tersely.records import EvalRecord, Finish, Status
-from tersely.runs.folder import read_log
+from tersely.records import EvalRecord, Finish, Json, Status
+from tersely.runs.json_file import read_json
+from tersely.runs.logs import read_log
 
 RESPONSES = "responses"
 SUMMARY = "summary.json"
 EXPECTED = "expected.json"
 """{"responses": how many the finished evaluation will hold}, written before the first."""
+
+AGAIN = "remove it and done.json, and run its command again: finished responses are kept"
+"""What to do about a damaged summary."""
 
 _FIELDS = tuple(f.name for f in fields(EvalRecord) if f.default is MISSING)
 _LATER = tuple(f.name for f in fields(EvalRecord) if f.default is not MISSING)
@@ -30,7 +33,7 @@ def read_responses(folder: Path, *, allow_torn: bool = False) -> list[EvalRecord
     return [_record(folder, number, line) for number, line in enumerate(lines, start=1)]
 
 
-def _record(folder: Path, number: int, line: dict[str, Any]) -> EvalRecord:
+def _record(folder: Path, number: int, line: Json) -> EvalRecord:
     try:
         values = {name: line[name] for name in _FIELDS}
         values |= {name: line[name] for name in _LATER if name in line}
@@ -42,16 +45,16 @@ def _record(folder: Path, number: int, line: dict[str, Any]) -> EvalRecord:
         ) from error
 
 
-def read_evaluation(folder: Path) -> dict[str, Any]:
-    """The summary of a finished evaluation; UserError that says how much is missing of a half-finished one."""
+def read_evaluation(folder: Path) -> Json:
+    """The summary of a finished evaluation; UserError that says how much is missing of a half-finished one,
+    StorageError where it is damaged."""
     path = folder / SUMMARY
     if not path.is_file():
         raise UserError(
             f"the evaluation in {folder} is not finished ({progress(folder)}): "
             "run `tersely evaluate` on it again, it goes on where it stopped"
         )
-    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return summary
+    return read_json(path, "the summary of an evaluation", AGAIN)
 
 
 def progress(folder: Path) -> str:
@@ -71,7 +74,7 @@ def _expected(folder: Path) -> int | None:
     return None
 
 
-def read_curve(run: Path, task: str) -> list[tuple[int, dict[str, Any]]]:
+def read_curve(run: Path, task: str) -> list[tuple[int, Json]]:
     """(step, summary) of each evaluated checkpoint of a run folder, earliest first: what ``--all-checkpoints`` left.
 
     ``task`` is the name without variants (``arithmetic``, ``paper.gsm8k``); summaries are ``read_evaluation``'s.

@@ -29,6 +29,7 @@ from tersely.records import EvalRecord, Finish, Problem, Rollout, Status, Verdic
 from tersely.rollouts import begin_on_rollouts, judge_rollouts
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
+from tersely.runs.kinds import RunKind
 from tersely.samplers import Prompt, Sampling
 from tersely.samplers.engines import engine_for, make_sampler
 from tersely.stop import Stopped, StopRequest
@@ -101,7 +102,7 @@ def evaluate(
         if engine != "transformers":
             # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
             wanted["engine"] = engine
-        with RunFolder.open(folder, "evaluation", wanted) as run:
+        with RunFolder.open(folder, RunKind.EVALUATION, wanted) as run:
             if run.done is not None:
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder

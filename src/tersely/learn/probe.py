@@ -14,7 +14,8 @@ from tersely.learn.base_model import LoadedBase
 from tersely.learn.memory import out_of_memory_said
 from tersely.learn.parallel import World
 from tersely.models.locate import locate_model
-from tersely.plan.sample import Sample, refusal
+from tersely.plan.sample import LengthSample as Sample
+from tersely.plan.sample import refusal
 from tersely.records import Finish, Problem
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder

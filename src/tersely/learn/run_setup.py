@@ -18,6 +18,7 @@ from tersely.models.environment import differences, environment
 from tersely.records import Problem
 from tersely.runs import disk
 from tersely.runs.folder import Checkpoint, RunFolder
+from tersely.runs.kinds import RunKind
 from tersely.samplers.engines import engine_for
 from tersely.tasks import task_digest
 from tersely.tasks.overlap import TRAINED_ON
@@ -52,7 +53,7 @@ def open_run(
     """The run folder, locked, on rank 0; nothing on the others."""
     with world.collective_errors():
         if world.is_main:
-            return RunFolder.open(out, "train", _identity(config, folder, problems), keep=config.run.keep)
+            return RunFolder.open(out, RunKind.TRAIN, _identity(config, folder, problems), keep=config.run.keep)
     return nullcontext()
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 
+from tersely.records import Json, JsonObject
+from tersely.runs.json_file import read_json
+
 
 def save_model(folder: Path, model: Any, tokenizer: Any, dtype: torch.dtype) -> None:
     """Weights in ``dtype``, configuration and tokenizer, as transformers and vLLM load them."""
@@ -26,11 +29,11 @@ TRAINED_FOR = "tersely.json"
 """In every checkpoint: the prompt template, cap and penalty that it was trained with."""
 
 
-def write_trained_for(folder: Path, facts: dict[str, Any]) -> None:
+def write_trained_for(folder: Path, facts: JsonObject) -> None:
     (folder / TRAINED_FOR).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
-def read_trained_for(folder: Path) -> dict[str, Any]:
-    """What a checkpoint of ours was trained for; empty for other people's models."""
+def read_trained_for(folder: Path) -> Json:
+    """What a checkpoint of ours was trained for; empty for other people's models. StorageError where it is damaged."""
     path = folder / TRAINED_FOR
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_json(path, "what the model was trained for") if path.is_file() else {}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
 from tersely.errors import UserError
-from tersely.records import FloatArray
+from tersely.records import FloatArray, Json
 
 POINTS = 4096
 """Equally likely lengths that stand for the distribution."""
@@ -104,7 +103,7 @@ def read_profile(path: Path) -> LengthProfile:
     """Lengths from the profile.json of ``tersely profile`` (or the folder that holds it)."""
     path = path / "profile.json" if path.is_dir() else path
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: Json = json.loads(path.read_text(encoding="utf-8"))
         lengths = content["overall"]["lengths"]
         quantiles = np.asarray(lengths["quantiles"], dtype=np.float64)
         truncated, cap = float(content["overall"]["truncated"]["value"]), float(content["protocol"]["max_new_tokens"])

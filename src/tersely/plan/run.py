@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tersely.config import TrainConfig
 from tersely.errors import UserError
@@ -15,6 +14,7 @@ from tersely.plan.machine import available_memory, pick_device
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
 from tersely.plan.shape import ModelShape
 from tersely.plan.time import ASSUMED, Seconds, predict_seconds, read_machine
+from tersely.records import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Plan:
     def gpu_hours(self, seconds: Seconds) -> float:
         return seconds.total * self.config.run.steps * self.layout.gpus / 3600
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         shape, cap = self.shape, self.config.sampling.max_new_tokens
         return {
             "model": {

@@ -167,7 +167,7 @@ def _alpha(path: Path, config: Json) -> float:
 
 
 def _log(path: Path) -> tuple[Json, ...]:
-    return tuple(read_log(path, allow_torn=True)) if path.is_file() else ()
+    return tuple(dict(line) for line in read_log(path, allow_torn=True)) if path.is_file() else ()
 
 
 def _json(path: Path) -> Json:
