@@ -322,7 +322,7 @@ def test_token_ids_reach_the_model_unchanged(
     letters = next(ids for ids in apart if tuple(tokenizer.encode(tokenizer.decode(ids))) != ids)
     examples = [Example((7, 7, 30 + i), (200 + i, *letters, 1), (200 + i, *letters, *letters, 1)) for i in range(4)]
     seen: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
-    plain = trainers._Plain.training_step
+    plain = trainers._TokenCounter.training_step
 
     def training_step(self: Any, model: Any, inputs: Any, *more: Any) -> Any:
         learnt = inputs["labels"] != -100 if method == "sft" else inputs["completion_mask"].bool()
@@ -330,7 +330,7 @@ def test_token_ids_reach_the_model_unchanged(
             seen.append((tuple(ids[real].tolist()), tuple(ids[part].tolist())))
         return plain(self, model, inputs, *more)
 
-    monkeypatch.setattr(trainers._Plain, "training_step", training_step)
+    monkeypatch.setattr(trainers._TokenCounter, "training_step", training_step)
     model, reference = (load_model(root / "model", torch.device("cpu"), torch.float32) for _ in range(2))
     embedded: list[Any] = []
     model.get_input_embeddings().register_forward_pre_hook(lambda _, given: embedded.append(given[0]))

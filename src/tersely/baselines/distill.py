@@ -87,8 +87,8 @@ def distill(what: DistillConfig, out: Path, samples: Path | None, display: Displ
         found = _from_file(what, trainee) if what.demonstrations else _from_teacher(what, out, samples, trainee)
         examples = _that_fit(found.examples, trainee, display)
         keep_problem_ids(run, found.problem_ids)
-        trainee.begin({"method": METHOD}, found.cost)
-        if (done := trainee.already()) is not None:
+        trainee.start_logs({"method": METHOD}, found.cost)
+        if (done := trainee.finished_before()) is not None:
             return done
         with StopRequest() as stop:
             steps = trainee.tune("sft", examples, config.seed, stop)

@@ -63,7 +63,7 @@ def run_baseline(
         return Baseline(method, config, folder, found, run, display).run()
 
 
-def _of_weight(value: Any) -> Any:
+def _without_resources(value: Any) -> Any:
     """A setting without what only says how much is decoded at once."""
     return {k: v for k, v in value.items() if k not in RESOURCE_KEYS["sampling"]} if isinstance(value, dict) else value
 
@@ -72,7 +72,7 @@ def require_same(kept: SamplesIdentity, config: BaselineConfig, samples: Path) -
     """The samples' identity; UserError where the baseline asks for other responses than they hold."""
     asked = config.model_dump(mode="json")
     names = ("model", "revision", "task", "template", "train_size", "sampling")
-    other = [name for name in names if _of_weight(kept.settings.get(name)) != _of_weight(asked[name])]
+    other = [name for name in names if _without_resources(kept.settings.get(name)) != _without_resources(asked[name])]
     if other:
         raise UserError(
             f"the samples in {samples} were drawn with another {' and '.join(other)}: leave those options out, "
@@ -117,8 +117,8 @@ class Baseline:
         self.trainee = Trainee(folder, config, run, display)
 
     def run(self) -> BaselineSummary:
-        self.trainee.begin({"method": self.method, "samples": str(self.samples.path)}, self.samples.cost)
-        if (done := self.trainee.already()) is not None:
+        self.trainee.start_logs({"method": self.method, "samples": str(self.samples.path)}, self.samples.cost)
+        if (done := self.trainee.finished_before()) is not None:
             return done
         with StopRequest() as stop:
             steps, learnt = self._prune(stop) if self.method == "o1-pruner" else self._tune(stop)

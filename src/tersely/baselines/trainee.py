@@ -33,7 +33,7 @@ class Trainee:
         self.tokenizer = load_tokenizer(folder)
         self.model: Any = None
 
-    def begin(self, facts: JsonObject, cost: SamplingCost) -> None:
+    def start_logs(self, facts: JsonObject, cost: SamplingCost) -> None:
         """Logs start with what the samples cost; those of a try that was cut are gone."""
         checkpoint = self.run.latest()
         self.run.rewind(checkpoint)
@@ -44,7 +44,7 @@ class Trainee:
             self.run.append(Log.JOURNAL, [{"step": 0, "event": "SAMPLES", **facts, "response_tokens": tokens}])
             self.run.append(Log.CLOCK, [cost.clock_line()])
 
-    def already(self) -> BaselineSummary | None:
+    def finished_before(self) -> BaselineSummary | None:
         """The summary, where a crash came between the checkpoint and the word that the work is done."""
         checkpoint = self.run.latest()
         if checkpoint is None:

@@ -151,7 +151,7 @@ def _sft(shared: Keywords, given: Keywords, watch: Any) -> Any:
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
-    class Trainer(_Plain, SFTTrainer):  # type: ignore[misc]
+    class Trainer(_TokenCounter, SFTTrainer):  # type: ignore[misc]
         pass
 
     # Prepared already: nothing is tokenised, nothing cut.
@@ -163,7 +163,7 @@ def _dpo(shared: Keywords, given: Keywords, watch: Any, config: TuningConfig, re
     from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
 
-    class Trainer(_Plain, DPOTrainer):  # type: ignore[misc]
+    class Trainer(_TokenCounter, DPOTrainer):  # type: ignore[misc]
         def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
             # DPOTrainer has no switch for ids that are given; its collator takes them as they are.
             return dataset
@@ -172,7 +172,7 @@ def _dpo(shared: Keywords, given: Keywords, watch: Any, config: TuningConfig, re
     return _quiet(Trainer(args=arguments, ref_model=reference, callbacks=[watch], **given))
 
 
-class _Plain:
+class _TokenCounter:
     """Over TRL's trainers: counts the tokens read and learnt, and says nothing to anybody."""
 
     tokens_read = tokens_learnt = 0

@@ -29,13 +29,13 @@ def add_plan(verbs: Any) -> None:
 def run_plan(args: argparse.Namespace) -> int:
     import json
 
-    from tersely.plan.run import Inputs, make_plan
+    from tersely.plan.run import PlanInputs, make_plan
     from tersely.plan.table import print_plan
 
     if args.run:
         return _compare(args)
     config, sample = training_config(args), _sample(args)
-    inputs = Inputs(
+    inputs = PlanInputs(
         args.mean_length, args.profile, args.gpu_memory, args.machine, args.gpus, sample.profile() if sample else None
     )
     plan = make_plan(config, inputs)

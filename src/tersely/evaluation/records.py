@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from dataclasses import MISSING, fields
 from glob import escape as glob_escape
@@ -67,9 +66,9 @@ def progress(folder: Path) -> str:
 def _expected(folder: Path) -> int | None:
     """Responses that there will be; folders of earlier versions tell only where the size was asked for."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return int(json.loads((folder / EXPECTED).read_bytes())["responses"])
+        return int(read_json(folder / EXPECTED, "what to expect")["responses"])
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        config = json.loads((folder / "config.json").read_bytes())["config"]
+        config = read_json(folder / "config.json", "a configuration")["config"]
         return int(config["size"]) * int(config["k"])
     return None
 

@@ -41,14 +41,14 @@ class Checkpoints:
         self._keep = keep
         self._verified: set[Path] = set()
 
-    def settle(self) -> None:
+    def recover(self) -> None:
         """Make the folder; clear what a crash left in it and end with a whole checkpoint where one was replaced."""
         storage.make_dir(self.folder)
         for leftover in sorted(self.folder.iterdir()):
             if _LEFTOVER_STEP.fullmatch(leftover.name):
                 storage.remove_tree(leftover)
         for step, old in manifest.replaced_folders(self.run):
-            self._settle_replacement(old, self.folder / f"step-{step:06d}")
+            self._recover_replaced(old, self.folder / f"step-{step:06d}")
 
     def save(
         self, step: int, write: Write, state: JsonObject, log_bytes: Mapping[str, int], expect_bytes: int = 0
@@ -99,7 +99,7 @@ class Checkpoints:
     def _steps(self) -> list[tuple[int, Path]]:
         return manifest.step_folders(self.run)
 
-    def _settle_replacement(self, old: Path, target: Path) -> None:
+    def _recover_replaced(self, old: Path, target: Path) -> None:
         """A crash came while ``old`` made place for another checkpoint of its step: end with a whole one."""
         problems = verify_checkpoint(target) if os.path.lexists(target) else ["not there yet"]
         if not problems:

@@ -67,7 +67,7 @@ class RunFolder:
             storage.make_dir(path)
             folder = cls(path, kind, take_lock(path), checkpoints)
             try:
-                folder._settle(wanted)
+                folder._recover(wanted)
             except BaseException:
                 folder.close()
                 raise
@@ -188,7 +188,7 @@ class RunFolder:
         if self._descriptor is None:
             raise ValueError(f"the run folder {self.path} is closed")
 
-    def _settle(self, wanted: RunConfig) -> None:
+    def _recover(self, wanted: RunConfig) -> None:
         """Under the lock: look again, write config.json if the folder is new, clear what a crash left."""
         require_ours(self.path, wanted)
         for leftover in sorted(self.path.iterdir()):
@@ -197,7 +197,7 @@ class RunFolder:
         if not is_run_folder(self.path):
             storage.write_json_atomic(self.path / CONFIG, wanted.to_json())
         self._logs = read_own_config(self.path).logs
-        self._checkpoints.settle()
+        self._checkpoints.recover()
 
 
 def read_config(path: Path) -> Json:

@@ -46,7 +46,7 @@ def read_record(path: Path, what: str, parse: Callable[[Json], T], cure: str = R
         return parse(content)
     except KeyError as error:
         raise _damaged(path, what, f"the field {error} is missing", cure) from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
         raise _damaged(path, what, f"a field has another form ({error})", cure) from error
 
 

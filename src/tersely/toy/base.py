@@ -105,10 +105,10 @@ def make_base(
         if done is not None:
             display.note(f"{out} is finished already: nothing to do")
             return done
-        return _Maker(run, settings, gate, display, save_every, log_every).run_all()
+        return _BaseTraining(run, settings, gate, display, save_every, log_every).run_all()
 
 
-class _Maker:
+class _BaseTraining:
     """One run folder at work: attempts one after another, each trained and then judged."""
 
     def __init__(
