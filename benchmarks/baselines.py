@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tersely.evaluation.table import print_table
-from tersely.pipelines.chain import Chain, Command, Runner, require_own, usual_jobs
+from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
 from tersely.stop import StopRequest
 from tersely.tasks.sources.arithmetic import arithmetic_problems
 
@@ -41,7 +41,7 @@ CAP = 320
 def samples(folder: Path, seed: int) -> Command:
     arguments = ["baseline", "samples", "--model", str(folder / "base"), "--task", "arithmetic", "--recipe", "tiny"]
     arguments += ["--train-size", str(PROMPTS), "--seed", str(seed), "--out", str(folder / "samples")]
-    return Command("samples", arguments, folder / "samples" / "groups.jsonl", PROMPTS)
+    return Command("samples", tuple(arguments), folder / "samples" / "groups.jsonl", PROMPTS)
 
 
 def train(folder: Path, method: str, rate: str, seed: int) -> Command:
@@ -49,21 +49,21 @@ def train(folder: Path, method: str, rate: str, seed: int) -> Command:
     arguments = ["baseline", method, "--samples", str(folder / "samples"), "--recipe", "tiny"]
     arguments += ["--learning-rate", rate, "--seed", str(seed), "--out", str(run)]
     arguments += [word for setting in SETTINGS[method] for word in ("--set", setting)]
-    return Command(f"train {run.name}", arguments, run / "journal.jsonl")
+    return Command(f"train {run.name}", tuple(arguments), run / "journal.jsonl")
 
 
 def evaluate(run: Path, task: str = "arithmetic", size: int | None = 600) -> Command:
     arguments = ["evaluate", str(run), "--task", task, "--max-new-tokens", str(CAP), "--threads", "1"]
     arguments += ["--size", str(size)] if size else []
     log = run / "evaluation" / Path(task).stem / "responses.jsonl"
-    return Command(f"evaluate {run.name}", arguments, log, size)
+    return Command(f"evaluate {run.name}", tuple(arguments), log, size)
 
 
-def chains(folder: Path, seed: int, measure: Callable[[Path], Command] = evaluate) -> Iterator[Chain]:
+def chains(folder: Path, seed: int, measure: Callable[[Path], Command] = evaluate) -> Iterator[CommandChain]:
     """Training and evaluation of every method and rate; the samples must be there."""
     for method, rates in RATES.items():
         for rate in rates:
-            yield Chain([train(folder, method, rate, seed), measure(folder / f"{method}-{rate}")])
+            yield CommandChain((train(folder, method, rate, seed), measure(folder / f"{method}-{rate}")))
 
 
 def main() -> None:
@@ -77,11 +77,11 @@ def main() -> None:
     task, size = (str(search_task(args.out)), None) if args.search else ("arithmetic", 600)
     for seed in seeds:
         folder = args.out / f"seed-{seed}"
-        base = Command("base", ["base", "--out", str(folder / "base"), "--seed", str(seed)], folder / "none.jsonl")
+        base = Command("base", ("base", "--out", str(folder / "base"), "--seed", str(seed)), folder / "none.jsonl")
         with StopRequest() as stop:
             runner = Runner(args.out / "logs" / str(seed), Console(stderr=True), stop)
             (args.out / "logs" / str(seed)).mkdir(parents=True, exist_ok=True)
-            runner.run([Chain([base, samples(folder, seed), evaluate(folder / "base", task, size)])], 1)
+            runner.run([CommandChain((base, samples(folder, seed), evaluate(folder / "base", task, size)))], 1)
             runner.run(list(chains(folder, seed, lambda run: evaluate(run, task, size))), args.jobs)
         runs = [folder / "base", *(folder / f"{m}-{r}" for m, rates in RATES.items() for r in rates)]
         print_table([(run.name, run / "evaluation" / Path(task).stem) for run in runs])

@@ -18,8 +18,8 @@ from publish import replace_page
 from rich.console import Console
 
 from tersely.compare.write import OWN
-from tersely.pipelines.ablate import ABLATIONS, Plan, Variant
-from tersely.pipelines.chain import Chain, Command, Runner, require_own, usual_jobs
+from tersely.pipelines.ablate import ABLATIONS, AblationPlan, Variant
+from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
 from tersely.stop import StopRequest
 
 SEEDS = (0, 1, 2)
@@ -31,8 +31,8 @@ PARTS = ("family", "baselines", "ablations", "page")
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "comparison"
 
 
-def plan(folder: Path, seed: int, alpha: float) -> Plan:
-    return Plan(
+def plan(folder: Path, seed: int, alpha: float) -> AblationPlan:
+    return AblationPlan(
         model=str(folder / "base"), task="arithmetic", held_out="arithmetic", recipe="tiny", alpha=alpha, seed=seed,
         size=SIZE, k=K, settings=KEPT, out=folder,
     )  # fmt: skip
@@ -40,26 +40,25 @@ def plan(folder: Path, seed: int, alpha: float) -> Plan:
 
 def base(folder: Path, seed: int) -> Command:
     arguments = ["base", "--out", str(folder / "base"), "--seed", str(seed)]
-    return Command(f"base {seed}", arguments, folder / "base" / "journal.jsonl")
+    return Command(f"base {seed}", tuple(arguments), folder / "base" / "journal.jsonl")
 
 
-def family(folder: Path, seed: int) -> Iterator[Chain]:
+def family(folder: Path, seed: int) -> Iterator[CommandChain]:
     for alpha in ALPHAS:
         some, variant = plan(folder, seed, alpha), Variant(f"alpha-{alpha:g}")
         train, evaluate = some.train(variant), some.evaluate(folder / variant.name)
-        yield Chain([train, evaluate, curve(some, folder / variant.name)])
+        yield CommandChain((train, evaluate, curve(some, folder / variant.name)))
 
 
-def curve(some: Plan, run: Path) -> Command:
+def curve(some: AblationPlan, run: Path) -> Command:
     """Accuracy and length of every kept checkpoint, on fewer problems: a point of a curve, not a result."""
     command = replace(some, size=CURVE_SIZE, k=1).evaluate(run)
-    command.title = f"curve {run.name}"
-    command.arguments += ["--all-checkpoints"]
-    command.log = run / "evaluation" / f"arithmetic@step-{some.sizes()[1]:06d}" / "responses.jsonl"
-    return command
+    log = run / "evaluation" / f"arithmetic@step-{some.sizes()[1]:06d}" / "responses.jsonl"
+    arguments = (*command.arguments, "--all-checkpoints")
+    return replace(command, title=f"curve {run.name}", arguments=arguments, log=log)
 
 
-def ablations(folder: Path, seed: int) -> Iterator[Chain]:
+def ablations(folder: Path, seed: int) -> Iterator[CommandChain]:
     """Those variants that the family does not hold already."""
     held = {"normalize-none", "averaging-sequence", "kl-reward", "n-8", "round-1"}
     for ablation in ABLATIONS.values():
@@ -69,40 +68,36 @@ def ablations(folder: Path, seed: int) -> Iterator[Chain]:
                 continue
             first = f"alpha-{ablation.alpha:g}" if variant.after == "round-1" else variant.after
             run = Variant(variant.name, variant.settings, first)
-            yield Chain([some.train(run), some.evaluate(folder / run.name)])
+            yield CommandChain((some.train(run), some.evaluate(folder / run.name)))
 
 
-def alternatives(folder: Path, seed: int) -> Iterator[Chain]:
+def alternatives(folder: Path, seed: int) -> Iterator[CommandChain]:
     """SFT, DPO and O1-Pruner, three learning rates each; the samples must be there."""
     return baselines.chains(folder, seed, plan(folder, seed, 0.0).evaluate)
 
 
-def around(folder: Path, seed: int) -> Iterator[Chain]:
+def around(folder: Path, seed: int) -> Iterator[CommandChain]:
     """The base, once more with another seed (the noise floor), and the samples of the baselines."""
     evaluate = plan(folder, seed, 0.0).evaluate(folder / "base")
-    again = plan(folder, seed, 0.0).evaluate(folder / "base")
-    again.arguments += ["--repeat"]
-    again.title += " again"
-    yield Chain([evaluate, again])
-    yield Chain([baselines.samples(folder, seed)])
+    again = replace(evaluate, arguments=(*evaluate.arguments, "--repeat"), title=f"{evaluate.title} again")
+    yield CommandChain((evaluate, again))
+    yield CommandChain((baselines.samples(folder, seed),))
 
 
-def pending(chains: Iterator[Chain], seed: int) -> list[Chain]:
+def pending(chains: Iterator[CommandChain], seed: int) -> list[CommandChain]:
     """Chains whose last run is not evaluated yet; their logs say which seed they are of."""
     kept = []
     for chain in chains:
         last = chain.commands[-1].log.parent
         if not (last / "done.json").is_file():
-            kept.append(chain)
-        for command in chain.commands:
-            command.title += f" seed {seed}"
+            kept.append(CommandChain(tuple(replace(c, title=f"{c.title} seed {seed}") for c in chain.commands)))
     return kept
 
 
 def page(out: Path) -> Command:
     runs = sorted(folder for folder in out.glob("seed-*/*") if (folder / "evaluation" / "arithmetic").is_dir())
     arguments = ["compare", *map(str, runs), "--out", str(out / "page")]
-    return Command("compare", arguments, out / "page" / "none.jsonl")
+    return Command("compare", tuple(arguments), out / "page" / "none.jsonl")
 
 
 def main() -> None:
@@ -115,14 +110,14 @@ def main() -> None:
     folders = {seed: args.out / f"seed-{seed}" for seed in SEEDS}
     with StopRequest() as stop:
         runner = Runner(args.out / "logs", Console(stderr=True), stop)
-        runner.run([Chain([base(folder, seed)]) for seed, folder in folders.items()], args.jobs)
+        runner.run([CommandChain((base(folder, seed),)) for seed, folder in folders.items()], args.jobs)
         for part, makers in (("family", (around, family)), ("baselines", (alternatives,)), ("ablations", (ablations,))):
             if part in args.parts:
                 for make in makers:
                     chains = [chain for seed, folder in folders.items() for chain in pending(make(folder, seed), seed)]
                     runner.run(chains, args.jobs)
         if "page" in args.parts:
-            runner.run([Chain([page(args.out)])], 1)
+            runner.run([CommandChain((page(args.out),))], 1)
             replace_page(args.out / "page", RESULTS, OWN)
 
 

@@ -1,8 +1,7 @@
-"""Makes docs/api.md from the public docstrings: ``python scripts/api_docs.py`` writes it; a test says when it is stale."""
+"""Makes docs/api.md from the public docstrings; a test says when the page is stale."""
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import inspect
 from pathlib import Path
@@ -12,8 +11,8 @@ import tersely
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "api.md"
 HEAD = """# The public face
 
-Made from the docstrings by `python scripts/api_docs.py`. `import tersely` is light; torch is loaded by the first call that
-needs it. Names that are not here are the house's own and may change.
+Made from the docstrings by `python scripts/api_docs.py`. `import tersely` is light; torch is loaded by the first call
+that needs it. Names that are not here are the house's own and may change.
 """
 GROUPS = {
     "Training and measuring": ("train", "evaluate", "load_run", "RunResult", "Evaluation"),
@@ -43,35 +42,46 @@ def entry(name: str, thing: object) -> str:
             function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
             if method.startswith("_") or not inspect.isfunction(function) or not function.__doc__:
                 continue
-            shown = method if isinstance(value, property) else f"{method}{_spelled(function)}"
+            shown = method if isinstance(value, property) else f"{method}{spelled(function)}"
             lines += [f"- `{name}.{shown}`: {_first_sentence(function)}"]
         lines.append("")
     return "\n".join(lines)
 
 
 def signature(name: str, thing: object) -> str:
-    """As a person would call it."""
+    """As a person would call it; the members of an enumeration, the bases of an exception."""
     if inspect.isclass(thing) and issubclass(thing, enum.Enum):
         return f"{name}: " + ", ".join(member.name for member in thing)
     if inspect.isclass(thing) and issubclass(thing, BaseException):
         return f"class {name}({', '.join(base.__name__ for base in thing.__bases__)})"
-    if dataclasses.is_dataclass(thing) or inspect.isclass(thing):
-        return f"{name}{_spelled(thing)}"
-    return f"{name}{_spelled(thing)}"
+    return f"{name}{spelled(thing)}"
 
 
-def _spelled(thing: object) -> str:
+def spelled(thing: object) -> str:
+    """Parameters and what comes back, on one line or, where that is long, a line each."""
     found = inspect.signature(thing)  # type: ignore[arg-type]
-    shown = [p.replace(default=p.empty) if callable(p.default) or "factory" in repr(p.default) else p
-             for p in found.parameters.values() if p.name not in ("self", "cls")]  # fmt: skip
-    text = ", ".join(_parameter(p) for p in shown)
-    gives = "" if found.return_annotation in (found.empty, None, "None") else f" -> {found.return_annotation}"
-    return f"({text}){gives if isinstance(thing, type(entry)) else ''}"
+    words: list[str] = []
+    for parameter in found.parameters.values():
+        if parameter.name in ("self", "cls"):
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in words:
+            words.append("*")
+        words.append(_parameter(parameter))
+    back = found.return_annotation
+    gives = "" if back in (found.empty, None, "None") or inspect.isclass(thing) else f" -> {_plain(back)}"
+    line = f"({', '.join(words)}){gives}"
+    return line if len(line) < 100 else "(\n    " + ",\n    ".join(words) + f",\n){gives}"
 
 
 def _parameter(parameter: inspect.Parameter) -> str:
-    text = str(parameter)
-    return text.replace("'", "") if parameter.default is parameter.empty else text
+    kind = "" if parameter.annotation is parameter.empty else f": {_plain(parameter.annotation)}"
+    if parameter.default is parameter.empty or "factory" in repr(parameter.default):
+        return f"{parameter.name}{kind}"
+    return f"{parameter.name}{kind} = {parameter.default!r}"
+
+
+def _plain(annotation: object) -> str:
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
 
 
 def _doc(thing: object) -> str:

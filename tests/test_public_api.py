@@ -16,14 +16,15 @@ import api_docs
 
 PARAMETERS = {
     "train": "config_or_recipe, *, model, task, alpha, out, settings, judge, sampler, callbacks, display",
-    "evaluate": "model, *, task, out, size, k, max_new_tokens, temperature, top_p, seed, template, judge, sampler, display",
+    "evaluate": "model, *, task, out, size, k, max_new_tokens, temperature, top_p, seed, template, judge, "
+    "sampler, display",
     "load_run": "path",
     "RunResult": "path, config, finished, steps, checkpoint, evaluations",
     "clustered_mean": "clusters",
     "clustered_rate": "clusters",
-    "paired_difference": "base, other, rates",
-    "paired_ratio": "base, other",
-    "paired_saving": "base, other",
+    "paired_difference": "base, model, rates",
+    "paired_ratio": "base, model",
+    "paired_saving": "base, model",
 }
 
 

@@ -1,4 +1,4 @@
-"""The public face: ``tersely.train``, ``tersely.evaluate``, ``tersely.load_run``. No command line and no display needed.
+"""The public face: ``tersely.train``, ``tersely.evaluate``, ``tersely.load_run``. No command line needed.
 
 What stands here only finds out what was meant and calls the rooms below; torch is loaded by the call, not the import.
 """
@@ -10,19 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tersely.config import TrainConfig
-from tersely.display import Display
+from tersely.config import TrainConfig, assemble, merge, resolve
+from tersely.display import Display, make_display
+from tersely.errors import UserError
+from tersely.evaluation.protocol import CAP, EvalProtocol
 from tersely.evaluation.records import Evaluation, read_evaluation
 from tersely.records import Problem, StepRecord
 from tersely.runs.folder import read_config, read_done
-from tersely.runs.identity import require_run_folder
 from tersely.runs.logs import read_log
 from tersely.runs.manifest import step_folders
+from tersely.verify.verifier import refer
 
 if TYPE_CHECKING:
     from tersely.rollouts import Grader
     from tersely.samplers import Sampler
-    from tersely.verify import Verifier
+    from tersely.verify.verifier import Verifier
 
 GIVEN = "given"
 """What a configuration calls problems that were handed over instead of named."""
@@ -77,13 +79,14 @@ def train(
 
     problems = None if task is None or isinstance(task, str | Path) else list(task)
     verifier, grader = _split_judge(judge)
-    given: dict[str, Any] = {"model": None if model is None else str(model)}
-    given["task"] = GIVEN if problems is not None else None if task is None else str(task)
-    given["verifier"] = verifier if isinstance(verifier, str) else None if verifier is None else _dotted(verifier)
-    given["objective"] = None if alpha is None else {"alpha": alpha}
-    known = {key: value for key, value in given.items() if value is not None}
-    config = _configured(config_or_recipe, known, settings or {})
-    with _display(display, f"alpha {config.objective.alpha:g}") as shown:
+    given = {
+        "model": None if model is None else str(model),
+        "task": GIVEN if problems is not None else None if task is None else str(task),
+        "verifier": None if verifier is None else str(refer(verifier)),
+        "objective": None if alpha is None else {"alpha": alpha},
+    }
+    config = _configured(config_or_recipe, given, settings or {})
+    with display or make_display(config.objective.label) as shown:
         run(
             config,
             Path(out),
@@ -121,8 +124,6 @@ def evaluate(
     ``template`` None: as trained, else "boxed". Returns accuracy and tokens with 95 % intervals over problems
     (``Evaluation.summary``) and the responses. Raises as ``train`` does.
     """
-    from tersely.evaluation.protocol import EvalProtocol
-    from tersely.evaluation.run import CAP
     from tersely.evaluation.run import evaluate as run
     from tersely.models.locate import locate_model
     from tersely.models.trained_for import read_trained_for
@@ -140,7 +141,7 @@ def evaluate(
         seed=seed,
         template=template,
     )
-    with _display(display, f"evaluate {Path(model).name}") as shown:
+    with display or make_display(f"evaluate {Path(model).name}") as shown:
         folder = run(
             Path(model),
             protocol,
@@ -158,7 +159,6 @@ def evaluate(
 def load_run(path: str | Path) -> RunResult:
     """A run folder, finished or not, read without a lock and without torch. UserError for what is none."""
     folder = Path(path)
-    require_run_folder(folder)
     lines = read_log(folder / "journal.jsonl", allow_torn=True) if (folder / "journal.jsonl").is_file() else []
     steps = [
         StepRecord.from_json(line) for line in lines if line.get("event") in ("STEP", "NO_SIGNAL") and "reward" in line
@@ -173,3 +173,26 @@ def load_run(path: str | Path) -> RunResult:
         checkpoint=kept[-1][1] if kept else None,
         evaluations={place.name: read_evaluation(place) for place in finished},
     )
+
+
+def _configured(given: TrainConfig | str | None, over: Mapping[str, Any], settings: Mapping[str, Any]) -> TrainConfig:
+    """The configuration that was meant: recipe or whole configuration, arguments, further settings."""
+    known = {key: value for key, value in over.items() if value is not None}
+    for name, value in settings.items():
+        *sections, key = name.split(".")
+        place = known
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[key] = value
+    if isinstance(given, TrainConfig):
+        return resolve(merge(given.model_dump(), known))
+    if given is None and "model" not in known:
+        raise UserError("nothing says what to train: give model=, or a recipe such as 'tiny'")
+    return assemble(given, known)
+
+
+def _split_judge(judge: Grader | Verifier | str | None) -> tuple[Verifier | str | None, Grader | None]:
+    """(verifier, judge): a function or a name is a verifier, anything with ``grade`` a judge."""
+    if judge is None or hasattr(judge, "grade"):
+        return None, judge  # type: ignore[return-value]
+    return judge, None  # type: ignore[return-value]

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,11 @@ from tersely.frozen import FrozenMapping, canonical, freeze_mapping, thaw
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+
+JsonObject: TypeAlias = Mapping[str, object]
+"""A JSON object that we write."""
+Json: TypeAlias = Mapping[str, Any]
+"""A JSON object as it was read: only a record's ``from_json`` looks into it."""
 
 
 class Kind:

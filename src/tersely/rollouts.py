@@ -75,7 +75,7 @@ def _verdicts(pairs: Sequence[tuple[Problem, Rollout]], judge: Grader) -> list[V
 
 @contextlib.contextmanager
 def judge_for(given: Grader | None, workers: int, verifier: Verifier | str | None = None) -> Iterator[Grader]:
-    """The judge that was given, or one of our own for as long as the context lasts, with the verifier if there is one."""
+    """The judge that was given, or one of our own (with the verifier if any) for as long as the context lasts."""
     if given is not None:
         yield given
         return

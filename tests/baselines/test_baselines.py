@@ -25,9 +25,10 @@ from tersely.baselines.choose import (
     shortest_correct,
 )
 from tersely.baselines.distill import encode_response, read_demonstrations
+from tersely.baselines.kept import read_groups, read_samples
 from tersely.baselines.pruner import group_batches
 from tersely.baselines.run import examples_of
-from tersely.baselines.samples import draw_samples, read_groups, read_samples
+from tersely.baselines.samples import draw_samples
 from tersely.baselines.settings import TuningConfig, from_recipe, resolve_baseline, resolve_samples
 from tersely.baselines.trainers import Example, micro_size, tune
 from tersely.config import read_recipe
@@ -191,9 +192,7 @@ def test_samples_hold_every_response_as_it_was_sampled(root: Path) -> None:
     done = read_done(root / "samples")
     assert done is not None
     assert (
-        found.clock["tokens_sampled"]
-        == done["response_tokens"]
-        == sum(r.length for g in found.groups for r in g.rollouts)
+        found.cost.tokens_sampled == done["response_tokens"] == sum(r.length for g in found.groups for r in g.rollouts)
     )
 
 
@@ -282,7 +281,7 @@ def _check_logs(root: Path, out: Path) -> None:
     assert [line["step"] for line in journal] == list(range(done["optimizer_steps"] + 1))
     assert [line["step"] for line in clock] == list(range(done["optimizer_steps"] + 1))
     assert all(np.isfinite(line["loss"]) for line in journal[1:])
-    sampled = read_samples(root / "samples").clock["tokens_sampled"]
+    sampled = read_samples(root / "samples").cost.tokens_sampled
     assert sum(line["tokens_sampled"] for line in clock) == sampled == journal[0]["response_tokens"]
     trained, responses = (sum(line[key] for line in clock) for key in ("tokens_trained", "response_tokens_trained"))
     rows = _rows_learnt(root, read_config(out)["method"])
@@ -316,7 +315,7 @@ def test_token_ids_reach_the_model_unchanged(
     letters = next(ids for ids in apart if tuple(tokenizer.encode(tokenizer.decode(ids))) != ids)
     examples = [Example((7, 7, 30 + i), (200 + i, *letters, 1), (200 + i, *letters, *letters, 1)) for i in range(4)]
     seen: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
-    plain = trainers._Plain.training_step
+    plain = trainers._TokenCounter.training_step
 
     def training_step(self: Any, model: Any, inputs: Any, *more: Any) -> Any:
         learnt = inputs["labels"] != -100 if method == "sft" else inputs["completion_mask"].bool()
@@ -324,7 +323,7 @@ def test_token_ids_reach_the_model_unchanged(
             seen.append((tuple(ids[real].tolist()), tuple(ids[part].tolist())))
         return plain(self, model, inputs, *more)
 
-    monkeypatch.setattr(trainers._Plain, "training_step", training_step)
+    monkeypatch.setattr(trainers._TokenCounter, "training_step", training_step)
     model, reference = (load_model(root / "model", torch.device("cpu"), torch.float32) for _ in range(2))
     embedded: list[Any] = []
     model.get_input_embeddings().register_forward_pre_hook(lambda _, given: embedded.append(given[0]))
@@ -338,7 +337,7 @@ def test_token_ids_reach_the_model_unchanged(
         config,
         dtype=model.dtype,
         seed=0,
-        on_step=lambda numbers, seconds, tokens, learnt: steps.append(tokens),
+        on_step=lambda done: steps.append(done.tokens_read),
         stop=StopRequest(),
     )
     learnt = [
@@ -447,7 +446,7 @@ def test_a_teachers_ids_are_kept_where_the_student_has_its_vocabulary_and_its_te
         taught.extend(examples)
         return 1
 
-    monkeypatch.setattr("tersely.baselines.run.tune", tune)
+    monkeypatch.setattr("tersely.baselines.trainee.tune", tune)
     given = ["--teacher", str(root / "model"), "--task", str(root / "task.jsonl"), "--samples", str(root / "samples")]
     more = ["--student", str(student), "--template", "question", "--learning-rate", "1e-3"]
     assert cli.main(["distill", *given, *more, "--out", str(tmp_path / "taught")]) == 0

@@ -27,11 +27,8 @@ def test_five_calls_lead_from_the_command_to_the_loss(tmp_path: Path, monkeypatc
     monkeypatch.setattr(losses, "LOSSES", {"ppo_clip": listening})
     make_model_folder(tmp_path / "model")
     make_task(tmp_path / "task.jsonl")
-    options: dict[str, Any] = {
-        "--model": tmp_path / "model",
-        "--task": tmp_path / "task.jsonl",
-        "--template": "question",
-    }
+    options: dict[str, Any] = {"--model": tmp_path / "model", "--task": tmp_path / "task.jsonl"}
+    options["--template"] = "question"
     words = [str(word) for pair in options.items() for word in pair] + ["--alpha", "0.2", "--steps", "1"]
     sizes = ("sampling.prompts=2", "sampling.n=2", "sampling.max_new_tokens=8", "run.threads=1")
     words += [word for size in sizes for word in ("--set", size)]

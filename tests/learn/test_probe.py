@@ -17,7 +17,7 @@ from tersely.learn.clock import Clock
 from tersely.learn.loop import train
 from tersely.learn.probe import ON_GPU, probe_size
 from tersely.plan.against_run import compare_with_run
-from tersely.plan.sample import Sample, refusal
+from tersely.plan.sample import LengthSample, refusal
 from tersely.plan.time import Machine
 from tersely.samplers.transformers import TransformersSampler
 from tiny_models import make_model_folder, make_task
@@ -47,18 +47,18 @@ def settings(root: Path, **over: Any) -> TrainConfig:
 
 def test_the_interval_is_the_exact_binomial_one() -> None:
     """Hand check: with none of n truncated the upper end solves (1 - p)^n = 0.025, with all of them p^n = 0.025."""
-    none, every = Sample(9, (1,) * 32, 0), Sample(9, (), 32)
+    none, every = LengthSample(9, (1,) * 32, 0), LengthSample(9, (), 32)
     assert none.interval() == (0.0, pytest.approx(1 - 0.025 ** (1 / 32)))
     assert every.interval() == (pytest.approx(0.025 ** (1 / 32)), 1.0)
     # Published table of Clopper-Pearson limits: 5 of 10, 0.187 to 0.813.
-    assert Sample(9, (1,) * 5, 5).interval() == (pytest.approx(0.187, abs=5e-4), pytest.approx(0.813, abs=5e-4))
+    assert LengthSample(9, (1,) * 5, 5).interval() == (pytest.approx(0.187, abs=5e-4), pytest.approx(0.813, abs=5e-4))
 
 
 def test_only_what_the_sample_proves_is_refused() -> None:
     config = resolve({"model": "m", "task": "t", "sampling": {"max_new_tokens": 50}})
     # 10 % of 32 lies below the lower limit from 8 on.
-    assert refusal(Sample(50, (20,) * 25, 7), config) is None
-    said = refusal(Sample(50, (20,) * 24, 8), config)
+    assert refusal(LengthSample(50, (20,) * 25, 7), config) is None
+    said = refusal(LengthSample(50, (20,) * 24, 8), config)
     assert said is not None
     assert "8 of 32 responses" in said
     assert "run.probe=0" in said

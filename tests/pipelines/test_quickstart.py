@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from tersely.display import PlainDisplay
-from tersely.toy.base import Gate, make_base
+from tersely.toy.base import make_base
+from tersely.toy.gate import Gate
 from tersely.toy.sft import SftSettings
 
 WEAK = Gate(problems=12, accuracy=0.0, hardest=0.0, checks=0.0)

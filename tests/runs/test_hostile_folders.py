@@ -15,7 +15,7 @@ from rich.console import Console
 
 from tersely.cli import main
 from tersely.errors import StorageError, TerselyError, UserError
-from tersely.pipelines.chain import Chain, Command, Runner, require_own
+from tersely.pipelines.chain import Command, CommandChain, Runner, require_own
 from tersely.report.output import write_folder
 from tersely.runs import disk as storage
 from tersely.runs import manifest
@@ -159,7 +159,7 @@ def run_chain(scene: Scene) -> None:
     require_own(scene.run, "this test")
     with StopRequest() as stop:
         runner = Runner(scene.run / "logs", Console(quiet=True), stop)
-        runner.run([Chain([Command("train", ["--version"], scene.run / "none.jsonl")])], 1)
+        runner.run([CommandChain((Command("train", ("--version",), scene.run / "none.jsonl"),))], 1)
 
 
 # ---- what can be wrong with it

@@ -11,7 +11,8 @@ import torch
 from tersely.errors import RunError
 from tersely.records import Finish, Problem, Rollout
 from tersely.tasks.sources.arithmetic import arithmetic_problems
-from tersely.toy.base import NEXT_SEED, Gate, gate_numbers, make_base
+from tersely.toy.base import NEXT_SEED, make_base
+from tersely.toy.gate import Gate, GateNumbers
 from tersely.toy.sft import IGNORED, SftSettings, SftState, batch_at, sft_loss, tiny_model
 from tersely.toy.tokenizer import VOCABULARY
 
@@ -107,16 +108,16 @@ def test_gate_counts_only_finished_right_answers() -> None:
     cut = rollout(problems[3], f" </think> \\boxed{{ {problems[3].answer} }}", Finish.LENGTH)
     wrong = rollout(problems[4], f" </think> \\boxed{{ {(int(problems[4].answer) + 1) % 10} }}")
     silent = rollout(problems[5], problems[5].answer)
-    numbers = gate_numbers(problems, [*right, cut, wrong, silent])
-    assert numbers["accuracy"] == 0.5
-    assert numbers["accuracy_by_level"] == {"1": 1.0, "2": 1.0, "3": 1.0, "4": 0.0, "5": 0.0, "6": 0.0}
-    assert numbers["checks"] == 1.0
+    numbers = GateNumbers.of(problems, [*right, cut, wrong, silent])
+    assert numbers.accuracy == 0.5
+    assert numbers.accuracy_by_level == {"1": 1.0, "2": 1.0, "3": 1.0, "4": 0.0, "5": 0.0, "6": 0.0}
+    assert numbers.checks == 1.0
 
 
 @pytest.mark.slow
 def test_twenty_steps_lower_the_loss() -> None:
     state = SftState(SHORT)
-    losses = [state.advance()["loss"] for _ in range(20)]
+    losses = [state.advance().loss for _ in range(20)]
     assert losses[0] == pytest.approx(torch.log(torch.tensor(len(VOCABULARY))).item(), abs=0.5)
     assert losses[-1] < losses[0] - 0.5
 

@@ -8,7 +8,6 @@ unchanged; else its text is encoded by the student's tokenizer, with the student
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,12 @@ from typing import Any
 import torch
 
 from tersely.baselines.choose import every_correct
-from tersely.baselines.run import Trainee
-from tersely.baselines.samples import OPERATIONAL, draw_samples, keep_problem_ids, read_samples
+from tersely.baselines.kept import read_samples
+from tersely.baselines.records import NO_COST, BaselineSummary, SamplingCost
+from tersely.baselines.run import OWN_SAMPLES
+from tersely.baselines.samples import OPERATIONAL, draw_samples, keep_problem_ids
 from tersely.baselines.settings import BaselineConfig, SamplesConfig
+from tersely.baselines.trainee import Trainee
 from tersely.baselines.trainers import Example, require_trl
 from tersely.display import Display
 from tersely.errors import UserError
@@ -28,16 +30,17 @@ from tersely.models.digest import weights_digest
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.trained_for import TrainedFor
-from tersely.records import Problem, Status
+from tersely.records import JsonObject, Problem, Status
 from tersely.runs.folder import RunFolder
+from tersely.runs.json_file import read_json
+from tersely.runs.kinds import RunKind
 from tersely.stop import StopRequest
 from tersely.tasks.prompts import render
 from tersely.tasks.sources.rows import problem_from_row
 from tersely.verify import Judge
 
-OWN_SAMPLES = "samples"
-NO_COST = {"sample_s": 0.0, "judge_s": 0.0, "step_s": 0.0, "tokens_sampled": 0.0}
-"""Of demonstrations that somebody else made."""
+METHOD = "distill"
+"""How its run folders call it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +58,16 @@ class DistillConfig:
 
 @dataclass(frozen=True, slots=True)
 class Demonstrations:
+    """What the student shall learn, and what it cost to have it."""
+
     examples: list[Example]
     problem_ids: list[str]
     judged: int
     """Demonstrations looked at, right or wrong."""
-    cost: dict[str, float]
+    cost: SamplingCost
 
 
-def distill(what: DistillConfig, out: Path, samples: Path | None, display: Display) -> dict[str, Any]:
+def distill(what: DistillConfig, out: Path, samples: Path | None, display: Display) -> BaselineSummary:
     """Teach the student in the run folder ``out``; returns the summary kept in done.json.
 
     Raises UserError where model, task or file cannot be used or nothing correct is left, Stopped and RunError as the
@@ -74,31 +79,31 @@ def distill(what: DistillConfig, out: Path, samples: Path | None, display: Displ
         torch.set_num_threads(config.run.threads)
     # With a teacher to be sampled the revision is the teacher's.
     folder = locate_model(what.student, None if what.teacher else config.revision)
-    with RunFolder.open(out, "baseline", _identity(what, folder, samples)) as run:
-        if run.done is not None:
+    with RunFolder.open(out, RunKind.BASELINE, _identity(what, folder, samples)) as run:
+        done = run.read_done(BaselineSummary.from_json)
+        if done is not None:
             display.note(f"{out} is finished already: nothing to do")
-            return run.done
+            return done
         trainee = Trainee(folder, config, run, display)
         found = _from_file(what, trainee) if what.demonstrations else _from_teacher(what, out, samples, trainee)
         examples = _that_fit(found.examples, trainee, display)
         keep_problem_ids(run, found.problem_ids)
-        trainee.begin({"method": "distill"}, found.cost)
-        if (done := trainee.already()) is not None:
+        trainee.start_logs({"method": METHOD}, found.cost)
+        if (done := trainee.finished_before()) is not None:
             return done
         with StopRequest() as stop:
             steps = trainee.tune("sft", examples, config.seed, stop)
-        summary = {"method": "distill", "optimizer_steps": steps, "learnt_from": len(examples), "judged": found.judged}
-        facts = TrainedFor("distill", config.template, config.sampling.max_new_tokens, base=what.student)
-        return trainee.finish(steps, summary, facts)
+        facts = TrainedFor(METHOD, config.template, config.sampling.max_new_tokens, base=what.student)
+        return trainee.finish(BaselineSummary(METHOD, steps, len(examples), found.judged), facts)
 
 
-def _identity(what: DistillConfig, folder: Path, samples: Path | None) -> dict[str, Any]:
+def _identity(what: DistillConfig, folder: Path, samples: Path | None) -> JsonObject:
     settings = what.config.model_dump(mode="json", exclude={"model", "task"})
     for key in OPERATIONAL:
         settings["run"].pop(key)
     content = what.demonstrations.read_bytes() if what.demonstrations and what.demonstrations.is_file() else None
     return {
-        "method": "distill",
+        "method": METHOD,
         "model": what.student,
         "teacher": what.teacher,
         "task": what.config.task,
@@ -107,7 +112,7 @@ def _identity(what: DistillConfig, folder: Path, samples: Path | None) -> dict[s
         "n": what.config.sampling.n,
         "model_sha256": weights_digest(folder),
         "demonstrations_sha256": hashlib.sha256(content).hexdigest() if content is not None else None,
-        "samples_seed": read_samples(samples).config["seed"] if samples else what.config.seed,
+        "samples_seed": read_samples(samples).identity.seed if samples else what.config.seed,
     }
 
 
@@ -116,9 +121,9 @@ def _from_teacher(what: DistillConfig, out: Path, samples: Path | None, trainee:
         samples = out / OWN_SAMPLES
         draw_samples(SamplesConfig(**what.config.model_dump(exclude={"tuning"})), samples, trainee.display)
     kept = read_samples(samples)
-    if kept.config["model"] != what.teacher:
-        raise UserError(f"the samples in {samples} are of {kept.config['model']}, not of the teacher {what.teacher}")
-    teacher = load_tokenizer(locate_model(kept.config["model"], kept.config["revision"]))
+    if kept.identity.model != what.teacher:
+        raise UserError(f"the samples in {samples} are of {kept.identity.model}, not of the teacher {what.teacher}")
+    teacher = load_tokenizer(locate_model(kept.identity.model, kept.identity.revision))
     same = teacher.get_vocab() == trainee.tokenizer.get_vocab()
     if not same:
         trainee.display.note("teacher and student have different vocabularies: the teacher's text is encoded anew")
@@ -129,7 +134,7 @@ def _from_teacher(what: DistillConfig, out: Path, samples: Path | None, trainee:
             answer = rollout.tokens if same else encode_response(trainee.tokenizer, rollout.text)
             examples.append(Example(prompt, answer))
     ids = [group.problem.id for group in kept.groups]
-    return Demonstrations(examples, ids, sum(len(group.rollouts) for group in kept.groups), kept.clock)
+    return Demonstrations(examples, ids, sum(len(group.rollouts) for group in kept.groups), kept.cost)
 
 
 def _from_file(what: DistillConfig, trainee: Trainee) -> Demonstrations:
@@ -167,7 +172,7 @@ def encode_response(tokenizer: Any, text: str) -> tuple[int, ...]:
 
 def _that_fit(examples: Sequence[Example], trainee: Trainee, display: Display) -> list[Example]:
     """Those that the student has positions for; UserError where none is left."""
-    config = json.loads((trainee.folder / "config.json").read_text(encoding="utf-8"))
+    config = read_json(trainee.folder / "config.json", "the configuration of a model", "download the model again")
     positions = config.get("max_position_embeddings")
     fitting = [e for e in examples if positions is None or e.width <= positions]
     if len(fitting) < len(examples):

@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from tersely.baselines.choose import pruner_credit
+from tersely.baselines.records import OnStep, TuningStep
 from tersely.baselines.settings import TuningConfig
 from tersely.config import LearnerConfig
 from tersely.errors import UserError
@@ -24,10 +25,6 @@ from tersely.learn.batch import TrainingRow, collate
 from tersely.learn.learner import Learner
 from tersely.records import Group
 from tersely.stop import Stopped, StopRequest
-
-Step = Callable[[dict[str, float], float, int, int], None]
-"""Called after every optimizer step with its numbers, seconds, tokens read (prompt and response), and how many of
-them the loss was on (response)."""
 
 
 def prune(
@@ -39,7 +36,7 @@ def prune(
     cap: int,
     dtype: torch.dtype,
     seed: int,
-    on_step: Step,
+    on_step: OnStep,
     stop: StopRequest,
 ) -> int:
     """Train ``model`` in place; returns the optimizer steps taken.
@@ -67,7 +64,7 @@ def prune(
         numbers = {**{k: float(v) for k, v in shown.items() if v is not None}, "learning_rate": rate}
         seconds = time.perf_counter() - start
         read, learnt = sum(row.width for row in rows), sum(row.length for row in rows)
-        on_step({**numbers, "step": number, "of": len(batches)}, seconds, read, learnt)
+        on_step(TuningStep(number, len(batches), numbers, seconds, read, learnt))
         if stop.requested and number < len(batches):
             raise Stopped(stop.requested, "the samples are kept, and training begins anew from them")
     return learner.optimizer_steps

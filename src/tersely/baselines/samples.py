@@ -8,28 +8,26 @@ response is a function of (seed, problem, sample), so it does not matter where i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from tersely.baselines.settings import SAMPLES, SamplesConfig
+from tersely.baselines.kept import SamplesSummary, group_to_json, read_groups
+from tersely.baselines.settings import SamplesConfig
 from tersely.display import Display
-from tersely.errors import RunError, UserError
+from tersely.errors import RunError
 from tersely.facts import Facts
 from tersely.learn.clock import Clock
-from tersely.learn.group_codec import decode, encode
 from tersely.learn.run_setup import RESOURCE_KEYS
 from tersely.models.digest import weights_digest
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
 from tersely.opened import open_model
-from tersely.records import Group, Problem, Status
+from tersely.records import Group, JsonObject, Problem, Status
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond
 from tersely.runs import disk
-from tersely.runs.folder import RunFolder, read_done
-from tersely.runs.identity import read_run_config
+from tersely.runs.folder import RunFolder
+from tersely.runs.kinds import Log, RunKind
 from tersely.runs.logs import read_log
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.engines import require_engine
@@ -39,22 +37,10 @@ from tersely.tasks import task_digest
 from tersely.tasks.overlap import TRAINED_ON
 from tersely.tasks.prompts import render
 
-GROUPS = "groups"
 OPERATIONAL = ("threads", "judge_workers")
 """Settings of the run section that don't identify the work: a resume may change them."""
 UNJUDGED_STOP = 0.05
 """Share of answers that could not be judged above which the samples cannot be trusted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Finished samples, and what drawing them cost."""
-
-    path: Path
-    config: dict[str, Any]
-    groups: list[Group]
-    clock: dict[str, float]
-    """Summed over the folder's clock.jsonl."""
 
 
 def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grader | None = None) -> None:
@@ -69,14 +55,15 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
     folder = locate_model(config.model, config.revision)
     with judge_for(judge, config.run.judge_workers) as grader:
         problems = load_problems(config.task, "train", config.train_size, grader, config.template)
-        with RunFolder.open(out, SAMPLES, samples_identity(config, folder, problems)) as run:
+        with RunFolder.open(out, RunKind.SAMPLES, samples_identity(config, folder, problems)) as run:
             if run.done is None:
                 keep_problem_ids(run, [p.id for p in problems])
                 _draw(config, folder, problems, grader, run, display)
-                run.mark_done(_summary(read_groups(out)))
+                run.mark_done(_summary(read_groups(out)).to_json())
 
 
-def samples_identity(config: SamplesConfig, folder: Path, problems: Sequence[Problem]) -> dict[str, Any]:
+def samples_identity(config: SamplesConfig, folder: Path, problems: Sequence[Problem]) -> JsonObject:
+    """All that decides which responses are drawn."""
     settings = config.model_dump(mode="json")
     for key in OPERATIONAL:
         settings["run"].pop(key)
@@ -84,7 +71,7 @@ def samples_identity(config: SamplesConfig, folder: Path, problems: Sequence[Pro
         settings["sampling"].pop(key)
     return {
         **settings,
-        "method": SAMPLES,
+        "method": RunKind.SAMPLES,
         "n": config.sampling.n,
         "model_sha256": weights_digest(folder),
         "task_sha256": task_digest(problems),
@@ -100,7 +87,7 @@ def keep_problem_ids(run: RunFolder, ids: Sequence[str]) -> None:
 def _draw(
     config: SamplesConfig, folder: Path, problems: Sequence[Problem], judge: Grader, run: RunFolder, display: Display
 ) -> None:
-    path = run.path / f"{GROUPS}.jsonl"
+    path = run.path / f"{Log.GROUPS}.jsonl"
     done = len(read_log(path, allow_torn=True)) if path.is_file() else 0
     if done == len(problems):
         return
@@ -114,10 +101,10 @@ def _draw(
                 "sampling", row_cure("--set sampling.max_rows=", config.sampling.max_rows, config.sampling.n)
             ):
                 groups = _one_block(config, block, prompts, sampler, judge, clock, display)
-            run.append(GROUPS, [_to_json(group) for group in groups])
+            run.append(Log.GROUPS, [group_to_json(group) for group in groups])
             tokens = sum(r.length for group in groups for r in group.rollouts)
             done += len(block)
-            run.append("clock", [{**clock.record(done, tokens), "tokens_sampled": tokens, "tokens_trained": 0}])
+            run.append(Log.CLOCK, [{**clock.record(done, tokens), "tokens_sampled": tokens, "tokens_trained": 0}])
             display.step(done, len(problems), {"tokens": f"{tokens / len(block) / config.sampling.n:.0f}"})
             if stop.requested and number < len(blocks):
                 raise Stopped(stop.requested, f"{done} of {len(problems)} problems are answered in {run.path}")
@@ -154,40 +141,8 @@ def _one_block(
     return groups
 
 
-def _to_json(group: Group) -> dict[str, Any]:
-    prompt = list(group.rollouts[0].prompt_tokens)
-    return {"problem": group.problem.to_json(), "prompt": prompt, "responses": encode(group)}
-
-
-def _from_json(path: Path, number: int, line: dict[str, Any]) -> Group:
-    try:
-        problem = Problem(**line["problem"])
-        return decode(problem, tuple(line["prompt"]), line["responses"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}, line {number}: not a group of responses ({error}); draw the samples again") from error
-
-
-def read_groups(folder: Path) -> Iterator[Group]:
-    path = folder / f"{GROUPS}.jsonl"
-    for number, line in enumerate(read_log(path, allow_torn=True), start=1):
-        yield _from_json(path, number, line)
-
-
-def read_samples(folder: Path) -> Samples:
-    """A finished samples folder; UserError for anything else, or where too few answers could be judged."""
-    config = read_run_config(folder)
-    if config is None or config["kind"] != SAMPLES:
-        raise UserError(f"{folder} holds no samples: make some with `tersely baseline samples --out {folder} ...`")
-    if read_done(folder) is None:
-        raise UserError(f"the samples in {folder} are not finished: run their command again, it goes on where it was")
-    path = folder / "clock.jsonl"
-    lines = read_log(path, allow_torn=True) if path.is_file() else []
-    keys = ("sample_s", "judge_s", "step_s", "tokens_sampled")
-    clock = {key: sum(line.get(key, 0) for line in lines) for key in keys}
-    return Samples(folder, config["config"], list(read_groups(folder)), clock)
-
-
-def _summary(groups: Iterator[Group]) -> dict[str, Any]:
+def _summary(groups: Iterator[Group]) -> SamplesSummary:
+    """RunError where more than ``UNJUDGED_STOP`` of the answers could not be judged."""
     problems = responses = tokens = correct = unjudged = solved = 0
     for group in groups:
         problems += 1
@@ -201,11 +156,4 @@ def _summary(groups: Iterator[Group]) -> dict[str, Any]:
             f"{unjudged} of {responses} answers could not be judged: nothing should be learnt from these samples; "
             "give the judge a calmer machine and draw them again in another folder"
         )
-    return {
-        "problems": problems,
-        "responses": responses,
-        "response_tokens": tokens,
-        "correct": correct,
-        "problems_solved": solved,
-        "unjudged": unjudged,
-    }
+    return SamplesSummary(problems, responses, tokens, correct, solved, unjudged)

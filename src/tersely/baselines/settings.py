@@ -3,17 +3,15 @@ optimizer holds for a baseline too (learning rate and lengths of training do not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from tersely.config import SamplingConfig, Section, validated
 from tersely.errors import UserError
+from tersely.records import Json
 
-METHODS = ("sft", "dpo", "o1-pruner")
-SAMPLES = "samples"
-"""The kind of run that only draws and judges."""
+BASELINES = ("sft", "dpo", "o1-pruner")
 
 PAPER_RATES = "1e-5, 5e-6 and 2e-6"
 """Of the paper's SFT and DPO (arXiv 2502.04463, 5.2), at 1.5 and 7 billion parameters."""
@@ -80,9 +78,9 @@ _SHARED: dict[str, tuple[str, type[Section]]] = {
 """Section of a training recipe -> section of a baseline, of which it gives the settings that both know."""
 
 
-def from_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
+def from_recipe(recipe: Json) -> Json:
     """The settings of a training recipe that hold for baselines as well."""
-    settings: dict[str, Any] = {key: recipe[key] for key in ("template", "train_size") if key in recipe}
+    settings: dict[str, object] = {key: recipe[key] for key in ("template", "train_size") if key in recipe}
     for section, (place, known) in _SHARED.items():
         found = {k: v for k, v in recipe.get(section, {}).items() if k in known.model_fields and k not in _RL_ONLY}
         settings[place] = found
@@ -92,12 +90,12 @@ def from_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
 _RL_ONLY = ("learning_rate", "clip")
 
 
-def resolve_samples(settings: Mapping[str, Any]) -> SamplesConfig:
+def resolve_samples(settings: Json) -> SamplesConfig:
     """Validated; tuning has no meaning where nothing is trained. UserError for the first thing that is wrong."""
     return validated(SamplesConfig, {key: value for key, value in settings.items() if key != "tuning"})
 
 
-def resolve_baseline(method: str, settings: Mapping[str, Any]) -> BaselineConfig:
+def resolve_baseline(method: str, settings: Json) -> BaselineConfig:
     """Validated; UserError for the first thing that is wrong."""
     if "learning_rate" not in settings.get("tuning", {}):
         raise UserError(

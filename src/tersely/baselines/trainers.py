@@ -12,12 +12,13 @@ import math
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
+from tersely.baselines.records import OnStep, TuningStep
 from tersely.baselines.settings import TuningConfig
 from tersely.errors import RunError, UserError
 from tersely.extras import install_command
@@ -28,9 +29,9 @@ IGNORED = -100
 LOWEST_SHARE = 0.1
 """Learning rate at the end, as a share of the highest."""
 
-Step = Callable[[dict[str, float], float, int, int], None]
-"""Called after every optimizer step with TRL's numbers, seconds, tokens read (prompt and response), and how many of
-them the loss was on (response)."""
+
+Keywords: TypeAlias = Mapping[str, Any]
+"""Arguments of another library's functions, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def tune(
     *,
     dtype: torch.dtype,
     seed: int,
-    on_step: Step,
+    on_step: OnStep,
     stop: StopRequest,
 ) -> int:
     """Train ``model`` in place by "sft" or "dpo"; returns the optimizer steps taken.
@@ -147,11 +148,11 @@ def _arguments(config: TuningConfig, scratch: str, model: Any, dtype: torch.dtyp
     }
 
 
-def _sft(shared: dict[str, Any], given: dict[str, Any], watch: Any) -> Any:
+def _sft(shared: Keywords, given: Keywords, watch: Any) -> Any:
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
-    class Trainer(_Plain, SFTTrainer):  # type: ignore[misc]
+    class Trainer(_TokenCounter, SFTTrainer):  # type: ignore[misc]
         pass
 
     # Prepared already: nothing is tokenised, nothing cut.
@@ -159,11 +160,11 @@ def _sft(shared: dict[str, Any], given: dict[str, Any], watch: Any) -> Any:
     return _quiet(Trainer(args=arguments, callbacks=[watch], **given))
 
 
-def _dpo(shared: dict[str, Any], given: dict[str, Any], watch: Any, config: TuningConfig, reference: Any) -> Any:
+def _dpo(shared: Keywords, given: Keywords, watch: Any, config: TuningConfig, reference: Any) -> Any:
     from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
 
-    class Trainer(_Plain, DPOTrainer):  # type: ignore[misc]
+    class Trainer(_TokenCounter, DPOTrainer):  # type: ignore[misc]
         def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
             # DPOTrainer has no switch for ids that are given; its collator takes them as they are.
             return dataset
@@ -172,7 +173,7 @@ def _dpo(shared: dict[str, Any], given: dict[str, Any], watch: Any, config: Tuni
     return _quiet(Trainer(args=arguments, ref_model=reference, callbacks=[watch], **given))
 
 
-class _Plain:
+class _TokenCounter:
     """Over TRL's trainers: counts the tokens read and learnt, and says nothing to anybody."""
 
     tokens_read = tokens_learnt = 0
@@ -195,7 +196,7 @@ def _quiet(trainer: Any) -> Any:
     return trainer
 
 
-def _watch(on_step: Step, stop: StopRequest) -> Any:
+def _watch(on_step: OnStep, stop: StopRequest) -> Any:
     from transformers import TrainerCallback
 
     class Watch(TrainerCallback):  # type: ignore[misc]
@@ -216,8 +217,8 @@ def _watch(on_step: Step, stop: StopRequest) -> Any:
                     f"is not finite: nothing was saved; lower the learning rate (now {args.learning_rate})"
                 )
             now, read, learnt = time.perf_counter(), self.trainer.tokens_read, self.trainer.tokens_learnt
-            numbers = {**logs, "step": state.global_step, "of": state.max_steps}
-            on_step(numbers, now - self.last, read - self.read, learnt - self.learnt)
+            seconds, tokens = now - self.last, (read - self.read, learnt - self.learnt)
+            on_step(TuningStep(state.global_step, state.max_steps, logs, seconds, *tokens))
             self.last, self.read, self.learnt = now, read, learnt
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:

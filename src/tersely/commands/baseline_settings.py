@@ -30,11 +30,11 @@ def baseline_settings(args: argparse.Namespace) -> dict[str, Any]:
         given = [f"--{name.replace('_', '-')}" for name in SHARED if getattr(args, name, None) is not None]
         if given:
             raise UserError(f"the samples in {args.samples} decide {' and '.join(given)}: leave that out")
-    settings = from_recipe(read_recipe(args.recipe)) if args.recipe else {}
+    settings = merge({}, from_recipe(read_recipe(args.recipe))) if args.recipe else {}
     if args.samples is not None:
-        from tersely.baselines.run import config_of_samples
+        from tersely.baselines.kept import read_samples_identity
 
-        settings = merge(settings, config_of_samples(args.samples))
+        settings = merge(settings, read_samples_identity(args.samples).settings)
     for name, section in (("n", "sampling"), ("learning_rate", "tuning"), ("epochs", "tuning")):
         if (value := getattr(args, name)) is not None:
             settings = merge(settings, {section: {name: value}})

@@ -19,10 +19,6 @@ DEFAULTS: dict[str, Any] = {"task": "arithmetic", "size": None, "k": 1, "tempera
 """What a suite says instead; the cap too, whose default is what the model was trained with."""
 
 
-CAP = 32768
-"""Of models that were not trained here, where no other model of the command has a cap either."""
-
-
 OUT = "folder for the evaluations (needed for foreign models; run folders beside them keep their own)"
 
 
@@ -150,6 +146,7 @@ def _protocols(args: argparse.Namespace, cap: int) -> list[tuple[str | None, Eva
 
 def _caps(args: argparse.Namespace) -> list[int]:
     """The cap of each model: as given, else as trained; a model that was not trained here takes that of the others."""
+    from tersely.evaluation.protocol import CAP
     from tersely.models.locate import locate_model
     from tersely.models.trained_for import read_trained_for
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tersely.commands.verb import add_verb
 
 if TYPE_CHECKING:
-    from tersely.plan.sample import Sample
+    from tersely.plan.sample import LengthSample
 from tersely.commands.settings import add_training_options, training_config
 
 
@@ -29,13 +29,13 @@ def add_plan(verbs: Any) -> None:
 def run_plan(args: argparse.Namespace) -> int:
     import json
 
-    from tersely.plan.run import Inputs, make_plan
+    from tersely.plan.run import PlanInputs, make_plan
     from tersely.plan.table import print_plan
 
     if args.run:
         return _compare(args)
     config, sample = training_config(args), _sample(args)
-    inputs = Inputs(
+    inputs = PlanInputs(
         args.mean_length, args.profile, args.gpu_memory, args.machine, args.gpus, sample.profile() if sample else None
     )
     plan = make_plan(config, inputs)
@@ -63,7 +63,7 @@ def _compare(args: argparse.Namespace) -> int:
     return 0
 
 
-def _sample(args: argparse.Namespace) -> Sample | None:
+def _sample(args: argparse.Namespace) -> LengthSample | None:
     if args.sample is None:
         return None
     from tersely.display import make_display

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,11 +20,13 @@ from tersely.analysis.faithfulness import (
 from tersely.display import Display
 from tersely.errors import UserError, require_known
 from tersely.evaluation.protocol import EvalProtocol, identity
-from tersely.evaluation.records import RESPONSES, SUMMARY
-from tersely.records import Kind, Problem, Status
+from tersely.evaluation.records import AGAIN, RESPONSES, SUMMARY
+from tersely.records import Json, Kind, Problem, Status
 from tersely.rollouts import Grader, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
+from tersely.runs.json_file import read_json
+from tersely.runs.kinds import RunKind
 from tersely.runs.logs import read_log
 from tersely.samplers.base import Sampler, Sampling
 from tersely.stop import Stopped, StopRequest
@@ -82,7 +83,7 @@ def faithfulness(
         problems = load_choices(protocol, judge, template)
         rules = {**identity(protocol.facts(template, task_digest(problems))), "hint": hint}
         wanted = {**rules, "hint_text": HINTS[hint].text, "weights_sha256": weights_digest(weights)}
-        with RunFolder.open(folder, "faithfulness", wanted) as run:
+        with RunFolder.open(folder, RunKind.FAITHFULNESS, wanted) as run:
             if run.done is not None:
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder
@@ -234,10 +235,12 @@ def read_pairs(folder: Path) -> list[HintPair]:
 
 def read_summary(folder: Path) -> FaithfulnessSummary:
     """Of a finished measurement."""
-    return FaithfulnessSummary.from_json(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["summary"])
+    return FaithfulnessSummary.from_json(
+        read_json(folder / SUMMARY, "the summary of a faithfulness test", AGAIN)["summary"]
+    )
 
 
-def _lines(folder: Path) -> list[dict[str, Any]]:
+def _lines(folder: Path) -> list[Json]:
     path = folder / f"{RESPONSES}.jsonl"
     return read_log(path, allow_torn=True) if path.is_file() else []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,10 +15,11 @@ from tersely.config import Engine, SamplingConfig
 from tersely.display import Display
 from tersely.errors import UserError
 from tersely.evaluation.protocol import EvalProtocol
-from tersely.evaluation.records import read_evaluation
+from tersely.evaluation.records import AGAIN, read_evaluation
 from tersely.evaluation.table import cell
 from tersely.runs import disk
 from tersely.runs.identity import is_run_folder
+from tersely.runs.json_file import read_json
 
 PROFILE = "profile.json"
 
@@ -73,7 +73,7 @@ def profile(
 
 def read_profile(path: Path) -> Profile:
     """The profile.json of a finished profile."""
-    return Profile.from_json(json.loads(path.read_text(encoding="utf-8")))
+    return Profile.from_json(read_json(path, "a profile", AGAIN))
 
 
 def print_profile(profile: Profile, console: Console | None = None) -> None:

@@ -10,6 +10,9 @@ from tersely.analysis.facts import ProtocolFacts
 from tersely.errors import UserError
 from tersely.tasks.instructions import parse_instruction
 
+CAP = 32768
+"""Tokens of a response of models that were not trained here, where nothing else says a cap."""
+
 VARIANT = "@"
 """Separates, in the name of an evaluation, the data set from what else was done: ``gsm8k@step-000010@limit-512``."""
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from glob import escape as glob_escape
 from pathlib import Path
-from typing import Any
 
 from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.records import Summary
 from tersely.errors import UserError
 from tersely.records import EvalRecord
-from tersely.runs.folder import read_log
+from tersely.runs.json_file import read_json
+from tersely.runs.logs import read_log
 
 RESPONSES = "responses"
 SUMMARY = "summary.json"
 EXPECTED = "expected.json"
 """{"responses": how many the finished evaluation will hold}, written before the first."""
+
+
+AGAIN = "remove it and done.json, and run its command again: finished responses are kept"
+"""What to do about a damaged summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def read_evaluation(folder: Path) -> Evaluation:
             f"the evaluation in {folder} is not finished ({progress(folder)}): "
             "run `tersely evaluate` on it again, it goes on where it stopped"
         )
-    content = read_object(path)
+    content = read_json(path, "the summary of an evaluation", AGAIN)
     try:
         return Evaluation(
             name=folder.name,
@@ -68,19 +71,6 @@ def read_evaluation(folder: Path) -> Evaluation:
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not a summary of tersely ({error}): evaluate again") from error
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object; UserError for anything else."""
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {(error.strerror or 'unknown reason').lower()}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} must hold a JSON object")
-    return content
 
 
 def read_responses(folder: Path, *, allow_torn: bool = False) -> list[EvalRecord]:
@@ -106,9 +96,9 @@ def progress(folder: Path) -> str:
 def _expected(folder: Path) -> int | None:
     """Responses that there will be; folders of earlier versions tell only where the size was asked for."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return int(json.loads((folder / EXPECTED).read_bytes())["responses"])
+        return int(read_json(folder / EXPECTED, "what to expect")["responses"])
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        config = json.loads((folder / "config.json").read_bytes())["config"]
+        config = read_json(folder / "config.json", "a configuration")["config"]
         return int(config["size"]) * int(config["k"])
     return None
 

@@ -30,6 +30,7 @@ from tersely.records import EvalRecord, Group, Problem, Status
 from tersely.rollouts import Grader, judge_for, load_problems, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
+from tersely.runs.kinds import RunKind
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.engines import find_engine
 from tersely.samplers.memory import row_cure
@@ -38,6 +39,7 @@ from tersely.tasks import task_digest
 from tersely.tasks.instructions import parse_instruction, require_readable
 from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render
+from tersely.verify.verifier import Verifier
 
 MAX_ROWS = 256
 """Responses decoded at once; the finished ones are on disk after as many blocks of them as the engine is asked for."""
@@ -119,7 +121,7 @@ def evaluate(
             # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
             wanted["engine"] = facts.engine
         work = Work(weights, asked, protocol, template, sentence, grader, facts, max_rows, sampler)
-        with RunFolder.open(folder, "evaluation", wanted) as run:
+        with RunFolder.open(folder, RunKind.EVALUATION, wanted) as run:
             if run.done is not None:
                 display.note(f"{folder} is finished already: nothing to do")
                 return folder

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -13,11 +13,12 @@ from tersely.errors import UserError
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.run_setup import look_before_training
-from tersely.plan.sample import Sample, refusal
-from tersely.records import Finish, Problem
+from tersely.plan.sample import LengthSample, refusal
+from tersely.records import Finish, JsonObject, Problem
 from tersely.rollouts import Grader, PromptIds, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
+from tersely.runs.json_file import read_record
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.engines import make_sampler
 from tersely.tasks.order import problems_of_step
@@ -48,14 +49,14 @@ def probe_base(
     display: Display,
     world: World,
 ) -> None:
-    """Sample, keep, say, and refuse where the base could not be trained under this cap. Changes no later draw."""
+    """LengthSample, keep, say, and refuse where the base could not be trained under this cap. Changes no later draw."""
     count = probe_size(config, device, len(problems))
     if not count:
         return
     path = run.path / PROBE if run else None
-    kept = world.broadcast(lambda: json.loads(path.read_text("utf-8")) if path and path.exists() else None)
+    kept = world.broadcast(lambda: _kept(path) if path and path.exists() else None)
     with world.collective_errors():
-        sample = Sample.from_json(kept) if kept else None
+        sample = LengthSample.from_json(kept) if kept else None
         if sample is None:
             chosen = world.share(problems_of_step(problems, count, config.seed, 0))
             with explain_training_memory("sampling", config, world.size):
@@ -73,6 +74,11 @@ def probe_base(
         )
 
 
+def _kept(path: Path) -> JsonObject:
+    """The sample that was kept, checked. StorageError for a file that holds none."""
+    return read_record(path, "the sample of the base", LengthSample.from_json).to_json()
+
+
 def draw(
     config: TrainConfig,
     problems: Sequence[Problem],
@@ -80,7 +86,7 @@ def draw(
     sampler: Sampler,
     judge: Grader,
     display: Display,
-) -> Sample:
+) -> LengthSample:
     """One response to each problem, as the first step would sample it but for its seed: steps count from 1."""
     settings = config.sampling
     groups = respond(
@@ -94,16 +100,16 @@ def draw(
     )
     rollouts = [group.rollouts[0] for group in groups]
     ended = tuple(r.length for r in rollouts if r.finish is Finish.EOS)
-    return Sample(settings.max_new_tokens, ended, len(rollouts) - len(ended))
+    return LengthSample(settings.max_new_tokens, ended, len(rollouts) - len(ended))
 
 
-def joined(shares: Sequence[dict[str, object]]) -> Sample:
+def joined(shares: Sequence[dict[str, object]]) -> LengthSample:
     """The sample of all processes."""
-    parts = [Sample.from_json(share) for share in shares]
-    return Sample(parts[0].cap, tuple(n for p in parts for n in p.lengths), sum(p.truncated for p in parts))
+    parts = [LengthSample.from_json(share) for share in shares]
+    return LengthSample(parts[0].cap, tuple(n for p in parts for n in p.lengths), sum(p.truncated for p in parts))
 
 
-def sample_base(config: TrainConfig, count: int, display: Display) -> Sample:
+def sample_base(config: TrainConfig, count: int, display: Display) -> LengthSample:
     """For `tersely plan --sample`: the same draw without a run, in one process."""
     if count < 1:
         raise UserError(f"--sample is {count}: at least one problem is needed, 32 say something")

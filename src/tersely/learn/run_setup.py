@@ -5,7 +5,6 @@ With several processes rank 0 opens the folder, and every one learns what is in 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -23,11 +22,13 @@ from tersely.learn.parallel import World
 from tersely.models.digest import weights_digest
 from tersely.models.environment import differences, environment
 from tersely.models.locate import locate_model
-from tersely.objective import Objective
-from tersely.records import Problem, Verdict
+from tersely.objective import Need, Objective
+from tersely.records import Json, Problem, Verdict
 from tersely.rollouts import Grader, PromptIds, load_problems
 from tersely.runs import disk
 from tersely.runs.folder import Checkpoint, RunFolder
+from tersely.runs.json_file import read_json
+from tersely.runs.kinds import RunKind
 from tersely.tasks import task_digest
 from tersely.tasks.order import problems_of_step
 from tersely.tasks.overlap import TRAINED_ON
@@ -41,6 +42,9 @@ RESOURCE_KEYS = {
 }
 """Settings that say how much is done at once, not what: a run that ran out of memory goes on with others. The sums are
 the same but for rounding."""
+
+GIVEN_NEEDS = frozenset(Need) - {Need.BUDGET}
+"""What this loop can show a method; a budget in the prompt is not drawn here."""
 
 UNJUDGED = "unjudged.json"
 """Verdicts that the judge could not reach, by key."""
@@ -56,6 +60,11 @@ class TrainSummary:
 
     def to_json(self) -> dict[str, int]:
         return {"steps": self.steps, "optimizer_steps": self.optimizer_steps}
+
+    @classmethod
+    def from_json(cls, content: Json) -> TrainSummary:
+        """KeyError, TypeError or ValueError for what ``to_json`` did not write."""
+        return cls(int(content["steps"]), int(content["optimizer_steps"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,7 @@ def look_before_training(
     """Refuse, in one sentence, whatever cannot work (UserError); nothing is written. Loads the base."""
     with world.collective_errors():
         objective = Objective(**config.objective.model_dump())
+        objective.require_given(GIVEN_NEEDS)
         require_even_shares(config, world)
         folder = locate_model(config.model, config.revision)
         chosen = load_problems(problems or config.task, "train", config.train_size, judge, config.template)
@@ -113,7 +123,7 @@ def open_run(out: Path, config: TrainConfig, ready: Ready, world: World) -> Abst
     with world.collective_errors():
         if world.is_main:
             identity = _identity(config, ready.folder, ready.problems)
-            return RunFolder.open(out, "train", identity, keep=config.run.keep)
+            return RunFolder.open(out, RunKind.TRAIN, identity, keep=config.run.keep)
     return nullcontext()
 
 
@@ -131,9 +141,8 @@ def _identity(config: TrainConfig, base: Path, problems: Sequence[Problem]) -> d
 def read_resume_state(run: RunFolder | None, problems: Sequence[Problem], world: World) -> ResumeState:
     """What rank 0 finds in the folder, on every rank."""
     found = world.broadcast(lambda: _found(run, problems) if run else None) or {"done": None, "unjudged": {}}
-    done = found["done"]
     unjudged = {key: decode_verdict(verdict) for key, verdict in found["unjudged"].items()}
-    return ResumeState(None if done is None else TrainSummary(done["steps"], done["optimizer_steps"]), unjudged)
+    return ResumeState(None if found["done"] is None else TrainSummary.from_json(found["done"]), unjudged)
 
 
 def _found(run: RunFolder, problems: Sequence[Problem]) -> dict[str, Any]:
@@ -141,8 +150,9 @@ def _found(run: RunFolder, problems: Sequence[Problem]) -> dict[str, Any]:
         ids = sorted(problem.id for problem in problems)
         disk.write_json_atomic(run.path / TRAINED_ON, {"problem_ids": ids})
     path = run.path / UNJUDGED
-    unjudged = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return {"done": run.done, "unjudged": unjudged}
+    unjudged = dict(read_json(path, "the answers that could not be judged")) if path.exists() else {}
+    done = run.read_done(TrainSummary.from_json)
+    return {"done": None if done is None else done.to_json(), "unjudged": unjudged}
 
 
 def keep_unjudged(run: RunFolder, unjudged: Mapping[str, Verdict]) -> None:

@@ -27,6 +27,7 @@ from tersely.learn.step_record import alarms, notable_samples, step_record
 from tersely.models.load import load_model
 from tersely.models.save import save_model
 from tersely.models.trained_for import TrainedFor, write_trained_for
+from tersely.objective import view_of
 from tersely.records import Group, Problem, Status, StepEvent, StepRecord, Verdict
 from tersely.rollouts import Grader, respond
 from tersely.runs.folder import RunFolder
@@ -62,6 +63,7 @@ class Trainer:
         # Of the checkpoint since the last step: a step's own line must be on disk before its checkpoint counts it.
         self.save_seconds = 0.0
         self.first_step = 0
+        self.method_state = ready.objective.initial_state()
         self.learner = self._make_learner(base, ready.facts)
         model = self.learner.whole_model()
         settings = config.sampling.model_copy(update={"engine": ready.facts.engine})
@@ -98,6 +100,7 @@ class Trainer:
             with self.world.collective_errors():
                 load_training_state(checkpoint.path, model, learner.optimizer)
             learner.optimizer_steps = checkpoint.state["optimizer_steps"]
+            self.method_state = checkpoint.state.get("method", self.method_state)
             self.first_step = checkpoint.step
         return learner
 
@@ -125,14 +128,18 @@ class Trainer:
         problems = problems_of_step(self.problems, self.config.sampling.prompts, self.config.seed, step - 1)
         groups = self._respond(problems, step, clock)
         clock.lap("judge_s")
-        credits = self.objective.credits([(g.correct_G, g.lengths_G, g.judged_G) for g in groups])
+        objective = self.objective.at(step)
+        views = [view_of(group, cap=self.config.sampling.max_new_tokens) for group in groups]
+        credits = objective.credits(views, self.method_state)
+        self.method_state = objective.next_state(self.method_state, views)
         rate = self.learner.learning_rate()
         parts = split_updates(groups, self.config.learner.updates)
         with explain_training_memory("updating", self.config, self.world.size):
             metrics = self.learner.update([collate(groups[p], credits[p], self.world.size) for p in parts])
             self.sampler.load_weights(self.learner.whole_model(), step)
         clock.lap("update_s", minus={"reference_s": metrics.reference_s})
-        record = step_record(step, groups, credits, metrics, rate)
+        moved = None if self.config.objective.schedule == "constant" else objective.alpha
+        record = step_record(step, groups, credits, metrics, rate, moved)
         with self.world.collective_errors():
             self._write(record, groups, clock)
         self._show(record, clock)
@@ -239,7 +246,8 @@ class Trainer:
             write_training_state(folder, training)
             write_trained_for(folder, trained_for)
 
-        state = {"optimizer_steps": learner.optimizer_steps, "environment": self.environment}
+        remembered = {"method": self.method_state} if self.method_state else {}
+        state = {"optimizer_steps": learner.optimizer_steps, "environment": self.environment, **remembered}
         with self.world.collective_errors():
             if self.run:
                 self.run.save(step, write, state)

@@ -6,7 +6,7 @@ For each variant: train -> evaluate, as processes of tersely itself; then one pa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +16,7 @@ from tersely.analysis.population import check, check_strategies, standardised
 from tersely.config import merge, read_recipe, resolve, set_key
 from tersely.errors import UserError, require_known
 from tersely.objective import Objective
-from tersely.pipelines.chain import Chain, Command, Runner, require_own, usual_jobs
+from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
 from tersely.stop import StopRequest
 
 
@@ -126,7 +126,7 @@ class AblationPlan:
         settings = [word for setting in variant.settings for word in ("--set", self.filled(setting))]
         arguments = ["train", "--model", model, *self.common(), *settings, "--out", str(run)]
         steps = self.sizes()[1] * (2 if any("{2*steps}" in s for s in variant.settings) else 1)
-        return Command(f"train {variant.name}", arguments, run / "journal.jsonl", steps)
+        return Command(f"train {variant.name}", tuple(arguments), run / "journal.jsonl", steps)
 
     def evaluate(self, run: Path) -> Command:
         arguments = ["evaluate", str(run), "--task", self.held_out, "--k", str(self.k), "--threads", "1"]
@@ -134,14 +134,14 @@ class AblationPlan:
         arguments += ["--max-new-tokens", str(self.sizes()[2])]
         arguments += ["--size", str(self.size)] if self.size is not None else []
         log = run / "evaluation" / Path(self.held_out).stem / "responses.jsonl"
-        return Command(f"evaluate {run.name}", arguments, log, self.size * self.k if self.size else None)
+        return Command(f"evaluate {run.name}", tuple(arguments), log, self.size * self.k if self.size else None)
 
     def evaluate_base(self) -> Command:
         """Beside the variants, whatever the base's own folder holds: it may be of another protocol, or not ours."""
         command = self.evaluate(Path(self.model))
-        command.title, command.log = "evaluate the base", self.base / Path(self.held_out).stem / "responses.jsonl"
-        command.arguments += ["--out", str(self.out)]
-        return command
+        log = self.base / Path(self.held_out).stem / "responses.jsonl"
+        arguments = (*command.arguments, "--out", str(self.out))
+        return replace(command, title="evaluate the base", arguments=arguments, log=log)
 
     @property
     def base(self) -> Path:
@@ -150,7 +150,7 @@ class AblationPlan:
 
     def compare(self, runs: Sequence[Path]) -> Command:
         arguments = ["compare", *map(str, runs), "--base", str(self.base), "--out", str(self.out / "page")]
-        return Command("compare", arguments, self.out / "page" / "none.jsonl")
+        return Command("compare", tuple(arguments), self.out / "page" / "none.jsonl")
 
 
 def ablate(name: str, plan: AblationPlan, *, jobs: int | None) -> Path:
@@ -162,22 +162,20 @@ def ablate(name: str, plan: AblationPlan, *, jobs: int | None) -> Path:
     console.print(f"{name}: {ablation.question}", highlight=False)
     with StopRequest() as stop:
         runner = Runner(plan.out / "logs", console, stop)
-        runner.run([*chains(ablation.variants, plan), Chain([plan.evaluate_base()])], jobs or usual_jobs())
-        runner.run([Chain([plan.compare([plan.out / variant.name for variant in ablation.variants])])], 1)
+        runner.run([*chains(ablation.variants, plan), CommandChain((plan.evaluate_base(),))], jobs or usual_jobs())
+        runner.run([CommandChain((plan.compare([plan.out / v.name for v in ablation.variants]),))], 1)
     return plan.out / "page" / "index.html"
 
 
-def chains(variants: Sequence[Variant], plan: AblationPlan) -> list[Chain]:
+def chains(variants: Sequence[Variant], plan: AblationPlan) -> list[CommandChain]:
     """One chain for each variant that starts at the base; those trained from its result follow in the same chain."""
-    found: dict[str, Chain] = {}
+    first: dict[str, str] = {}
+    found: dict[str, list[Command]] = {}
     for variant in variants:
-        commands = [plan.train(variant), plan.evaluate(plan.out / variant.name)]
-        if variant.after is None:
-            found[variant.name] = Chain(commands)
-        else:
-            found[variant.after].commands += commands
-            found[variant.name] = found[variant.after]
-    return list({id(chain): chain for chain in found.values()}.values())
+        first[variant.name] = variant.name if variant.after is None else first[variant.after]
+        commands = found.setdefault(first[variant.name], [])
+        commands += [plan.train(variant), plan.evaluate(plan.out / variant.name)]
+    return [CommandChain(tuple(commands)) for commands in found.values()]
 
 
 def print_population() -> None:

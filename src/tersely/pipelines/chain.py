@@ -8,13 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from tersely.errors import TerselyError, UserError
 from tersely.runs import disk
@@ -26,36 +25,53 @@ PLAIN_SECONDS = 15.0
 """Between two lines of progress where there is no terminal."""
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Command:
-    """One tersely command, and where its progress can be read."""
+    """One tersely command, and where its progress can be read.
+
+    Example: ``Command("base", ("base", "--out", "runs/base"), Path("runs/base/journal.jsonl"))``
+    """
 
     title: str
-    arguments: list[str]
+    arguments: tuple[str, ...]
     log: Path
     """A JSONL file that grows by a line a step (or a response)."""
     total: int | None = None
-    process: subprocess.Popen[bytes] | None = None
-    bar: Any = None
-    told: float = field(default_factory=time.monotonic)
-    """When its progress was last printed, where there is no terminal."""
+    """Lines that it will hold, where that is known before."""
 
     @property
     def text(self) -> str:
         return "tersely " + " ".join(self.arguments)
 
 
-@dataclass
-class Chain:
+@dataclass(frozen=True, slots=True)
+class CommandChain:
     """Commands that follow one another."""
 
-    commands: list[Command]
-    next: int = 0
-    running: Command | None = field(default=None)
+    commands: tuple[Command, ...]
 
 
 class CommandError(TerselyError):
     """A command of the chain failed; the message is its own last line."""
+
+
+@dataclass
+class _Running:
+    """A command at work."""
+
+    command: Command
+    process: subprocess.Popen[bytes]
+    bar: TaskID
+    told: float
+    """When its progress was last printed, where there is no terminal."""
+
+
+@dataclass
+class _Work:
+    """A chain on its way: what is still to come of it, and what runs now."""
+
+    waiting: list[Command]
+    running: _Running | None = None
 
 
 class Runner:
@@ -65,24 +81,24 @@ class Runner:
         self.logs, self.console, self.stop = logs, console, stop
         self.started: list[Command] = []
 
-    def run(self, chains: Sequence[Chain], jobs: int) -> None:
+    def run(self, chains: Sequence[CommandChain], jobs: int) -> None:
         """Until every chain is through. Raises CommandError for the first command that fails, Stopped when asked to
         stop; either way no process is left behind."""
-        waiting = list(chains)
-        running: list[Chain] = []
+        waiting = [_Work(list(chain.commands)) for chain in chains]
+        running: list[_Work] = []
         with self._progress() as progress:
             try:
                 while waiting or running:
                     while waiting and len(running) < jobs:
                         running.append(waiting.pop(0))
-                    for chain in list(running):
-                        if not self._advance(chain, progress):
-                            running.remove(chain)
+                    for work in list(running):
+                        if not self._advance(work, progress):
+                            running.remove(work)
                     if self.stop.requested:
                         raise Stopped(self.stop.requested, "everything begun is saved")
                     time.sleep(POLL_SECONDS if running else 0)
             except BaseException:
-                self._end([c.running for c in running if c.running is not None])
+                self._end([work.running.process for work in running if work.running is not None])
                 raise
 
     def _progress(self) -> Progress:
@@ -96,33 +112,30 @@ class Runner:
             disable=not self.console.is_terminal,
         )
 
-    def _advance(self, chain: Chain, progress: Progress) -> bool:
+    def _advance(self, work: _Work, progress: Progress) -> bool:
         """Start the chain's next command, or look after the running one; False once the chain is through."""
-        command = chain.running
-        if command is None:
-            if chain.next == len(chain.commands):
+        if work.running is None:
+            if not work.waiting:
                 return False
-            chain.running = chain.commands[chain.next]
-            chain.next += 1
-            self._start(chain.running, progress)
+            work.running = self._start(work.waiting.pop(0), progress)
             return True
-        assert command.process is not None
-        code = command.process.poll()
-        self._show(command, progress)
+        running, command = work.running, work.running.command
+        code = running.process.poll()
+        self._show(running, progress)
         if code is None:
             return True
         if code != 0:
             raise self._failure(command, code)
         if not self.console.is_terminal:
             self.console.print(f"{command.title}: done", highlight=False)
-        progress.update(command.bar, completed=command.total or 1, total=command.total or 1)
-        chain.running = None
+        progress.update(running.bar, completed=command.total or 1, total=command.total or 1)
+        work.running = None
         return True
 
-    def _start(self, command: Command, progress: Progress) -> None:
+    def _start(self, command: Command, progress: Progress) -> _Running:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid())}
         with open(self._output(command), "ab", opener=disk.open_plain) as output:
-            command.process = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "tersely", *command.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -132,14 +145,16 @@ class Runner:
                 start_new_session=True,
             )
         self.started.append(command)
-        command.bar = progress.add_task(command.title, total=command.total, numbers="starting")
+        bar = progress.add_task(command.title, total=command.total, numbers="starting")
         if not self.console.is_terminal:
             self.console.print(f"{command.title}: {command.text}", highlight=False)
+        return _Running(command, process, bar, time.monotonic())
 
     def _output(self, command: Command) -> Path:
         return self.logs / f"{command.title.replace(' ', '-')}.log"
 
-    def _show(self, command: Command, progress: Progress) -> None:
+    def _show(self, running: _Running, progress: Progress) -> None:
+        command = running.command
         if not command.log.is_file():
             return
         lines = read_log(command.log, allow_torn=True)
@@ -147,9 +162,9 @@ class Runner:
         shown = {k: last[k] for k in ("loss", "accuracy", "length") if isinstance(last.get(k), float)}
         numbers = "  ".join(f"{k} {v:.3g}" for k, v in shown.items())
         done, total = (last["step"], last["of"]) if "of" in last else (len(lines), command.total)
-        progress.update(command.bar, completed=done, total=total, numbers=numbers)
-        if not self.console.is_terminal and time.monotonic() - command.told > PLAIN_SECONDS:
-            command.told = time.monotonic()
+        progress.update(running.bar, completed=done, total=total, numbers=numbers)
+        if not self.console.is_terminal and time.monotonic() - running.told > PLAIN_SECONDS:
+            running.told = time.monotonic()
             self.console.print(f"{command.title}: {done}/{total or '?'}  {numbers}", highlight=False)
 
     def _failure(self, command: Command, code: int) -> TerselyError:
@@ -162,9 +177,8 @@ class Runner:
         failure.exit_code = code if 0 < code < 126 else 1
         return failure
 
-    def _end(self, commands: Sequence[Command]) -> None:
+    def _end(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
         """Ask the running commands to save and end, and wait for them."""
-        processes = [c.process for c in commands if c.process is not None and c.process.poll() is None]
         for process in processes:
             process.send_signal(signal.SIGTERM)
         for process in processes:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from tersely.config import read_recipe
-from tersely.pipelines.chain import Chain, Command, Runner, require_own, usual_jobs
+from tersely.config import TrainConfig, merge, read_recipe, resolve
+from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
 from tersely.stop import StopRequest
 
 TASK = "arithmetic"
@@ -43,17 +42,22 @@ def quickstart(
     with StopRequest() as stop:
         runner = Runner(out / "logs", console, stop)
         if made:
-            runner.run([Chain([plan.base(base)])], 1)
-        chains = [Chain([plan.train(base, run, a), plan.evaluate(run)]) for run, a in zip(runs, alphas, strict=True)]
-        runner.run([*chains, Chain([plan.evaluate(base)])], jobs)
-        runner.run([Chain([plan.report(base, runs, [c.text for c in runner.started])])], 1)
+            runner.run([CommandChain((plan.base(base),))], 1)
+        trained = [(plan.train(base, run, a), plan.evaluate(run)) for run, a in zip(runs, alphas, strict=True)]
+        runner.run([CommandChain(commands) for commands in (*trained, (plan.evaluate(base),))], jobs)
+        runner.run([CommandChain((plan.report(base, runs, [c.text for c in runner.started]),))], 1)
     from tersely.evaluation.table import print_table
 
     print_table([(run.name, run / "evaluation" / TASK) for run in (base, *runs)])
     print(f"\nthe page: {out / 'report' / 'index.html'}")
 
 
-@dataclass
+def tiny_recipe() -> TrainConfig:
+    """The recipe of every quickstart, whatever model it is given."""
+    return resolve(merge(read_recipe("tiny"), {"model": "base", "task": TASK}))
+
+
+@dataclass(frozen=True, slots=True)
 class QuickstartPlan:
     """The commands of one quickstart."""
 
@@ -61,28 +65,30 @@ class QuickstartPlan:
     seed: int
     steps: int | None
     size: int
-    recipe: dict[str, Any] = field(default_factory=lambda: read_recipe("tiny"))
+    recipe: TrainConfig = field(default_factory=tiny_recipe)
 
     def base(self, base: Path) -> Command:
         arguments = ["base", "--out", str(base), "--seed", str(self.seed)]
-        return Command("base", arguments, base / "journal.jsonl")
+        return Command("base", tuple(arguments), base / "journal.jsonl")
 
     def train(self, base: Path, run: Path, alpha: float) -> Command:
         arguments = ["train", "--recipe", "tiny", "--model", str(base), "--task", TASK, "--alpha", f"{alpha:g}"]
         arguments += ["--seed", str(self.seed), "--out", str(run)]
         if self.steps is not None:
             arguments += ["--steps", str(self.steps)]
-        return Command(f"train {run.name}", arguments, run / "journal.jsonl", self.steps or self.recipe["run"]["steps"])
+        return Command(
+            f"train {run.name}", tuple(arguments), run / "journal.jsonl", self.steps or self.recipe.run.steps
+        )
 
     def evaluate(self, run: Path) -> Command:
         arguments = ["evaluate", str(run), "--task", TASK, "--size", str(self.size), "--k", str(SAMPLES)]
         # One cap for base and family, whatever each was made with: other caps would be another protocol.
-        arguments += ["--max-new-tokens", str(self.recipe["sampling"]["max_new_tokens"]), "--threads", "1"]
+        arguments += ["--max-new-tokens", str(self.recipe.sampling.max_new_tokens), "--threads", "1"]
         log = run / "evaluation" / TASK / "responses.jsonl"
-        return Command(f"evaluate {run.name}", arguments, log, self.size * SAMPLES)
+        return Command(f"evaluate {run.name}", tuple(arguments), log, self.size * SAMPLES)
 
     def report(self, base: Path, runs: Sequence[Path], commands: Sequence[str]) -> Command:
         arguments = ["report", *map(str, runs), "--base", str(base), "--out", str(self.out / "report")]
         for text in commands:
             arguments += ["--command", text]
-        return Command("report", arguments, self.out / "report" / "none.jsonl")
+        return Command("report", tuple(arguments), self.out / "report" / "none.jsonl")

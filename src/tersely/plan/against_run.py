@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,13 +12,15 @@ from tersely.config import TrainConfig, resolve
 from tersely.errors import UserError
 from tersely.plan.files import folder_files, locate_files, prompt_tokens
 from tersely.plan.lengths import LengthProfile, lognormal
-from tersely.plan.memory import layout_of, predict_memory
+from tersely.plan.memory import Memory, layout_of, predict_memory
 from tersely.plan.shape import ModelShape
-from tersely.plan.time import ASSUMED, Machine, predict_seconds
-from tersely.runs.folder import read_log
+from tersely.plan.time import ASSUMED, Machine, Seconds, predict_seconds
+from tersely.records import Json, JsonObject
 from tersely.runs.identity import read_own_config
+from tersely.runs.kinds import Log, RunKind
+from tersely.runs.logs import read_log
 
-IDENTITY = ("model_sha256", "task_sha256")
+IDENTITY_ONLY = ("model_sha256", "task_sha256")
 """What a run folder's configuration says beyond the settings."""
 
 
@@ -37,16 +38,41 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredStep:
+    """What a run's clock.jsonl says of one step, in seconds and bytes; the peaks are None on a CPU."""
+
+    sampling: float
+    judging: float
+    updating: float
+    """With the reference's log-probabilities."""
+    iteration: float
+    sampling_peak: float | None
+    updating_peak: float | None
+
+    @classmethod
+    def from_json(cls, line: Json) -> MeasuredStep:
+        return cls(
+            sampling=line["sample_s"],
+            judging=line["judge_s"],
+            updating=line["update_s"] + line.get("reference_s", 0.0),
+            iteration=line["step_s"],
+            sampling_peak=line.get("sample_peak_bytes"),
+            updating_peak=line.get("update_peak_bytes"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class RunComparison:
+    """Predicted against measured, for one run."""
+
     steps: int
+    """That were measured."""
     device: str
     mean_length: float
     quantities: list[Quantity]
 
-    def to_json(self) -> dict[str, Any]:
-        names = Quantity.__dataclass_fields__
-        rows = [{name: getattr(q, name) for name in names} for q in self.quantities]
-        return {"steps": self.steps, "device": self.device, "mean_length": self.mean_length, "quantities": rows}
+    def to_json(self) -> JsonObject:
+        return asdict(self)
 
 
 def compare_with_run(run: Path, machine: Machine | None = None, gpus: int = 1) -> RunComparison:
@@ -56,62 +82,72 @@ def compare_with_run(run: Path, machine: Machine | None = None, gpus: int = 1) -
     first step is left out where there are others: it warms up.
     """
     config = read_training_config(run)
-    clock, journal = (_lines(run / f"{name}.jsonl") for name in ("clock", "journal"))
-    if not clock or not journal:
-        raise UserError(f"{run} has no finished step, so there is nothing to compare with: wait for its first step")
-    clock = clock[1:] or clock
-    device = "cuda" if any("sample_peak_bytes" in line for line in clock) else "cpu"
-    mean = float(np.mean([line["length"] for line in journal if line["length"] is not None]))
+    steps, lengths = _measured(run)
+    device = "cuda" if any(step.sampling_peak is not None for step in steps) else "cpu"
+    mean = float(np.mean(lengths))
     place = locate_files(str(run))
-    shape = ModelShape.of(folder_files(place)["config.json"])
-    prompt, _ = prompt_tokens(config, place, folder_files(place))
-    lengths, layout = _lengths(mean, config), layout_of(config, device, gpus)
-    memory = predict_memory(shape, config, layout, lengths, prompt[1], device)
+    files = folder_files(place)
+    shape = ModelShape.of(files["config.json"])
+    prompt, _ = prompt_tokens(config, place, files)
+    profile, layout = _profile(mean, config), layout_of(config, device, gpus)
+    memory = predict_memory(shape, config, layout, profile, prompt[1], device)
     machines = {machine.name: machine} if machine else (ASSUMED if device == "cuda" else {})
-    seconds = {n: predict_seconds(shape, config, layout, lengths, prompt[0], m) for n, m in machines.items()}
-    reference = [line.get("reference_s", 0.0) for line in clock]
-    return RunComparison(
-        len(clock),
-        device,
-        mean,
-        [
-            _quantity("sampling", "s", {n: s.sampling for n, s in seconds.items()}, [c["sample_s"] for c in clock]),
-            _quantity(
-                "updating",
-                "s",
-                {n: s.updating for n, s in seconds.items()},
-                [c["update_s"] + r for c, r in zip(clock, reference, strict=True)],
-            ),
-            _quantity("judging", "s", {n: s.judge for n, s in seconds.items()}, [c["judge_s"] for c in clock]),
-            _quantity("iteration", "s", {n: s.total for n, s in seconds.items()}, [c["step_s"] for c in clock]),
-            _quantity("peak sampling", "GB", {"plan": memory.sampling / 1e9}, _peaks(clock, "sample_peak_bytes")),
-            _quantity("peak updating", "GB", {"plan": memory.updating / 1e9}, _peaks(clock, "update_peak_bytes")),
-        ],
-    )
+    seconds = {n: predict_seconds(shape, config, layout, profile, prompt[0], m) for n, m in machines.items()}
+    return RunComparison(len(steps), device, mean, [*_in_seconds(seconds, steps), *_in_bytes(memory, steps)])
+
+
+def _in_seconds(predicted: Mapping[str, Seconds], steps: Sequence[MeasuredStep]) -> list[Quantity]:
+    rows = [
+        ("sampling", {n: s.sampling for n, s in predicted.items()}, [step.sampling for step in steps]),
+        ("updating", {n: s.updating for n, s in predicted.items()}, [step.updating for step in steps]),
+        ("judging", {n: s.judge for n, s in predicted.items()}, [step.judging for step in steps]),
+        ("iteration", {n: s.total for n, s in predicted.items()}, [step.iteration for step in steps]),
+    ]
+    return [_quantity(name, "s", said, measured) for name, said, measured in rows]
+
+
+def _in_bytes(predicted: Memory, steps: Sequence[MeasuredStep]) -> list[Quantity]:
+    rows = [
+        ("peak sampling", predicted.sampling, [step.sampling_peak for step in steps]),
+        ("peak updating", predicted.updating, [step.updating_peak for step in steps]),
+    ]
+    return [
+        _quantity(name, "GB", {"plan": said / 1e9}, [peak / 1e9 for peak in peaks if peak is not None])
+        for name, said, peaks in rows
+    ]
 
 
 def read_training_config(run: Path) -> TrainConfig:
     """The settings of a training run, from its folder."""
-    content = read_own_config(run)
-    if content["kind"] != "train":
-        raise UserError(f"{run} holds a {content['kind']!r} run: name the folder of a training run")
-    return resolve({key: value for key, value in content["config"].items() if key not in IDENTITY})
+    found = read_own_config(run)
+    if found.kind != RunKind.TRAIN:
+        raise UserError(f"{run} holds a {found.kind!r} run: name the folder of a training run")
+    return resolve({key: value for key, value in found.config.items() if key not in IDENTITY_ONLY})
 
 
-def _lines(log: Path) -> list[dict[str, Any]]:
+def _measured(run: Path) -> tuple[list[MeasuredStep], list[float]]:
+    """The steps measured so far, and the mean length of each; UserError where there are none yet."""
+    clock, journal = (_lines(run / f"{log}.jsonl") for log in (Log.CLOCK, Log.JOURNAL))
+    try:
+        steps = [MeasuredStep.from_json(line) for line in clock]
+        lengths = [float(line["length"]) for line in journal if line["length"] is not None]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"the logs in {run} are not those of a training run ({error!r}): name another run") from error
+    if not steps or not journal:
+        raise UserError(f"{run} has no finished step, so there is nothing to compare with: wait for its first step")
+    return steps[1:] or steps, lengths
+
+
+def _lines(log: Path) -> list[Json]:
     """What is there so far: the run may be writing its next line just now."""
     return read_log(log, allow_torn=True) if log.is_file() else []
 
 
-def _lengths(mean: float, config: TrainConfig) -> LengthProfile:
+def _profile(mean: float, config: TrainConfig) -> LengthProfile:
     cap = config.sampling.max_new_tokens
     if 1.0 <= mean < cap:
         return lognormal(mean, cap, source="the run's own mean")
     return LengthProfile(np.full(2, max(mean, 1.0)), "the run's own mean", True)
-
-
-def _peaks(clock: Sequence[dict[str, Any]], key: str) -> list[float]:
-    return [line[key] / 1e9 for line in clock if key in line]
 
 
 def _quantity(name: str, unit: str, predicted: dict[str, float], measured: Sequence[float]) -> Quantity:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from tersely.config import TrainConfig
 from tersely.errors import UserError
 from tersely.plan.checks import check_tokenizer
+from tersely.records import Json
+
+ModelFiles: TypeAlias = Mapping[str, Json]
+"""Name -> content of a model's small files; empty for files that are not JSON."""
 
 ASSUMED_PROMPT = 180
 """Tokens of a prompt where the model's tokenizer is not there to count them."""
@@ -44,7 +48,7 @@ def locate_files(name: str, revision: str | None = None) -> Path:
         ) from error
 
 
-def folder_files(place: Path) -> dict[str, Any]:
+def folder_files(place: Path) -> ModelFiles:
     """Name -> content of the JSON files that matter here, and an empty content for every other file.
 
     ``place`` is a folder or a config.json. UserError where there is no readable config.json.
@@ -57,11 +61,11 @@ def folder_files(place: Path) -> dict[str, Any]:
     return {name: _read_json(place / name) if name in _READ else {} for name in names}
 
 
-def has_tokenizer(files: Mapping[str, Any]) -> bool:
+def has_tokenizer(files: ModelFiles) -> bool:
     return any(name in files for name in _TOKENIZERS)
 
 
-def prompt_tokens(config: TrainConfig, place: Path, files: Mapping[str, Any]) -> tuple[tuple[float, int], list[str]]:
+def prompt_tokens(config: TrainConfig, place: Path, files: ModelFiles) -> tuple[tuple[float, int], list[str]]:
     """((mean, largest) prompt tokens of the task, notes): counted with the model's tokenizer, else assumed.
 
     The problems are those that training would take. UserError for a task that cannot be had.
@@ -82,7 +86,7 @@ def prompt_tokens(config: TrainConfig, place: Path, files: Mapping[str, Any]) ->
     return (sum(widths) / len(widths), max(widths)), []
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> Json:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tersely.config import TrainConfig
 from tersely.errors import UserError
@@ -15,10 +14,11 @@ from tersely.plan.machine import available_memory, pick_device
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
 from tersely.plan.shape import ModelShape
 from tersely.plan.time import ASSUMED, Seconds, predict_seconds, read_machine
+from tersely.records import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class PlanInputs:
     """What the user says besides the configuration."""
 
     mean_length: float | None = None
@@ -69,7 +69,7 @@ class Plan:
     def gpu_hours(self, seconds: Seconds) -> float:
         return seconds.total * self.config.run.steps * self.layout.gpus / 3600
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         shape, cap = self.shape, self.config.sampling.max_new_tokens
         return {
             "model": {
@@ -102,9 +102,9 @@ class Plan:
         }
 
 
-def make_plan(config: TrainConfig, inputs: Inputs | None = None) -> Plan:
+def make_plan(config: TrainConfig, inputs: PlanInputs | None = None) -> Plan:
     """Plan one run. UserError for input that cannot be read; what stands against the run is in ``refusals``."""
-    inputs = inputs or Inputs()
+    inputs = inputs or PlanInputs()
     place = locate_files(config.model, config.revision)
     files = folder_files(place)
     model_config = files["config.json"]
@@ -145,7 +145,7 @@ def make_plan(config: TrainConfig, inputs: Inputs | None = None) -> Plan:
     )
 
 
-def pick_lengths(config: TrainConfig, shape: ModelShape, inputs: Inputs) -> LengthProfile:
+def pick_lengths(config: TrainConfig, shape: ModelShape, inputs: PlanInputs) -> LengthProfile:
     """Measured lengths before a given mean before the assumption."""
     if inputs.sample is not None:
         return inputs.sample
@@ -157,13 +157,13 @@ def pick_lengths(config: TrainConfig, shape: ModelShape, inputs: Inputs) -> Leng
     return default_profile(shape.parameters)
 
 
-def _available(device: str, inputs: Inputs) -> tuple[float, str]:
+def _available(device: str, inputs: PlanInputs) -> tuple[float, str]:
     if inputs.gpu_memory:
         return inputs.gpu_memory * 1e9, "as given"
     return available_memory(device)
 
 
-def _notes(config: TrainConfig, lengths: LengthProfile, device: str, inputs: Inputs) -> list[str]:
+def _notes(config: TrainConfig, lengths: LengthProfile, device: str, inputs: PlanInputs) -> list[str]:
     notes = []
     cap = config.sampling.max_new_tokens
     if not lengths.measured:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from scipy.stats import beta
@@ -11,10 +10,11 @@ from scipy.stats import beta
 from tersely.config import TrainConfig
 from tersely.plan.checks import TRUNCATION_LIMIT, check_truncation
 from tersely.plan.lengths import LengthProfile
+from tersely.records import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class LengthSample:
     """One response to each of some problems, drawn at training temperature under the cap."""
 
     cap: int
@@ -51,16 +51,16 @@ class Sample:
             f"{self.share:.1%} truncated [{low:.1%}, {high:.1%}]"
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         low, high = self.interval()
         return {**asdict(self), "share": self.share, "low": low, "high": high}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Sample:
+    def from_json(cls, content: Json) -> LengthSample:
         return cls(int(content["cap"]), tuple(content["lengths"]), int(content["truncated"]))
 
 
-def refusal(sample: Sample, config: TrainConfig) -> str | None:
+def refusal(sample: LengthSample, config: TrainConfig) -> str | None:
     """A reason not to train under this cap, with its cure: where the whole interval lies above the limit, so that a few
     long responses in a small sample refuse nothing."""
     low, _ = sample.interval()

@@ -14,7 +14,8 @@ from typing import Any
 
 from tersely.errors import UserError
 from tersely.evaluation.protocol import VARIANT
-from tersely.evaluation.records import Evaluation, read_evaluation, read_object
+from tersely.evaluation.records import Evaluation, read_evaluation
+from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
 
 Json = dict[str, Any]
@@ -136,8 +137,8 @@ def _settings(path: Path) -> Json | None:
     """config.json of a run folder, or None where there is none (a model folder's has no kind)."""
     if not (path / "config.json").is_file():
         return None
-    document = read_object(path / "config.json")
-    return document if isinstance(document.get("kind"), str) else None
+    document = read_json(path / "config.json", "the configuration of a run")
+    return dict(document) if isinstance(document.get("kind"), str) else None
 
 
 def _alpha(path: Path, config: Json) -> float:
@@ -148,4 +149,4 @@ def _alpha(path: Path, config: Json) -> float:
 
 
 def _log(path: Path) -> tuple[Json, ...]:
-    return tuple(read_log(path, allow_torn=True)) if path.is_file() else ()
+    return tuple(dict(line) for line in read_log(path, allow_torn=True)) if path.is_file() else ()

@@ -48,7 +48,7 @@ class Observer(Protocol):
         """The call is done and durable (or torn, if asked for)."""
 
 
-class _Nobody:
+class _NoObserver:
     def before(self, operation: str, path: Path) -> bool:
         return False
 
@@ -56,7 +56,7 @@ class _Nobody:
         return None
 
 
-_observer: Observer = _Nobody()
+_observer: Observer = _NoObserver()
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Whose a run folder is: the config.json that decides who may go on in it, and the lock of who works there now.
+"""Whose a run folder is: the config.json that decides who may go on in it.
 
 The folder that a person names is theirs, even behind a symbolic link. What lies in it may come from somebody else: it
 must not lead our writes to other files.
@@ -9,34 +9,69 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tersely import __version__
 from tersely.errors import UserError
+from tersely.records import Json, JsonObject
 from tersely.runs import disk
-from tersely.runs.logs import LOGS
+from tersely.runs.kinds import logs_of
+from tersely.runs.lock import LOCK
 from tersely.runs.manifest import CHECKPOINTS
 
 CONFIG = "config.json"
-LOCK = ".lock"
 LEFTOVER = re.compile(
     r"(config|done|probe|trained_on|unjudged|expected|summary|profile)\.json\.tmp-\d+", flags=re.ASCII
 )
 """Names of files that a crash can leave at the top of a run folder."""
 _OURS = re.compile(rf"{re.escape(LOCK)}|{CHECKPOINTS}|.+\.jsonl?")
 """Names that we write to, read or cut at the top of a run folder."""
-_RUN_KEYS = {"tersely", "kind", "config"}
 _ABSENT = object()
 
 
-def read_run_config(path: Path) -> dict[str, Any] | None:
-    """The whole config.json of a run folder ({"tersely", "kind", "config", "logs"}), or None if it is none."""
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """config.json of a run folder.
+
+    Example: ``RunConfig("train", {"seed": 0, "objective": {"alpha": 0.1}}, logs=("journal",))``
+    """
+
+    kind: str
+    """A ``tersely.runs.kinds.RunKind``, or what a later version wrote there."""
+    config: Json
+    """All that identifies the work, as its kind writes it."""
+    logs: tuple[str, ...] = ()
+    """The logs begun so far. What is no name stands here as its JSON text, which no log bears."""
+    version: str = __version__
+    """Of the tersely that made the folder."""
+
+    def to_json(self) -> JsonObject:
+        return {"tersely": self.version, "kind": self.kind, "config": self.config, "logs": list(self.logs)}
+
+    @classmethod
+    def from_json(cls, content: Json) -> RunConfig:
+        """KeyError or ValueError where it is another config.json, such as a model's."""
+        kind, config, version = content["kind"], content["config"], content["tersely"]
+        if not (isinstance(kind, str) and isinstance(config, dict) and isinstance(version, str)):
+            raise ValueError("kind and version are text, the configuration is an object")
+        return cls(kind, config, _log_names(content.get("logs", [])), version)
+
+
+def _log_names(logs: Any) -> tuple[str, ...]:
+    if not isinstance(logs, list):
+        return (_shown(logs),)
+    return tuple(name if isinstance(name, str) else _shown(name) for name in logs)
+
+
+def read_run_config(path: Path) -> RunConfig | None:
+    """config.json of a run folder, or None where ``path`` is none."""
     try:
         content = json.loads((path / CONFIG).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return RunConfig.from_json(content) if isinstance(content, dict) else None
+    except (OSError, ValueError, KeyError, RecursionError):
         return None
-    return content if isinstance(content, dict) and set(content) >= _RUN_KEYS else None
 
 
 def is_run_folder(path: Path) -> bool:
@@ -44,26 +79,21 @@ def is_run_folder(path: Path) -> bool:
     return read_run_config(path) is not None
 
 
-def read_own_config(path: Path) -> dict[str, Any]:
-    """``read_run_config``, but UserError where there is none or where it names logs that are not ours."""
-    content = read_run_config(path)
-    if content is None:
+def read_own_config(path: Path) -> RunConfig:
+    """``read_run_config``, but UserError where there is none or where it names logs that are not of its kind."""
+    found = read_run_config(path)
+    if found is None:
         raise UserError(f"{path} is no tersely run folder (no config.json of one)")
-    logs = content.get("logs", [])
-    strange = [name for name in logs if name not in LOGS] if _is_list_of_text(logs) else [logs]
+    strange = [name for name in found.logs if name not in logs_of(found.kind)]
     if strange:
         raise UserError(
             f"{path / CONFIG} names {_shown(strange[0])} among its logs, which tersely never writes: the folder was "
             "changed by others; name another folder"
         )
-    return {**content, "logs": logs}
+    return found
 
 
-def _is_list_of_text(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(part, str) for part in value)
-
-
-def require_ours(path: Path, wanted: dict[str, Any]) -> None:
+def require_ours(path: Path, wanted: RunConfig) -> None:
     """UserError unless ``path`` is missing, empty, or a run folder of the wanted kind and configuration, in which
     nothing leads our writes elsewhere."""
     _require_no_links_to(path)
@@ -74,9 +104,9 @@ def require_ours(path: Path, wanted: dict[str, Any]) -> None:
         _require_empty(path)
         _require_plain(path)
         return
-    if found["kind"] != wanted["kind"]:
-        raise UserError(f"{path} holds a {found['kind']!r} run, not a {wanted['kind']!r} one; name another folder")
-    differing = _differences(found["config"], wanted["config"])
+    if found.kind != wanted.kind:
+        raise UserError(f"{path} holds a {found.kind!r} run, not a {str(wanted.kind)!r} one; name another folder")
+    differing = _differences(found.config, wanted.config)
     if differing:
         raise UserError(
             f"{path} was made with another configuration: {'; '.join(differing)}; "
@@ -133,23 +163,3 @@ def _differences(old: Any, new: Any, key: str = "") -> list[str]:
 
 def _shown(value: Any) -> str:
     return "absent" if value is _ABSENT else json.dumps(value, ensure_ascii=False)
-
-
-def take_lock(path: Path) -> int:
-    """Lock the folder or refuse with the name of the process that works there."""
-    started = time.strftime("%Y-%m-%d %H:%M:%S")
-    text = json.dumps({"pid": os.getpid(), "host": os.uname().nodename, "started": started})
-    try:
-        return disk.lock(path / LOCK, text)
-    except disk.LockHeldError as held:
-        raise UserError(
-            f"{path} is in use by {_holder(held.holder)}; wait for it to end or name another folder"
-        ) from None
-
-
-def _holder(text: str) -> str:
-    try:
-        found = json.loads(text)
-        return f"process {found['pid']} on {found['host']}, started {found['started']}"
-    except (ValueError, KeyError, TypeError):
-        return "another process"

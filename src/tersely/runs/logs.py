@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tersely.errors import RunError, UserError
-
-LOGS = frozenset({"journal", "clock", "samples", "groups", "responses"})
-"""The logs that run folders hold, as ``<name>.jsonl``. A folder may come from somebody else: what it calls a log beside
-these is neither written nor cut."""
+from tersely.records import Json, JsonObject
 
 
-def json_line(name: str, record: dict[str, Any]) -> str:
+def json_line(name: str, record: JsonObject) -> str:
     """One line of JSON, keys in the order given; text that UTF-8 cannot hold (lone surrogates) is escaped."""
     try:
         line = json.dumps(record, ensure_ascii=False, allow_nan=False)
@@ -57,7 +54,7 @@ def whole_bytes(path: Path) -> int:
     return 0
 
 
-def read_log(path: Path, *, allow_torn: bool = False) -> list[dict[str, Any]]:
+def read_log(path: Path, *, allow_torn: bool = False) -> list[Json]:
     """The records of a JSONL log; UserError with the line number for a damaged line.
 
     A last line without its newline was torn by a crash: an error, or left out with ``allow_torn``.
@@ -73,7 +70,7 @@ def read_log(path: Path, *, allow_torn: bool = False) -> list[dict[str, Any]]:
     return [_parse_line(path, number, line) for number, line in enumerate(lines, start=1)]
 
 
-def _parse_line(path: Path, number: int, line: bytes) -> dict[str, Any]:
+def _parse_line(path: Path, number: int, line: bytes) -> Json:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:

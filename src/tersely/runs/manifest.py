@@ -11,19 +11,22 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import TypedDict, TypeVar, cast
 
 from tersely import __version__
 from tersely.errors import UserError
+from tersely.records import Json
 from tersely.runs import disk
-from tersely.runs.logs import LOGS
 
 MANIFEST = "MANIFEST.json"
 STATE = "state.json"
 CHECKPOINTS = "checkpoints"
 STEP_NAME = re.compile(r"step-(\d{6,})")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,17 @@ class Checkpoint:
 
     path: Path
     step: int
-    state: dict[str, Any]
+    state: Json
     """What the caller gave to ``save``, as JSON returns it (tuples are lists, keys are strings)."""
     log_bytes: dict[str, int]
     """Length of every log when the checkpoint was made, by file name."""
+
+    def read_state(self, parse: Callable[[Json], T]) -> T:
+        """What ``parse`` (a record's ``from_json``) makes of the state; UserError where it is not as we write it."""
+        try:
+            return parse(self.state)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _changed_by_others(self.path, f"what work of this kind goes on from ({error!r})") from error
 
 
 class FileEntry(TypedDict):
@@ -118,26 +128,26 @@ def verify_checkpoint(path: Path, *, from_disk: bool = False) -> list[str]:
     return problems
 
 
-def read_checkpoint(folder: Path, step: int) -> Checkpoint:
+def read_checkpoint(folder: Path, step: int, logs: Collection[str]) -> Checkpoint:
     """The checkpoint in a verified folder. UserError for a state.json that we never wrote, whoever sealed it: its
-    lengths decide which files are cut."""
+    lengths decide which files are cut, and those are ``logs`` alone."""
+    files = {f"{log}.jsonl" for log in logs}
     try:
         content = json.loads((folder / STATE).read_bytes())
         state, lengths = content["state"], content["logs"]
-        ours = all(_is_length(name, length) for name, length in lengths.items())
+        ours = all(name in files and type(length) is int and length >= 0 for name, length in lengths.items())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         ours = False
     if not ours:
-        raise UserError(
-            f"{folder / STATE} does not hold the lengths of tersely's logs: the folder was changed by others; "
-            "remove this checkpoint, or name another folder"
-        )
+        raise _changed_by_others(folder, "the lengths of tersely's logs")
     return Checkpoint(folder, step, state, lengths)
 
 
-def _is_length(name: str, length: Any) -> bool:
-    known = name.endswith(".jsonl") and name.removesuffix(".jsonl") in LOGS
-    return known and type(length) is int and length >= 0
+def _changed_by_others(folder: Path, missing: str) -> UserError:
+    return UserError(
+        f"{folder / STATE} does not hold {missing}: the folder was changed by others; "
+        "remove this checkpoint, or name another folder"
+    )
 
 
 def step_folders(run: Path) -> list[tuple[int, Path]]:
@@ -192,7 +202,6 @@ def _listing(folder: Path) -> list[tuple[str, bool]]:
 
 
 def _encode(manifest: Manifest) -> bytes:
-    body: dict[str, Any] = dict(manifest)
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    body["sha256"] = hashlib.sha256(canonical.encode()).hexdigest()
+    canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    body = {**manifest, "sha256": hashlib.sha256(canonical.encode()).hexdigest()}
     return (json.dumps(body, indent=1, allow_nan=False) + "\n").encode()

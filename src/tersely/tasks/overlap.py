@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from tersely.errors import UserError
-from tersely.records import Problem
+from tersely.records import Json, Problem
+from tersely.runs.json_file import read_record
 
 TRAINED_ON = "trained_on.json"
 """In a training run's folder: {"problem_ids": [...]}, the content ids of its problems."""
 
 
 def refuse_trained_on(model: Path, problems: Sequence[Problem], allow: bool) -> None:
-    """UserError that counts the problems which the run folder ``model`` was trained on, unless that is allowed."""
+    """UserError that counts the problems which the run folder ``model`` was trained on, unless that is allowed.
+
+    StorageError where the folder's list of them is damaged: what cannot be looked up must not pass for disjoint.
+    """
     path = model / TRAINED_ON
     if allow or not path.is_file():
         return
-    trained = set(json.loads(path.read_text(encoding="utf-8"))["problem_ids"])
+    trained = read_record(path, "the problems that a run was trained on", _problem_ids)
     shared = sum(problem.id in trained for problem in problems)
     if shared:
         raise UserError(
             f"{model} was trained on {shared} of these {len(problems)} problems: evaluate it on others, or add "
             "--allow-overlap if memory is what you want to measure"
         )
+
+
+def _problem_ids(content: Json) -> frozenset[str]:
+    ids = content["problem_ids"]
+    if not isinstance(ids, list):
+        raise TypeError("problem_ids is no list")
+    return frozenset(ids)

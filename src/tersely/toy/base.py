@@ -7,11 +7,8 @@ done.json: a retry is told, not hidden.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -21,36 +18,65 @@ from tersely.learn.state import load_training_state, save_training_state
 from tersely.models.environment import differences, environment
 from tersely.models.load import load_model
 from tersely.models.trained_for import TrainedFor, write_trained_for
-from tersely.records import Finish, Problem, Rollout
-from tersely.runs.folder import Checkpoint, RunFolder
+from tersely.records import Json, JsonObject
+from tersely.runs.folder import RunFolder
+from tersely.runs.kinds import Log, RunKind
 from tersely.samplers.base import Prompt, Sampling
 from tersely.samplers.transformers import TransformersSampler
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks.prompts import render
-from tersely.tasks.sources.arithmetic import LEVELS, arithmetic_problems
+from tersely.tasks.sources.arithmetic import arithmetic_problems
+from tersely.toy.gate import Attempt, Gate, GateNumbers
 from tersely.toy.sft import SftSettings, SftState
 from tersely.toy.tokenizer import build_tokenizer
 
 NEXT_SEED = 1000
 """Attempt k of seed s initialises with s + k * NEXT_SEED."""
 TEMPLATE = "question"
-_ANSWER = re.compile(r"</think> \\boxed\{ (\d) \}$")
-_CHECK = re.compile(r"Wait,|Let me check:|Alternatively,")
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """What a base must show at temperature 1. Example: ``Gate(problems=300)``."""
+class BaseSummary:
+    """done.json of a base."""
 
-    problems: int = 300
-    seed: int = 0
-    max_new_tokens: int = 320
-    accuracy: float = 0.70
-    hardest: float = 0.40
-    """Accuracy at the highest level."""
-    checks: float = 1.0
-    """Checking phrases a response, on average."""
-    attempts: int = 4
+    attempts: tuple[Attempt, ...]
+    """Every one, those that did not pass the gate too; the last one passed."""
+    seed: int
+    """Of the initialisation that passed."""
+    steps: int
+
+    def to_json(self) -> JsonObject:
+        return {"attempts": [attempt.to_json() for attempt in self.attempts], "seed": self.seed, "steps": self.steps}
+
+    @classmethod
+    def from_json(cls, content: Json) -> BaseSummary:
+        attempts = tuple(Attempt.from_json(attempt) for attempt in content["attempts"])
+        return cls(attempts, content["seed"], content["steps"])
+
+
+@dataclass(frozen=True, slots=True)
+class BaseState:
+    """What a checkpoint of a base says beside the weights."""
+
+    attempt: int
+    """Of the initialisation in training, from 0."""
+    step: int
+    finished: tuple[Attempt, ...]
+    """Those before it."""
+    environment: Json
+
+    def to_json(self) -> JsonObject:
+        return {
+            "attempt": self.attempt,
+            "step": self.step,
+            "verdicts": [attempt.to_json() for attempt in self.finished],
+            "environment": self.environment,
+        }
+
+    @classmethod
+    def from_json(cls, content: Json) -> BaseState:
+        finished = tuple(Attempt.from_json(attempt) for attempt in content["verdicts"])
+        return cls(content["attempt"], content["step"], finished, content["environment"])
 
 
 def make_base(
@@ -63,7 +89,7 @@ def make_base(
     gate: Gate | None = None,
     save_every: int = 400,
     log_every: int = 20,
-) -> dict[str, Any]:
+) -> BaseSummary:
     """Make the base in the run folder ``out`` or go on with it; returns the summary kept in done.json.
 
     Raises UserError for a folder that cannot be used, Stopped after a stop was asked for and the work was saved,
@@ -74,14 +100,15 @@ def make_base(
     if threads:
         torch.set_num_threads(threads)
     settings, gate = replace(settings or SftSettings(), seed=seed), gate or Gate()
-    with RunFolder.open(out, "base", {"sft": asdict(settings), "gate": asdict(gate)}) as run:
-        if run.done is not None:
+    with RunFolder.open(out, RunKind.BASE, {"sft": asdict(settings), "gate": asdict(gate)}) as run:
+        done = run.read_done(BaseSummary.from_json)
+        if done is not None:
             display.note(f"{out} is finished already: nothing to do")
-            return run.done
-        return _Maker(run, settings, gate, display, save_every, log_every).run_all()
+            return done
+        return _BaseTraining(run, settings, gate, display, save_every, log_every).run_all()
 
 
-class _Maker:
+class _BaseTraining:
     """One run folder at work: attempts one after another, each trained and then judged."""
 
     def __init__(
@@ -90,7 +117,7 @@ class _Maker:
         self.run, self.first, self.gate, self.display = run, settings, gate, display
         self.save_every, self.log_every = save_every, log_every
         self.tokenizer = build_tokenizer()
-        self.verdicts: list[dict[str, Any]] = []
+        self.finished: tuple[Attempt, ...] = ()
         self.attempt = 0
         self.state = self._resume()
 
@@ -101,39 +128,40 @@ class _Maker:
             self.display.note(warning)
         if checkpoint is None:
             return SftState(self.first)
-        self._tell_differences(checkpoint)
-        self.attempt, self.verdicts = checkpoint.state["attempt"], checkpoint.state["verdicts"]
+        kept = checkpoint.read_state(BaseState.from_json)
+        self._tell_differences(kept)
+        self.attempt, self.finished = kept.attempt, kept.finished
         state = SftState(self._settings(self.attempt))
         model = load_model(checkpoint.path, torch.device("cpu"), torch.float32)
         state.model.load_state_dict(model.state_dict())
         load_training_state(checkpoint.path, state.model, state.optimizer)
-        state.step = checkpoint.state["step"]
+        state.step = kept.step
         return state
 
-    def _tell_differences(self, checkpoint: Checkpoint) -> None:
-        self.display.note(f"going on from step {checkpoint.state['step']} of attempt {checkpoint.state['attempt'] + 1}")
-        for sentence in differences(checkpoint.state["environment"], environment()):
+    def _tell_differences(self, kept: BaseState) -> None:
+        self.display.note(f"going on from step {kept.step} of attempt {kept.attempt + 1}")
+        for sentence in differences(kept.environment, environment()):
             self.display.note(sentence)
 
     def _settings(self, attempt: int) -> SftSettings:
         return replace(self.first, seed=self.first.seed + attempt * NEXT_SEED)
 
-    def run_all(self) -> dict[str, Any]:
+    def run_all(self) -> BaseSummary:
         with StopRequest() as stop:
             while True:
                 self._train(stop)
-                verdict = self._judge()
-                self.verdicts.append(verdict)
-                self.run.append("journal", [{"event": "GATE", **verdict}])
-                if verdict["passed"]:
+                judged = self._judge()
+                self.finished = (*self.finished, judged)
+                self.run.append(Log.JOURNAL, [{"event": "GATE", **judged.to_json()}])
+                if judged.passed:
                     break
-                self._next_attempt(verdict)
-        summary = {"attempts": self.verdicts, "seed": self.state.settings.seed, "steps": self.state.step}
-        self.run.mark_done(summary)
+                self._next_attempt(judged)
+        summary = BaseSummary(self.finished, self.state.settings.seed, self.state.step)
+        self.run.mark_done(summary.to_json())
         return summary
 
-    def _next_attempt(self, verdict: dict[str, Any]) -> None:
-        text = f"seed {verdict['seed']} did not pass the gate (accuracy {verdict['accuracy']:.1%})"
+    def _next_attempt(self, failed: Attempt) -> None:
+        text = f"seed {failed.seed} did not pass the gate (accuracy {failed.numbers.accuracy:.1%})"
         if self.attempt + 1 == self.gate.attempts:
             raise RunError(f"{text}, nor did {self.attempt} before it: no base was made; try another --seed")
         self.attempt += 1
@@ -143,11 +171,12 @@ class _Maker:
     def _train(self, stop: StopRequest) -> None:
         total = self.state.settings.steps
         while self.state.step < total:
-            numbers = self.state.advance()
+            done = self.state.advance()
             step = self.state.step
             if step % self.log_every == 0 or step == total:
-                self.run.append("journal", [{"event": "SFT", "attempt": self.attempt + 1, "of": total, **numbers}])
-                self.display.step(step, total, {"loss": f"{numbers['loss']:.3f}"})
+                line = {"event": "SFT", "attempt": self.attempt + 1, "of": total, **done.to_json()}
+                self.run.append(Log.JOURNAL, [line])
+                self.display.step(step, total, {"loss": f"{done.loss:.3f}"})
             if step % self.save_every == 0 or step == total or stop.requested:
                 self._save()
             if stop.requested and step < total:
@@ -158,49 +187,16 @@ class _Maker:
             save_training_state(folder, self.state.model, self.tokenizer, self.state.optimizer)
             write_trained_for(folder, TrainedFor(template=TEMPLATE, max_new_tokens=self.gate.max_new_tokens))
 
-        state = {
-            "attempt": self.attempt,
-            "step": self.state.step,
-            "verdicts": self.verdicts,
-            "environment": environment(),
-        }
-        self.run.save(self.attempt * self.state.settings.steps + self.state.step, write, state)
+        state = BaseState(self.attempt, self.state.step, self.finished, environment())
+        self.run.save(self.attempt * self.state.settings.steps + self.state.step, write, state.to_json())
 
-    def _judge(self) -> dict[str, Any]:
+    def _judge(self) -> Attempt:
         self.display.note("supervised training is done: sampling the gate's problems")
         problems = arithmetic_problems("gate", self.gate.problems, self.gate.seed)
         prompts = [Prompt(p.id, render(p, self.tokenizer, TEMPLATE)) for p in problems]
         sampling = Sampling(n=1, max_new_tokens=self.gate.max_new_tokens, seed=self.gate.seed)
         model = self.state.model.eval()
         rollouts = TransformersSampler(model, self.tokenizer).generate(prompts, sampling)
-        numbers = gate_numbers(problems, rollouts)
-        hardest = numbers["accuracy_by_level"][str(LEVELS[-1])]
-        passed = (
-            numbers["accuracy"] >= self.gate.accuracy
-            and hardest >= self.gate.hardest
-            and numbers["checks"] >= self.gate.checks
-        )
-        self.display.note(f"gate: accuracy {numbers['accuracy']:.1%}, {numbers['tokens']:.0f} tokens a response")
-        return {"seed": self.state.settings.seed, "passed": passed, **numbers}
-
-
-def gate_numbers(problems: Sequence[Problem], rollouts: Sequence[Rollout]) -> dict[str, Any]:
-    """Accuracy (overall and by level), mean tokens, and checking phrases a response; one rollout a problem.
-
-    The answers of the embedded task are single digits in one fixed form, so a regular expression judges them.
-    """
-    correct = [_correct(p, r) for p, r in zip(problems, rollouts, strict=True)]
-    by_level: dict[str, list[bool]] = {}
-    for problem, right in zip(problems, correct, strict=True):
-        by_level.setdefault(str(problem.difficulty), []).append(right)
-    return {
-        "accuracy": sum(correct) / len(correct),
-        "accuracy_by_level": {level: sum(found) / len(found) for level, found in sorted(by_level.items())},
-        "tokens": sum(r.length for r in rollouts) / len(rollouts),
-        "checks": sum(len(_CHECK.findall(r.text)) for r in rollouts) / len(rollouts),
-    }
-
-
-def _correct(problem: Problem, rollout: Rollout) -> bool:
-    found = _ANSWER.search(rollout.text)
-    return rollout.finish is Finish.EOS and found is not None and found[1] == problem.answer
+        shown = GateNumbers.of(problems, rollouts)
+        self.display.note(f"gate: accuracy {shown.accuracy:.1%}, {shown.tokens:.0f} tokens a response")
+        return Attempt(self.state.settings.seed, self.gate.is_passed(shown), shown)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from tersely.errors import RunError
+from tersely.records import JsonObject
 from tersely.toy.demonstrations import EOS, STRAIGHT, Style, draw_demonstration, draw_practice
 from tersely.toy.tokenizer import PAD, VOCABULARY
 
@@ -86,30 +87,45 @@ def tiny_model(seed: int) -> Qwen2ForCausalLM:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One demonstration: token ids [T] and how many of them are the prompt."""
+class SftStep:
+    """What one optimizer step measured."""
+
+    step: int
+    """From 1."""
+    loss: float
+    """Nats a response token."""
+    learning_rate: float
+    grad_norm: float
+
+    def to_json(self) -> JsonObject:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedDemonstration:
+    """Token ids [T], and how many of them are the prompt."""
 
     tokens: tuple[int, ...]
     prompt: int
 
 
-def _draw_row(rng: random.Random, style: Style | None) -> Row:
+def _draw(rng: random.Random, style: Style | None) -> EncodedDemonstration:
     prompt, response = draw_demonstration(rng, style) if style else draw_practice(rng)
-    return Row(tuple(VOCABULARY[word] for word in prompt + response), len(prompt))
+    return EncodedDemonstration(tuple(VOCABULARY[word] for word in prompt + response), len(prompt))
 
 
 @lru_cache(maxsize=2)
-def _pool(settings: SftSettings, index: int) -> list[list[Row]]:
+def _pool(settings: SftSettings, index: int) -> list[list[EncodedDemonstration]]:
     """The rows of ``pool_steps`` consecutive steps: drawn together, sorted by length, cut into equal token shares."""
     rng = random.Random(f"sft/{settings.seed}/{index}")
     style = settings.style_at(index * settings.pool_steps)
-    rows: list[Row] = []
+    rows: list[EncodedDemonstration] = []
     total, budget = 0, settings.batch_tokens * settings.pool_steps
     while total < budget:
-        rows.append(_draw_row(rng, style))
+        rows.append(_draw(rng, style))
         total += len(rows[-1].tokens)
     rows.sort(key=lambda row: len(row.tokens))
-    batches: list[list[Row]] = [[] for _ in range(settings.pool_steps)]
+    batches: list[list[EncodedDemonstration]] = [[] for _ in range(settings.pool_steps)]
     seen = 0
     for row in rows:
         batches[min(seen * settings.pool_steps // total, settings.pool_steps - 1)].append(row)
@@ -155,8 +171,8 @@ class SftState:
             fused=True,
         )
 
-    def advance(self) -> dict[str, float]:
-        """Take one optimizer step; returns its measurements. Raises RunError on a loss that is not finite."""
+    def advance(self) -> SftStep:
+        """Take one optimizer step. Raises RunError on a loss that is not finite."""
         rate = self.settings.rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -169,4 +185,4 @@ class SftState:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
         self.step += 1
-        return {"step": self.step, "loss": value, "learning_rate": rate, "grad_norm": float(norm)}
+        return SftStep(self.step, value, rate, float(norm))

@@ -1,0 +1,111 @@
+"""The folder of samples that were drawn once: how a group is written there, and how all of it is read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tersely.baselines.records import SamplingCost
+from tersely.baselines.settings import SamplesConfig
+from tersely.errors import UserError
+from tersely.learn.group_codec import decode, encode
+from tersely.records import Group, Json, JsonObject, Problem
+from tersely.runs.folder import read_done
+from tersely.runs.identity import CONFIG, read_run_config
+from tersely.runs.kinds import Log, RunKind
+from tersely.runs.logs import read_log
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesIdentity:
+    """Which responses a samples folder holds, by its config.json."""
+
+    settings: Json
+    """Those of ``SamplesConfig``."""
+    model: str
+    revision: str | None
+    seed: int
+    model_sha256: str
+
+    @classmethod
+    def from_json(cls, config: Json) -> SamplesIdentity:
+        settings = {key: value for key, value in config.items() if key in SamplesConfig.model_fields}
+        return cls(settings, config["model"], config["revision"], config["seed"], config["model_sha256"])
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesSummary:
+    """done.json of a samples folder."""
+
+    problems: int
+    responses: int
+    response_tokens: int
+    correct: int
+    problems_solved: int
+    """Those with a correct response at least."""
+    unjudged: int
+
+    def to_json(self) -> JsonObject:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Finished samples, and what drawing them cost."""
+
+    path: Path
+    identity: SamplesIdentity
+    groups: list[Group]
+    cost: SamplingCost
+    """Summed over the folder's clock.jsonl."""
+
+
+def read_samples_identity(folder: Path) -> SamplesIdentity:
+    """Of a samples folder, finished or not; UserError for anything else."""
+    found = read_run_config(folder)
+    if found is None or found.kind != RunKind.SAMPLES:
+        raise UserError(f"{folder} holds no samples: make some with `tersely baseline samples --out {folder} ...`")
+    try:
+        return SamplesIdentity.from_json(found.config)
+    except KeyError as error:
+        raise UserError(f"{folder / CONFIG} does not say {error} of its samples: draw them again") from error
+
+
+def read_samples(folder: Path) -> Samples:
+    """A finished samples folder; UserError for anything else."""
+    identity = read_samples_identity(folder)
+    if read_done(folder) is None:
+        raise UserError(f"the samples in {folder} are not finished: run their command again, it goes on where it was")
+    return Samples(folder, identity, list(read_groups(folder)), _read_cost(folder / f"{Log.CLOCK}.jsonl"))
+
+
+def _read_cost(clock: Path) -> SamplingCost:
+    lines = read_log(clock, allow_torn=True) if clock.is_file() else []
+
+    def total(key: str) -> float:
+        return sum(line.get(key, 0) for line in lines)
+
+    return SamplingCost(total("sample_s"), total("judge_s"), total("step_s"), total("tokens_sampled"))
+
+
+def read_groups(folder: Path) -> Iterator[Group]:
+    """The groups drawn so far; UserError for a line that is none."""
+    path = folder / f"{Log.GROUPS}.jsonl"
+    for number, line in enumerate(read_log(path, allow_torn=True), start=1):
+        try:
+            yield group_from_json(line)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{path}, line {number}: not a group of responses ({error}); draw the samples again"
+            ) from error
+
+
+def group_to_json(group: Group) -> JsonObject:
+    """A line of groups.jsonl: token ids and log-probabilities exactly as they were sampled."""
+    prompt = list(group.rollouts[0].prompt_tokens)
+    return {"problem": group.problem.to_json(), "prompt": prompt, "responses": encode(group)}
+
+
+def group_from_json(line: Json) -> Group:
+    return decode(Problem(**line["problem"]), tuple(line["prompt"]), line["responses"])

@@ -1,0 +1,66 @@
+"""Kinds of run folders: each holds its own logs, and a folder that names others was changed by somebody else."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from tersely.errors import UserError
+from tersely.runs import manifest
+from tersely.runs.folder import RunFolder, read_log
+from tersely.runs.kinds import LOGS, Log, RunKind, logs_of
+
+SRC = Path(__file__).parents[2] / "src/tersely"
+
+
+def test_every_kind_says_what_it_writes_and_every_log_is_written_by_a_kind() -> None:
+    assert set(LOGS) == set(RunKind)
+    assert frozenset().union(*LOGS.values()) == set(Log)
+    assert logs_of("of a later version") == set(Log)
+
+
+@pytest.mark.parametrize("kind", RunKind)
+def test_a_run_writes_the_logs_of_its_kind_and_no_others(tmp_path: Path, kind: RunKind) -> None:
+    with RunFolder.open(tmp_path / "run", kind, {}) as run:
+        for log in Log:
+            if log in LOGS[kind]:
+                run.append(log, [{"step": 1}])
+                continue
+            with pytest.raises(ValueError, match=f"no name for a log of a {kind} run"):
+                run.append(log, [{"step": 1}])
+    assert json.loads((tmp_path / "run/config.json").read_bytes())["kind"] == kind.value
+    assert {path.stem for path in (tmp_path / "run").glob("*.jsonl")} == LOGS[kind]
+
+
+def test_a_log_of_another_kind_is_not_cut_whoever_names_it(tmp_path: Path) -> None:
+    """An evaluation has responses; a training run that names them would cut a user's file."""
+    path = tmp_path / "run"
+    with RunFolder.open(path, RunKind.TRAIN, {}) as run:
+        run.append(Log.JOURNAL, [{"step": 1}])
+        run.save(1, lambda folder: None, {})
+    (path / "responses.jsonl").write_text('{"precious": 1}\n')
+    config = json.loads((path / "config.json").read_bytes())
+    (path / "config.json").write_text(json.dumps({**config, "logs": ["journal", "responses"]}))
+    with pytest.raises(UserError, match='names "responses" among its logs'):
+        RunFolder.open(path, RunKind.TRAIN, {})
+    (path / "config.json").write_text(json.dumps(config))
+    newest = path / "checkpoints/step-000001"
+    (newest / "state.json").write_text('{"step": 1, "state": {}, "logs": {"responses.jsonl": 0}}')
+    (newest / "MANIFEST.json").unlink()
+    manifest.seal(newest, 1)
+    with RunFolder.open(path, RunKind.TRAIN, {}) as run, pytest.raises(UserError, match="lengths of tersely's logs"):
+        run.latest()
+    assert read_log(path / "responses.jsonl") == [{"precious": 1}]
+
+
+def test_no_command_opens_a_run_folder_under_a_bare_name() -> None:
+    opened = []
+    for path in SRC.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "RunFolder.open":
+                opened.append(ast.unparse(node.args[1]))
+    assert len(opened) >= len(RunKind)
+    assert {f"RunKind.{kind.name}" for kind in RunKind} == set(opened)
