@@ -12,7 +12,7 @@ import pytest
 import fake_runs
 from eval_records import record
 from tersely.analysis import ProtocolFacts
-from tersely.errors import UserError
+from tersely.errors import StorageError, UserError
 from tersely.evaluation import EvalProtocol, read_evaluation
 from tersely.records import EvalRecord, LengthSource
 
@@ -56,7 +56,7 @@ def test_a_damaged_summary_is_refused_by_name(folder: Path, change: dict[str, An
 @pytest.mark.parametrize("text", ["{", "[]", "\x00", "[" * 100_000])
 def test_what_is_no_json_object_is_refused(folder: Path, text: str) -> None:
     (folder / "summary.json").write_text(text)
-    with pytest.raises(UserError, match=r"is not JSON|must hold a JSON object"):
+    with pytest.raises(StorageError, match=r"summary of an evaluation: (not JSON|no JSON object)"):
         read_evaluation(folder)
 
 

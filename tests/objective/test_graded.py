@@ -42,9 +42,9 @@ def test_a_better_score_earns_more_at_equal_length(alpha: float, scores: list) -
 
 def test_a_group_record_shows_a_method_all_that_it_holds() -> None:
     problem = Problem("0" * 16, "1+1?", None, Kind.MATH, "toy")
-    ends = [(2, Finish.EOS, 0.25), (4, Finish.EOS, None), (9, Finish.LENGTH, 1.0), (3, Finish.EOS, None)]
+    ends = [(2, Finish.EOS, 0.25), (4, Finish.EOS, None), (9, Finish.LENGTH, None), (3, Finish.EOS, None)]
     rollouts = tuple(Rollout(problem.id, i, (1,), (7,) * n, None, f"t{i}", e, 0) for i, (n, e, _) in enumerate(ends))
-    status = (Status.WRONG, Status.CORRECT, Status.CORRECT, Status.UNJUDGED)
+    status = (Status.WRONG, Status.CORRECT, Status.NO_ANSWER, Status.UNJUDGED)
     verdicts = tuple(Verdict(s, None, "", score=score) for s, (_, _, score) in zip(status, ends, strict=True))
     view = view_of(Group(problem, rollouts, verdicts), cap=9)
     assert view.scores_G.tolist() == [0.25, 1.0, 0.0, 0.0]

@@ -152,7 +152,8 @@ def test_truncated_response_of_a_group_record_earns_nothing_and_sets_no_length()
     problem = Problem("0" * 16, "1+1?", "2", Kind.MATH, "toy")
     ends = [(2, Finish.EOS), (4, Finish.EOS), (9, Finish.LENGTH)]
     rollouts = tuple(Rollout(problem.id, i, (1,), (7,) * n, None, "2", end, 0) for i, (n, end) in enumerate(ends))
-    group = Group(problem, rollouts, (Verdict(Status.CORRECT, "2", "equal strings"),) * 3)
+    right, unfinished = Verdict(Status.CORRECT, "2", "equal strings"), Verdict(Status.NO_ANSWER, None, "unfinished")
+    group = Group(problem, rollouts, (right, right, unfinished))
     credit = Objective(0.1).credit(group.correct_G, group.lengths_G, group.judged_G)
     np.testing.assert_allclose(credit.rewards_G, [1 - 0.1 * (1 - SIGMA_1), 1 - 0.1 * SIGMA_1, 0], rtol=0, atol=1e-15)
 

@@ -16,7 +16,7 @@ import fake_runs
 from crash import Refuser
 from pages import PAYLOADS, Page
 from tersely.analysis import ProtocolFacts, compare_paired, summarise
-from tersely.errors import StorageError, UserError
+from tersely.errors import StorageError, TerselyError, UserError
 from tersely.records import Estimate
 from tersely.report import tables, write_report
 from tersely.report.family import variants
@@ -310,7 +310,7 @@ def test_what_cannot_be_reported_is_said_in_one_sentence_and_nothing_is_written(
     out, folder = tmp_path / "out", runs[1] / "evaluation" / fake_runs.TASK
 
     def refused(match: str, given: list[Path] = runs) -> None:
-        with pytest.raises(UserError, match=match) as caught:
+        with pytest.raises(TerselyError, match=match) as caught:
             write_report(given, base, out, [])
         assert "\n" not in str(caught.value)
         assert not out.exists()
@@ -327,7 +327,7 @@ def test_what_cannot_be_reported_is_said_in_one_sentence_and_nothing_is_written(
     damage(runs[1], "summary.json", summary.replace('"temperature": 1.0', '"temperature": 0.6'))
     refused("different protocols .*temperature")
     damage(runs[1], "summary.json", "{")
-    refused("summary.json is not JSON")
+    refused("summary.json cannot be read as the summary of an evaluation: not JSON")
     damage(runs[1], "summary.json", "{}")
     refused("not a summary of tersely")
     damage(runs[1], "summary.json", summary)

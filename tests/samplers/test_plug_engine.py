@@ -74,7 +74,7 @@ def test_a_toy_engine_evaluates_a_model_and_is_named_where_results_are_kept(tmp_
     protocol = EvalProtocol(task=str(task), size=None, k=2, max_new_tokens=8)
     folder = evaluate(model, protocol, tmp_path / "out", QUIET, command="", engine=OWN)
     assert [r.tokens for r in read_responses(folder)] == [1] * 8
-    assert read_own_config(folder)["config"]["engine"] == OWN
+    assert read_own_config(folder).config["engine"] == OWN
 
 
 def test_the_cures_for_lack_of_memory_are_those_of_the_engine_in_use() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tersely.errors import UserError
 from tersely.objective.group import GroupView
-from tersely.records import BoolArray, Finish, FloatArray, Group
+from tersely.records import BoolArray, FloatArray, Group
 
 
 def read_group(
@@ -50,7 +50,7 @@ def view_of(group: Group, *, cap: int | None = None, budgets_G: ArrayLike | None
         group.lengths_G,
         group.judged_G,
         f"problem {group.problem.id}: ",
-        truncated_G=[rollout.finish is Finish.LENGTH for rollout in group.rollouts],
+        truncated_G=group.truncated_G,
         cap=cap,
         budgets_G=budgets_G,
         texts_G=[rollout.text for rollout in group.rollouts],
