@@ -108,6 +108,15 @@ def climbs(modules: Mapping[str, str]) -> list[str]:
     )
 
 
+SAMPLES_ALONE = {"tersely.rollouts", "tersely.commands.show"}
+"""Who asks a sampler for responses: the one stage that judges them too, and `tersely show --ask`, which judges none."""
+
+
+def test_nothing_but_rollouts_samples_and_judges() -> None:
+    calls = {name for name, source in sources().items() if "sampler.generate(" in source}
+    assert calls == SAMPLES_ALONE
+
+
 def test_every_file_has_a_floor() -> None:
     assert {name for name in sources() if name.count(".") and name.split(".")[1] not in FLOOR} == set()
 

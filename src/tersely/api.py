@@ -121,7 +121,8 @@ def evaluate(
     ``model``: run folder, model folder or hub id; ``out``: folder for the evaluation, needed where ``model`` is no run
     folder. ``task``, ``judge`` and ``sampler`` as for ``train``. ``size``: problems (None: all of a file, 600 of the
     embedded task); ``k``: responses a problem; ``max_new_tokens``: cap in tokens (None: as trained, else 32768);
-    ``template`` None: as trained, else "boxed". Returns accuracy and tokens with 95 % intervals over problems
+    ``template`` None: as trained, else "boxed". A model trained with a verifier asks for the same one here, or for a
+    ``Judge``. Returns accuracy and tokens with 95 % intervals over problems
     (``Evaluation.summary``) and the responses. Raises as ``train`` does.
     """
     from tersely.evaluation.run import evaluate as run

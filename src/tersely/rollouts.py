@@ -83,9 +83,12 @@ def judge_for(given: Grader | None, workers: int, verifier: Verifier | str | Non
         yield own
 
 
-def decides_alone(judge: Grader) -> bool:
-    """Whether gold answers mean nothing to the judge: it has a verifier, or it is not one of ours."""
-    return not isinstance(judge, Judge) or judge.verifier is not None
+def verifier_of(judge: Grader) -> str | None:
+    """What decides in place of our answer kinds, so that gold answers mean nothing: the name of the judge's verifier,
+    or of a judge that is not one of ours; None where our kinds decide."""
+    if not isinstance(judge, Judge):
+        return f"{type(judge).__module__}:{type(judge).__qualname__}"
+    return None if judge.verifier is None else str(judge.verifier)
 
 
 def load_problems(
@@ -93,4 +96,4 @@ def load_problems(
 ) -> list[Problem]:
     """``tasks.load_task`` for problems that ``judge`` will grade."""
     check_golds = judge.check_golds if isinstance(judge, Judge) else None
-    return load_task(task, split, size, check_golds, template=template, verified=decides_alone(judge))
+    return load_task(task, split, size, check_golds, template=template, verified=verifier_of(judge) is not None)

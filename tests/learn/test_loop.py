@@ -25,7 +25,7 @@ from tersely.facts import Facts
 from tersely.learn.loop import train
 from tersely.learn.state import load_training_state, save_training_state
 from tersely.learn.step_record import alarms
-from tersely.records import Rollout, StepRecord
+from tersely.records import Finish, Rollout, StepRecord
 from tersely.runs.folder import RunFolder, read_log
 from tersely.samplers.transformers import TransformersSampler
 from tersely.stop import Stopped, StopRequest
@@ -253,7 +253,7 @@ def test_judging_while_sampling_leaves_the_same_run_as_judging_afterwards(
 
     def answering(*args: Any) -> Rollout:
         rollout = decode(*args)
-        return replace(rollout, text=f"\\boxed{{{ANSWERS[rollout.tokens[0] % 4]}}}")
+        return replace(rollout, text=f"\\boxed{{{ANSWERS[rollout.index]}}}", finish=Finish.EOS)
 
     monkeypatch.setattr(TransformersSampler, "_rollout", answering)
     over = {"steps": 3, "unjudged_alarm": 1.0, "unjudged_stop": 1.0}
@@ -261,12 +261,12 @@ def test_judging_while_sampling_leaves_the_same_run_as_judging_afterwards(
     with Judge(cpu_seconds=0.3) as judge:
         train(config, tmp_path / "meanwhile", QUIET, judge=judge)
     assert 0 < read_log(tmp_path / "meanwhile/journal.jsonl")[0]["accuracy"] < 1
-    monkeypatch.setattr(Judge, "begin", lambda self, item: None)
+    monkeypatch.setattr(Judge, "begin_grading", lambda self, problem, text: None)
     with Judge(cpu_seconds=0.3) as judge:
         train(config, tmp_path / "afterwards", QUIET, judge=judge)
     assert outcome(tmp_path / "meanwhile") == outcome(tmp_path / "afterwards")
     kept = [json.loads((tmp_path / name / "unjudged.json").read_text()) for name in ("meanwhile", "afterwards")]
-    assert list(kept[0]) == list(kept[1])
+    assert list(kept[0]) == list(kept[1]) != []
 
 
 def test_optimizer_state_survives_saving_bit_for_bit(root: Path, tmp_path: Path) -> None:

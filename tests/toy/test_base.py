@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
 from tersely.errors import RunError
-from tersely.records import Finish, Problem, Rollout
+from tersely.records import Finish, Rollout
+from tersely.rollouts import respond
+from tersely.samplers.base import Prompt, Sampling
 from tersely.tasks.sources.arithmetic import arithmetic_problems
 from tersely.toy.base import NEXT_SEED, make_base
-from tersely.toy.gate import Gate, GateNumbers
+from tersely.toy.gate import FixedFormGrader, Gate, GateNumbers
 from tersely.toy.sft import IGNORED, SftSettings, SftState, batch_at, sft_loss, tiny_model
 from tersely.toy.tokenizer import VOCABULARY
 
@@ -100,15 +103,25 @@ def test_the_documents_give_the_model_s_true_size() -> None:
 
 def test_gate_counts_only_finished_right_answers() -> None:
     problems = arithmetic_problems("gate", 6, 0)
+    answers = [int(problem.gold) for problem in problems]
+    texts = [f" Wait, Let me check: so </think> \\boxed{{ {answer} }}" for answer in answers[:3]]
+    texts += [
+        f" </think> \\boxed{{ {answers[3]} }}",
+        f" </think> \\boxed{{ {(answers[4] + 1) % 10} }}",
+        str(answers[5]),
+    ]
 
-    def rollout(problem: Problem, text: str, finish: Finish = Finish.EOS) -> Rollout:
-        return Rollout(problem.id, 0, (1,), (1, 2), None, text, finish, 0)
+    class Recited:
+        """A sampler that says these texts; the fourth is cut."""
 
-    right = [rollout(p, f" Wait, Let me check: so </think> \\boxed{{ {p.answer} }}") for p in problems[:3]]
-    cut = rollout(problems[3], f" </think> \\boxed{{ {problems[3].answer} }}", Finish.LENGTH)
-    wrong = rollout(problems[4], f" </think> \\boxed{{ {(int(problems[4].answer) + 1) % 10} }}")
-    silent = rollout(problems[5], problems[5].answer)
-    numbers = GateNumbers.of(problems, [*right, cut, wrong, silent])
+        def generate(self, prompts: Sequence[Prompt], *_: object) -> list[Rollout]:
+            ends = [Finish.LENGTH if i == 3 else Finish.EOS for i in range(6)]
+            said = zip(prompts, texts, ends, strict=True)
+            return [Rollout(p.problem_id, 0, (1,), (1, 2), None, text, end, 0) for p, text, end in said]
+
+    prompts = {problem.id: (1,) for problem in problems}
+    groups = respond(problems, prompts, Recited(), FixedFormGrader(), Sampling(n=1, max_new_tokens=2))
+    numbers = GateNumbers.of(groups)
     assert numbers.accuracy == 0.5
     assert numbers.accuracy_by_level == {"1": 1.0, "2": 1.0, "3": 1.0, "4": 0.0, "5": 0.0, "6": 0.0}
     assert numbers.checks == 1.0

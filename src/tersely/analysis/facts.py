@@ -13,7 +13,7 @@ MEASURED = frozenset({"model", "step", "instruction", "suite"})
 """Facts that say what was measured (or under which name), not how: they may differ between two sides."""
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("task", "task_sha256", "template", "instruction", "suite", "model"), (str,)),
+    **dict.fromkeys(("task", "task_sha256", "template", "instruction", "suite", "verifier", "model"), (str,)),
     **dict.fromkeys(("size", "k", "max_new_tokens", "seed", "step", "repeat"), (int,)),
     **dict.fromkeys(("temperature", "top_p"), (int, float)),
 }
@@ -44,6 +44,8 @@ class ProtocolFacts:
     suite: str | None = None
     step: int | None = None
     repeat: int | None = None
+    verifier: str | None = None
+    """What judged in place of our answer kinds; recorded only where there was one."""
     model: str | None = None
     further: Mapping[str, object] = field(default_factory=lambda: NOTHING, hash=False)
     """Facts that this release does not know."""
@@ -58,6 +60,12 @@ class ProtocolFacts:
         """Names of the facts in which two protocols differ, but for those that may (``free``), in order of name."""
         names = {*self.recorded, *other.recorded}.difference(free)
         return sorted(name for name in names if self.value(name) != other.value(name))
+
+    def judged_by(self, verifier: str | None) -> ProtocolFacts:
+        """The same with what judged in place of our answer kinds; as it is where these did."""
+        if verifier is None:
+            return self
+        return replace(self, verifier=verifier, recorded=(*self.recorded, "verifier"))
 
     def of_model(self, model: str) -> ProtocolFacts:
         """The same with the model that was measured, which stands last."""

@@ -19,7 +19,7 @@ from tersely.baselines.choose import every_correct
 from tersely.baselines.kept import read_samples
 from tersely.baselines.records import NO_COST, BaselineSummary, SamplingCost
 from tersely.baselines.run import OWN_SAMPLES
-from tersely.baselines.samples import OPERATIONAL, draw_samples, keep_problem_ids
+from tersely.baselines.samples import draw_samples, identifying, keep_problem_ids
 from tersely.baselines.settings import BaselineConfig, SamplesConfig
 from tersely.baselines.trainee import Trainee
 from tersely.baselines.trainers import Example, require_trl
@@ -35,7 +35,8 @@ from tersely.runs.folder import RunFolder
 from tersely.runs.json_file import read_json
 from tersely.runs.kinds import RunKind
 from tersely.stop import StopRequest
-from tersely.tasks.prompts import render
+from tersely.tasks.prompts import find_template, render
+from tersely.tasks.sources import Reading
 from tersely.tasks.sources.rows import problem_from_row
 from tersely.verify import Judge
 
@@ -93,14 +94,13 @@ def distill(what: DistillConfig, out: Path, samples: Path | None, display: Displ
             return done
         with StopRequest() as stop:
             steps = trainee.tune("sft", examples, config.seed, stop)
-        facts = TrainedFor(METHOD, config.template, config.sampling.max_new_tokens, base=what.student)
+        cap = config.sampling.max_new_tokens
+        facts = TrainedFor(METHOD, config.template, cap, base=what.student, verifier=config.verifier)
         return trainee.finish(BaselineSummary(METHOD, steps, len(examples), found.judged), facts)
 
 
 def _identity(what: DistillConfig, folder: Path, samples: Path | None) -> JsonObject:
-    settings = what.config.model_dump(mode="json", exclude={"model", "task"})
-    for key in OPERATIONAL:
-        settings["run"].pop(key)
+    settings = {key: value for key, value in identifying(what.config).items() if key not in ("model", "task")}
     content = what.demonstrations.read_bytes() if what.demonstrations and what.demonstrations.is_file() else None
     return {
         "method": METHOD,
@@ -139,26 +139,31 @@ def _from_teacher(what: DistillConfig, out: Path, samples: Path | None, trainee:
 
 def _from_file(what: DistillConfig, trainee: Trainee) -> Demonstrations:
     assert what.demonstrations is not None
-    pairs = read_demonstrations(what.demonstrations)
-    with Judge(workers=what.config.run.judge_workers) as judge:
+    config = what.config
+    pairs = read_demonstrations(what.demonstrations, config.template, verified=config.verifier is not None)
+    with Judge(workers=config.run.judge_workers, verifier=config.verifier) as judge:
         verdicts = judge.grade(pairs)
     right = [pair for pair, v in zip(pairs, verdicts, strict=True) if v.status is Status.CORRECT]
     examples = [
-        Example(render(p, trainee.tokenizer, what.config.template), encode_response(trainee.tokenizer, response))
+        Example(render(p, trainee.tokenizer, config.template), encode_response(trainee.tokenizer, response))
         for p, response in right
     ]
     return Demonstrations(examples, sorted({p.id for p, _ in right}), len(pairs), NO_COST)
 
 
-def read_demonstrations(path: Path) -> list[tuple[Problem, str]]:
-    """(problem, response) a line; the fields of a task file and ``response``. UserError with the line number."""
+def read_demonstrations(path: Path, template: str = "question", verified: bool = False) -> list[tuple[Problem, str]]:
+    """(problem, response) a line; the fields of a task file and ``response``. UserError with the line number.
+
+    ``template`` and ``verified`` (a verifier decides) as for a task (``tasks.load_task``).
+    """
+    reading = Reading(find_template(template).columns, verified)
     found = []
     for number, row in read_jsonl(path):
-        response = row.get("response")
+        response = row.pop("response", None)
         if not isinstance(response, str) or not response.strip():
             raise UserError(f"{display_name(path)}, line {number}: the field 'response' must hold the demonstration")
         try:
-            found.append((problem_from_row(row, path.stem, "train"), response))
+            found.append((problem_from_row(row, path.stem, "train", reading), response))
         except UserError as error:
             raise UserError(f"{display_name(path)}, line {number}: {error}") from error
     return found

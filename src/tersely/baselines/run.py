@@ -16,7 +16,7 @@ from tersely.baselines.choose import shortest_and_longest, shortest_correct
 from tersely.baselines.kept import Samples, SamplesIdentity, read_samples
 from tersely.baselines.pruner import prune
 from tersely.baselines.records import BaselineSummary
-from tersely.baselines.samples import OPERATIONAL, draw_samples, keep_problem_ids
+from tersely.baselines.samples import draw_samples, identifying, keep_problem_ids
 from tersely.baselines.settings import BASELINES, BaselineConfig, SamplesConfig
 from tersely.baselines.trainee import Trainee
 from tersely.baselines.trainers import Example, require_trl
@@ -72,7 +72,7 @@ def _without_resources(value: Any) -> Any:
 def require_same(kept: SamplesIdentity, config: BaselineConfig, samples: Path) -> SamplesIdentity:
     """The samples' identity; UserError where the baseline asks for other responses than they hold."""
     asked = config.model_dump(mode="json")
-    names = ("model", "revision", "task", "template", "train_size", "sampling")
+    names = ("model", "revision", "task", "verifier", "template", "train_size", "sampling")
     other = [name for name in names if _without_resources(kept.settings.get(name)) != _without_resources(asked[name])]
     if other:
         raise UserError(
@@ -83,12 +83,9 @@ def require_same(kept: SamplesIdentity, config: BaselineConfig, samples: Path) -
 
 
 def _identity(method: str, config: BaselineConfig, folder: Path, samples_seed: int) -> JsonObject:
-    settings = config.model_dump(mode="json")
-    for key in OPERATIONAL:
-        settings["run"].pop(key)
     return {
         "method": method,
-        **settings,
+        **identifying(config),
         "learning_rate": config.tuning.learning_rate,
         "n": config.sampling.n,
         "model_sha256": weights_digest(folder),
@@ -124,7 +121,8 @@ class Baseline:
         with StopRequest() as stop:
             steps, learnt = self._prune(stop) if self.method == "o1-pruner" else self._tune(stop)
         config = self.config
-        facts = TrainedFor(self.method, config.template, config.sampling.max_new_tokens, base=config.model)
+        cap = config.sampling.max_new_tokens
+        facts = TrainedFor(self.method, config.template, cap, base=config.model, verifier=config.verifier)
         return self.trainee.finish(BaselineSummary(self.method, steps, learnt), facts)
 
     def _tune(self, stop: StopRequest) -> tuple[int, int]:

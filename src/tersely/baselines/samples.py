@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -53,7 +54,7 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
         torch.set_num_threads(config.run.threads)
     require_engine(config.sampling.engine)
     folder = locate_model(config.model, config.revision)
-    with judge_for(judge, config.run.judge_workers) as grader:
+    with judge_for(judge, config.run.judge_workers, config.verifier) as grader:
         problems = load_problems(config.task, "train", config.train_size, grader, config.template)
         with RunFolder.open(out, RunKind.SAMPLES, samples_identity(config, folder, problems)) as run:
             if run.done is None:
@@ -62,11 +63,19 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
                 run.mark_done(_summary(read_groups(out)).to_json())
 
 
-def samples_identity(config: SamplesConfig, folder: Path, problems: Sequence[Problem]) -> JsonObject:
-    """All that decides which responses are drawn."""
+def identifying(config: SamplesConfig) -> dict[str, Any]:
+    """The settings that identify the work. A verifier is named only where there is one, as in folders made before."""
     settings = config.model_dump(mode="json")
     for key in OPERATIONAL:
         settings["run"].pop(key)
+    if config.verifier is None:
+        del settings["verifier"]
+    return settings
+
+
+def samples_identity(config: SamplesConfig, folder: Path, problems: Sequence[Problem]) -> JsonObject:
+    """All that decides which responses are drawn."""
+    settings = identifying(config)
     for key in RESOURCE_KEYS["sampling"]:
         settings["sampling"].pop(key)
     return {

@@ -57,6 +57,8 @@ class SamplesConfig(Section):
     model: str
     revision: str | None = None
     task: str
+    verifier: str | None = None
+    """Your own check of a response, ``package.module:Name``, in place of the judge (docs/verifiers.md)."""
     template: str = "boxed"
     train_size: Annotated[int, Field(ge=1)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0

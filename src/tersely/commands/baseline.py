@@ -43,7 +43,8 @@ def run_baseline(args: argparse.Namespace) -> int:
 
     with make_display(args.name) as display:
         run(args.name, config, args.out, args.samples, display)
-    print(f"trained: {args.out} (next: tersely evaluate {config.model} {args.out} --task {config.task})")
+    judged = f" --verifier {config.verifier}" if config.verifier else ""
+    print(f"trained: {args.out} (next: tersely evaluate {config.model} {args.out} --task {config.task}{judged})")
     return 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tersely.commands.verb import add_engine, add_verb, command_line, label, out_for
+from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, label, out_for
 from tersely.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def add_evaluate(verbs: Any) -> None:
         "--instruction", default=None, metavar="NAME", help="ask for brevity: limit:512, tale:512 or concise"
     )
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
+    add_verifier(p)
     p.add_argument("--allow-overlap", action="store_true", help="allow problems that the model was trained on")
     p.add_argument("--out", type=Path, default=None, help=OUT)
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
@@ -184,6 +185,8 @@ def _evaluate(args: argparse.Namespace, job: Job) -> Path:
             display,
             command=command_line(),
             other_template=args.other_template,
+            other_verifier=args.other_verifier,
+            verifier=args.verifier,
             allow_overlap=args.allow_overlap,
             threads=args.threads,
             engine=args.engine,

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tersely.commands.verb import add_engine, add_verb, command_line, folder_in, label
-
-if TYPE_CHECKING:
-    pass
+from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, folder_in, label
 
 
 def add_profile(verbs: Any) -> None:
@@ -23,6 +20,7 @@ def add_profile(verbs: Any) -> None:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--template", default=None, help="default: what the model was trained with, or boxed")
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
+    add_verifier(p)
     p.add_argument("--out", type=Path, default=None, help="folder for the profile (needed for foreign models)")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     add_engine(p)
@@ -49,10 +47,13 @@ def run_profile(args: argparse.Namespace) -> int:
             display,
             command=command_line(),
             other_template=args.other_template,
+            other_verifier=args.other_verifier,
+            verifier=args.verifier,
             threads=args.threads,
             engine=args.engine,
             max_rows=args.max_rows,
         )
     print_profile(read_profile(path))
-    print(f"profile: {path} (next: tersely plan --model {args.model} --task {args.task} --profile {path})")
+    judged = f" --verifier {args.verifier}" if args.verifier else ""
+    print(f"profile: {path} (next: tersely plan --model {args.model} --task {args.task}{judged} --profile {path})")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from tersely.commands.verb import VERIFIER
 from tersely.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ def add_training_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--seed", type=int, default=None)
     p.add_argument("--steps", type=int, default=None, help="iterations")
     p.add_argument("--template", default=None, help="question, boxed, paper-raw, plain, or text with {question} in it")
-    p.add_argument(
-        "--verifier", default=None, metavar="MODULE:NAME", help="your own check of a response, in place of the judge"
-    )
+    p.add_argument("--verifier", default=None, metavar="MODULE:NAME", help=VERIFIER)
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, by its full name")
 
 

@@ -42,4 +42,5 @@ def _next(config: TrainConfig, out: Path) -> str:
     from tersely.tasks.sources.embedded import EMBEDDED_TASKS
 
     held_out = config.task if config.task in EMBEDDED_TASKS else "HELD_OUT --out evaluations"
-    return f"tersely evaluate {config.model} {out} --task {held_out}"
+    judged = f" --verifier {config.verifier}" if config.verifier else ""
+    return f"tersely evaluate {config.model} {out} --task {held_out}{judged}"

@@ -24,6 +24,15 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-rows", type=int, default=256, help="responses decoded at once (default 256)")
 
 
+VERIFIER = "your own check of a response, in place of the judge"
+
+
+def add_verifier(parser: argparse.ArgumentParser) -> None:
+    """For the verbs that measure a model: with what, and whether it may be something else than in training."""
+    parser.add_argument("--verifier", default=None, metavar="MODULE:NAME", help=VERIFIER)
+    parser.add_argument("--other-verifier", action="store_true", help="allow another verifier than trained with")
+
+
 def label(model: Path) -> str:
     """What a model is called by: the name of its folder."""
     return model.resolve().name

@@ -27,7 +27,7 @@ from tersely.models.memory import explain_out_of_memory
 from tersely.models.trained_for import read_trained_for
 from tersely.opened import open_model, sampling_alone
 from tersely.records import EvalRecord, Group, Problem, Status
-from tersely.rollouts import Grader, judge_for, load_problems, respond
+from tersely.rollouts import Grader, judge_for, load_problems, respond, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
 from tersely.runs.kinds import RunKind
@@ -82,6 +82,7 @@ def evaluate(
     *,
     command: str,
     other_template: bool = False,
+    other_verifier: bool = False,
     allow_overlap: bool = False,
     threads: int = 0,
     workers: int = 2,
@@ -111,10 +112,12 @@ def evaluate(
     template = pick_template(weights, protocol.template, other_template)
     sentence = _sentence(protocol, weights)
     with judge_for(judge, workers, verifier) as grader:
+        if judge is None:
+            require_verifier_of_training(weights, verifier_of(grader), other_verifier)
         task = problems or source or protocol.task
         asked = load_problems(task, "held_out", protocol.size, grader, template)
         refuse_trained_on(model_path, asked, allow_overlap)
-        rules = protocol.facts(template, task_digest(asked))
+        rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
         weights_sha256 = _digest(weights, _stamp(weights))
         wanted = {**identity(rules), "weights_sha256": weights_sha256}
         if not find_engine(facts.engine).bit_exact:
@@ -165,6 +168,18 @@ def pick_template(weights: Path, asked: str | None, other_template: bool) -> str
             "or add --other-template if that is what you want to measure"
         )
     return asked
+
+
+def require_verifier_of_training(weights: Path, verifier: str | None, other_verifier: bool) -> None:
+    """UserError where a model that was trained with a verifier would be judged by something else, unasked."""
+    trained = read_trained_for(weights).verifier
+    if trained is not None and verifier != trained and not other_verifier:
+        instead = "without one" if verifier is None else f"with {verifier}"
+        raise UserError(
+            f"the model was trained with the verifier {trained} and would be judged {instead}: give that one with "
+            "--verifier (judge= from Python), or add --other-verifier if that is what you want to measure (from Python "
+            "judge=tersely.Judge())"
+        )
 
 
 def _sentence(protocol: EvalProtocol, weights: Path) -> str | None:
@@ -234,6 +249,7 @@ def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:
             extracted=verdict.extracted,
             text=rollout.text,
             thinking_tokens=thinking.count(rollout.prompt_tokens, rollout.tokens, rollout.text),
+            length_source=rollout.length_source,
         )
         for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
     ]

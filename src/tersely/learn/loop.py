@@ -44,9 +44,8 @@ def train(
     """Train as configured in the run folder ``out``; returns what was done.
 
     ``problems``, ``judge`` (or a ``verifier`` for one of ours) and ``sampler`` take the place of those that the
-    configuration names. Everything a user can
-    get wrong is looked at before the run folder is touched. Raises Stopped after a signal asked for a stop and the work
-    was saved; UserError and RunError as documented.
+    configuration names. Everything a user can get wrong is looked at before the run folder is touched. Raises Stopped
+    after a signal asked for a stop and the work was saved; UserError and RunError as documented.
     """
     if config.run.threads:
         torch.set_num_threads(config.run.threads)

@@ -15,14 +15,13 @@ from tersely.learn.parallel import World
 from tersely.learn.run_setup import look_before_training
 from tersely.plan.sample import LengthSample, refusal
 from tersely.records import Finish, JsonObject, Problem
-from tersely.rollouts import Grader, PromptIds, respond
+from tersely.rollouts import Grader, PromptIds, judge_for, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.json_file import read_record
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.engines import make_sampler
 from tersely.tasks.order import problems_of_step
-from tersely.verify import Judge
 
 PROBE = "probe.json"
 """In the run folder: the sample, so that a resume does not draw it again."""
@@ -115,7 +114,7 @@ def sample_base(config: TrainConfig, count: int, display: Display) -> LengthSamp
         raise UserError(f"--sample is {count}: at least one problem is needed, 32 say something")
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
-    with Judge(workers=config.run.judge_workers) as judge:
+    with judge_for(None, config.run.judge_workers, config.verifier) as judge:
         ready, base = look_before_training(config, judge, World())
         settings = config.sampling.model_copy(update={"engine": ready.facts.engine})
         dtype, longest = ready.facts.dtype, ready.longest_prompt

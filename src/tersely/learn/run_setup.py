@@ -23,8 +23,8 @@ from tersely.models.digest import weights_digest
 from tersely.models.environment import differences, environment
 from tersely.models.locate import locate_model
 from tersely.objective import Need, Objective
-from tersely.records import Json, Problem, Verdict
-from tersely.rollouts import Grader, PromptIds, load_problems
+from tersely.records import Json, JsonObject, Problem, Verdict
+from tersely.rollouts import Grader, PromptIds, load_problems, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import Checkpoint, RunFolder
 from tersely.runs.json_file import read_json
@@ -76,6 +76,8 @@ class Ready:
     prompts: PromptIds
     folder: Path
     facts: Facts
+    verifier: str | None
+    """What judges in place of our answer kinds."""
 
     @property
     def longest_prompt(self) -> int:
@@ -105,7 +107,7 @@ def look_before_training(
         facts = Facts.of(config.sampling.engine, config.run.device, config.run.dtype, world.own_device)
         with explain_training_memory("loading", config, world.size):
             base = LoadedBase.load(folder, config, facts, world)
-        return Ready(objective, chosen, base.render_all(chosen, config), folder, facts), base
+        return Ready(objective, chosen, base.render_all(chosen, config), folder, facts, verifier_of(judge)), base
 
 
 def require_even_shares(config: TrainConfig, world: World) -> None:
@@ -122,12 +124,12 @@ def open_run(out: Path, config: TrainConfig, ready: Ready, world: World) -> Abst
     """The run folder, locked, on rank 0; nothing on the others."""
     with world.collective_errors():
         if world.is_main:
-            identity = _identity(config, ready.folder, ready.problems)
+            identity = _identity(config, ready)
             return RunFolder.open(out, RunKind.TRAIN, identity, keep=config.run.keep)
     return nullcontext()
 
 
-def _identity(config: TrainConfig, base: Path, problems: Sequence[Problem]) -> dict[str, Any]:
+def _identity(config: TrainConfig, ready: Ready) -> JsonObject:
     """What a resumed run must share with the one begun: configuration, weights and problems."""
     settings = config.model_dump(mode="json")
     for key in OPERATIONAL:
@@ -135,7 +137,8 @@ def _identity(config: TrainConfig, base: Path, problems: Sequence[Problem]) -> d
     for section, keys in RESOURCE_KEYS.items():
         for key in keys:
             settings[section].pop(key)
-    return {**settings, "model_sha256": weights_digest(base), "task_sha256": task_digest(problems)}
+    digests = {"model_sha256": weights_digest(ready.folder), "task_sha256": task_digest(ready.problems)}
+    return {**settings, "verifier": ready.verifier, **digests}
 
 
 def read_resume_state(run: RunFolder | None, problems: Sequence[Problem], world: World) -> ResumeState:

@@ -57,6 +57,7 @@ class Trainer:
     ) -> None:
         self.config, self.objective = config, ready.objective
         self.problems, self.prompts = ready.problems, ready.prompts
+        self.verifier = ready.verifier
         self.judge, self.run, self.display, self.world = judge, run, display, world
         self.tokenizer = base.tokenizer
         self.environment = run_environment(config, ready.facts, world)
@@ -236,6 +237,7 @@ class Trainer:
             max_new_tokens=self.config.sampling.max_new_tokens,
             objective=self.config.objective.model_dump(),
             base=self.config.model,
+            verifier=self.verifier,
         )
         learner, keep = self.learner, self.world.is_main
         served = learner.whole_model()

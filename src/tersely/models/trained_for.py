@@ -19,6 +19,7 @@ KINDS: Mapping[str, type] = {
     "max_new_tokens": int,
     "objective": dict,
     "base": str,
+    "verifier": str,
 }
 """The file's keys, in its order, and what stands under each."""
 
@@ -40,6 +41,8 @@ class TrainedFor:
     """Settings of the objective; None for a baseline."""
     base: str | None = None
     """Folder or hub id of the model that training started from."""
+    verifier: str | None = None
+    """What judged in place of our answer kinds."""
 
     def to_json(self) -> dict[str, Any]:
         """What is known, in the file's order."""

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tersely.analysis.population import check, check_strategies, standardised
-from tersely.config import merge, read_recipe, resolve, set_key
+from tersely.config import TrainConfig, merge, read_recipe, resolve, set_key
 from tersely.errors import UserError, require_known
 from tersely.objective import Objective
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
@@ -101,12 +101,16 @@ class AblationPlan:
         options += ["--recipe", self.recipe] if self.recipe else []
         return options + [word for setting in self.settings for word in ("--set", setting)]
 
-    def sizes(self) -> tuple[int, int, int]:
-        """(responses an iteration, iterations, cap) of the run that every variant departs from."""
+    def config(self) -> TrainConfig:
+        """Of the run that every variant departs from."""
         settings = merge(read_recipe(self.recipe) if self.recipe else {}, {"model": self.model, "task": self.task})
         for assignment in self.settings:
             set_key(settings, assignment)
-        config = resolve(settings)
+        return resolve(settings)
+
+    def sizes(self) -> tuple[int, int, int]:
+        """(responses an iteration, iterations, cap) of that run."""
+        config = self.config()
         return config.sampling.prompts * config.sampling.n, config.run.steps, config.sampling.max_new_tokens
 
     def filled(self, setting: str) -> str:
@@ -133,6 +137,8 @@ class AblationPlan:
         # One cap for base and variants, whatever each was made with: other caps would be another protocol.
         arguments += ["--max-new-tokens", str(self.sizes()[2])]
         arguments += ["--size", str(self.size)] if self.size is not None else []
+        verifier = self.config().verifier
+        arguments += ["--verifier", verifier] if verifier is not None else []
         log = run / "evaluation" / Path(self.held_out).stem / "responses.jsonl"
         return Command(f"evaluate {run.name}", tuple(arguments), log, self.size * self.k if self.size else None)
 

@@ -73,8 +73,11 @@ def prompt_tokens(config: TrainConfig, place: Path, files: ModelFiles) -> tuple[
     from tersely.tasks import load_task
     from tersely.verify import Judge
 
+    size, own = config.train_size, config.verifier is not None
     with Judge(workers=1) as judge:
-        problems = load_task(config.task, "train", config.train_size, judge.check_golds, template=config.template)
+        # A verifier is not even loaded: where it decides, golds are not looked at.
+        check = None if own else judge.check_golds
+        problems = load_task(config.task, "train", size, check, template=config.template, verified=own)
     if not has_tokenizer(files) or check_tokenizer(files, config.template):
         note = f"the tokenizer cannot be used: prompts are assumed to have {ASSUMED_PROMPT} tokens"
         return (float(ASSUMED_PROMPT), ASSUMED_PROMPT), [note]

@@ -19,14 +19,15 @@ from tersely.models.environment import differences, environment
 from tersely.models.load import load_model
 from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.records import Json, JsonObject
+from tersely.rollouts import respond
 from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import Log, RunKind
-from tersely.samplers.base import Prompt, Sampling
+from tersely.samplers.base import Sampling
 from tersely.samplers.transformers import TransformersSampler
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks.prompts import render
 from tersely.tasks.sources.arithmetic import arithmetic_problems
-from tersely.toy.gate import Attempt, Gate, GateNumbers
+from tersely.toy.gate import Attempt, FixedFormGrader, Gate, GateNumbers
 from tersely.toy.sft import SftSettings, SftState
 from tersely.toy.tokenizer import build_tokenizer
 
@@ -193,10 +194,9 @@ class _BaseTraining:
     def _judge(self) -> Attempt:
         self.display.note("supervised training is done: sampling the gate's problems")
         problems = arithmetic_problems("gate", self.gate.problems, self.gate.seed)
-        prompts = [Prompt(p.id, render(p, self.tokenizer, TEMPLATE)) for p in problems]
+        prompts = {p.id: render(p, self.tokenizer, TEMPLATE) for p in problems}
         sampling = Sampling(n=1, max_new_tokens=self.gate.max_new_tokens, seed=self.gate.seed)
-        model = self.state.model.eval()
-        rollouts = TransformersSampler(model, self.tokenizer).generate(prompts, sampling)
-        shown = GateNumbers.of(problems, rollouts)
+        sampler = TransformersSampler(self.state.model.eval(), self.tokenizer)
+        shown = GateNumbers.of(respond(problems, prompts, sampler, FixedFormGrader(), sampling))
         self.display.note(f"gate: accuracy {shown.accuracy:.1%}, {shown.tokens:.0f} tokens a response")
         return Attempt(self.state.settings.seed, self.gate.is_passed(shown), shown)

@@ -6,11 +6,22 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from tersely.records import Finish, Json, JsonObject, Problem, Rollout
+from tersely.records import Group, Json, JsonObject, Problem, Status, Verdict
 from tersely.tasks.sources.arithmetic import LEVELS
 
 _ANSWER = re.compile(r"</think> \\boxed\{ (\d) \}$")
 _CHECK = re.compile(r"Wait,|Let me check:|Alternatively,")
+
+
+class FixedFormGrader:
+    """A ``rollouts.Grader`` for the embedded task, whose answers are single digits in one fixed form: a regular
+    expression reads them. It starts no process, and wants the form as it was taught."""
+
+    def begin_grading(self, problem: Problem, text: str) -> None:
+        return None
+
+    def grade(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        return [_verdict(problem, text) for problem, text in pairs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +36,13 @@ class GateNumbers:
     """Checking phrases a response, on average."""
 
     @classmethod
-    def of(cls, problems: Sequence[Problem], rollouts: Sequence[Rollout]) -> GateNumbers:
-        """Count one rollout a problem. The answers of the embedded task are single digits in one fixed form, so a
-        regular expression judges them."""
-        correct = [_correct(p, r) for p, r in zip(problems, rollouts, strict=True)]
+    def of(cls, groups: Sequence[Group]) -> GateNumbers:
+        """Count groups of one response each."""
+        correct = [bool(group.correct_G[0]) for group in groups]
+        rollouts = [group.rollouts[0] for group in groups]
         by_level: dict[str, list[bool]] = {}
-        for problem, right in zip(problems, correct, strict=True):
-            by_level.setdefault(str(problem.difficulty), []).append(right)
+        for group, right in zip(groups, correct, strict=True):
+            by_level.setdefault(str(group.problem.difficulty), []).append(right)
         return cls(
             accuracy=sum(correct) / len(correct),
             accuracy_by_level={level: sum(found) / len(found) for level, found in sorted(by_level.items())},
@@ -79,6 +90,8 @@ class Attempt:
         return cls(content["seed"], content["passed"], GateNumbers.from_json(content))
 
 
-def _correct(problem: Problem, rollout: Rollout) -> bool:
-    found = _ANSWER.search(rollout.text)
-    return rollout.finish is Finish.EOS and found is not None and found[1] == problem.answer
+def _verdict(problem: Problem, text: str) -> Verdict:
+    found = _ANSWER.search(text)
+    if found is None:
+        return Verdict(Status.NO_ANSWER, None, "no answer in the fixed form")
+    return Verdict(Status.CORRECT if found[1] == problem.answer else Status.WRONG, found[1], "the fixed form")
