@@ -1,4 +1,4 @@
-"""What holds for every test: one hypothesis profile without deadlines, as time decides nothing here, and three tiers."""
+"""What holds for every test: one hypothesis profile without deadlines (time decides nothing), and three tiers."""
 
 from __future__ import annotations
 

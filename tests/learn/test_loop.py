@@ -247,7 +247,7 @@ def test_judging_while_sampling_leaves_the_same_run_as_judging_afterwards(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     golds = ["[0,2]", ENDLESS]
-    rows = [{"problem": f"Which set is number {i}?", "answer": golds[i % 8 == 0]} for i in range(8)]
+    rows = [{"problem": f"Which set is number {i}?", "answer": golds[i % 2]} for i in range(8)]
     (tmp_path / "sets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     decode = TransformersSampler._rollout
 
