@@ -16,7 +16,7 @@ HEAVY = ("torch", "transformers", "sympy", "matplotlib", "math_verify", "trl", "
 LIGHT_ROOMS = ("", ".objective", ".verify", ".analysis", ".records", ".score")
 
 ROOMS = [
-    {"records", "errors", "frozen"},
+    {"records", "journal", "errors", "frozen"},
     {"plugins", "jsonl", "display", "stop", "extras"},
     {"config", "recipes"},
     {"objective"},

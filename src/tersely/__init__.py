@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from tersely.api import RunResult, evaluate, load_run, train
     from tersely.errors import RunError, StorageError, TerselyError, UserError
     from tersely.evaluation.records import Evaluation
+    from tersely.journal import StepRecord
     from tersely.objective import Objective
-    from tersely.records import Credit, Estimate, Group, Problem, Rollout, Status, StepRecord, Verdict
+    from tersely.records import Credit, Estimate, Group, Problem, Rollout, Status, Verdict
     from tersely.verify import Judge
 
 __version__ = "0.1.0"
@@ -43,7 +44,7 @@ _HOMES = {
     "Status": "tersely.records",
     "Group": "tersely.records",
     "Credit": "tersely.records",
-    "StepRecord": "tersely.records",
+    "StepRecord": "tersely.journal",
     "Estimate": "tersely.records",
     "clustered_mean": "tersely.analysis.intervals",
     "clustered_rate": "tersely.analysis.intervals",

@@ -15,7 +15,8 @@ from tersely.display import Display, make_display
 from tersely.errors import UserError
 from tersely.evaluation.protocol import CAP, EvalProtocol
 from tersely.evaluation.records import Evaluation, read_evaluation
-from tersely.records import Problem, StepRecord
+from tersely.journal import StepRecord
+from tersely.records import Problem
 from tersely.runs.folder import read_config, read_done
 from tersely.runs.logs import read_log
 from tersely.runs.manifest import step_folders

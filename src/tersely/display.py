@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -28,11 +29,33 @@ class Display(Protocol):
         """A step has ended."""
 
 
-class PlainDisplay:
-    """One line a step on standard error."""
+class Pace:
+    """How long the rest will take, by the speed since the first step that was seen (a resumed run starts late)."""
 
-    def __init__(self, title: str) -> None:
-        self.title = title
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def left(self, done: int, total: int, now: float) -> str:
+        """Such as "about 3 min left"; empty at the first step, and where nothing is left. ``now`` is in seconds."""
+        if self._first is None or done <= self._first[0]:
+            self._first = (done, now)
+        first, began = self._first
+        if done == first or done >= total:
+            return ""
+        return f"about {_duration((now - began) / (done - first) * (total - done))} left"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+class PlainDisplay:
+    """One line a step on standard error: in a file, and in a notebook. ``now`` gives seconds."""
+
+    def __init__(self, title: str, now: Callable[[], float] = time.monotonic) -> None:
+        self.title, self._now, self._pace = title, now, Pace()
 
     def __enter__(self) -> PlainDisplay:
         return self
@@ -49,7 +72,12 @@ class PlainDisplay:
         return None
 
     def step(self, done: int, total: int, numbers: Mapping[str, str]) -> None:
-        self.note(f"{done}/{total}  " + "  ".join(f"{k} {v}" for k, v in numbers.items()))
+        parts = [
+            f"{done}/{total}",
+            *(f"{k} {v}" for k, v in numbers.items()),
+            self._pace.left(done, total, self._now()),
+        ]
+        self.note("  ".join(filter(None, parts)))
 
 
 class SilentDisplay(PlainDisplay):

@@ -22,10 +22,11 @@ from crash import survive_every_crash
 from graders import UnsureJudge
 from tersely.errors import RunError, TerselyError, UserError
 from tersely.facts import Facts
+from tersely.journal import StepRecord
 from tersely.learn.loop import train
 from tersely.learn.state import load_training_state, save_training_state
 from tersely.learn.step_record import alarms
-from tersely.records import Finish, Rollout, StepRecord
+from tersely.records import Finish, Rollout
 from tersely.runs.folder import RunFolder, read_log
 from tersely.samplers.transformers import TransformersSampler
 from tersely.stop import Stopped, StopRequest

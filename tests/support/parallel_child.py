@@ -21,8 +21,8 @@ import torch
 import tersely.rollouts as rollouts
 from graders import ParityJudge
 from tersely.cli import main
+from tersely.journal import StepRecord
 from tersely.learn.trainer import Trainer
-from tersely.records import StepRecord
 
 
 def run(argv: list[str], stop_after: int | None, rank: int) -> dict[str, Any]:

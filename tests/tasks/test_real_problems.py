@@ -29,9 +29,10 @@ from tersely.display import PlainDisplay
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import read_evaluation, read_responses
 from tersely.evaluation.run import evaluate
+from tersely.journal import StepRecord
 from tersely.learn import trainer
 from tersely.learn.loop import train
-from tersely.records import Rollout, StepRecord
+from tersely.records import Rollout
 from tersely.runs.folder import read_log
 from tersely.samplers.transformers import TransformersSampler
 from tersely.samplers.vllm import VllmSampler

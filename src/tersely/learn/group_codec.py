@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from tersely.records import Finish, Group, Problem, Rollout, Status, Verdict
+from tersely.records import Finish, Group, Json, JsonObject, LengthSource, Problem, Rollout, Status, Verdict
 
 TOKENS, LOGPROBS = "<i4", "<f8"
 """Types in which numbers travel; log-probabilities in full, so that every process computes with the same ones."""
 
 
-def encode(group: Group) -> list[dict[str, Any]]:
+def encode(group: Group) -> list[JsonObject]:
     """All but what every process knows: the problem and its prompt."""
     return [
         {
@@ -25,13 +25,14 @@ def encode(group: Group) -> list[dict[str, Any]]:
             "text": rollout.text,
             "finish": str(rollout.finish),
             "policy_version": rollout.policy_version,
+            **_counting(rollout),
             "verdict": encode_verdict(verdict),
         }
         for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
     ]
 
 
-def decode(problem: Problem, prompt: tuple[int, ...], records: Sequence[Mapping[str, Any]]) -> Group:
+def decode(problem: Problem, prompt: tuple[int, ...], records: Sequence[Json]) -> Group:
     """The group that ``encode`` was given."""
     rollouts = [
         Rollout(
@@ -43,13 +44,22 @@ def decode(problem: Problem, prompt: tuple[int, ...], records: Sequence[Mapping[
             text=r["text"],
             finish=Finish(r["finish"]),
             policy_version=r["policy_version"],
+            length_source=LengthSource(r.get("length_source", LengthSource.SAMPLED)),
+            counted=r.get("counted"),
         )
         for r in records
     ]
     return Group(problem, tuple(rollouts), tuple(decode_verdict(r["verdict"]) for r in records))
 
 
-def encode_verdict(verdict: Verdict) -> dict[str, Any]:
+def _counting(rollout: Rollout) -> JsonObject:
+    """Where the length comes from, if it is not that of the sampled ids."""
+    if rollout.length_source is LengthSource.SAMPLED and rollout.counted is None:
+        return {}
+    return {"length_source": str(rollout.length_source), "counted": rollout.counted}
+
+
+def encode_verdict(verdict: Verdict) -> JsonObject:
     """The fields by name; the score only of a verifier that grades."""
     record = asdict(verdict)
     if verdict.score is None:
@@ -57,7 +67,7 @@ def encode_verdict(verdict: Verdict) -> dict[str, Any]:
     return record
 
 
-def decode_verdict(record: Mapping[str, Any]) -> Verdict:
+def decode_verdict(record: Json) -> Verdict:
     """The verdict that ``encode_verdict`` was given."""
     score = record.get("score")
     return Verdict(Status(record["status"]), record["extracted"], record["reason"], record["seconds"], score)

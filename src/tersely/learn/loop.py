@@ -16,11 +16,12 @@ import torch
 
 from tersely.config import TrainConfig
 from tersely.display import Display
+from tersely.journal import StepRecord
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.run_setup import TrainSummary, look_before_training, open_run, read_resume_state
 from tersely.learn.trainer import Trainer
-from tersely.records import Problem, StepRecord
+from tersely.records import Problem
 from tersely.rollouts import Grader, judge_for
 from tersely.samplers.base import Sampler
 from tersely.stop import Stopped, StopRequest

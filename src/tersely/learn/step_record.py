@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from tersely.journal import StepEvent, StepRecord
 from tersely.learn.metrics import UpdateMetrics
-from tersely.records import Credit, Finish, Group, Status, StepEvent, StepRecord
+from tersely.records import Credit, Finish, Group, Status
 
 
 def step_record(

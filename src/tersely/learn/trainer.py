@@ -13,6 +13,7 @@ from tersely.config import TrainConfig
 from tersely.display import Display
 from tersely.errors import RunError
 from tersely.facts import Facts
+from tersely.journal import StepEvent, StepRecord
 from tersely.learn.base_model import LoadedBase
 from tersely.learn.batch import collate, split_updates
 from tersely.learn.clock import Clock
@@ -28,7 +29,7 @@ from tersely.models.load import load_model
 from tersely.models.save import save_model
 from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.objective import view_of
-from tersely.records import Group, Problem, Status, StepEvent, StepRecord, Verdict
+from tersely.records import Group, Problem, Status, Verdict
 from tersely.rollouts import Grader, respond
 from tersely.runs.folder import RunFolder
 from tersely.samplers import Sampler, Sampling
