@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -29,10 +29,6 @@ class BaseCheck:
     head: PartCheck
     layout: PartCheck
 
-    @property
-    def head_name(self) -> HeadName:
-        return next(name for name in HEADS if name == self.head.chosen)
-
     def sampling(self, settings: SamplingConfig) -> SamplingConfig:
         """The settings with the decoder that is right."""
         return settings if self.decoder is None else settings.model_copy(update={"decoder": self.decoder.chosen})
@@ -55,13 +51,17 @@ def check_base(model: Any, config: TrainConfig, facts: Facts) -> BaseCheck:
     ours = facts.engine == TRANSFORMERS
     decoder = check_decoder(exact, config.sampling.decoder) if ours else None
     head = check_head(exact)
-    found = BaseCheck(decoder, head, head)
-    return replace(found, layout=check_layout(running, found.head_name, config.learner.layout))
+    return BaseCheck(decoder, head, check_layout(running, head_name(head), config.learner.layout))
 
 
 def check_head(truth: Truth) -> PartCheck:
     """The fastest head that is right, rows padded: each alone, and both together. UserError where none is."""
     return first_right("output head", truth, [(name, partial(scorer_gap, truth, name)) for name in HEADS], OTHER_MODEL)
+
+
+def head_name(found: PartCheck) -> HeadName:
+    """The head that was taken."""
+    return next(name for name in HEADS if name == found.chosen)
 
 
 def check_layout(truth: Truth, head: HeadName, layout: str) -> PartCheck:

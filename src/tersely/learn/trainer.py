@@ -22,6 +22,7 @@ from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.probe import probe_base
 from tersely.learn.run_setup import Ready, ResumeState, TrainSummary, keep_unjudged, resume_point, run_environment
+from tersely.learn.scorer_check import head_name
 from tersely.learn.state import load_training_state, training_state, write_training_state
 from tersely.learn.step_record import alarms, notable_samples, step_record
 from tersely.models.agreement import ModelCheck
@@ -103,7 +104,7 @@ class Trainer:
             facts.dtype,
             self.world,
             self.config.seed,
-            base.check.head_name,
+            head_name(base.check.head),
         )
         if checkpoint is not None:
             with self.world.collective_errors():
