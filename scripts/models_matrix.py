@@ -23,109 +23,26 @@ from tersely.samplers.decoder_check import check_decoder  # noqa: E402
 from tiny_architectures import tiny_model  # noqa: E402
 
 PAGE = ROOT / "docs" / "models.md"
-ARCHITECTURES = [
-    "afmoe",
-    "apertus",
-    "arcee",
-    "bamba",
-    "bart",
-    "bert",
-    "biogpt",
-    "bitnet",
-    "bloom",
-    "codegen",
-    "cohere",
-    "cohere2",
-    "cpmant",
-    "ctrl",
-    "deepseek_v2",
-    "deepseek_v3",
-    "diffllama",
-    "dots1",
-    "ernie4_5",
-    "exaone4",
-    "exaone_moe",
-    "falcon",
-    "flex_olmo",
-    "glm4_moe",
-    "hunyuan_v1_moe",
-    "mamba2",
-    "nanochat",
-    "falcon_h1",
-    "falcon_mamba",
-    "gemma",
-    "gemma2",
-    "gemma3_text",
-    "gemma4_text",
-    "glm",
-    "glm4",
-    "gpt2",
-    "gpt_bigcode",
-    "gpt_neo",
-    "gpt_neox",
-    "gpt_oss",
-    "gptj",
-    "granite",
-    "granitemoe",
-    "granitemoehybrid",
-    "granitemoeshared",
-    "helium",
-    "hunyuan_v1_dense",
-    "hyperclovax",
-    "internlm3",
-    "jamba",
-    "jetmoe",
-    "lfm2",
-    "lfm2_moe",
-    "llama",
-    "llama4_text",
-    "mamba",
-    "minicpm3",
-    "minimax",
-    "ministral",
-    "mistral",
-    "mixtral",
-    "modernbert-decoder",
-    "mpt",
-    "nemotron",
-    "nemotron_h",
-    "olmo",
-    "olmo2",
-    "olmo3",
-    "olmo_hybrid",
-    "olmoe",
-    "openai-gpt",
-    "opt",
-    "persimmon",
-    "phi",
-    "phi3",
-    "phimoe",
-    "qwen2",
-    "qwen2_moe",
-    "qwen3",
-    "qwen3_5_text",
-    "qwen3_moe",
-    "qwen3_next",
-    "recurrent_gemma",
-    "roberta",
-    "rwkv",
-    "seed_oss",
-    "smollm3",
-    "stablelm",
-    "starcoder2",
-    "xglm",
-    "xlnet",
-]
+NAMES = """
+afmoe apertus arcee bamba bart bert biogpt bitnet bloom codegen cohere cohere2 cpmant ctrl deepseek_v2 deepseek_v3
+diffllama dots1 ernie4_5 exaone4 exaone_moe falcon falcon_h1 falcon_mamba flex_olmo gemma gemma2 gemma3_text
+gemma4_text glm glm4 glm4_moe gpt2 gpt_bigcode gpt_neo gpt_neox gpt_oss gptj granite granitemoe granitemoehybrid
+granitemoeshared helium hunyuan_v1_dense hunyuan_v1_moe hyperclovax internlm3 jamba jetmoe lfm2 lfm2_moe llama
+llama4_text mamba mamba2 minicpm3 minimax ministral mistral mixtral modernbert-decoder mpt nanochat nemotron
+nemotron_h olmo olmo2 olmo3 olmo_hybrid olmoe openai-gpt opt persimmon phi phi3 phimoe qwen2 qwen2_moe qwen3
+qwen3_5_text qwen3_moe qwen3_next recurrent_gemma roberta rwkv seed_oss smollm3 stablelm starcoder2 xglm xlnet
+"""
+ARCHITECTURES = sorted(NAMES.split())
 HEAD = """# Architectures
 
-Made by `python scripts/models_matrix.py` from small random models: {count} architectures, transformers {version}, fp32, CPU.
+Made by `python scripts/models_matrix.py` from {count} small random models (transformers {version}, fp32, CPU).
 Each is compared with its own forward as every model is when it is loaded ([method.md](method.md#the-check-at-load)).
 
 - **decoder**: the fastest that is right. `fused`: ours for the Llama family. `model`: the model's forward with a cache.
   `equal`: the same, prompts of one length together. `generate`: the steps of transformers' own `generate`. `recompute`:
   no cache, every token reads the whole row again: right, and too slow for long responses.
-- **head**: `weights`: the output layer alone. `forward`: what the model's own forward does behind its base (scales, biases,
-  several layers), in chunks. `logits`: the model's own logits of the whole micro-batch, which takes the most memory.
+- **head**: `weights`: the output layer alone. `forward`: what the model's own forward does behind its base (scales,
+  biases, several layers), in chunks. `logits`: the model's own logits of the whole micro-batch, which takes the most memory.
 - **packed**: whether rows may be packed into one; where not, `learner.layout=packed` is refused and `auto` pads.
 - **gap**: largest difference from the model's own log-probabilities, in nats, of all that is used.
 
@@ -159,7 +76,7 @@ def row(architecture: str) -> str:
 
 def page() -> str:
     head = HEAD.format(count=len(ARCHITECTURES), version=transformers.__version__)
-    return head + "".join(f"{row(architecture)}\n" for architecture in sorted(ARCHITECTURES))
+    return head + "".join(f"{row(architecture)}\n" for architecture in ARCHITECTURES)
 
 
 def main() -> int:
