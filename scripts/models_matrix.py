@@ -42,7 +42,7 @@ Each is compared with its own forward as every model is when it is loaded ([meth
   `equal`: the same, prompts of one length together. `generate`: the steps of transformers' own `generate`. `recompute`:
   no cache, every token reads the whole row again: right, and too slow for long responses.
 - **head**: `weights`: the output layer alone. `forward`: what the model's own forward does behind its base (scales,
-  biases, several layers), in chunks. `logits`: the model's own logits of the whole micro-batch, which takes the most memory.
+  biases, several layers), in chunks. `logits`: the model's own logits of the whole micro-batch, at the cost of memory.
 - **packed**: whether rows may be packed into one; where not, `learner.layout=packed` is refused and `auto` pads.
 - **gap**: largest difference from the model's own log-probabilities, in nats, of all that is used.
 

@@ -17,7 +17,7 @@ from tersely.learn.scorer_check import BaseCheck, check_base, check_head, scorer
 from tersely.models.agreement import FP32_BOUND, MODEL_CHECK, PartCheck, Tried, Truth, first_right
 from tersely.models.positions import beyond_switch, switch_of
 from tersely.samplers.decoder_check import DECODERS, check_decoder, decoder_gap
-from tiny_architectures import tiny_config, tiny_model
+from tiny_architectures import LONGROPE, tiny_config, tiny_model
 
 CPU = Facts(torch.device("cpu"), torch.float32, "transformers")
 
@@ -153,9 +153,6 @@ def test_what_was_compared_stands_in_the_folder(tmp_path: Path) -> None:
 
 
 # --- rotary embeddings that change
-
-
-LONGROPE = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [8.0] * 4, "rope_theta": 1e4}
 
 
 def test_a_cap_beyond_the_switch_of_a_long_rope_is_refused() -> None:

@@ -93,23 +93,26 @@ OWN: Mapping[str, Mapping[str, Any]] = {
 }
 """What one architecture needs besides, or what makes its known fault show."""
 
+LONGROPE = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [8.0] * 4, "rope_theta": 1e4}
+"""A rotary embedding with two sets of frequencies, for heads of 8."""
 
-def tiny_config(architecture: str) -> Any:
-    """The architecture's default configuration with all its sizes small."""
+
+def tiny_config(architecture: str, **more: Any) -> Any:
+    """The architecture's default configuration with all its sizes small, and what is asked for besides."""
     kind = CONFIG_MAPPING[architecture]
     known = kind().to_dict()
     sizes = {name: value for name, value in SIZES.items() if name in known}
     for name, count in (("layer_types", LAYERS), ("mlp_layer_types", LAYERS)):
         if isinstance(known.get(name), list):
             sizes[name] = known[name][-count:]
-    return kind(**{**sizes, **OWN.get(architecture, {})})
+    return kind(**{**sizes, **OWN.get(architecture, {}), **more})
 
 
-def tiny_model(architecture: str, seed: int = 0) -> Any:
+def tiny_model(architecture: str, seed: int = 0, **more: Any) -> Any:
     """A random model in fp32 whose distributions are far from uniform. Torch's random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(tiny_config(architecture), dtype=torch.float32)
+        model = AutoModelForCausalLM.from_config(tiny_config(architecture, **more), dtype=torch.float32)
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.ndim >= 2:
