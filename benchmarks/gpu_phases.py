@@ -17,8 +17,8 @@ from gpu_setup import PROMPTS, SIBLINGS, ForcedDecoder, ForcedEngine, OutOfTime,
 
 from tersely.learn.attention import switched
 from tersely.learn.batch import TrainingRow, collate, split_updates, weigh
+from tersely.learn.heads import CHUNK_LOGITS, OutputLayer, head_logprobs
 from tersely.learn.learner import Learner
-from tersely.learn.logprobs import CHUNK_LOGITS, head_logprobs
 from tersely.objective import Objective
 from tersely.records import Group, Kind, Problem, Rollout, Status, Verdict
 from tersely.samplers import Sampling
@@ -104,7 +104,7 @@ def head(setting: Setting, _: float) -> Numbers:
 
     def work(backward: bool) -> None:
         with torch.autocast(device.type, torch.bfloat16), torch.set_grad_enabled(backward):
-            logprobs = head_logprobs(model, hidden, targets, 1.0).logprobs_N
+            logprobs = head_logprobs(OutputLayer(model), hidden, targets, 1.0)[0]
         if backward:
             logprobs.sum().backward()
 

@@ -53,6 +53,9 @@ class ObjectiveConfig(Section):
         return self.method.rpartition(":")[2] if self.alpha is None else f"alpha {self.alpha:g}"
 
 
+DecoderName = Literal["auto", "fused", "model", "equal", "generate", "recompute"]
+
+
 class SamplingConfig(Section):
     prompts: Annotated[int, Field(ge=1)] = 32
     """Problems an iteration."""
@@ -60,8 +63,8 @@ class SamplingConfig(Section):
     """Responses a problem; the leave-one-out baseline needs at least two."""
     temperature: Annotated[float, Field(gt=0.0)] = 1.0
     max_new_tokens: Annotated[int, Field(ge=1)] = 32000
-    decoder: Literal["auto", "fused", "model"] = "auto"
-    """Of the transformers engine; see ``tersely.samplers.transformers``."""
+    decoder: DecoderName = "auto"
+    """Of the transformers engine, and the first one that its check tries; see ``tersely.samplers.decoder_check``."""
     max_rows: Annotated[int, Field(ge=1)] = 256
     """Responses decoded at once."""
     engine: Engine = "auto"

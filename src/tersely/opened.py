@@ -10,10 +10,14 @@ from typing import Any
 import torch
 
 from tersely.config import SamplingConfig
+from tersely.display import Display
 from tersely.facts import Facts
+from tersely.models.agreement import ModelCheck, PartCheck, Truth
 from tersely.models.load import check_vocabulary, load_model, load_tokenizer
+from tersely.models.positions import positions_of, require_before_switch
 from tersely.samplers import Sampler
-from tersely.samplers.engines import find_engine, make_sampler
+from tersely.samplers.decoder_check import check_decoder
+from tersely.samplers.engines import TRANSFORMERS, find_engine, make_sampler
 from tersely.samplers.transformers import end_tokens
 from tersely.tasks.prompts import require_room
 
@@ -29,30 +33,43 @@ class OpenedModel:
     model: Any
     tokenizer: Any
     facts: Facts
+    decoder: PartCheck | None
+    """The one that is right for the model, where it is ours."""
 
     def require_room(self, prompts: Iterable[tuple[int, ...]], cap: int, setting: str) -> None:
-        """UserError where the longest prompt and the cap exceed the model's positions; ``setting`` is what to change,
-        such as "--max-new-tokens "."""
-        require_room(prompts, cap, getattr(self.model.config, "max_position_embeddings", None), setting)
+        """UserError where the longest prompt and the cap exceed the model's positions, or go beyond where its rotary
+        embedding changes; ``setting`` is what to change, such as "--max-new-tokens "."""
+        asked = list(prompts)
+        require_room(asked, cap, positions_of(self.model), setting)
+        require_before_switch(self.model.config.to_dict(), max(map(len, asked)), cap, setting)
 
     def make_sampler(self, settings: SamplingConfig, prompts: Iterable[tuple[int, ...]]) -> Sampler:
-        """A sampler for these prompts; what ``settings`` leaves to the machine is what the facts say."""
+        """A sampler for these prompts; what ``settings`` leaves to the machine is what the facts say, and to the
+        check what it found."""
         settings = settings.model_copy(update={"engine": self.facts.engine})
+        if self.decoder is not None:
+            settings = settings.model_copy(update={"decoder": self.decoder.chosen})
         longest = max(map(len, prompts))
         return make_sampler(settings, self.model, self.tokenizer, self.folder, self.facts.dtype, longest)
+
+    def record_check(self, folder: Path, display: Display) -> None:
+        """What was compared into the folder; one note for what had to be repaired."""
+        ModelCheck(() if self.decoder is None else (self.decoder,)).record(folder, display.note)
 
 
 def open_model(folder: Path, facts: Facts) -> OpenedModel:
     """Load model and tokenizer; where the engine holds the copy that samples, ours stays in main memory.
 
-    UserError where they cannot be loaded, do not belong together, or have no end token.
+    A decoder of ours is compared with the model's own forward first. UserError where they cannot be loaded, do not
+    belong together, have no end token, or where no decoder is right; RunError for logits that are not numbers.
     """
     tokenizer = load_tokenizer(folder)
     own = torch.device("cpu") if find_engine(facts.engine).loads_on_cpu else facts.device
     model = load_model(folder, own, facts.dtype)
     check_vocabulary(model, tokenizer)
     end_tokens(model, tokenizer)
-    return OpenedModel(folder, model, tokenizer, facts)
+    decoder = check_decoder(Truth(model)) if facts.engine == TRANSFORMERS else None
+    return OpenedModel(folder, model, tokenizer, facts, decoder)
 
 
 def sampling_alone(cap: int, max_rows: int) -> SamplingConfig:

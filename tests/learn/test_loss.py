@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from tersely.config import LearnerConfig
 from tersely.errors import RunError
 from tersely.learn.batch import TrainingRow, micro_batches, split_updates, token_weights, weigh
+from tersely.learn.heads import OutputLayer, head_logprobs
 from tersely.learn.learner import Learner
-from tersely.learn.logprobs import head_logprobs, token_logprobs
+from tersely.learn.logprobs import token_logprobs
 from tersely.learn.losses import LossInputs, policy_loss
 from tersely.learn.losses.kl import kl_k3, kl_to_go, truncated_importance
 from tiny_models import make_model
@@ -308,11 +309,12 @@ def test_chunked_head_gives_the_same_values_and_gradients(monkeypatch: pytest.Mo
     targets = torch.arange(37) % 50
     found = []
     for limit in (2**26, 50 * 5):
-        monkeypatch.setattr("tersely.learn.logprobs.CHUNK_LOGITS", limit)
+        monkeypatch.setattr("tersely.learn.heads.CHUNK_LOGITS", limit)
         leaf = hidden.clone().requires_grad_()
-        out = head_logprobs(model, leaf, targets, 1.0)
-        out.logprobs_N.sum().backward()
-        found.append((out.logprobs_N.detach(), out.entropy_N, leaf.grad))
+        logprobs_N, entropy_N = head_logprobs(OutputLayer(model), leaf, targets, 1.0)
+        model.zero_grad()
+        logprobs_N.sum().backward()
+        found.append((logprobs_N.detach(), entropy_N, leaf.grad, model.get_output_embeddings().weight.grad.clone()))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
 

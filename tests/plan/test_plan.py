@@ -31,8 +31,8 @@ from tersely.cli import main
 from tersely.config import LearnerConfig, TrainConfig, merge, read_recipe, resolve, set_key
 from tersely.errors import UserError
 from tersely.learn.batch import micro_batches
+from tersely.learn.heads import CHUNK_LOGITS
 from tersely.learn.learner import recompute_activations
-from tersely.learn.logprobs import CHUNK_LOGITS
 from tersely.plan import (
     ASSUMED,
     FLOOR,

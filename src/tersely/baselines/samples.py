@@ -100,7 +100,7 @@ def _draw(
     done = len(read_log(path, allow_torn=True)) if path.is_file() else 0
     if done == len(problems):
         return
-    sampler, prompts = _open_sampler(config, folder, problems)
+    sampler, prompts = _open_sampler(config, folder, problems, run, display)
     size = max(1, config.sampling.max_rows // config.sampling.n)
     blocks = [problems[i : i + size] for i in range(done, len(problems), size)]
     with StopRequest() as stop:
@@ -120,8 +120,11 @@ def _draw(
     sampler.close()
 
 
-def _open_sampler(config: SamplesConfig, folder: Path, problems: Sequence[Problem]) -> tuple[Sampler, PromptIds]:
+def _open_sampler(
+    config: SamplesConfig, folder: Path, problems: Sequence[Problem], run: RunFolder, display: Display
+) -> tuple[Sampler, PromptIds]:
     opened = open_model(folder, Facts.of(config.sampling.engine, config.run.device, config.run.dtype))
+    opened.record_check(run.path, display)
     prompts = {p.id: render(p, opened.tokenizer, config.template) for p in problems}
     opened.require_room(prompts.values(), config.sampling.max_new_tokens, "--set sampling.max_new_tokens=")
     return opened.make_sampler(config.sampling, prompts.values()), prompts

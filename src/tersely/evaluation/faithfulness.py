@@ -89,7 +89,9 @@ def faithfulness(
                 return folder
             if missing(run.path, problems, protocol.k):
                 with explain_out_of_memory("sampling", row_cure("--max-rows ", max_rows, protocol.k)):
-                    sampler, render = _sampler(weights, protocol, hint, template, problems, facts, max_rows)
+                    sampler, render = _sampler(
+                        weights, protocol, hint, template, problems, facts, max_rows, run.path, display
+                    )
                     ask(problems, protocol, hint, sampler, render, judge, run, display)
                     sampler.close()
             found = summarise_faithfulness(read_pairs(run.path))
@@ -253,12 +255,15 @@ def _sampler(
     problems: Sequence[Problem],
     facts: Facts,
     max_rows: int,
+    folder: Path,
+    display: Display,
 ) -> tuple[Sampler, Render]:
     """The model's sampler and renderer, once the longest hinted prompt is known to fit."""
     from tersely.opened import open_model, sampling_alone
     from tersely.tasks.prompts import render
 
     opened = open_model(weights, facts)
+    opened.record_check(folder, display)
     rendered = [
         render(_asked(problem, "hinted", hint, protocol.seed), opened.tokenizer, template) for problem in problems
     ]

@@ -202,6 +202,7 @@ def _respond(work: Work, run: RunFolder, display: Display) -> None:
     if not todo:
         return
     opened = open_model(work.weights, work.facts)
+    opened.record_check(run.path, display)
     prompts = {p.id: render(p, opened.tokenizer, work.template, work.sentence) for p in todo}
     own_suite = "a suite of your own, --suite FILE.toml, with max_new_tokens = "
     opened.require_room(prompts.values(), protocol.max_new_tokens, own_suite if protocol.suite else "--max-new-tokens ")

@@ -16,7 +16,9 @@ from tersely.facts import Facts
 from tersely.learn.lora import import_peft, refuse_targets
 from tersely.learn.optimizer import require_installed
 from tersely.learn.parallel import World
+from tersely.learn.scorer_check import BaseCheck, check_base
 from tersely.models.load import check_vocabulary, load_model, load_tokenizer
+from tersely.models.positions import positions_of, require_before_switch
 from tersely.plan.checks import check_plan, check_tokenizer
 from tersely.plan.files import folder_files, has_tokenizer
 from tersely.plan.machine import available_memory
@@ -32,6 +34,8 @@ class LoadedBase:
     folder: Path
     model: Any
     tokenizer: Any
+    check: BaseCheck
+    """Which ways to decode and to score are right for this model."""
 
     @classmethod
     def load(cls, folder: Path, config: TrainConfig, facts: Facts, world: World) -> LoadedBase:
@@ -48,13 +52,14 @@ class LoadedBase:
         if lora:
             refuse_targets(model, lora)
         end_tokens(model, tokenizer)
-        return cls(folder, model, tokenizer)
+        return cls(folder, model, tokenizer, check_base(model, config, facts))
 
     def render_all(self, problems: Sequence[Problem], config: TrainConfig) -> dict[str, tuple[int, ...]]:
         """Prompt ids by problem id; UserError where the longest one and the cap exceed the model's positions."""
         prompts = {p.id: render(p, self.tokenizer, config.template) for p in problems}
-        positions = getattr(self.model.config, "max_position_embeddings", None)
-        require_room(prompts.values(), config.sampling.max_new_tokens, positions, "--set sampling.max_new_tokens=")
+        cap, setting = config.sampling.max_new_tokens, "--set sampling.max_new_tokens="
+        require_room(prompts.values(), cap, positions_of(self.model), setting)
+        require_before_switch(self.model.config.to_dict(), max(map(len, prompts.values())), cap, setting)
         return prompts
 
 

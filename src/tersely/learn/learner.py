@@ -16,6 +16,7 @@ from tersely.config import LearnerConfig
 from tersely.errors import RunError
 from tersely.learn.attention import attention_of_update, packs, switched
 from tersely.learn.batch import NOTHING, Batch, TrainingRow, micro_batches, weigh
+from tersely.learn.heads import BY_WEIGHTS, HeadName
 from tersely.learn.logprobs import Scorer
 from tersely.learn.lora import Adapter
 from tersely.learn.losses import LossInputs, find_loss
@@ -50,6 +51,7 @@ class Learner:
         dtype: torch.dtype | None = None,
         world: World | None = None,
         seed: int = 0,
+        head: HeadName = BY_WEIGHTS,
     ) -> None:
         self.model, self.config, self.temperature, self.cap = model, config, temperature, cap
         self.loss = find_loss(config.loss)
@@ -60,7 +62,7 @@ class Learner:
         self.reference = None
         if config.kl_coefficient and self.adapter is None:
             reference = cast_copy(model, self.dtype) if reference is None else cast_weights(reference, self.dtype)
-            self.reference = Scorer(reference.eval().requires_grad_(False))
+            self.reference = Scorer(reference.eval().requires_grad_(False), head)
         self.attention = attention_of_update(model, config.layout, self.dtype)
         self.packed = packs(self.attention, config.layout)
         self.world = world or World()
@@ -70,7 +72,7 @@ class Learner:
         if config.gradient_checkpointing:
             recompute_activations(model)
             without_dropout(model)
-        self.scorer = Scorer(model)
+        self.scorer = Scorer(model, head)
         if config.kl_coefficient and self.adapter is not None:
             self.reference = self.scorer
         shard(self.scorer, list(model._no_split_modules or ()), config.sharding, self.world, model.device)

@@ -19,16 +19,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.checkpoint import checkpoint
 
 from tersely.learn.attention import BOUNDED, bounds
 from tersely.learn.batch import TrainingRow
-
-CHUNK_LOGITS = 2**26
-"""Logits computed at once (64 Mi, 256 MiB in fp32): chunk length = this / vocabulary size."""
+from tersely.learn.heads import BY_WEIGHTS, BehindBase, Head, HeadName, LogitsGiven, OutputLayer, head_logprobs
 
 
 class TokenLogprobs(NamedTuple):
@@ -38,8 +34,13 @@ class TokenLogprobs(NamedTuple):
     """[N] in nats, no gradient."""
 
 
-def token_logprobs(model: Any, rows: Sequence[TrainingRow], temperature: float, packed: bool = False) -> TokenLogprobs:
-    """Response tokens of the rows, laid end to end in the order given: N = sum of their lengths."""
+def token_logprobs(
+    model: Any, rows: Sequence[TrainingRow], temperature: float, packed: bool = False, head: HeadName = BY_WEIGHTS
+) -> TokenLogprobs:
+    """Response tokens of the rows, laid end to end in the order given: N = sum of their lengths.
+
+    ``head`` says how hidden states become logits (``learn.heads``): the check at load finds the one that is right.
+    """
     ids = [torch.tensor(row.prompt_tokens + row.tokens) for row in rows]
     width = max(row.width for row in rows)
     # Where each row begins once the batch is laid flat.
@@ -57,48 +58,25 @@ def token_logprobs(model: Any, rows: Sequence[TrainingRow], temperature: float, 
     inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
     if packed and model.config._attn_implementation in BOUNDED:
         inputs |= bounds([len(i) for i in ids], model.device)
+    states_ND, last = _states(model, inputs, index_N.to(model.device), head)
+    return TokenLogprobs(*head_logprobs(last, states_ND, targets_N.to(model.device), temperature))
+
+
+def _states(model: Any, inputs: dict[str, Any], index_N: Tensor, head: HeadName) -> tuple[Tensor, Head]:
+    """[N, D or V] what the head is to be applied to at the places ``index_N`` of the flat batch, and the head."""
+    if head == "logits":
+        return model(**inputs, use_cache=False).logits.flatten(0, 1)[index_N], LogitsGiven()
     hidden_BTD = model.base_model(**inputs, use_cache=False).last_hidden_state
-    hidden_ND = hidden_BTD.flatten(0, 1)[index_N.to(model.device)]
-    return head_logprobs(model, hidden_ND, targets_N.to(model.device), temperature)
+    return hidden_BTD.flatten(0, 1)[index_N], OutputLayer(model) if head == BY_WEIGHTS else BehindBase(model)
 
 
 class Scorer(torch.nn.Module):
     """``token_logprobs`` as a module: sharded weights are gathered by hooks around a forward, and this one holds all
     uses of them, the output head included."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, head: HeadName = BY_WEIGHTS) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.head = model, head
 
     def forward(self, rows: Sequence[TrainingRow], temperature: float, packed: bool) -> TokenLogprobs:
-        return token_logprobs(self.model, rows, temperature, packed)
-
-
-def head_logprobs(model: Any, hidden_ND: Tensor, targets_N: Tensor, temperature: float) -> TokenLogprobs:
-    """The output head over N positions in chunks; in the backward pass each chunk is computed again."""
-    head = model.get_output_embeddings()
-    softcap = getattr(model.config, "final_logit_softcapping", None)
-    chunk = max(1, CHUNK_LOGITS // head.weight.shape[0])
-    pieces = []
-    for start in range(0, max(1, hidden_ND.shape[0]), chunk):
-        inputs = (hidden_ND[start : start + chunk], targets_N[start : start + chunk])
-        if hidden_ND.shape[0] > chunk and torch.is_grad_enabled():
-            pieces.append(checkpoint(_chunk, head, *inputs, temperature, softcap, use_reentrant=False))
-        else:
-            pieces.append(_chunk(head, *inputs, temperature, softcap))
-    logprobs, entropies = zip(*pieces, strict=True)
-    return TokenLogprobs(torch.cat(logprobs), torch.cat(entropies))
-
-
-def _chunk(
-    head: Any, hidden_CD: Tensor, targets_C: Tensor, temperature: float, softcap: float | None
-) -> tuple[Tensor, Tensor]:
-    logits_CV = head(hidden_CD).float()
-    if softcap is not None:
-        logits_CV = softcap * torch.tanh(logits_CV / softcap)
-    if temperature != 1.0:
-        logits_CV = logits_CV / temperature
-    logprobs_CV = F.log_softmax(logits_CV, dim=-1)
-    with torch.no_grad():
-        entropy_C = -(logprobs_CV.exp() * logprobs_CV).sum(-1)
-    return logprobs_CV.gather(-1, targets_C[:, None])[:, 0], entropy_C
+        return token_logprobs(self.model, rows, temperature, packed, self.head)

@@ -23,8 +23,10 @@ from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.probe import probe_base
 from tersely.learn.run_setup import Ready, ResumeState, TrainSummary, keep_unjudged, resume_point, run_environment
+from tersely.learn.scorer_check import head_name
 from tersely.learn.state import load_training_state, training_state, write_training_state
 from tersely.learn.step_record import alarms, notable_samples, step_record
+from tersely.models.agreement import ModelCheck
 from tersely.models.load import load_model
 from tersely.models.save import save_model
 from tersely.models.trained_for import TrainedFor, write_trained_for
@@ -66,9 +68,10 @@ class Trainer:
         self.save_seconds = 0.0
         self.first_step = 0
         self.method_state = ready.objective.initial_state()
+        self._record_check(base.check.whole())
         self.learner = self._make_learner(base, ready.facts)
         model = self.learner.whole_model()
-        settings = config.sampling.model_copy(update={"engine": ready.facts.engine})
+        settings = base.check.sampling(config.sampling).model_copy(update={"engine": ready.facts.engine})
         self.sampler = sampler or make_sampler(
             settings, model, self.tokenizer, ready.folder, ready.facts.dtype, ready.longest_prompt
         )
@@ -77,6 +80,11 @@ class Trainer:
         if isinstance(judge, Judge):
             judge.known.update(state.unjudged)
             judge.unjudged.update(state.unjudged)
+
+    def _record_check(self, check: ModelCheck) -> None:
+        """What the model's own forward was compared with, into the run folder; a note for what was repaired."""
+        with self.world.collective_errors():
+            check.record(self.run.path if self.run else None, self.display.note)
 
     def _make_learner(self, base: LoadedBase, facts: Facts) -> Learner:
         """The learner at the newest whole checkpoint, or at the base."""
@@ -91,12 +99,13 @@ class Trainer:
         learner = Learner(
             model,
             reference,
-            self.config.learner,
+            base.check.learner(self.config.learner),
             sampling.temperature,
             sampling.max_new_tokens,
             facts.dtype,
             self.world,
             self.config.seed,
+            head_name(base.check.head),
         )
         if checkpoint is not None:
             with self.world.collective_errors():

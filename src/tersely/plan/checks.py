@@ -9,6 +9,7 @@ from typing import Any
 
 from tersely.config import TrainConfig
 from tersely.errors import UserError
+from tersely.models.positions import beyond_switch
 from tersely.plan.lengths import LengthProfile, default_profile
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
 from tersely.plan.shape import SUPPORTED, ModelShape
@@ -102,6 +103,9 @@ def _optimizer(config: TrainConfig, gpus: int) -> Iterator[str]:
 
 def _positions(config: TrainConfig, model_config: Mapping[str, Any], prompt: int) -> Iterator[str]:
     limit, cap = model_config.get("max_position_embeddings"), config.sampling.max_new_tokens
+    switched = beyond_switch(model_config, prompt, cap, "--set sampling.max_new_tokens=")
+    if switched is not None:
+        yield switched
     if not isinstance(limit, int) or prompt + cap <= limit:
         return
     cure = f"use --set sampling.max_new_tokens={limit - prompt} or less"

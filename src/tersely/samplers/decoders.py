@@ -6,7 +6,10 @@ Two decoders with one face (``start``, ``step``, ``keep``):
 - ``FusedDecoder`` computes the Llama family (Llama, Qwen2, Mistral without a window) itself, with joined q/k/v and
   gate/up projections and attention as one batched matrix product. On a CPU and a small model it is several times
   faster, because transformers spends most of a decode step outside arithmetic. ``fused_supports`` says where it
-  applies, and the sampler compares its first logits with the model's before trusting it.
+  applies.
+
+Neither is trusted unseen: ``samplers.decoder_check`` compares both with the model's own forward, and takes one of
+``samplers.slow_decoders`` where both are wrong.
 
 Prompts are padded on the left, so that all rows write the same cache position.
 """
@@ -65,7 +68,7 @@ class ModelDecoder:
             use_cache=True,
             logits_to_keep=1,
         )
-        self.cache.batch_repeat_interleave(n)
+        self._take(torch.arange(len(prompts), device=tokens_PT.device).repeat_interleave(n))
         self.mask = mask.repeat_interleave(n, 0)
         self.next_position = (width - pads_P).repeat_interleave(n, 0)
         logits: Tensor = out.logits[:, -1].float()
@@ -85,9 +88,12 @@ class ModelDecoder:
         return logits
 
     def keep(self, rows: Tensor) -> None:
-        self.cache.batch_select_indices(rows)
-        self.mask = self.mask[rows]
-        self.next_position = self.next_position[rows]
+        self._take(rows.to(self.mask.device))
+        self.mask, self.next_position = self.mask[rows], self.next_position[rows]
+
+    def _take(self, rows: Any) -> None:
+        # The one change of rows that caches of every kind know, recurrent states among them.
+        self.cache.reorder_cache(rows)
 
 
 def fused_supports(model: Any) -> bool:

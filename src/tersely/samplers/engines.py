@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import torch
 
 AUTO = "auto"
+TRANSFORMERS = "transformers"
+"""The engine whose decoders are ours, and are compared with the model's own forward at load."""
 
 ENGINES = {
     "vllm": "tersely.samplers.vllm:SPEC",
-    "transformers": "tersely.samplers.transformers:SPEC",
+    TRANSFORMERS: "tersely.samplers.transformers:SPEC",
 }
 """Name -> where the engine declares itself, as one writes a user's own: an engine's file imports torch, which those who
 only ask whether a name is right can do without. "auto" takes the first that is available."""

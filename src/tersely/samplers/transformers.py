@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tersely.errors import UserError
+from tersely.config import DecoderName
+from tersely.errors import RunError, UserError
+from tersely.models.agreement import Truth
 from tersely.records import Finish, Rollout
 from tersely.samplers.base import (
     EngineSpec,
@@ -22,10 +24,9 @@ from tersely.samplers.base import (
     row_seeds,
     uniforms,
 )
-from tersely.samplers.decoders import Decoder, FusedDecoder, ModelDecoder, fused_supports
+from tersely.samplers.decoder_check import DECODERS, check_decoder
+from tersely.samplers.decoders import Decoder
 from tersely.samplers.weights import cast_copy
-
-DecoderName = Literal["auto", "fused", "model"]
 
 COMPACT_BELOW = 0.85
 """Ended rows are dropped once the living ones are under this share of the batch: copying the cache costs about one
@@ -36,9 +37,6 @@ RANDOM_BLOCK = 64
 
 FIRST_ROOM = 1024
 """Tokens a response for which memory is taken at first; doubled when it is full."""
-
-FUSED_TOLERANCE = 1e-3
-"""Largest difference in the first logits, relative to their spread, at which the fused decoder is trusted."""
 
 
 def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
@@ -56,9 +54,9 @@ def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
 class TransformersSampler:
     """The ``Sampler`` protocol on a transformers causal language model.
 
-    ``decoder``: "model" calls the model's own forward, "fused" our decoder for the Llama family, "auto" the fused one
-    on a CPU where it applies and else "model". ``max_rows`` bounds how many responses are decoded at once. ``dtype``:
-    of the weights sampled from (None: the model's own).
+    ``decoder``: one of ``samplers.decoder_check.DECODERS``, taken as given; "auto" compares with the model's own
+    forward before the first response and takes the fastest that is right. ``max_rows`` bounds how many responses are
+    decoded at once. ``dtype``: of the weights sampled from (None: the model's own).
     """
 
     def __init__(
@@ -70,14 +68,13 @@ class TransformersSampler:
         dtype: torch.dtype | None = None,
     ) -> None:
         self.tokenizer = tokenizer
-        self.decoder_name = decoder
+        self.decoder_name: str = decoder
         self.max_rows = max_rows
         self.dtype = dtype
         self._copy: Any = None
         self.end_ids = end_tokens(model, tokenizer)
         pad = tokenizer.pad_token_id
         self.pad = self.end_ids[0] if pad is None else int(pad)
-        self._checked_fused = False
         self.load_weights(model, 0)
 
     def load_weights(self, model: Any, version: int) -> None:
@@ -118,34 +115,10 @@ class TransformersSampler:
         return rollouts
 
     def _make_decoder(self) -> Decoder:
-        fits = fused_supports(self.model)
-        if self.decoder_name == "fused" and not fits:
-            raise UserError(
-                f"decoder 'fused' does not know models of type {self.model.config.model_type!r}: use 'auto' or 'model'"
-            )
-        wanted = self.decoder_name == "fused" or (self.decoder_name == "auto" and self.model.device.type == "cpu")
-        if not (wanted and fits):
-            return ModelDecoder(self.model)
-        fused = FusedDecoder(self.model)
-        if not self._checked_fused and not self._agrees(fused):
-            self.decoder_name = "model"
-            return ModelDecoder(self.model)
-        self._checked_fused = True
-        return fused
-
-    @torch.no_grad()
-    def _agrees(self, fused: Decoder) -> bool:
-        """Both decoders on two prompts of different length, and one step more: a cheap guard against a variant of a
-        known architecture that we would compute wrongly without noticing."""
-        size = self.model.config.vocab_size
-        prompts = [[i % size for i in range(1, 8)], [i % size for i in range(3, 6)]]
-        tokens = torch.tensor([2 % size, 1], device=self.model.device)
-        pairs = []
-        for decoder in (ModelDecoder(self.model), fused):
-            first = decoder.start(prompts, 1, self.pad)
-            pairs.append(torch.stack((first, decoder.step(tokens))))
-        spread = float(pairs[0].std()) + 1e-6
-        return float((pairs[0] - pairs[1]).abs().max()) <= FUSED_TOLERANCE * spread
+        """Reads the weights as they are now."""
+        if self.decoder_name == "auto":
+            self.decoder_name = check_decoder(Truth(self.model)).chosen
+        return DECODERS[self.decoder_name](self.model)
 
     @torch.no_grad()
     def _generate_block(
@@ -174,7 +147,9 @@ class TransformersSampler:
                 random_BT = uniforms(seeds_B, t, RANDOM_BLOCK)
             u_B = torch.from_numpy(random_BT[rows, t % RANDOM_BLOCK]).to(device)
             chosen_B, chosen_logprobs_B = draw(logits, u_B, sampling)
-            hand_on(drawn.record(t, rows, chosen_B.cpu().numpy(), chosen_logprobs_B.float().cpu().numpy()))
+            logprobs_B = chosen_logprobs_B.float().cpu().numpy()
+            require_numbers(logprobs_B)
+            hand_on(drawn.record(t, rows, chosen_B.cpu().numpy(), logprobs_B))
             alive = np.flatnonzero(~drawn.ended_B[rows])
             if len(alive) == 0 or t + 1 == sampling.max_new_tokens:
                 break
@@ -200,6 +175,15 @@ class TransformersSampler:
             text=self.tokenizer.decode(tokens, skip_special_tokens=True),
             finish=finish,
             policy_version=self.version,
+        )
+
+
+def require_numbers(logprobs: NDArray[np.float32]) -> None:
+    """RunError where a token was drawn from what is no distribution."""
+    if not np.isfinite(logprobs).all():
+        raise RunError(
+            "the model's logits are not numbers (NaN or infinite) while sampling, so what it would say means nothing: "
+            "its weights are damaged or its type is too small; sample in float32, or take another checkpoint"
         )
 
 

@@ -1,0 +1,96 @@
+"""Which head and layout score responses right: compared with the model's own forward (``models.agreement``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tersely.config import LearnerConfig, SamplingConfig, TrainConfig
+from tersely.errors import UserError
+from tersely.facts import Facts
+from tersely.learn.attention import attention_of_update, packs, switched
+from tersely.learn.batch import TrainingRow
+from tersely.learn.heads import HEADS, HeadName
+from tersely.learn.logprobs import token_logprobs
+from tersely.models.agreement import CONTINUED, ModelCheck, PartCheck, Truth, first_right
+from tersely.samplers.decoder_check import check_decoder
+from tersely.samplers.engines import TRANSFORMERS
+
+OTHER_MODEL = "its responses would be trained on with a wrong signal; take a model of another architecture"
+
+
+@dataclass(frozen=True, slots=True)
+class BaseCheck:
+    """How a model is decoded and scored while it is trained, each the fastest way that is right."""
+
+    decoder: PartCheck | None
+    """None where another engine than ours decodes."""
+    head: PartCheck
+    layout: PartCheck
+
+    def sampling(self, settings: SamplingConfig) -> SamplingConfig:
+        """The settings with the decoder that is right."""
+        return settings if self.decoder is None else settings.model_copy(update={"decoder": self.decoder.chosen})
+
+    def learner(self, settings: LearnerConfig) -> LearnerConfig:
+        """The settings with the layout that is right."""
+        repaired = len(self.layout.tried) > 1
+        return settings.model_copy(update={"layout": self.layout.chosen}) if repaired else settings
+
+    def whole(self) -> ModelCheck:
+        decoder = () if self.decoder is None else (self.decoder,)
+        return ModelCheck((*decoder, self.head, self.layout))
+
+
+def check_base(model: Any, config: TrainConfig, facts: Facts) -> BaseCheck:
+    """Compare before anything is sampled, sharded or adapted. UserError where no way is right, RunError for a model
+    whose log-probabilities are not numbers."""
+    exact = Truth(model)
+    running = exact if facts.dtype == model.dtype else Truth(model, facts.dtype)
+    ours = facts.engine == TRANSFORMERS
+    decoder = check_decoder(exact, config.sampling.decoder) if ours else None
+    head = check_head(exact)
+    return BaseCheck(decoder, head, check_layout(running, head_name(head), config.learner.layout))
+
+
+def check_head(truth: Truth) -> PartCheck:
+    """The fastest head that is right, rows padded: each alone, and both together. UserError where none is."""
+    return first_right("output head", truth, [(name, partial(scorer_gap, truth, name)) for name in HEADS], OTHER_MODEL)
+
+
+def head_name(found: PartCheck) -> HeadName:
+    """The head that was taken."""
+    return next(name for name in HEADS if name == found.chosen)
+
+
+def check_layout(truth: Truth, head: HeadName, layout: str) -> PartCheck:
+    """Whether rows may be packed where ``layout`` would. UserError where packing was asked for by name and is wrong."""
+    model = truth.model
+    attention = attention_of_update(model, layout, truth.dtype)
+    padded = ("padded", partial(scorer_gap, truth, head))
+    if not packs(attention, layout):
+        return first_right("layout", truth, [padded], OTHER_MODEL)
+
+    def packed() -> float:
+        with switched([model], attention):
+            return scorer_gap(truth, head, packed=True)
+
+    found = first_right("layout", truth, [("packed", packed), padded], OTHER_MODEL)
+    if layout == "packed" and found.chosen != "packed":
+        raise UserError(
+            f"learner.layout = packed: {found.tried[0].says()} on this {model.config.model_type} model, because rows "
+            "beside each other change one another: use --set learner.layout=padded"
+        )
+    return found
+
+
+def scorer_gap(truth: Truth, head: HeadName, packed: bool = False) -> float:
+    """Largest difference over the response tokens of each row alone and of both together."""
+    rows = [TrainingRow(row[:-CONTINUED], row[-CONTINUED:], None, 0.0, True) for row in truth.rows]
+    batches = [[rows[0], rows[1]], [rows[1], rows[0]]] if packed else [rows[:1], rows[1:], rows]
+    gaps = []
+    for batch in batches:
+        found = token_logprobs(truth.model, batch, 1.0, packed, head).logprobs_N.split(CONTINUED)
+        gaps += [truth.token_gap(rows.index(row), row.tokens, part) for row, part in zip(batch, found, strict=True)]
+    return max(gaps)
