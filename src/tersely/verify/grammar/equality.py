@@ -15,8 +15,8 @@ a policy could gain:
 - Two inequalities joined by "and" are their intersection, by "or" or a comma their union. Names must be the same:
   ``AB = 5`` is not ``CD = 5``.
 - Variables are real; an identity must hold wherever one side is real.
-- ``3:4`` is neither ``4:3`` nor ``6:8``; digits in two different bases differ; text is compared by its words without
-  case and leading article; a whole number below 1,000 may be written in words.
+- ``3:4`` is not ``4:3`` but ``6:8`` and ``3/4``; a time of day is no ratio. Digits in two different bases differ;
+  text is compared by its words without case and leading article; a whole number below 1,000 may be written in words.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
-from math import floor, log10
 
+from tersely.verify.grammar.compounds import congruences, in_order, is_unit_sum, ratios, vectors
 from tersely.verify.grammar.expr import symbols
 from tersely.verify.grammar.identities import same_value
 from tersely.verify.grammar.numerals import number_word
 from tersely.verify.grammar.relations import Decision, as_interval, compare_relations, is_name
-from tersely.verify.grammar.scalars import ALL_OF, UNORDERED, Form, Shape
+from tersely.verify.grammar.renaming import same_but_for_names
+from tersely.verify.grammar.rounding import rounded
+from tersely.verify.grammar.scalars import ALL_OF, ANY_OF, UNORDERED, Form, Shape
 from tersely.verify.grammar.tokens import Node
 from tersely.verify.grammar.values import Numeric, context, exact
 
-MIN_DIGITS = 6
-"""Significant digits from which a decimal may stand for a value it only approximates."""
 MAX_PAIRED = 40
 """Members of two lists that are compared each with each."""
 SEVERAL = "several answers"
@@ -45,6 +45,10 @@ def equal(gold: Form, answer: Form) -> Decision:
     """Whether ``answer`` agrees with ``gold``. May raise Unparsed or Refused from the values."""
     gold, answer = _unwrap(gold, answer)
     pair = (gold.shape, answer.shape)
+    if gold.condition and answer.condition and _differ(gold.condition, answer.condition):
+        return False, "different conditions"
+    if Shape.CONGRUENCE in pair:
+        return congruences(gold, answer, equal)
     if Shape.RELATION in pair:
         return compare_relations(gold, answer, equal)
     if pair == (Shape.SCALAR, Shape.SCALAR):
@@ -54,21 +58,33 @@ def equal(gold: Form, answer: Form) -> Decision:
         return same, "same words" if same else "different words"
     if Shape.BASED in pair:
         return _based(gold, answer)
-    if pair == (Shape.MATRIX, Shape.MATRIX) or pair == (Shape.RATIO, Shape.RATIO):
-        if gold.unit and answer.unit and gold.unit != answer.unit:
-            return False, "different units"
+    if Shape.RATIO in pair:
+        return ratios(gold, answer, equal)
+    if pair in ((Shape.MATRIX, Shape.TUPLE), (Shape.TUPLE, Shape.MATRIX)) or _unit_vectors(gold, answer):
+        return vectors(gold, answer, equal)
+    if pair == (Shape.MATRIX, Shape.MATRIX):
         if gold.label != answer.label:
-            return False, "a time and a ratio"
-        return _in_order(gold.items, answer.items)
+            return False, "a matrix and cases"
+        return _parts(gold.items, answer.items)
     if pair == (Shape.TUPLE, Shape.TUPLE):
         if gold.label != answer.label:
             return False, "different brackets"
-        return _in_order(gold.items, answer.items)
+        return _parts(gold.items, answer.items)
     if set(pair) <= {Shape.LIST, Shape.SET, Shape.UNION, Shape.TUPLE, Shape.SCALAR}:
         return _collections(gold, answer)
     if Shape.TEXT in pair and Shape.SCALAR in pair:
         return _letter_text(gold, answer)
     return False, f"a {answer.shape} where the gold answer is a {gold.shape}"
+
+
+def _unit_vectors(gold: Form, answer: Form) -> bool:
+    """Whether a tuple meets a sum of unit vectors."""
+    return {gold.shape, answer.shape} == {Shape.TUPLE, Shape.SCALAR} and any(map(is_unit_sum, (gold, answer)))
+
+
+def _differ(one: str, other: str) -> bool:
+    """Whether two side conditions say different things; which letter is a whole number is none of them."""
+    return one != other and not all("\\in\\mathbb{Z}" in condition for condition in (one, other))
 
 
 _SYNONYMS = {"no solutions": "no solution", "none": "no solution", "empty set": "no solution"}
@@ -85,9 +101,16 @@ def _unwrap(gold: Form, answer: Form) -> tuple[Form, Form]:
         return gold, answer  # the set that holds the empty set, or a word, is not that thing
     if answer.shape in collections and len(answer.items) == 1 and gold.shape not in collections:
         answer = answer.items[0]
+    if answer.label == ANY_OF and gold.shape is Shape.SCALAR and _one_value(answer.items):
+        answer = answer.items[0]
     if gold.shape in collections and len(gold.items) == 1 and answer.shape not in collections:
         gold = gold.items[0]
     return gold, answer
+
+
+def _one_value(items: tuple[Form, ...]) -> bool:
+    """Whether a list says one value again and again, as in "1/4 or 0.25"."""
+    return all(item.shape is Shape.SCALAR for item in items) and all(_scalars(items[0], i)[0] for i in items[1:])
 
 
 def _letter_text(gold: Form, answer: Form) -> Decision:
@@ -117,17 +140,38 @@ def _typed_unit(node: Node | None) -> str:
 def _scalars(gold: Form, answer: Form) -> Decision:
     if gold.unit and not answer.unit and _typed_unit(answer.node) == gold.unit and answer.node is not None:
         answer = replace(answer, node=answer.node[1], unit=gold.unit)
-    if gold.unit and answer.unit and gold.unit != answer.unit:
+    if gold.unit and answer.unit and gold.unit != answer.unit and {gold.unit, answer.unit} != {"cent", "dollar"}:
         return False, f"different units: {gold.unit} and {answer.unit}"
     if gold.percent != answer.percent and (gold.unit or answer.unit):
         return False, "a percentage and a unit"
+    if {gold.unit, answer.unit} <= {"", "dollar", "cent"} and "cent" in (gold.unit, answer.unit) != ("cent", "cent"):
+        return _money(gold, answer)
     same, reason = _values(gold, answer)
+    if same and answer.percent and not gold.percent and _at_most_one(gold.node):
+        same, reason = False, "a percentage and a proportion"
     if same is False and gold.percent != answer.percent:
         percent, plain = (gold, answer) if gold.percent else (answer, gold)
         hundredth: Node = ("div", percent.node, ("num", Fraction(100)))
         if plain.node is not None and same_value(hundredth, plain.node):
             return True, "equal as percent"
     return same, reason
+
+
+def _at_most_one(node: Node | None) -> bool:
+    value = exact(node) if node is not None else None
+    return value is not None and 0 < abs(value) <= 1
+
+
+def _money(gold: Form, answer: Form) -> Decision:
+    """Cents and dollars, or cents and a plain number: an amount in either, where a proportion of one is in dollars."""
+    cents, other = (gold, answer) if gold.unit == "cent" else (answer, gold)
+    if other.unit == "" and not (cents is answer and _at_most_one(gold.node)):
+        same, reason = _values(gold, answer)
+        if same:
+            return same, reason
+    hundredth: Node = ("div", cents.node, ("num", Fraction(100)))
+    same = other.node is not None and same_value(hundredth, other.node) is True
+    return same, "the same amount" if same else "different amounts"
 
 
 def _values(gold: Form, answer: Form) -> Decision:
@@ -138,8 +182,10 @@ def _values(gold: Form, answer: Form) -> Decision:
         _defined(a)
         return True, "equal expressions"
     same = same_value(a, b)
-    if same is False and _rounded(gold, answer):
+    if same is False and rounded(gold, answer):
         return True, "equal to the digits given"
+    if same is False and symbols(a) != symbols(b) and same_but_for_names(a, b):
+        return True, "equal but for the names of constants"
     if same is None:
         return None, "values agree at some points only"
     return same, "equal values" if same else "different values"
@@ -151,38 +197,6 @@ def _defined(node: Node) -> None:
         ctx = context()
         ctx.dps = 20
         Numeric(ctx, {}).of(node)
-
-
-def _rounded(gold: Form, answer: Form) -> bool:
-    """True where the side typed as a decimal is the other value rounded or cut to at least six digits."""
-    for short, other in ((answer, gold), (gold, answer)):
-        if short.digits is None or short.digits < MIN_DIGITS or short.node is None or other.node is None:
-            continue
-        if other.digits is not None and other.digits <= short.digits:
-            continue
-        value = exact(short.node)
-        if value is None or value == 0 or symbols(other.node) or (other.digits is None and _terminates(other.node)):
-            continue
-        ctx = context()
-        ctx.dps = 40
-        exact_value = Numeric(ctx, {}).of(other.node)
-        unit = ctx.mpf(10) ** (floor(log10(abs(value))) - short.digits + 1)
-        typed = ctx.mpf(value.numerator) / value.denominator
-        if abs(exact_value - typed) <= unit * (0.5 + 1e-9) or 0 <= (abs(exact_value) - abs(typed)) < unit:
-            return True
-    return False
-
-
-def _terminates(node: Node) -> bool:
-    """True for a rational number with a finite decimal expansion: nothing to round."""
-    value = exact(node)
-    if value is None:
-        return False
-    bottom = value.denominator
-    for prime in (2, 5):
-        while bottom % prime == 0:
-            bottom //= prime
-    return bottom == 1
 
 
 def _based(gold: Form, answer: Form) -> Decision:
@@ -197,16 +211,8 @@ def _based(gold: Form, answer: Form) -> Decision:
     return same, "same digits, base left out" if same else "different digits or a base that is not asked for"
 
 
-def _in_order(gold: tuple[Form, ...], answer: tuple[Form, ...]) -> Decision:
-    if len(gold) != len(answer):
-        return False, "different number of parts"
-    unsure = False
-    for g, a in zip(gold, answer, strict=True):
-        same, _ = equal(g, a)
-        if same is False:
-            return False, "a part differs"
-        unsure |= same is None
-    return (None, "a part cannot be decided") if unsure else (True, "all parts agree")
+def _parts(gold: tuple[Form, ...], answer: tuple[Form, ...]) -> Decision:
+    return in_order(gold, answer, equal)
 
 
 def _collections(gold: Form, answer: Form) -> Decision:
@@ -224,7 +230,7 @@ def _collections(gold: Form, answer: Form) -> Decision:
             and "()" in (gold.label, answer.label)
             and UNORDERED not in (gold.label, answer.label)
         ):
-            return _in_order(_by_name(gold), _by_name(answer))
+            return _parts(_by_name(gold), _by_name(answer))
         return False, f"a {answer.shape} where the gold answer is a {gold.shape}"
     if shapes == {Shape.UNION, Shape.LIST}:
         return _union_and_list(gold, answer)
@@ -233,8 +239,20 @@ def _collections(gold: Form, answer: Form) -> Decision:
     if Shape.SCALAR in shapes:
         return False, f"a {answer.shape} where the gold answer is a {gold.shape}"
     if shapes == {Shape.LIST} and (_names_values(gold) != _names_values(answer) or (_worded(gold) and _worded(answer))):
-        return _in_order(_by_name(gold), _by_name(answer))
+        in_order = _parts(_by_name(gold), _by_name(answer))
+        return in_order if in_order[0] else _as_written(gold, answer)
     return _unordered(gold.items, answer.items)
+
+
+def _as_written(gold: Form, answer: Form) -> Decision:
+    """ "x = -2, k = 1/3" against "-2, 1/3": the values in the order in which they stand."""
+    if _names_values(gold) == _names_values(answer):
+        return False, "a part differs"
+    bare = [
+        tuple(item.items[-1] if item.shape is Shape.RELATION else item for item in form.items)
+        for form in (gold, answer)
+    ]
+    return _parts(*bare)
 
 
 def _names_values(form: Form) -> bool:
@@ -252,10 +270,17 @@ def _worded(form: Form) -> bool:
 def _union_and_list(gold: Form, answer: Form) -> Decision:
     """ "x < 1 or x > 2" against a union of intervals."""
     union, listed = (gold, answer) if gold.shape is Shape.UNION else (answer, gold)
-    parts = [as_interval(item) if item.shape is Shape.RELATION else None for item in listed.items]
+    parts = [_as_set(item, listed.label) for item in listed.items]
     if None in parts or listed.label == ALL_OF:
         return False, "a union and a list"
     return _unordered(union.items, tuple(part for part in parts if part is not None))
+
+
+def _as_set(item: Form, label: str) -> Form | None:
+    """A member as an interval: an inequality, or an interval where they are joined by "or"."""
+    if item.shape is Shape.RELATION:
+        return as_interval(item)
+    return item if item.shape is Shape.TUPLE and label == ANY_OF else None
 
 
 def _by_name(form: Form) -> tuple[Form, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tersely.verify.grammar.expr import symbols
 from tersely.verify.grammar.identities import constant_ratio, same_value
+from tersely.verify.grammar.rounding import approximates
 from tersely.verify.grammar.scalars import Form, Shape
 from tersely.verify.grammar.tokens import Node
 
@@ -24,7 +25,8 @@ def compare_relations(gold: Form, answer: Form, agree: Agree) -> Decision:
     relation, other = (gold, answer) if gold.shape is Shape.RELATION else (answer, gold)
     ops = relation.label.split()
     if set(ops) <= {"=", "\\approx"}:
-        value = _value_of(relation, agree)
+        unsolved = relation is gold and not _of_lengths(relation.items[0])
+        value = None if unsolved and _is_asked(relation) else _value_of(relation, agree)
         if value is None:
             return False, "an equation where a value is asked for" if relation is answer else "a value for an equation"
         return agree(value, other) if relation is gold else agree(other, value)
@@ -38,14 +40,45 @@ def _value_of(relation: Form, agree: Agree) -> Form | None:
     sides, ops = list(relation.items), relation.label.split()
     if is_name(sides[-1]) and not is_name(sides[0]):  # "5 = x"
         sides, ops = sides[::-1], ops[::-1]
+    if _is_asked(relation):
+        return sides[-1]
     while len(sides) > 1 and is_name(sides[0]):
         if symbols_of(sides[0]) & frozenset().union(*(symbols_of(side) for side in sides[1:])):
             return None
         sides, ops = sides[1:], ops[1:]
     for left, right, op in zip(sides, sides[1:], ops, strict=False):
-        if op == "\\approx" or not agree(left, right)[0]:
+        if not (approximates(left, right) if op == "\\approx" else agree(left, right)[0]):
             return None
-    return sides[-1]
+    return sides[ops.index("\\approx")] if "\\approx" in ops else sides[-1]
+
+
+def _is_asked(relation: Form) -> bool:
+    return relation.label == "=" and _asked(*relation.items)
+
+
+def _of_lengths(form: Form) -> bool:
+    """Whether only capitals stand there, as of sides and volumes: a gold ``x^2 + y^2 = 4`` is a curve, not 4."""
+    return all(name[:1].isupper() for name in symbols_of(form))
+
+
+def _asked(left: Form, right: Form) -> bool:
+    """Whether the left of an equation is what was asked for ("m+n", "AC^2", "\\sin B", "V_1:V_2") and no unsolved rest.
+
+    An equation in one variable ("2x = 10", "x + 1 = 2") is still to be solved.
+    """
+    names = symbols_of(left)
+    if not names or names & symbols_of(right) or any(part.node is None for part in (*left.items, *right.items)):
+        return False
+    if left.shape is Shape.RATIO or left.node is None:
+        return left.shape is right.shape is Shape.RATIO
+    return len(names) > 1 or _is_measured(left.node)
+
+
+def _is_measured(node: Node) -> bool:
+    """A function of a variable ("\\sin B"), or a name of capitals in a power."""
+    if node[0] == "pow":
+        return bool(node[1][0] == "sym" and node[1][1][:1].isupper())
+    return bool(node[0] == "fn" and node[2][0] == "sym")
 
 
 def is_name(form: Form) -> bool:
@@ -73,9 +106,12 @@ def _two_relations(gold: Form, answer: Form, agree: Agree) -> Decision:
         # "f(x) = v" and "y = v"
         names = all(is_name(form.items[0]) for form in (gold, answer))
         return agree(gold.items[-1], answer.items[-1]) if names else (False, "different relations")
+    ours, theirs = as_interval(gold), as_interval(answer)
+    if ours and theirs and len(symbols_of(gold) | symbols_of(answer)) == 1 and agree(ours, theirs)[0]:
+        return True, "the same set"
     if len(gold.items) != 2 or len(answer.items) != 2:
         chain = gold.label.split() + answer.label.split()
-        return _chains(gold, answer, agree) if set(chain) == {"="} else (False, "different relations")
+        return _chains(gold, answer, agree) if set(chain) <= {"=", "\\approx"} else (False, "different relations")
     return _two_sided(gold, answer)
 
 
