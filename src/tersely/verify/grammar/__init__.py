@@ -7,7 +7,7 @@
 from tersely.verify.grammar import forms, normalise, units
 from tersely.verify.grammar.equality import SEVERAL, equal
 from tersely.verify.grammar.forms import read
-from tersely.verify.grammar.normalise import CACHED, clean, key, matching, number
+from tersely.verify.grammar.normalise import CACHED, as_list, clean, key, matching, number
 from tersely.verify.grammar.scalars import Form
 from tersely.verify.grammar.tokens import Refused, Undefined, Unparsed
 from tersely.verify.grammar.values import is_real, rational
@@ -26,6 +26,7 @@ __all__ = [
     "Refused",
     "Undefined",
     "Unparsed",
+    "as_list",
     "clean",
     "equal",
     "forget",

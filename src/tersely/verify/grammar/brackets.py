@@ -7,6 +7,7 @@ import re
 from tersely.verify.grammar.tokens import Unparsed
 
 MAX_PARENTHESES = 40
+_SEPARATOR = re.compile(r"[,;]")
 
 
 def split(text: str, separators: re.Pattern[str] | str) -> tuple[list[str], list[str]]:
@@ -40,7 +41,7 @@ def without_parentheses(text: str) -> str:
         if not (text.startswith("(") and text.endswith(")")) or closes_early(text):
             break
         inner = text[1:-1].strip()
-        if not inner or ("," in inner and split(inner, ",")[1]):
+        if not inner or (_SEPARATOR.search(inner) and split(inner, _SEPARATOR)[1]):
             break
         text = inner
     return text

@@ -15,7 +15,7 @@ a policy could gain:
 - Two inequalities joined by "and" are their intersection, by "or" or a comma their union. Names must be the same:
   ``AB = 5`` is not ``CD = 5``.
 - Variables are real; an identity must hold wherever one side is real.
-- ``3:4`` is neither ``4:3`` nor ``6:8``; digits in two different bases differ; text is compared by its words without
+- ``3:4`` is not ``4:3`` but ``6:8`` and ``3/4``; a time of day is no ratio. Digits in two different bases differ; text is compared by its words without
   case and leading article; a whole number below 1,000 may be written in words.
 """
 
@@ -24,18 +24,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
-from math import floor, log10
 
 from tersely.verify.grammar.expr import symbols
 from tersely.verify.grammar.identities import same_value
 from tersely.verify.grammar.numerals import number_word
 from tersely.verify.grammar.relations import Decision, as_interval, compare_relations, is_name
-from tersely.verify.grammar.scalars import ALL_OF, UNORDERED, Form, Shape
+from tersely.verify.grammar.renaming import same_but_for_names
+from tersely.verify.grammar.rounding import rounded
+from tersely.verify.grammar.scalars import ALL_OF, ANY_OF, UNORDERED, Form, Shape
 from tersely.verify.grammar.tokens import Node
 from tersely.verify.grammar.values import Numeric, context, exact
 
-MIN_DIGITS = 6
-"""Significant digits from which a decimal may stand for a value it only approximates."""
 MAX_PAIRED = 40
 """Members of two lists that are compared each with each."""
 SEVERAL = "several answers"
@@ -45,6 +44,10 @@ def equal(gold: Form, answer: Form) -> Decision:
     """Whether ``answer`` agrees with ``gold``. May raise Unparsed or Refused from the values."""
     gold, answer = _unwrap(gold, answer)
     pair = (gold.shape, answer.shape)
+    if gold.condition and answer.condition and _differ(gold.condition, answer.condition):
+        return False, "different conditions"
+    if Shape.CONGRUENCE in pair:
+        return _congruences(gold, answer)
     if Shape.RELATION in pair:
         return compare_relations(gold, answer, equal)
     if pair == (Shape.SCALAR, Shape.SCALAR):
@@ -54,11 +57,13 @@ def equal(gold: Form, answer: Form) -> Decision:
         return same, "same words" if same else "different words"
     if Shape.BASED in pair:
         return _based(gold, answer)
-    if pair == (Shape.MATRIX, Shape.MATRIX) or pair == (Shape.RATIO, Shape.RATIO):
-        if gold.unit and answer.unit and gold.unit != answer.unit:
-            return False, "different units"
+    if Shape.RATIO in pair:
+        return _ratios(gold, answer)
+    if set(pair) == {Shape.MATRIX, Shape.TUPLE}:
+        return _vectors(gold, answer)
+    if pair == (Shape.MATRIX, Shape.MATRIX):
         if gold.label != answer.label:
-            return False, "a time and a ratio"
+            return False, "a matrix and cases"
         return _in_order(gold.items, answer.items)
     if pair == (Shape.TUPLE, Shape.TUPLE):
         if gold.label != answer.label:
@@ -69,6 +74,71 @@ def equal(gold: Form, answer: Form) -> Decision:
     if Shape.TEXT in pair and Shape.SCALAR in pair:
         return _letter_text(gold, answer)
     return False, f"a {answer.shape} where the gold answer is a {gold.shape}"
+
+
+def _differ(one: str, other: str) -> bool:
+    """Whether two side conditions say different things; which letter is a whole number is none of them."""
+    return one != other and not all("\\in\\mathbb{Z}" in condition for condition in (one, other))
+
+
+def _congruences(gold: Form, answer: Form) -> Decision:
+    """The same residue for the same modulus; a residue alone is the value where that is the gold answer."""
+    if gold.shape is not answer.shape:
+        return equal(gold, answer.items[1]) if gold.shape is Shape.SCALAR else (False, "a congruence and a value")
+    if gold.label != answer.label or not equal(gold.items[0], answer.items[0])[0]:
+        return False, "different congruences"
+    values = [exact(form.items[1].node) if form.items[1].node else None for form in (gold, answer)]
+    if gold.label.isdigit() and values[0] is not None and values[1] is not None:
+        same = (values[0] - values[1]) % int(gold.label) == 0
+        return same, "the same residue" if same else "different residues"
+    return equal(gold.items[1], answer.items[1])
+
+
+def _ratios(gold: Form, answer: Form) -> Decision:
+    """Two ratios with one proportion, or a ratio of two and its value; times of day are no ratios."""
+    ratio, other = (gold, answer) if gold.shape is Shape.RATIO else (answer, gold)
+    if other.shape is not Shape.RATIO:
+        if other.shape is not Shape.SCALAR or len(ratio.items) != 2 or ratio.label or ratio.unit or other.unit:
+            return False, f"a {answer.shape} where the gold answer is a {gold.shape}"
+        top, bottom = (item.node for item in ratio.items)
+        if top is None or bottom is None or other.node is None:
+            return False, "a ratio and a value"
+        return same_value(("div", top, bottom), other.node), "the value of the ratio"
+    if gold.unit and answer.unit and gold.unit != answer.unit:
+        return False, "different units"
+    if gold.label != answer.label:
+        return False, "a time and a ratio"
+    if (exactly := _in_order(gold.items, answer.items))[0] or gold.label or gold.unit or _like_a_time(gold):
+        return exactly
+    return _proportional(gold.items, answer.items)
+
+
+def _like_a_time(ratio: Form) -> bool:
+    """ "4:30" may be one: minutes of two digits."""
+    values = [exact(item.node) if item.node else None for item in ratio.items]
+    if len(values) != 2 or values[0] is None or values[1] is None:
+        return False
+    return values[0] <= 24 and 10 <= values[1] < 60 and values[1] % 5 == 0 and values[0] > 0
+
+
+def _proportional(gold: tuple[Form, ...], answer: tuple[Form, ...]) -> Decision:
+    values = [[exact(item.node) if item.node else None for item in items] for items in (gold, answer)]
+    ours, theirs = values
+    if len(ours) != len(theirs) or not all(ours) or not all(theirs):
+        return False, "different ratios"
+    quotients = {b / a for a, b in zip(ours, theirs, strict=True) if a and b}
+    same = len(quotients) == 1 and min(quotients) > 0
+    return same, "the same ratio" if same else "different ratios"
+
+
+def _vectors(gold: Form, answer: Form) -> Decision:
+    """A matrix of one column (or one row) and a tuple are the same vector."""
+    matrix, vector = (gold, answer) if gold.shape is Shape.MATRIX else (answer, gold)
+    rows = [row.items for row in matrix.items]
+    parts = rows[0] if len(rows) == 1 else tuple(row[0] for row in rows if len(row) == 1)
+    if vector.label != "()" or matrix.label or len(parts) != len(vector.items):
+        return False, "a matrix and a tuple"
+    return _in_order(vector.items, parts)
 
 
 _SYNONYMS = {"no solutions": "no solution", "none": "no solution", "empty set": "no solution"}
@@ -85,9 +155,16 @@ def _unwrap(gold: Form, answer: Form) -> tuple[Form, Form]:
         return gold, answer  # the set that holds the empty set, or a word, is not that thing
     if answer.shape in collections and len(answer.items) == 1 and gold.shape not in collections:
         answer = answer.items[0]
+    if answer.label == ANY_OF and gold.shape is Shape.SCALAR and _one_value(answer.items):
+        answer = answer.items[0]
     if gold.shape in collections and len(gold.items) == 1 and answer.shape not in collections:
         gold = gold.items[0]
     return gold, answer
+
+
+def _one_value(items: tuple[Form, ...]) -> bool:
+    """Whether a list says one value again and again, as in "1/4 or 0.25"."""
+    return all(item.shape is Shape.SCALAR for item in items) and all(_scalars(items[0], i)[0] for i in items[1:])
 
 
 def _letter_text(gold: Form, answer: Form) -> Decision:
@@ -117,17 +194,38 @@ def _typed_unit(node: Node | None) -> str:
 def _scalars(gold: Form, answer: Form) -> Decision:
     if gold.unit and not answer.unit and _typed_unit(answer.node) == gold.unit and answer.node is not None:
         answer = replace(answer, node=answer.node[1], unit=gold.unit)
-    if gold.unit and answer.unit and gold.unit != answer.unit:
+    if gold.unit and answer.unit and gold.unit != answer.unit and {gold.unit, answer.unit} != {"cent", "dollar"}:
         return False, f"different units: {gold.unit} and {answer.unit}"
     if gold.percent != answer.percent and (gold.unit or answer.unit):
         return False, "a percentage and a unit"
+    if {gold.unit, answer.unit} <= {"", "dollar", "cent"} and "cent" in (gold.unit, answer.unit) != ("cent", "cent"):
+        return _money(gold, answer)
     same, reason = _values(gold, answer)
+    if same and answer.percent and not gold.percent and _at_most_one(gold.node):
+        same, reason = False, "a percentage and a proportion"
     if same is False and gold.percent != answer.percent:
         percent, plain = (gold, answer) if gold.percent else (answer, gold)
         hundredth: Node = ("div", percent.node, ("num", Fraction(100)))
         if plain.node is not None and same_value(hundredth, plain.node):
             return True, "equal as percent"
     return same, reason
+
+
+def _at_most_one(node: Node | None) -> bool:
+    value = exact(node) if node is not None else None
+    return value is not None and 0 < abs(value) <= 1
+
+
+def _money(gold: Form, answer: Form) -> Decision:
+    """Cents and dollars, or cents and a plain number: an amount in either, where a proportion of one is in dollars."""
+    cents, other = (gold, answer) if gold.unit == "cent" else (answer, gold)
+    if other.unit == "" and not (cents is answer and _at_most_one(gold.node)):
+        same, reason = _values(gold, answer)
+        if same:
+            return same, reason
+    hundredth: Node = ("div", cents.node, ("num", Fraction(100)))
+    same = other.node is not None and same_value(hundredth, other.node) is True
+    return same, "the same amount" if same else "different amounts"
 
 
 def _values(gold: Form, answer: Form) -> Decision:
@@ -138,8 +236,10 @@ def _values(gold: Form, answer: Form) -> Decision:
         _defined(a)
         return True, "equal expressions"
     same = same_value(a, b)
-    if same is False and _rounded(gold, answer):
+    if same is False and rounded(gold, answer):
         return True, "equal to the digits given"
+    if same is False and symbols(a) != symbols(b) and same_but_for_names(a, b):
+        return True, "equal but for the names of constants"
     if same is None:
         return None, "values agree at some points only"
     return same, "equal values" if same else "different values"
@@ -151,38 +251,6 @@ def _defined(node: Node) -> None:
         ctx = context()
         ctx.dps = 20
         Numeric(ctx, {}).of(node)
-
-
-def _rounded(gold: Form, answer: Form) -> bool:
-    """True where the side typed as a decimal is the other value rounded or cut to at least six digits."""
-    for short, other in ((answer, gold), (gold, answer)):
-        if short.digits is None or short.digits < MIN_DIGITS or short.node is None or other.node is None:
-            continue
-        if other.digits is not None and other.digits <= short.digits:
-            continue
-        value = exact(short.node)
-        if value is None or value == 0 or symbols(other.node) or (other.digits is None and _terminates(other.node)):
-            continue
-        ctx = context()
-        ctx.dps = 40
-        exact_value = Numeric(ctx, {}).of(other.node)
-        unit = ctx.mpf(10) ** (floor(log10(abs(value))) - short.digits + 1)
-        typed = ctx.mpf(value.numerator) / value.denominator
-        if abs(exact_value - typed) <= unit * (0.5 + 1e-9) or 0 <= (abs(exact_value) - abs(typed)) < unit:
-            return True
-    return False
-
-
-def _terminates(node: Node) -> bool:
-    """True for a rational number with a finite decimal expansion: nothing to round."""
-    value = exact(node)
-    if value is None:
-        return False
-    bottom = value.denominator
-    for prime in (2, 5):
-        while bottom % prime == 0:
-            bottom //= prime
-    return bottom == 1
 
 
 def _based(gold: Form, answer: Form) -> Decision:
@@ -233,8 +301,20 @@ def _collections(gold: Form, answer: Form) -> Decision:
     if Shape.SCALAR in shapes:
         return False, f"a {answer.shape} where the gold answer is a {gold.shape}"
     if shapes == {Shape.LIST} and (_names_values(gold) != _names_values(answer) or (_worded(gold) and _worded(answer))):
-        return _in_order(_by_name(gold), _by_name(answer))
+        in_order = _in_order(_by_name(gold), _by_name(answer))
+        return in_order if in_order[0] else _as_written(gold, answer)
     return _unordered(gold.items, answer.items)
+
+
+def _as_written(gold: Form, answer: Form) -> Decision:
+    """ "x = -2, k = 1/3" against "-2, 1/3": the values in the order in which they stand."""
+    if _names_values(gold) == _names_values(answer):
+        return False, "a part differs"
+    bare = [
+        tuple(item.items[-1] if item.shape is Shape.RELATION else item for item in form.items)
+        for form in (gold, answer)
+    ]
+    return _in_order(*bare)
 
 
 def _names_values(form: Form) -> bool:
@@ -252,10 +332,17 @@ def _worded(form: Form) -> bool:
 def _union_and_list(gold: Form, answer: Form) -> Decision:
     """ "x < 1 or x > 2" against a union of intervals."""
     union, listed = (gold, answer) if gold.shape is Shape.UNION else (answer, gold)
-    parts = [as_interval(item) if item.shape is Shape.RELATION else None for item in listed.items]
+    parts = [_as_set(item, listed.label) for item in listed.items]
     if None in parts or listed.label == ALL_OF:
         return False, "a union and a list"
     return _unordered(union.items, tuple(part for part in parts if part is not None))
+
+
+def _as_set(item: Form, label: str) -> Form | None:
+    """A member as an interval: an inequality, or an interval where they are joined by "or"."""
+    if item.shape is Shape.RELATION:
+        return as_interval(item)
+    return item if item.shape is Shape.TUPLE and label == ANY_OF else None
 
 
 def _by_name(form: Form) -> tuple[Form, ...]:

@@ -10,12 +10,13 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
-from tersely.verify.grammar import units
+from tersely.verify.grammar import notations, units
 from tersely.verify.grammar.brackets import closes_early, split, without_parentheses
-from tersely.verify.grammar.normalise import CACHED, clean, number, repeating
+from tersely.verify.grammar.normalise import CACHED, clean, key, number, repeating
 from tersely.verify.grammar.relations import both
 from tersely.verify.grammar.scalars import (
     ALL_OF,
+    ANY_OF,
     PLAIN_WORDS,
     UNORDERED,
     Form,
@@ -89,12 +90,35 @@ def _read(text: str, depth: int) -> Form:
         return _read(clean(text[match.end() :]), depth + 1)
     if text == "\\mathbb{R}":
         return _REALS
-    if (spelled := repeating(text)) != text:
+    if (spelled := repeating(notations.with_approximation(text))) != text:
         return _read(spelled, depth + 1)
-    for reader in (_read_list, _read_matrix, _read_relation, _read_union, _read_brackets, _read_ratio, _read_based):
+    if depth == 0 and (parts := notations.without_condition(text)) is not None:
+        return replace(_read(clean(parts[0]), depth + 1), condition=parts[1])
+    for reader in (
+        _read_notation,
+        _read_list,
+        _read_matrix,
+        _read_relation,
+        _read_union,
+        _read_brackets,
+        _read_ratio,
+        _read_based,
+    ):
         if (form := reader(text, depth)) is not None:
             return form
     return read_scalar(text)
+
+
+def _read_notation(text: str, depth: int) -> Form | None:
+    def read_part(part: str) -> Form:
+        return _read(clean(part), depth + 1)
+
+    if (match := _BUILDER.match(text)) is not None:  # a set typed with bare braces, which cleaning drops
+        return read_part(text[match.end() :])
+    for reader in (notations.system, notations.congruence, notations.real_set):
+        if (form := reader(text, read_part)) is not None:
+            return form
+    return notations.combinations(text)
 
 
 def _read_text(inner: str, depth: int) -> Form:
@@ -118,6 +142,10 @@ _COMMA = re.compile(r"[,;]")
 
 
 def _read_list(text: str, depth: int) -> Form | None:
+    if "\\\\" in text and "\\begin" not in text:
+        text = text.replace("\\\\", ",")
+    if "=" in text and (named := notations.groups(text, _BETWEEN_GROUPS)):
+        return Form(Shape.LIST, items=tuple(_point(piece, depth) for piece in named))
     replaced = re.sub(r"\s*,\s*,\s*", ",", _TEXT_OR.sub(",", text))
     if "," not in replaced and ";" not in replaced:
         return _plus_minus(text, depth)
@@ -134,8 +162,28 @@ def _read_list(text: str, depth: int) -> Form | None:
     items = _members(pieces, depth)
     if len(items) == 2 and _AND.search(text) and (interval := both(*items)):
         return interval
-    label = UNORDERED if len(items) > len(pieces) else ALL_OF if _AND.search(text) else ""
+    label = UNORDERED if len(items) > len(pieces) else ALL_OF if _AND.search(text) else _any_of(text)
     return Form(Shape.LIST, items=_spread_unit(_spread_name(items)), label=label)
+
+
+_OR = re.compile(r"\\text\{\s*,?\s*or\s*\}|\bor\b")
+
+
+def _any_of(text: str) -> str:
+    return ANY_OF if _OR.search(text) else ""
+
+
+_BETWEEN_GROUPS = re.compile(r";|\\text\{\s*,?\s*or\s*\}")
+
+
+def _point(text: str, depth: int) -> Form:
+    """ "b=4, a=1" as the tuple of its values in the order of their names."""
+    form = _read(clean(text), depth + 1)
+    names = [_assigned(item) for item in form.items]
+    if form.shape is not Shape.LIST or None in names or len(set(names)) < len(names):
+        raise Unparsed("groups that are no points")
+    placed = sorted(zip(names, form.items, strict=True), key=lambda pair: str(pair[0]))
+    return Form(Shape.TUPLE, items=tuple(item.items[-1] for _, item in placed), label="()")
 
 
 _AND = re.compile(r"\\text\{\s*,?\s*and\s*\}|\band\b")
@@ -216,6 +264,15 @@ def _read_relation(text: str, depth: int) -> Form | None:
 
 
 _CALL = re.compile(r"([A-Za-z]|\\[A-Za-z]+)(?:_\{?\w+\}?)?(?:\^\{?-1\}?)?\(([^()]*)\)")
+_LABEL = re.compile(
+    r"(?:P|Pr|E|Var|\\text\{(?:P|Pr|E|Var)\}|\\mathbb\{[PE]\})\s*[(\[].*[)\]]$"  # a probability
+    r"|[A-Za-z]'{1,3}\s*(?:\([^()]*\))?$"  # a derivative
+    r"|\\frac\{\w+(?:_\{?\w+\}?)?\(\w\)\}\{\w+(?:_\{?\w+\}?)?\(\w\)\}$"  # a transfer function
+    r"|\\lim(?![A-Za-z]).*$"
+    r"|\\(?:vec|overline|overrightarrow|hat|dot)\s*\{?\w+\}?(?:_\{?\w+\}?)?$"
+    r"|\\?[A-Za-z]+_\{(?:[^{}]*\\|\w{5})[^{}]*(?:\{[^{}]*\})?[^{}]*\}$"  # a worded subscript
+)
+"""What may stand left of a value and only names it."""
 _NAME = re.compile(r"\\text\{[A-Za-z ]*\}|[A-Za-z][A-Za-z ]{3,}|[A-Z]{2}|\\(?:angle|triangle)\s*[A-Z]*|\|[A-Z]{2}\|")
 
 
@@ -230,6 +287,8 @@ def _side(text: str, depth: int, *, first: bool) -> Form:
         return Form(Shape.TEXT, label=f"f:{call[1]}({call[2]})")
     if first and _NAME.fullmatch(text):
         return Form(Shape.TEXT, label="name:" + re.sub(r"\\text|\W+", " ", text).strip().casefold())
+    if first and _LABEL.match(text):
+        return Form(Shape.TEXT, label="name:" + key(text))
     return _read(clean(text), depth + 1)
 
 
@@ -281,8 +340,11 @@ def _read_set(inner: str, depth: int) -> Form:
     if len(pieces) > MAX_ITEMS or not all(pieces):
         raise Refused("no complete set")
     if "|" in inner or ":" in inner or _RELATION.search(inner):
-        raise Unparsed("a set by its property")
+        return Form(Shape.TEXT, label="set:" + key(inner))
     return Form(Shape.SET, items=tuple(_members(pieces, depth)))
+
+
+_HALF_DAY = re.compile(r"\s*(?:\\text\{\s*)?([AaPp])\.?\s?[Mm]\.?\s*\}?$")
 
 
 def _read_ratio(text: str, depth: int) -> Form | None:
@@ -294,6 +356,9 @@ def _read_ratio(text: str, depth: int) -> Form | None:
         return None
     read_unit = units.read(unit)
     items = tuple(_read(clean(piece), depth + 1) for piece in pieces)
+    if len(pieces) == 2 and (hour := _HALF_DAY.search(text)):
+        bare, unit = text[: hour.start()], hour[1].lower() + "m"
+        pieces, _ = split(bare, ":")
     clock = "clock" if re.search(r":\s*0\d", bare) else ""  # "7:05" is not "7:5"
     return Form(Shape.RATIO, items=items, label=clock, unit=read_unit[1] if read_unit else unit)
 

@@ -36,6 +36,7 @@ _UNICODE = {
     "∖": r"\setminus ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "∣": "|", "′": "'", "“": '"',
     "”": '"', "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2061": "", "\ufeff": "", "∑": r"\sum ", "∫": r"\int ",
     "…": r"\dots ", "。": ".", "ω": r"\omega ", "μ": r"\mu ", "σ": r"\sigma ", "ρ": r"\rho ", "δ": r"\delta ",
+    "Ω": r"\Omega ", "µ": r"\mu ", "Å": "\u00c5",
 }  # fmt: skip
 _TABLE = str.maketrans(_UNICODE)
 _VULGAR = re.compile("[¼½¾⅐-⅞]")
@@ -74,6 +75,14 @@ _THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:,\d{3})+|(?: \d{3})+)(?![
 _BRACED_SIGN = re.compile(r"(?<!\\)\{([.,:])\}")
 _OVER = re.compile(r"\{?\s*([^{}\\]+)\\over(?![A-Za-z])\s*([^{}\\]+)\}?")
 _NEGATIVE_SPACE = re.compile(r"(?<!\\)\\! *")
+_CERTAIN_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
+"""A comma typed so that it separates no list: ``1{,}234``, ``1,\\!234``."""
+_NAMED_SUBSCRIPT = re.compile(
+    r"_\s*(?:\{\s*\\(?:text\s*\{\s*([A-Za-z]{1,4})\s*\}|(max|min))\s*\}|\\(max|min)(?![A-Za-z]))"
+)
+_CHOOSE = re.compile(r"\{?\s*(\w+|\{[^{}\\]+\})\s*\\choose(?![A-Za-z])\s*(\w+|\{[^{}\\]+\})\s*\}?")
+_IMAGINARY = re.compile(r"(?<=[\d})])\s*\\text\{i\}")
+_LIST_OR_NUMBER = re.compile(r"[1-9]\d\d(?:,[1-9]\d\d)+")
 _ASCII_ORDER = {">=": r"\ge ", "<=": r"\le "}
 _UNIT_FRACTION = re.compile(
     r"\\frac *\{ *\\text\{([^{}]*)\} *\} *\{ *\\text\{([^{}]*)\} *((?:\^ *(?:\d|\{ *\d *\}))?) *\}"
@@ -89,12 +98,18 @@ def _alias(match: re.Match[str]) -> str:
     return "\\" + new if new[0].isalpha() else new
 
 
+def _raised(match: re.Match[str]) -> str:
+    """``²`` as ``^2``, of which one digit needs no braces, which text must not hold."""
+    exponent = "".join(_SUPER[char] for char in match[0])
+    return f"^{exponent} " if len(exponent) == 1 else f"^{{{exponent}}}"
+
+
 def _to_ascii(text: str) -> str:
     """Unicode spellings of mathematics as LaTeX, digits of any script as 0-9."""
     if text.isascii():
         return text
     text = _VULGAR.sub(lambda m: "\\frac{%s}{%s}" % tuple(unicodedata.normalize("NFKC", m[0]).split("⁄")), text)  # noqa: UP031
-    text = _SUPER_RUN.sub(lambda m: "^{" + "".join(_SUPER[c] for c in m[0]) + "}", text)
+    text = _SUPER_RUN.sub(_raised, text)
     text = _SUB_RUN.sub(lambda m: "_{" + "".join(_SUB[c] for c in m[0]) + "}", text)
     text = _ROOT.sub(lambda m: "\\sqrt" + ("{" + (m[1] or m[2]) + "}" if m[1] or m[2] else ""), text)
     text = unicodedata.normalize("NFKC", text.translate(_TABLE)).translate(_TABLE)
@@ -165,6 +180,25 @@ def _unwrap_braces(text: str) -> str:
     return text
 
 
+def _rarer(text: str) -> str:
+    """Worded subscripts, ``\\choose`` and an imaginary unit in text, each where the text has one."""
+    if "_" in text:
+        text = _NAMED_SUBSCRIPT.sub(lambda m: "_{" + (m[1] or m[2] or m[3]) + "}", text)
+    if "\\choose" in text:
+        text = _CHOOSE.sub(lambda m: "\\binom{%s}{%s}" % (m[1].strip("{}"), m[2].strip("{}")), text)  # noqa: UP031
+    return _IMAGINARY.sub("i", text) if "\\text{i}" in text else text
+
+
+def as_list(text: str) -> str | None:
+    """ "100,300" as "100, 300"; None for all that is no such list.
+
+    Groups of three digits that all begin with another digit than 0 may be a list or one number: as a gold answer with
+    bare commas they are the list.
+    """
+    stripped = text.strip(" $")
+    return stripped.replace(",", ", ") if _LIST_OR_NUMBER.fullmatch(stripped) else None
+
+
 def clean(text: str) -> str:
     """The cleaned LaTeX of an answer (see the module's rules); never raises."""
     return _clean(text) if len(text) <= CACHED else _clean.__wrapped__(text)
@@ -179,7 +213,8 @@ def _clean(text: str) -> str:
     if "$" in text:
         text = text.replace("\\$", DOLLAR).replace("$", " ")
     text = _strip_edges(text)
-    text = _BRACED_SIGN.sub(r"\1", _NEGATIVE_SPACE.sub("", text)) if "{" in text or "\\!" in text else text
+    if "{" in text or "\\!" in text:
+        text = _BRACED_SIGN.sub(r"\1", _NEGATIVE_SPACE.sub("", _CERTAIN_THOUSANDS.sub("", text)))
     text = text.replace("\\%", "%")
     if "\\" in text or "~" in text:
         text = _FONT.sub(lambda m: " " + (m[1] or m[2]), _COLOUR.sub("", text))
@@ -188,6 +223,7 @@ def _clean(text: str) -> str:
         text = _COMMAND.sub(_alias, _SPACE.sub(lambda m: m[1] or " ", _DROP.sub("", text)))
         text = _CIRC.sub(lambda _: r"\deg ", text)
         text = _UNIT_FRACTION.sub(r"\\text{\1/\2}\3", text)
+        text = _rarer(text)
     if "=" in text:
         for typed, command in _ASCII_ORDER.items():
             text = text.replace(typed, command)
@@ -195,6 +231,7 @@ def _clean(text: str) -> str:
         text = f"\\frac{{{match[1].strip()}}}{{{match[2].strip()}}}"
     text = _TIMES_X.sub("*", text) if "10" in text else text
     text = _join_thousands(text)
+    text = _BLANKS.sub(" ", text) if "  " in text else text
     text = text.replace("**", "^") if re.search(r"[\w)]\*\*[\w(]", text) else text
     return _unwrap_braces(_strip_edges(text))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tersely.verify.grammar.expr import symbols
 from tersely.verify.grammar.identities import constant_ratio, same_value
+from tersely.verify.grammar.rounding import approximates
 from tersely.verify.grammar.scalars import Form, Shape
 from tersely.verify.grammar.tokens import Node
 
@@ -38,14 +39,36 @@ def _value_of(relation: Form, agree: Agree) -> Form | None:
     sides, ops = list(relation.items), relation.label.split()
     if is_name(sides[-1]) and not is_name(sides[0]):  # "5 = x"
         sides, ops = sides[::-1], ops[::-1]
+    if len(sides) == 2 and ops == ["="] and _asked(*sides):
+        return sides[1]
     while len(sides) > 1 and is_name(sides[0]):
         if symbols_of(sides[0]) & frozenset().union(*(symbols_of(side) for side in sides[1:])):
             return None
         sides, ops = sides[1:], ops[1:]
     for left, right, op in zip(sides, sides[1:], ops, strict=False):
-        if op == "\\approx" or not agree(left, right)[0]:
+        if not (approximates(left, right) if op == "\\approx" else agree(left, right)[0]):
             return None
-    return sides[-1]
+    return sides[ops.index("\\approx")] if "\\approx" in ops else sides[-1]
+
+
+def _asked(left: Form, right: Form) -> bool:
+    """Whether the left of an equation is what was asked for ("m+n", "AC^2", "\\sin B", "V_1:V_2") and no unsolved rest.
+
+    An equation in one variable ("2x = 10", "x + 1 = 2") is still to be solved.
+    """
+    names = symbols_of(left)
+    if not names or names & symbols_of(right) or any(part.node is None for part in (*left.items, *right.items)):
+        return False
+    if left.shape is Shape.RATIO or left.node is None:
+        return left.shape is right.shape is Shape.RATIO
+    return len(names) > 1 or _is_measured(left.node)
+
+
+def _is_measured(node: Node) -> bool:
+    """A function of a variable ("\\sin B"), or a name of capitals in a power."""
+    if node[0] == "pow":
+        return bool(node[1][0] == "sym" and node[1][1][:1].isupper())
+    return bool(node[0] == "fn" and node[2][0] == "sym")
 
 
 def is_name(form: Form) -> bool:
@@ -75,8 +98,8 @@ def _two_relations(gold: Form, answer: Form, agree: Agree) -> Decision:
         return agree(gold.items[-1], answer.items[-1]) if names else (False, "different relations")
     if len(gold.items) != 2 or len(answer.items) != 2:
         chain = gold.label.split() + answer.label.split()
-        return _chains(gold, answer, agree) if set(chain) == {"="} else (False, "different relations")
-    return _two_sided(gold, answer)
+        return _chains(gold, answer, agree) if set(chain) <= {"=", "\\approx"} else (False, "different relations")
+    return _two_sided(gold, answer, agree)
 
 
 def _chains(gold: Form, answer: Form, agree: Agree) -> Decision:
@@ -95,7 +118,10 @@ def _reversed(relation: Form) -> Form:
     return Form(Shape.RELATION, items=tuple(reversed(relation.items)), label=label)
 
 
-def _two_sided(gold: Form, answer: Form) -> Decision:
+def _two_sided(gold: Form, answer: Form, agree: Agree) -> Decision:
+    ours, theirs = as_interval(gold), as_interval(answer)
+    if ours and theirs and len(symbols_of(gold) | symbols_of(answer)) == 1 and agree(ours, theirs)[0]:
+        return True, "the same set"
     nodes = [side.node for side in (*gold.items, *answer.items)]
     a, b, c, d = nodes
     if any(side.unit or side.percent for side in (*gold.items, *answer.items)):

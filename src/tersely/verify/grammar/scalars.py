@@ -23,11 +23,14 @@ class Shape(StrEnum):
     MATRIX = "matrix"
     RATIO = "ratio"
     BASED = "based"
+    CONGRUENCE = "congruence"
     TEXT = "text"
 
 
 UNORDERED = "unordered"
 """Label of a LIST that has no order for certain: one with a plus-minus in it."""
+ANY_OF = "or"
+"""Label of a LIST joined by "or"."""
 ALL_OF = "and"
 """Label of a LIST joined by "and": of inequalities that is no union."""
 
@@ -45,16 +48,29 @@ class Form:
     """Delimiters of a TUPLE ("[)"), operators of a RELATION joined by spaces, base of BASED, words of TEXT."""
     unit: str = ""
     percent: bool = False
+    condition: str = ""
+    """What is said beside the value about a variable of it: "n\\ge1"."""
     digits: int | None = None
     """Significant digits where the answer was typed as a decimal number; None otherwise."""
 
 
-_TAIL_TEXT = re.compile(r"^(.*?[^\s\\])\s*\\text\{([^{}]*)\}\s*((?:\^\s*\{?\s*-?\d\s*\}?)?)\s*\.?$", re.DOTALL)
-_TAIL_WORDS = re.compile(r"^([^A-Za-z\\]*\d|.*[}\d)])\s+([A-Za-z][A-Za-z ./]*(?:\^\{?\d\}?)?)$")
+_PIECE = r"(?:\\mu ?)?\\text\{[^{}]*\}\s*(?:\^\s*\{?\s*-?\d\s*\}?)?"
+_TAIL_TEXT = re.compile(rf"^(.*?[^\s\\*/])\s*({_PIECE}(?:\s*[*/]?\s*{_PIECE})*)\s*\.?$", re.DOTALL)
+"""A value and the pieces of its unit: ``5 \\text{ kg} * \\text{m} / \\text{s}^{2}``."""
+_OHM = re.compile(r"^(.*[\d})])\s*((?:[kM]\s*|\\text\{\s*[kM]\s*\}\s*)?\\Omega)$")
+_ORDINAL_NUMBER = re.compile(
+    r"^(\d[\d,]*)\s*(?:\^\s*\{?\s*)?(?:\\text\{\s*)?(st|nd|rd|th)\s*\}?\s*\}?(?:(?![A-Za-z])\s*(\S.*))?$"
+)
+"""``7^{\\text{th}}``, ``21st``, with a noun behind it or none."""
+_TAIL_WORDS = re.compile(r"^([^A-Za-z\\]*\d|.*(?:[}\d)]|\\pi))\s+([A-Za-z][A-Za-z ./]*(?:\^\{?\d\}?)?)$")
 _TEMPERATURE = re.compile(r"\\deg\s*(?:\\text\{)?\s*([CF])\s*\}?$")
 _COUNTED = re.compile(r"^([-+]?\d[\d.]*(?:\s*/\s*\d+)?)\s+([A-Za-z]{3,}(?: [A-Za-z]{2,}){0,2})$")
 _CURRENCY = re.compile(r"^([-+]?)\s*(?:\\text\{)?\s*([\ue000£€¥₹])\s*\}?(?=[\d.\\({-])")
 _CURRENCY_NAMES = {DOLLAR: "dollar", "£": "gbp", "€": "euro", "¥": "yen", "₹": "rupee"}
+_TEXT = re.compile(r"\\text\{([^{}]*)\}")
+_MONEY_SCALE = re.compile(r"^(.*\d)\s*(?:\\text\{\s*)?([KkMmBb])\s*\}?$")
+_MONEY = {"K": 10**3, "M": 10**6, "B": 10**9}
+"""Scale letters behind an amount of money; beside a plain number they are no unit."""
 _DECIMAL = re.compile(r"[-+]?(\d*\.\d+)(?:\s*\*\s*10\s*\^\s*(?:\{\s*-?\d+\s*\}|\d)|[eE][-+]?\d+)?")
 
 
@@ -88,8 +104,8 @@ def split_unit(text: str) -> tuple[str, str]:
     """("5", "cm^2") of ``5\\text{ cm}^2``; the second empty where nothing is beside the number."""
     if match := _TEMPERATURE.search(text):
         return text[: match.start()].strip(), match[1]
-    if match := _TAIL_TEXT.match(text):
-        return match[1].strip(), match[2] + match[3].replace(" ", "")
+    if (match := _OHM.match(text)) or (match := _TAIL_TEXT.match(text)):
+        return match[1].strip(), re.sub(r"\s+(?=\^)|(?<=\^)\s+", "", re.sub(r"\\text\{([^{}]*)\}", r" \1 ", match[2]))
     if (match := _TAIL_WORDS.match(text)) and units.is_known(match[2]):
         return match[1].strip(), match[2]
     if (match := _COUNTED.match(text)) and units.read(match[2]):
@@ -97,20 +113,33 @@ def split_unit(text: str) -> tuple[str, str]:
     return text, ""
 
 
+def _without_ordinal(text: str) -> str:
+    """``21st`` and ``7^{\\text{th}} \\text{ grade}`` as 21 and 7, where the ending is the one of the number."""
+    match = _ORDINAL_NUMBER.match(text)
+    if match is None or (match[3] and not units.read(_TEXT.sub(r"\1", match[3]))):
+        return text
+    teen = match[1][-2:-1] == "1"
+    ending = "th" if teen else {"1": "st", "2": "nd", "3": "rd"}.get(match[1][-1], "th")
+    return match[1] if match[2] == ending else text
+
+
 def read_scalar(text: str) -> Form:
     """A number or formula with its unit, percent sign or currency; words where it is none."""
+    text = _without_ordinal(text)
     unit = ""
     if text.endswith(DOLLAR):
         text, unit = text[:-1].strip(), "dollar"
     elif match := _CURRENCY.match(text):
         text, unit = match[1] + text[match.end() :].strip(), _CURRENCY_NAMES[match[2]]
-    bare, beside = split_unit(text)
     factor = 1
+    if unit and (match := _MONEY_SCALE.match(text)):
+        text, factor = match[1], _MONEY[match[2].upper()]
+    bare, beside = split_unit(text)
     if beside:
         read_unit = units.read(beside)
         if read_unit is None:
             raise Refused("a number with words that change its meaning")
-        factor, named = read_unit
+        factor, named = factor * read_unit[0], read_unit[1]
         unit = named or unit
     bare, percent = _strip_percent(clean(bare), unit)
     if bare.rstrip().endswith("\\deg") and not re.search(r"\\(?:sin|cos|tan|cot|sec|csc)", bare):
@@ -136,6 +165,8 @@ def _tree(text: str) -> Form:
     """The tree of a bare scalar, or the words of a text answer typed without ``\\text``."""
     if (value := number(text)) is not None:
         return Form(Shape.SCALAR, ("num", value))
+    if text in ("\\dots", "..."):
+        return Form(Shape.TEXT, label="...")
     if text in ("\\emptyset",):
         return words("no solution")
     if PLAIN_WORDS.fullmatch(text) and len(text) > 1 and not _is_product(text):

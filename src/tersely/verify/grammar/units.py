@@ -19,11 +19,13 @@ inche|ft foot feet|yd yard|mi mile|mg milligram|g gram gramme|kg kilogram kilo|l
 tonne|ml milliliter millilitre|l liter litre|gal gallon|qt quart|pt pint|cup|s sec second|min minute|h hr
 hour|day|week|month|year yr|ms millisecond|deg degree|rad radian|dollar usd buck|cent|euro eur|pound_sterling
 gbp|yen|rupee|mi/h mph|km/h kph kmh|unit|hz hertz|n newton|j joule|w watt|v volt|pa pascal|k kelvin|celsius
-c|fahrenheit f|mol mole|acre|hectare|square sq|cubic cu|people person|point pt|byte|bit|percent|a.m am|p.m
-pm|knot|nm nanometer|page|time|way|place|side|term|root|coin|student
+c|fahrenheit f|mol mole|acre|hectare|square sq|cubic cu|people person|point pt|byte|bit|percent pct|a.m am|p.m
+pm|knot|nm nanometer|page|time|way|place|side|term|root|coin|student|amp ampere|ohm|micrometer
+micrometre|angstrom å|kcal|cal calorie|tesla|farad
 """
 _UNIT = {word: group.split()[0] for group in _SPELLINGS.split("|") for word in group.split()}
 _SCALE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+_SCALE |= {"lakh": 10**5, "crore": 10**7, "quadrillion": 10**15}
 _MEANING = {
     "guess", "unknown", "unsure", "tens", "pair", "pairs", "halves", "thirds", "fourths", "quarters", "fifths", "tenth",
     "tenths", "hundredth", "hundredths", "thousandth", "thousandths", "hundreds", "millionths", "remainder", "out",
@@ -35,11 +37,15 @@ _MEANING = {
     "perhaps", "possibly", "either", "neither", "both", "but", "between", "to", "through", "up", "down", "off",
     "base", "cannot", "never", "none", "false", "root", "sqrt", "square-root", "hence", "therefore", "so",
     "equals", "equal", "answer", "other", "another", "infinity", "infinite", "even", "odd", "greater", "fewer",
+    "recurring", "repeating", "repeated", "score", "gross", "factor",
     "pi", "infinitely", "inverse", "reciprocal", "opposite",
 }  # fmt: skip
 _MEANING |= set(VALUES)
-_WORDS = re.compile(r"[A-Za-z.'\-]+")
-_ALLOWED = re.compile(r"[A-Za-z.,'\-\s/*^{}()0-9²³]*")
+_LETTERS = frozenset("msglhtdwACFJKNVWTLH")
+"""What one letter beside a number may stand for; the others name a variable, or a scale as M and B do."""
+_WORDS = re.compile(r"[A-Za-zå][A-Za-z.'\-]*")
+_ALLOWED = re.compile(r"[A-Za-zå.,'\-\s/*^{}()0-9²³]*")
+_SYMBOLS = {"\\Omega": "ohm", "\\mu ": "micro", "\\mu": "micro", "Å": "å"}
 
 
 @lru_cache(maxsize=4096)
@@ -48,6 +54,8 @@ def read(text: str) -> tuple[int, str] | None:
 
     ``text`` is free of commands: "cm^2", "square centimeters", "million dollars", "km/h". "" gives (1, "").
     """
+    for sign, spelled in _SYMBOLS.items():
+        text = text.replace(sign, spelled)
     text = text.strip().strip(",").strip()
     if not text:
         return 1, ""
@@ -55,13 +63,20 @@ def read(text: str) -> tuple[int, str] | None:
         return None
     lowered = re.sub(r"(?<=[A-Za-z]{2})\.(?=\s|$)", "", text.lower()).replace("p.m.", "p.m").replace("a.m.", "a.m")
     words = _WORDS.findall(lowered)
-    if not words or any(word in _MEANING for word in words) or len(words) > 5:
+    if not words or any(word in _MEANING for word in _but_linking(words)) or len(words) > 5:
+        return None
+    if any(letter not in _LETTERS for letter in re.findall(r"(?<![A-Za-z.])[A-Za-z](?![A-Za-z.])", text)):
         return None
     factor = 1
     while words and words[0].rstrip("s") in _SCALE:
         factor *= _SCALE[words.pop(0).rstrip("s")]
         lowered = lowered.split(None, 1)[1] if " " in lowered.strip() else ""
     return factor, _canonical(lowered, words)
+
+
+def _but_linking(words: list[str]) -> list[str]:
+    """Without an "and" or "to" between two words: "boys and girls", "ways to choose" are nouns."""
+    return [word for i, word in enumerate(words) if word not in ("and", "to") or i in (0, len(words) - 1)]
 
 
 def _canonical(text: str, words: list[str]) -> str:
