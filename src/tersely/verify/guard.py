@@ -45,6 +45,30 @@ def unevaluated(text: str) -> str | None:
     return match.group(0) if match else None
 
 
+_OPEN_ENDED = re.compile(r"\\(?:sum|prod|coprod|i{0,3}int|oint|lim)(?![A-Za-z])")
+
+
+def never_ends(text: str) -> str | None:
+    """An operator for which no budget is known to be enough: what the grammar leaves of these is not judged at all."""
+    match = _OPEN_ENDED.search(text)
+    return match.group(0) if match else None
+
+
+_ORDERED = re.compile(r"\\(?:angle|triangle|overrightarrow|overleftarrow|vec)\s*\{?\s*([A-Za-z]+)")
+
+
+def order_of_letters(gold: str, answer: str) -> str | None:
+    """math-verify multiplies letters in any order: those of an angle and of a product of vectors have one."""
+    ours, theirs = (_ORDERED.findall(text) for text in (gold, answer))
+    free = "*" not in gold + answer and "\\angle" not in gold + answer
+    same = sorted(ours) == sorted(theirs) if free else ours == theirs or _same_angle(ours, theirs)
+    return None if same else "letters in another order"
+
+
+def _same_angle(ours: list[str], theirs: list[str]) -> bool:
+    return len(ours) == len(theirs) == 1 and len(ours[0]) == 3 and ours[0] == theirs[0][::-1]
+
+
 def refuse(text: str) -> str | None:
     """Why a cleaned answer may not be evaluated, or None. Linear in the length."""
     if len(text) > MAX_LENGTH:

@@ -6,6 +6,7 @@
 
 from tersely.verify.grammar import forms, normalise, units
 from tersely.verify.grammar.equality import SEVERAL, equal
+from tersely.verify.grammar.evaluated import restates
 from tersely.verify.grammar.forms import read
 from tersely.verify.grammar.normalise import CACHED, as_list, clean, key, matching, number
 from tersely.verify.grammar.scalars import Form
@@ -36,4 +37,5 @@ __all__ = [
     "number",
     "rational",
     "read",
+    "restates",
 ]

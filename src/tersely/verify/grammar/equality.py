@@ -15,8 +15,8 @@ a policy could gain:
 - Two inequalities joined by "and" are their intersection, by "or" or a comma their union. Names must be the same:
   ``AB = 5`` is not ``CD = 5``.
 - Variables are real; an identity must hold wherever one side is real.
-- ``3:4`` is not ``4:3`` but ``6:8`` and ``3/4``; a time of day is no ratio. Digits in two different bases differ; text is compared by its words without
-  case and leading article; a whole number below 1,000 may be written in words.
+- ``3:4`` is not ``4:3`` but ``6:8`` and ``3/4``; a time of day is no ratio. Digits in two different bases differ;
+  text is compared by its words without case and leading article; a whole number below 1,000 may be written in words.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 
+from tersely.verify.grammar.compounds import congruences, in_order, is_unit_sum, ratios, vectors
 from tersely.verify.grammar.expr import symbols
 from tersely.verify.grammar.identities import same_value
 from tersely.verify.grammar.numerals import number_word
@@ -47,7 +48,7 @@ def equal(gold: Form, answer: Form) -> Decision:
     if gold.condition and answer.condition and _differ(gold.condition, answer.condition):
         return False, "different conditions"
     if Shape.CONGRUENCE in pair:
-        return _congruences(gold, answer)
+        return congruences(gold, answer, equal)
     if Shape.RELATION in pair:
         return compare_relations(gold, answer, equal)
     if pair == (Shape.SCALAR, Shape.SCALAR):
@@ -58,17 +59,17 @@ def equal(gold: Form, answer: Form) -> Decision:
     if Shape.BASED in pair:
         return _based(gold, answer)
     if Shape.RATIO in pair:
-        return _ratios(gold, answer)
-    if set(pair) == {Shape.MATRIX, Shape.TUPLE}:
-        return _vectors(gold, answer)
+        return ratios(gold, answer, equal)
+    if pair in ((Shape.MATRIX, Shape.TUPLE), (Shape.TUPLE, Shape.MATRIX)) or _unit_vectors(gold, answer):
+        return vectors(gold, answer, equal)
     if pair == (Shape.MATRIX, Shape.MATRIX):
         if gold.label != answer.label:
             return False, "a matrix and cases"
-        return _in_order(gold.items, answer.items)
+        return _parts(gold.items, answer.items)
     if pair == (Shape.TUPLE, Shape.TUPLE):
         if gold.label != answer.label:
             return False, "different brackets"
-        return _in_order(gold.items, answer.items)
+        return _parts(gold.items, answer.items)
     if set(pair) <= {Shape.LIST, Shape.SET, Shape.UNION, Shape.TUPLE, Shape.SCALAR}:
         return _collections(gold, answer)
     if Shape.TEXT in pair and Shape.SCALAR in pair:
@@ -76,69 +77,14 @@ def equal(gold: Form, answer: Form) -> Decision:
     return False, f"a {answer.shape} where the gold answer is a {gold.shape}"
 
 
+def _unit_vectors(gold: Form, answer: Form) -> bool:
+    """Whether a tuple meets a sum of unit vectors."""
+    return {gold.shape, answer.shape} == {Shape.TUPLE, Shape.SCALAR} and any(map(is_unit_sum, (gold, answer)))
+
+
 def _differ(one: str, other: str) -> bool:
     """Whether two side conditions say different things; which letter is a whole number is none of them."""
     return one != other and not all("\\in\\mathbb{Z}" in condition for condition in (one, other))
-
-
-def _congruences(gold: Form, answer: Form) -> Decision:
-    """The same residue for the same modulus; a residue alone is the value where that is the gold answer."""
-    if gold.shape is not answer.shape:
-        return equal(gold, answer.items[1]) if gold.shape is Shape.SCALAR else (False, "a congruence and a value")
-    if gold.label != answer.label or not equal(gold.items[0], answer.items[0])[0]:
-        return False, "different congruences"
-    values = [exact(form.items[1].node) if form.items[1].node else None for form in (gold, answer)]
-    if gold.label.isdigit() and values[0] is not None and values[1] is not None:
-        same = (values[0] - values[1]) % int(gold.label) == 0
-        return same, "the same residue" if same else "different residues"
-    return equal(gold.items[1], answer.items[1])
-
-
-def _ratios(gold: Form, answer: Form) -> Decision:
-    """Two ratios with one proportion, or a ratio of two and its value; times of day are no ratios."""
-    ratio, other = (gold, answer) if gold.shape is Shape.RATIO else (answer, gold)
-    if other.shape is not Shape.RATIO:
-        if other.shape is not Shape.SCALAR or len(ratio.items) != 2 or ratio.label or ratio.unit or other.unit:
-            return False, f"a {answer.shape} where the gold answer is a {gold.shape}"
-        top, bottom = (item.node for item in ratio.items)
-        if top is None or bottom is None or other.node is None:
-            return False, "a ratio and a value"
-        return same_value(("div", top, bottom), other.node), "the value of the ratio"
-    if gold.unit and answer.unit and gold.unit != answer.unit:
-        return False, "different units"
-    if gold.label != answer.label:
-        return False, "a time and a ratio"
-    if (exactly := _in_order(gold.items, answer.items))[0] or gold.label or gold.unit or _like_a_time(gold):
-        return exactly
-    return _proportional(gold.items, answer.items)
-
-
-def _like_a_time(ratio: Form) -> bool:
-    """ "4:30" may be one: minutes of two digits."""
-    values = [exact(item.node) if item.node else None for item in ratio.items]
-    if len(values) != 2 or values[0] is None or values[1] is None:
-        return False
-    return values[0] <= 24 and 10 <= values[1] < 60 and values[1] % 5 == 0 and values[0] > 0
-
-
-def _proportional(gold: tuple[Form, ...], answer: tuple[Form, ...]) -> Decision:
-    values = [[exact(item.node) if item.node else None for item in items] for items in (gold, answer)]
-    ours, theirs = values
-    if len(ours) != len(theirs) or not all(ours) or not all(theirs):
-        return False, "different ratios"
-    quotients = {b / a for a, b in zip(ours, theirs, strict=True) if a and b}
-    same = len(quotients) == 1 and min(quotients) > 0
-    return same, "the same ratio" if same else "different ratios"
-
-
-def _vectors(gold: Form, answer: Form) -> Decision:
-    """A matrix of one column (or one row) and a tuple are the same vector."""
-    matrix, vector = (gold, answer) if gold.shape is Shape.MATRIX else (answer, gold)
-    rows = [row.items for row in matrix.items]
-    parts = rows[0] if len(rows) == 1 else tuple(row[0] for row in rows if len(row) == 1)
-    if vector.label != "()" or matrix.label or len(parts) != len(vector.items):
-        return False, "a matrix and a tuple"
-    return _in_order(vector.items, parts)
 
 
 _SYNONYMS = {"no solutions": "no solution", "none": "no solution", "empty set": "no solution"}
@@ -265,16 +211,8 @@ def _based(gold: Form, answer: Form) -> Decision:
     return same, "same digits, base left out" if same else "different digits or a base that is not asked for"
 
 
-def _in_order(gold: tuple[Form, ...], answer: tuple[Form, ...]) -> Decision:
-    if len(gold) != len(answer):
-        return False, "different number of parts"
-    unsure = False
-    for g, a in zip(gold, answer, strict=True):
-        same, _ = equal(g, a)
-        if same is False:
-            return False, "a part differs"
-        unsure |= same is None
-    return (None, "a part cannot be decided") if unsure else (True, "all parts agree")
+def _parts(gold: tuple[Form, ...], answer: tuple[Form, ...]) -> Decision:
+    return in_order(gold, answer, equal)
 
 
 def _collections(gold: Form, answer: Form) -> Decision:
@@ -292,7 +230,7 @@ def _collections(gold: Form, answer: Form) -> Decision:
             and "()" in (gold.label, answer.label)
             and UNORDERED not in (gold.label, answer.label)
         ):
-            return _in_order(_by_name(gold), _by_name(answer))
+            return _parts(_by_name(gold), _by_name(answer))
         return False, f"a {answer.shape} where the gold answer is a {gold.shape}"
     if shapes == {Shape.UNION, Shape.LIST}:
         return _union_and_list(gold, answer)
@@ -301,7 +239,7 @@ def _collections(gold: Form, answer: Form) -> Decision:
     if Shape.SCALAR in shapes:
         return False, f"a {answer.shape} where the gold answer is a {gold.shape}"
     if shapes == {Shape.LIST} and (_names_values(gold) != _names_values(answer) or (_worded(gold) and _worded(answer))):
-        in_order = _in_order(_by_name(gold), _by_name(answer))
+        in_order = _parts(_by_name(gold), _by_name(answer))
         return in_order if in_order[0] else _as_written(gold, answer)
     return _unordered(gold.items, answer.items)
 
@@ -314,7 +252,7 @@ def _as_written(gold: Form, answer: Form) -> Decision:
         tuple(item.items[-1] if item.shape is Shape.RELATION else item for item in form.items)
         for form in (gold, answer)
     ]
-    return _in_order(*bare)
+    return _parts(*bare)
 
 
 def _names_values(form: Form) -> bool:

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from tersely.verify.grammar.series import SERIES, read_decorated, read_series
 from tersely.verify.grammar.tokens import (
     CONSTANTS,
+    DECORATIONS,
     FUNCTIONS,
     GREEK,
     INVERSE,
@@ -243,6 +245,10 @@ class Parser:
     def command(self, name: str) -> Node:
         if name in GREEK:
             return self.symbol("\\" + name)
+        if name in SERIES:
+            return read_series(self, name)
+        if name in DECORATIONS:
+            return read_decorated(self, name)
         if name in ("frac", "binom"):
             return ("div" if name == "frac" else "binom", self.argument(), self.argument())
         if name == "sqrt":
@@ -318,4 +324,5 @@ def symbols(node: Node) -> frozenset[str]:
     """Names of the variables in a tree."""
     if node[0] == "sym":
         return frozenset((node[1],))
-    return frozenset().union(*(symbols(child) for child in node[1:] if isinstance(child, tuple)))
+    found = frozenset[str]().union(*(symbols(child) for child in node[1:] if isinstance(child, tuple)))
+    return found - {node[4]} if node[0] in SERIES else found

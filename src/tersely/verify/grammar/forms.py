@@ -10,9 +10,11 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
-from tersely.verify.grammar import notations, units
+from tersely.verify.grammar import notations
 from tersely.verify.grammar.brackets import closes_early, split, without_parentheses
+from tersely.verify.grammar.labels import label
 from tersely.verify.grammar.normalise import CACHED, clean, key, number, repeating
+from tersely.verify.grammar.ratios import based, ratio
 from tersely.verify.grammar.relations import both
 from tersely.verify.grammar.scalars import (
     ALL_OF,
@@ -23,7 +25,6 @@ from tersely.verify.grammar.scalars import (
     Shape,
     read_scalar,
     significant,
-    split_unit,
     words,
 )
 from tersely.verify.grammar.tokens import Refused, Unparsed
@@ -39,20 +40,6 @@ _LEADING = re.compile(
     r"^(?:\\approx(?![A-Za-z])|=)\s*(?=\S)|^(?:\\text\{\s*)?(?:the\s+)?(?:final\s+)?answer\s*(?:is|=|:)?\s*:?\s*\}?\s*(?=\S)",
     re.I,
 )
-_BASED = re.compile(
-    r"(?:\\text\{|\()?(-?[0-9A-Za-z]+(?:\.\d+)?)[)}]?\s*_\s*(?:\{\s*(?:\\text\{)?\s*([0-9a-z]+)\s*\}?\s*\}|(\d))"
-)
-_BASE_WORDS = {
-    "two": "2",
-    "three": "3",
-    "four": "4",
-    "five": "5",
-    "six": "6",
-    "seven": "7",
-    "eight": "8",
-    "nine": "9",
-    "ten": "10",
-}
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _MEMBER = re.compile(r"[A-Za-z]\s*\\in(?![A-Za-z])\s*")
 _RELATION = re.compile(r"\\(?:le|ge|ne|approx|equiv|in|sim|cong|subset|subseteq|to|mapsto)(?![A-Za-z])|[<>=]")
@@ -102,7 +89,6 @@ def _read(text: str, depth: int) -> Form:
         _read_union,
         _read_brackets,
         _read_ratio,
-        _read_based,
     ):
         if (form := reader(text, depth)) is not None:
             return form
@@ -118,7 +104,11 @@ def _read_notation(text: str, depth: int) -> Form | None:
     for reader in (notations.system, notations.congruence, notations.real_set):
         if (form := reader(text, read_part)) is not None:
             return form
-    return notations.combinations(text)
+    return notations.measures(text) or notations.combinations(text)
+
+
+def _read_ratio(text: str, depth: int) -> Form | None:
+    return ratio(text, lambda part: _read(clean(part), depth + 1)) or based(text)
 
 
 def _read_text(inner: str, depth: int) -> Form:
@@ -162,8 +152,8 @@ def _read_list(text: str, depth: int) -> Form | None:
     items = _members(pieces, depth)
     if len(items) == 2 and _AND.search(text) and (interval := both(*items)):
         return interval
-    label = UNORDERED if len(items) > len(pieces) else ALL_OF if _AND.search(text) else _any_of(text)
-    return Form(Shape.LIST, items=_spread_unit(_spread_name(items)), label=label)
+    joined = UNORDERED if len(items) > len(pieces) else ALL_OF if _AND.search(text) else _any_of(text)
+    return Form(Shape.LIST, items=_spread_unit(_spread_name(items)), label=joined)
 
 
 _OR = re.compile(r"\\text\{\s*,?\s*or\s*\}|\bor\b")
@@ -263,33 +253,9 @@ def _read_relation(text: str, depth: int) -> Form | None:
     return Form(Shape.RELATION, items=tuple(sides), label=" ".join(found))
 
 
-_CALL = re.compile(r"([A-Za-z]|\\[A-Za-z]+)(?:_\{?\w+\}?)?(?:\^\{?-1\}?)?\(([^()]*)\)")
-_LABEL = re.compile(
-    r"(?:P|Pr|E|Var|\\text\{(?:P|Pr|E|Var)\}|\\mathbb\{[PE]\})\s*[(\[].*[)\]]$"  # a probability
-    r"|[A-Za-z]'{1,3}\s*(?:\([^()]*\))?$"  # a derivative
-    r"|\\frac\{\w+(?:_\{?\w+\}?)?\(\w\)\}\{\w+(?:_\{?\w+\}?)?\(\w\)\}$"  # a transfer function
-    r"|\\lim(?![A-Za-z]).*$"
-    r"|\\(?:vec|overline|overrightarrow|hat|dot)\s*\{?\w+\}?(?:_\{?\w+\}?)?$"
-    r"|\\?[A-Za-z]+_\{(?:[^{}]*\\|\w{5})[^{}]*(?:\{[^{}]*\})?[^{}]*\}$"  # a worded subscript
-)
-"""What may stand left of a value and only names it."""
-_NAME = re.compile(r"\\text\{[A-Za-z ]*\}|[A-Za-z][A-Za-z ]{3,}|[A-Z]{2}|\\(?:angle|triangle)\s*[A-Z]*|\|[A-Z]{2}\|")
-
-
 def _side(text: str, depth: int, *, first: bool) -> Form:
-    """A side of a relation. On the left, ``f(x)`` and names such as "Area" are labels."""
-    if (
-        first
-        and (call := _CALL.fullmatch(text))
-        and call[1] not in ("e", "i")
-        and re.fullmatch(r"[a-z](,[a-z])*|\d+", call[2])
-    ):
-        return Form(Shape.TEXT, label=f"f:{call[1]}({call[2]})")
-    if first and _NAME.fullmatch(text):
-        return Form(Shape.TEXT, label="name:" + re.sub(r"\\text|\W+", " ", text).strip().casefold())
-    if first and _LABEL.match(text):
-        return Form(Shape.TEXT, label="name:" + key(text))
-    return _read(clean(text), depth + 1)
+    """A side of a relation; on the left, what only names the value is a label."""
+    return (label(text) if first else None) or _read(clean(text), depth + 1)
 
 
 def _read_union(text: str, depth: int) -> Form | None:
@@ -323,11 +289,11 @@ def _read_brackets(text: str, depth: int) -> Form | None:
     if len(pieces) > MAX_ITEMS or not all(pieces):
         raise Refused("no complete tuple")
     items = tuple(_read(clean(piece), depth + 1) for piece in pieces)
-    label = "()" if left == "\\langle" else left + right
-    return Form(Shape.TUPLE, items=items, label=label)
+    closed = "()" if left == "\\langle" else left + right
+    return Form(Shape.TUPLE, items=items, label=closed)
 
 
-_BUILDER = re.compile(r"[a-z]\s*(?:\\in\s*\\mathbb\{R\}\s*)?[|:](?=[^|:]*[<>\\])\s*")
+_BUILDER = re.compile(r"[a-z]\s*(?:\\in\s*\\mathbb\{R\}\s*)?[|:](?=[^|:]*(?:[<>]|\\(?:le|ge|ne)(?![a-z])))\s*")
 """``x |`` or ``x \\in \\mathbb{R} :`` of a set of reals given by a relation: read as that relation."""
 
 
@@ -342,38 +308,3 @@ def _read_set(inner: str, depth: int) -> Form:
     if "|" in inner or ":" in inner or _RELATION.search(inner):
         return Form(Shape.TEXT, label="set:" + key(inner))
     return Form(Shape.SET, items=tuple(_members(pieces, depth)))
-
-
-_HALF_DAY = re.compile(r"\s*(?:\\text\{\s*)?([AaPp])\.?\s?[Mm]\.?\s*\}?$")
-
-
-def _read_ratio(text: str, depth: int) -> Form | None:
-    if ":" not in text:
-        return None
-    bare, unit = split_unit(text)
-    pieces, found = split(bare, ":")
-    if not found or not all(pieces):
-        return None
-    read_unit = units.read(unit)
-    items = tuple(_read(clean(piece), depth + 1) for piece in pieces)
-    if len(pieces) == 2 and (hour := _HALF_DAY.search(text)):
-        bare, unit = text[: hour.start()], hour[1].lower() + "m"
-        pieces, _ = split(bare, ":")
-    clock = "clock" if re.search(r":\s*0\d", bare) else ""  # "7:05" is not "7:5"
-    return Form(Shape.RATIO, items=items, label=clock, unit=read_unit[1] if read_unit else unit)
-
-
-_TEXT_ALNUM = re.compile(r"\\text\{\s*([0-9A-Za-z]+)\s*\}")
-
-
-def _read_based(text: str, depth: int) -> Form | None:
-    if "_" not in text:
-        return None
-    match = _BASED.fullmatch(_TEXT_ALNUM.sub(r"\1", text))
-    if match is None:
-        return None
-    base = match[2] or match[3]
-    hexadecimal = base == "16" and re.fullmatch("[A-Fa-f]{2,}", match[1])
-    if not (hexadecimal or any(c.isdigit() for c in match[1])):
-        return None
-    return Form(Shape.BASED, label=f"{match[1].upper().lstrip('0') or '0'}_{_BASE_WORDS.get(base, base)}")

@@ -13,6 +13,7 @@ import zlib
 from typing import Any
 
 from tersely.verify.grammar.expr import symbols
+from tersely.verify.grammar.series import PLACES, has_series, place
 from tersely.verify.grammar.tokens import Node, Refused, Undefined, Unparsed
 from tersely.verify.grammar.values import Numeric, context, exact
 
@@ -33,10 +34,10 @@ def _point(names: frozenset[str], index: int, ctx: Any) -> dict[str, Any]:
     """The fixed generic point number ``index``: a value for each variable, the same on both sides."""
     low, span, negative = _PLACES[index]
     values = {}
-    for place, name in enumerate(sorted(names)):
+    for rank, name in enumerate(sorted(names)):
         crc = zlib.crc32(f"{name}|{low}".encode())
         value = ctx.mpf(int(low * 1e6)) / 10**6 + ctx.mpf(crc % 1_000_003) / 1_000_003 * ctx.mpf(span)
-        values[name] = -value if negative == "all" or negative == ("odd", "even")[place % 2] else value
+        values[name] = -value if negative == "all" or negative == ("odd", "even")[rank % 2] else value
     return values
 
 
@@ -125,6 +126,8 @@ def same_value(a: Node, b: Node) -> bool | None:
     Raises Refused where a value is undefined or too large at every point.
     """
     names = symbols(a) | symbols(b)
+    if has_series(a) or has_series(b):
+        return _same_series(a, b, names)
     if not names:
         x, y = exact(a), exact(b)
         if x is not None and y is not None:
@@ -148,6 +151,20 @@ def same_value(a: Node, b: Node) -> bool | None:
     if len(set(votes)) > 1 or (names and len(votes) < 2 and votes[0]):
         return None
     return votes[0]
+
+
+def _same_series(a: Node, b: Node, names: frozenset[str]) -> bool:
+    """Whether two trees with sums or products agree at whole numbers: one place without variables, else six."""
+    ctx = context()
+    ctx.dps = DIGITS
+    for index in range(len(PLACES) if names else 1):
+        numeric = Numeric(ctx, place(names, index, ctx))
+        try:
+            if not _close(numeric.of(a), numeric.of(b), DIGITS - 12):
+                return False
+        except (ArithmeticError, TypeError, AttributeError) as error:
+            raise Unparsed("no number") from error
+    return True
 
 
 def constant_ratio(a: Node, b: Node) -> bool | None:

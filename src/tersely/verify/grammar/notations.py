@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 
+from tersely.verify.grammar import units
 from tersely.verify.grammar.brackets import split
 from tersely.verify.grammar.normalise import clean, key
 from tersely.verify.grammar.scalars import Form, Shape
@@ -20,7 +22,7 @@ Read = Callable[[str], Form]
 _INEQUALITY = re.compile(r"\\(?:le|ge|ne|in)(?![A-Za-z])|[<>]")
 _CONDITION = re.compile(
     r"^(?P<value>.*[^\s,;])\s*(?:[,;]|\s|(?=\())\s*"
-    r"(?:\\text\{\s*,?\s*(?:for|for all|for every|for any|where|with|if|when|provided)\s*\}\s*)?(?P<open>\(?)\s*"
+    r"(?P<open>\(?)\s*"
     r"(?P<condition>(?P<name>\\?[A-Za-z]+)(?:_\w)?(?:\s*\^\s*\d)?\s*"
     r"(?:\\(?:le|ge|ne|in)(?![A-Za-z])|[<>])[^,;=()]+)(?P<close>\)?)$",
     re.DOTALL,
@@ -28,12 +30,15 @@ _CONDITION = re.compile(
 """``3n-1 (n \\ge 1)``, ``\\frac{1}{x}, x \\ne 0``, ``2k\\pi, k \\in \\mathbb{Z}``."""
 
 
+_INTRODUCED = re.compile(r"[\s,;]*\\text\{\s*,?\s*(?:for|for all|for every|for any|where|with|if|when|provided)\s*\}$")
+
+
 def without_condition(text: str) -> tuple[str, str] | None:
     """(value, condition) where a condition on a variable of the value follows it."""
     match = _CONDITION.match(text) if _INEQUALITY.search(text) else None
     if match is None or bool(match["open"]) != bool(match["close"]) or _INEQUALITY.search(match["value"]):
         return None
-    value = match["value"]
+    value = _INTRODUCED.sub("", match["value"])
     if any(value.count(left) != value.count(right) for left, right in ("()", "[]", "{}")):
         return None
     if not re.search(rf"(?<![A-Za-z\\]){re.escape(match['name'])}(?![A-Za-z])", value) and not (
@@ -83,7 +88,7 @@ def _without(missing: list[Form]) -> Form:
         raise Unparsed("a set of reals without numbers that have no order here")
     places: list[Node] = [("num", value) for value in sorted({value for value in values if value is not None})]
     ends = [("neg", _BOUND), *places, _BOUND]
-    return Form(Shape.UNION, items=tuple(_interval(a, b, "()") for a, b in zip(ends, ends[1:], strict=False)))
+    return Form(Shape.UNION, items=tuple(_interval(a, b, "()") for a, b in pairwise(ends)))
 
 
 def _interval(low: Node, high: Node, label: str) -> Form:
@@ -112,8 +117,42 @@ def system(text: str, read: Read) -> Form | None:
 def _cell(text: str, read: Read) -> Form:
     try:
         return read(clean(text))
-    except Unparsed:
+    except (Unparsed, Refused):
         return Form(Shape.TEXT, label=key(text))
+
+
+_MEASURES = re.compile(r"\s*\d+(?:\.\d+)?\s*[A-Za-z]+(?:,?\s*\d+(?:\.\d+)?\s*[A-Za-z]+)+\s*")
+_MEASURE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+_COMPOUND = {
+    "year",
+    "month",
+    "week",
+    "day",
+    "h",
+    "hr",
+    "hour",
+    "min",
+    "s",
+    "foot",
+    "ft",
+    "inch",
+    "in",
+    "yard",
+    "lb",
+    "oz",
+}
+_COMPOUND |= {"km", "m", "cm", "kg", "g", "dollar", "cent", "deg"}
+
+
+def measures(text: str) -> Form | None:
+    """ "2 hours and 30 minutes" as the words "2 hour 30 min"; nothing is converted."""
+    plain = re.sub(r"\band\b|\\text\{|[{}]", " ", text)
+    if "\\" in plain or not _MEASURES.fullmatch(plain):
+        return None
+    parts = [(number, units.named(word)) for number, word in _MEASURE.findall(plain)]
+    if not all(unit in _COMPOUND for _, unit in parts) or len({unit for _, unit in parts}) < len(parts):
+        return None
+    return Form(Shape.TEXT, label=" ".join(f"{number} {unit}" for number, unit in parts))
 
 
 _ABOUT = r"(?:or\s+)?(?:about|approximately|approx\.?|roughly)"

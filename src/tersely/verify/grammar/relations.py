@@ -96,10 +96,13 @@ def _two_relations(gold: Form, answer: Form, agree: Agree) -> Decision:
         # "f(x) = v" and "y = v"
         names = all(is_name(form.items[0]) for form in (gold, answer))
         return agree(gold.items[-1], answer.items[-1]) if names else (False, "different relations")
+    ours, theirs = as_interval(gold), as_interval(answer)
+    if ours and theirs and len(symbols_of(gold) | symbols_of(answer)) == 1 and agree(ours, theirs)[0]:
+        return True, "the same set"
     if len(gold.items) != 2 or len(answer.items) != 2:
         chain = gold.label.split() + answer.label.split()
         return _chains(gold, answer, agree) if set(chain) <= {"=", "\\approx"} else (False, "different relations")
-    return _two_sided(gold, answer, agree)
+    return _two_sided(gold, answer)
 
 
 def _chains(gold: Form, answer: Form, agree: Agree) -> Decision:
@@ -118,10 +121,7 @@ def _reversed(relation: Form) -> Form:
     return Form(Shape.RELATION, items=tuple(reversed(relation.items)), label=label)
 
 
-def _two_sided(gold: Form, answer: Form, agree: Agree) -> Decision:
-    ours, theirs = as_interval(gold), as_interval(answer)
-    if ours and theirs and len(symbols_of(gold) | symbols_of(answer)) == 1 and agree(ours, theirs)[0]:
-        return True, "the same set"
+def _two_sided(gold: Form, answer: Form) -> Decision:
     nodes = [side.node for side in (*gold.items, *answer.items)]
     a, b, c, d = nodes
     if any(side.unit or side.percent for side in (*gold.items, *answer.items)):

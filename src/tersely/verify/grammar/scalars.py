@@ -151,8 +151,14 @@ def read_scalar(text: str) -> Form:
     form = _tree(bare)
     if form.shape is not Shape.SCALAR:
         return form
-    node = form.node if factor == 1 else ("mul", ("num", Fraction(factor)), form.node)
+    node = _scaled(form.node, factor)
     return replace(form, node=node, unit=unit, percent=percent, digits=significant(bare) if factor == 1 else None)
+
+
+def _scaled(node: Node | None, factor: int) -> Node | None:
+    if factor == 1 or node is None:
+        return node
+    return ("num", factor * node[1]) if node[0] == "num" else ("mul", ("num", Fraction(factor)), node)
 
 
 def _strip_percent(text: str, unit: str) -> tuple[str, bool]:

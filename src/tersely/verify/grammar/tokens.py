@@ -64,5 +64,12 @@ def tokens(text: str) -> list[str]:
     return found
 
 
-OPENERS = GREEK | FUNCTIONS | {"frac", "binom", "sqrt", "lfloor", "lceil", "asin", "acos", "atan", "infinity", "pi"}
+DECORATIONS = {"dot", "ddot", "hat", "tilde"}
+OPENERS = (
+    GREEK
+    | FUNCTIONS
+    | DECORATIONS
+    | {"sum", "prod"}
+    | {"frac", "binom", "sqrt", "lfloor", "lceil", "asin", "acos", "atan", "infinity", "pi"}
+)
 """Commands that start a factor."""

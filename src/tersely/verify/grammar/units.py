@@ -82,8 +82,8 @@ def _but_linking(words: list[str]) -> list[str]:
 def _canonical(text: str, words: list[str]) -> str:
     text = re.sub(r"\b(square|sq|cubic|cu)\b\.?\s*([a-z]+)", _power, text)
     text = re.sub(r"\b(?:per)\b", "/", text)
-    text = re.sub(r"\bof\b.*", "", text) if words and _single(words[0]) in _UNIT.values() else text
-    text = re.sub(r"[a-z][a-z.'\-]*", lambda m: _single(m[0]), text)
+    text = re.sub(r"\bof\b.*", "", text) if words and named(words[0]) in _UNIT.values() else text
+    text = re.sub(r"[a-z][a-z.'\-]*", lambda m: named(m[0]), text)
     return re.sub(r"[\s{}()*]+", "", text)
 
 
@@ -91,7 +91,7 @@ def _power(match: re.Match[str]) -> str:
     return f"{match[2]}^{2 if match[1].startswith('s') else 3}"
 
 
-def _single(word: str) -> str:
+def named(word: str) -> str:
     """Canonical singular of one word."""
     for form in (word, word.removesuffix("."), word.removesuffix("s"), word.removesuffix("es")):
         if form in _UNIT:
@@ -109,6 +109,6 @@ def is_known(text: str) -> bool:
         return head.strip() == "m" or is_known(head)
     words = _WORDS.findall(text.lower())
     return bool(words) and all(
-        len(word.rstrip("s")) > 1 and (_single(word) in _UNIT.values() or word in _SCALE or word == "per")
+        len(word.rstrip("s")) > 1 and (named(word) in _UNIT.values() or word in _SCALE or word == "per")
         for word in words
     )

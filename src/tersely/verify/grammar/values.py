@@ -11,13 +11,14 @@ from typing import Any
 
 from tersely.verify.grammar.expr import symbols
 from tersely.verify.grammar.scalars import Form, Shape
+from tersely.verify.grammar.series import SERIES, evaluate
 from tersely.verify.grammar.tokens import Node, Refused, Undefined
 
-MAX_BITS = 40_000
-"""Largest exact integer built (about 12,000 digits)."""
+MAX_BITS = 1 << 18
+"""Largest exact integer built (about 79,000 digits)."""
 MAX_LOG10 = 12_000.0
 """Largest decimal exponent of any intermediate number."""
-MAX_FACTORIAL = 3_000
+MAX_FACTORIAL = 10_000
 
 _local = threading.local()
 
@@ -42,7 +43,7 @@ def exact(node: Node) -> Fraction | None:
     name = node[0]
     if name == "num":
         return node[1]  # type: ignore[no-any-return]
-    if name in ("sym", "const", "fn", "deg", "abs", "root", "percent", "binom", "fact"):
+    if name in ("sym", "const", "fn", "deg", "abs", "root", "percent", "binom", "fact", *SERIES):
         return _exact_special(name, node)
     left = exact(node[1])
     if left is None:
@@ -140,6 +141,8 @@ class Numeric:
             return self.values[node[1]]
         if name == "const":
             return {"pi": +ctx.pi, "e": +ctx.e, "i": ctx.mpc(0, 1), "inf": ctx.inf}[node[1]]
+        if name in SERIES:
+            return evaluate(self, node)
         if name == "fn":
             return self.function(node[1], node[2])
         a = self.of(node[1])

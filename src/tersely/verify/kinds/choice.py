@@ -13,6 +13,8 @@ _LEAD = re.compile(r"^(?:the\s+)?(?:final\s+|correct\s+)?(?:answer|option|choice
 _ALONE = re.compile(r"[(\[{]?\s*([A-Ja-j])\s*[)\]}]?\s*[.:]?")
 _WITH_TEXT = re.compile(r"(?:\(([A-J])\)|([A-J])[.:)])[\s:.\-]*\S.*", re.DOTALL)
 _WITH_ASIDE = re.compile(r"([A-J])(?:,| [-(])\s*[^\s].*", re.DOTALL)
+_WITH_REASON = re.compile(r"\(?([A-J])\)?[,.]?\s+(?:since|because|as)\s.*", re.DOTALL)
+"""A letter and its reason, which may name other letters."""
 _ANY = re.compile(r"(?<![A-Za-z'])\(?([A-J])\)?(?![A-Za-z'])")
 
 
@@ -31,6 +33,8 @@ def letter(text: str) -> tuple[str | None, str]:
     plain = _LEAD.sub("", plain).strip().rstrip(".").strip()
     if match := _ALONE.fullmatch(plain):
         return match[1].upper(), "one letter"
+    if match := _WITH_REASON.fullmatch(plain):
+        return match[1], "one letter with its reason"
     if (match := _WITH_TEXT.fullmatch(plain)) and len(_marked(plain)) == 1:
         return match[1] or match[2], "one letter with its text"
     found = set(_ANY.findall(plain))

@@ -10,28 +10,50 @@ import re
 
 from tersely.records import Kind, Status
 from tersely.verify import guard
+from tersely.verify.boxes import unwrap
 from tersely.verify.grammar import (
     SEVERAL,
     Form,
     Refused,
     Undefined,
     Unparsed,
+    as_list,
     clean,
     equal,
     key,
     number,
     rational,
     read,
+    restates,
 )
 from tersely.verify.kinds.base import AnswerKind, Decision, GoldCheck
 from tersely.verify.kinds.choice import letter
 
-_LETTERED = re.compile(r"\\text\{\(([A-J])\)\}")
+_LETTERED = re.compile(r"(?:\\text\{\s*)?\(([A-J])\)(?:\s*\})?")
 """A choice among problems of mathematics: its gold says so by parentheses."""
+
+
+RESTATED = "the value is not worked out"
+"""Why an equal value is no answer (policy)."""
+_MARKED = re.compile(r"\s*####\s*(\S.*)", re.DOTALL)
+_RELATED = re.compile(r"(?:=|\\approx(?![A-Za-z])|\\equiv(?![A-Za-z]))(?![^{(]*[)}])")
+
+
+def bare_gold(gold: str) -> str:
+    """A gold answer without what it was wrapped in: a box, the mark of GSM8K."""
+    marked = _MARKED.fullmatch(gold)
+    return unwrap((marked[1] if marked else gold).strip(" $"))
 
 
 def decide(gold: str, answer: str) -> Decision:
     """The first that tells: strings, numbers, forms, the guard."""
+    gold = bare_gold(gold) if "boxed" in gold or "#" in gold else gold
+    if (listed := as_list(gold)) is not None:
+        gold, answer = listed, as_list(answer) or answer
+    return _decide(gold, answer)
+
+
+def _decide(gold: str, answer: str) -> Decision:
     cleaned, wanted = clean(answer), clean(gold)
     if not cleaned:
         return Status.NO_ANSWER, "empty answer"
@@ -44,10 +66,16 @@ def decide(gold: str, answer: str) -> Decision:
         return Status.CORRECT, "equal numbers"
     if (match := _LETTERED.fullmatch(wanted)) and letter(answer)[0] == match[1] and match[1] in cleaned:
         return Status.CORRECT, "same letter"
-    operator = guard.unevaluated(cleaned)
+    operator = guard.unevaluated(_value_part(cleaned))
     if operator and operator not in wanted:
         return Status.WRONG, f"refused: {operator} is not evaluated"
     return _by_form(gold, answer)
+
+
+def _value_part(text: str) -> str:
+    """What stands right of the last sign of relation, without a modulus: a label may hold any operator."""
+    value = _RELATED.split(text)[-1]
+    return re.sub(r"\(?\s*\\p?mod.*", "", value) if "\\equiv" in text else value
 
 
 def _undefined(text: str) -> bool:
@@ -68,6 +96,8 @@ def _by_form(gold: str, answer: str) -> Decision:
         given = read(answer)
         if wanted is not None:
             same, reason = equal(wanted, given)
+            if same and restates(wanted, given):
+                return Status.WRONG, f"refused: {RESTATED}"
             if same is not None:
                 return _status(same, reason), reason
     except Refused as refusal:
@@ -78,7 +108,10 @@ def _by_form(gold: str, answer: str) -> Decision:
         # What equals a rational gold is in the grammar, and math-verify reads too much into the rest.
         return Status.WRONG, "not written as a number"
     cleaned, target = clean(answer), clean(gold)
+    if operator := guard.never_ends(target):
+        return Status.UNJUDGED, f"the gold answer is not evaluated: {operator}"
     refused = guard.refuse(cleaned) or guard.refuse(target) or guard.other_words(target, cleaned)
+    refused = refused or guard.order_of_letters(target, cleaned)
     return (Status.WRONG, refused) if refused else (None, "for math-verify")
 
 
@@ -98,8 +131,9 @@ def _gold_form(gold: str) -> Form | None:
 
 def check_gold(gold: str) -> GoldCheck:
     """A gold with a value that can be compared: read here, or else by math-verify."""
+    gold = as_list(gold) or bare_gold(gold)
     cleaned = clean(gold)
-    if number(cleaned) is not None:
+    if number(cleaned) is not None or _LETTERED.fullmatch(cleaned):
         return True, ""
     try:
         form = read(gold)
@@ -107,9 +141,15 @@ def check_gold(gold: str) -> GoldCheck:
     except Refused as refusal:
         return False, f"has no value that can be compared ({refusal})"
     except Unparsed:
+        if operator := guard.never_ends(cleaned):
+            return False, f"is not evaluated ({operator}), and an answer cannot be compared with that"
         reason = guard.refuse(cleaned)
         return (False, f"cannot be read as an answer ({reason})") if reason else (None, "for math-verify")
     return True, ""
 
 
-MATH = AnswerKind(Kind.MATH, decide, check_gold, for_worker=clean)
+def _for_worker(text: str) -> str:
+    return clean(bare_gold(text))
+
+
+MATH = AnswerKind(Kind.MATH, decide, check_gold, for_worker=_for_worker)
