@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from tersely.errors import UserError
 from tersely.records import Kind, Status
 from tersely.verify import KINDS, Judge, extract, verify_lines
+from tersely.verify.extract import TAIL
 from tersely.verify.grammar import clean, key
 from tersely.verify.judge import gold_here, judge_here
+from tersely.verify.summary import Tally
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("TERSELY_DATA", ROOT.parent / "shared" / "data"))
@@ -27,6 +29,8 @@ def load(path: Path) -> list[dict]:
 
 
 OWN = load(ROOT / "tests" / "data" / "verify_cases.jsonl")
+BLIND = load(ROOT / "tests" / "data" / "verify_blind.jsonl")
+"""Written before the judge was changed for their kinds, half of them wrong."""
 
 
 def status(gold: str, response: str, kind: Kind = Kind.MATH) -> Status:
@@ -51,8 +55,10 @@ def test_every_own_case_has_the_expected_status() -> None:
     assert len(OWN) >= 150
     assert all(row["source"] for row in OWN)
     with Judge() as judge:
-        found = judge.judge([(row["gold"], row["response"], row["kind"]) for row in OWN])
-    assert [c for row, v in zip(OWN, found, strict=True) if (c := complaint(row, v.status))] == []
+        rows = OWN + BLIND
+        found = judge.judge([(row["gold"], row["response"], row["kind"]) for row in rows])
+        assert judge.check_golds((row["gold"], row["kind"]) for row in BLIND) == [None] * len(BLIND)
+    assert [c for row, v in zip(rows, found, strict=True) if (c := complaint(row, v.status))] == []
 
 
 @pytest.mark.slow
@@ -283,13 +289,62 @@ def test_lines_come_back_in_order_with_a_verdict_each() -> None:
         ('{"gold": "1"}', "line 2 has no text field 'response'"),
         ('{"gold": 1, "response": ""}', "line 2 has no text field 'gold'"),
         ('{"gold": "1", "response": "", "kind": "maths"}', "did you mean 'math'"),
-        ('{"gold": "", "response": "x"}', "line 2: the gold answer"),
     ],
 )
 def test_a_bad_line_is_named_before_anything_is_written(line: str, message: str) -> None:
     lines = verify_lines(['{"gold": "1", "response": "1"}', line])
     with pytest.raises(UserError, match=message.replace("(", "\\(")):
         next(lines)
+
+
+def test_a_gold_that_cannot_be_judged_is_a_matter_of_its_line() -> None:
+    golds = ["1", "", "\\frac{1}{0}", "1"]
+    tally = Tally()
+    lines = verify_lines([json.dumps({"gold": gold, "response": "\\boxed{1}"}) for gold in golds], tally=tally)
+    found = [json.loads(line) for line in lines]
+    assert [row["status"] for row in found] == ["CORRECT", "UNJUDGED", "UNJUDGED", "CORRECT"]
+    assert "is empty" in found[1]["reason"]
+    assert list(tally.sentences()) == ["2 of 4 gold answers cannot be judged: lines 2, 3 (UNJUDGED, with the reason)"]
+
+
+def test_what_is_cut_or_restated_is_counted() -> None:
+    tally = Tally()
+    responses = ["\\boxed{12} " + "x" * TAIL, "x" * TAIL + " \\boxed{12}", "\\boxed{123 \\cdot 456}"]
+    golds = ["12", "12", "56088"]
+    rows = [json.dumps({"gold": g, "response": r}) for g, r in zip(golds, responses, strict=True)]
+    found = [json.loads(line) for line in verify_lines(rows, tally=tally)]
+    assert [row["status"] for row in found] == ["NO_ANSWER", "CORRECT", "WRONG"]
+    assert (tally.cut, tally.restated) == (2, 1)
+    assert len(list(tally.sentences())) == 2
+
+
+def test_the_published_policy_takes_the_last_number_and_says_so() -> None:
+    tally = Tally()
+    rows = [
+        ("7", "She has 7 nickels."),
+        ("7", "She has 8 nickels."),
+        ("0.3333", "\\boxed{\\frac13}"),
+        ("5", "\\boxed{5}"),
+    ]
+    lines = [json.dumps({"gold": g, "response": r}) for g, r in rows]
+    found = [json.loads(line) for line in verify_lines(lines, tally=tally, policy="published")]
+    assert [row["status"] for row in found] == ["CORRECT", "WRONG", "CORRECT", "CORRECT"]
+    assert [row["own_status"] for row in found] == ["NO_ANSWER", "NO_ANSWER", "WRONG", "CORRECT"]
+    assert {row["policy"] for row in found} == {"published"}
+    assert tally.agreed == 1
+    with pytest.raises(UserError, match="policy 'papers' is unknown"):
+        next(verify_lines(lines, policy="papers"))
+
+
+@pytest.mark.slow
+def test_an_audit_lists_where_math_verify_differs() -> None:
+    tally = Tally()
+    rows = [("5", "\\boxed{5}"), ("7", "She has 7 nickels."), ("5", "\\boxed{6}")]
+    lines = [json.dumps({"gold": g, "response": r}) for g, r in rows]
+    found = [json.loads(line) for line in verify_lines(lines, tally=tally, audit=True)]
+    assert [row["math_verify"] for row in found] == ["CORRECT", "CORRECT", "WRONG"]
+    assert tally.differ == {("NO_ANSWER", "no final answer stated", "CORRECT"): [2]}
+    assert "math-verify agrees on 2 of 3 lines" in list(tally.sentences())
 
 
 # --- extraction ---------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from tersely.commands.verb import add_verb
@@ -14,6 +15,8 @@ def add_verify(verbs: Any) -> None:
     p.add_argument("--workers", type=int, default=2, help="worker processes (default 2)")
     p.add_argument("--kind", default="math", help="of lines that name none: exact, choice, math, package.module:Name")
     p.add_argument("--verifier", metavar="package.module:Name", help="your own function (problem, response) decides")
+    p.add_argument("--policy", choices=["published"], help="count as papers do (docs/verify.md); off by default")
+    p.add_argument("--audit", action="store_true", help="ask math-verify too and list where it differs, by kind")
 
 
 def run_verify(args: argparse.Namespace) -> int:
@@ -21,13 +24,16 @@ def run_verify(args: argparse.Namespace) -> int:
     from tersely.jsonl import display_name, read_lines
     from tersely.plugins import is_own
     from tersely.verify import Judge, verify_lines
+    from tersely.verify.summary import Tally
 
-    lines = read_lines(args.file)
+    lines, tally = read_lines(args.file), Tally()
     kinds = [args.kind] if is_own(args.kind) else []
     with Judge(workers=args.workers, kinds=kinds, verifier=args.verifier) as judge:
         try:
-            for line in verify_lines(lines, judge, args.kind):
+            for line in verify_lines(lines, judge, args.kind, tally=tally, policy=args.policy, audit=args.audit):
                 print(line)
         except UserError as error:
             raise UserError(f"{display_name(args.file)}: {error}") from error
+    for sentence in tally.sentences():
+        print(sentence, file=sys.stderr)
     return 0

@@ -17,7 +17,7 @@ from typing import Self
 
 from tersely.errors import RunError, UserError
 from tersely.records import Problem, Status, Verdict
-from tersely.verify.extract import extract
+from tersely.verify.extract import CUT, extract
 from tersely.verify.grammar import CACHED, clean
 from tersely.verify.keys import verdict_key, verifier_key
 from tersely.verify.kinds import KINDS, AnswerKind, look_up
@@ -209,6 +209,7 @@ def judge_here(
         return Verdict(Status.WRONG, found.answer, reason, time.thread_time() - start), None
     decide = _decide if len(gold) + len(found.answer) <= 2 * CACHED else _decide.__wrapped__
     status, reason = decide(how, gold, found.answer)
+    reason += f"; {CUT}" * found.reason.endswith(CUT)
     verdict = Verdict(status or Status.UNJUDGED, found.answer, reason, time.thread_time() - start)
     if status is not None or how.for_worker is None:
         return verdict, None

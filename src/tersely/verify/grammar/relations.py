@@ -25,7 +25,8 @@ def compare_relations(gold: Form, answer: Form, agree: Agree) -> Decision:
     relation, other = (gold, answer) if gold.shape is Shape.RELATION else (answer, gold)
     ops = relation.label.split()
     if set(ops) <= {"=", "\\approx"}:
-        value = _value_of(relation, agree)
+        unsolved = relation is gold and not _of_lengths(relation.items[0])
+        value = None if unsolved and _is_asked(relation) else _value_of(relation, agree)
         if value is None:
             return False, "an equation where a value is asked for" if relation is answer else "a value for an equation"
         return agree(value, other) if relation is gold else agree(other, value)
@@ -39,8 +40,8 @@ def _value_of(relation: Form, agree: Agree) -> Form | None:
     sides, ops = list(relation.items), relation.label.split()
     if is_name(sides[-1]) and not is_name(sides[0]):  # "5 = x"
         sides, ops = sides[::-1], ops[::-1]
-    if len(sides) == 2 and ops == ["="] and _asked(*sides):
-        return sides[1]
+    if _is_asked(relation):
+        return sides[-1]
     while len(sides) > 1 and is_name(sides[0]):
         if symbols_of(sides[0]) & frozenset().union(*(symbols_of(side) for side in sides[1:])):
             return None
@@ -49,6 +50,15 @@ def _value_of(relation: Form, agree: Agree) -> Form | None:
         if not (approximates(left, right) if op == "\\approx" else agree(left, right)[0]):
             return None
     return sides[ops.index("\\approx")] if "\\approx" in ops else sides[-1]
+
+
+def _is_asked(relation: Form) -> bool:
+    return relation.label == "=" and _asked(*relation.items)
+
+
+def _of_lengths(form: Form) -> bool:
+    """Whether only capitals stand there, as of sides and volumes: a gold ``x^2 + y^2 = 4`` is a curve, not 4."""
+    return all(name[:1].isupper() for name in symbols_of(form))
 
 
 def _asked(left: Form, right: Form) -> bool:
