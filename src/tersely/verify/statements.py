@@ -46,7 +46,7 @@ _SHORT = re.compile(r"\(?[-+]?[\d.,/ ()]*\d[\d.,/ ()%]*|\(?[A-Ja-j]\)?[.:]?|\(?[
 
 _ADVERBS = re.compile(r"(?:(?:indeed|therefore|thus|hence|then|simply|just|clearly|exactly|now)\b,?\s+)+", re.I)
 _SENTENCE = re.compile(
-    r"[A-Za-z][A-Za-z ,'’()-]*?\b(?:is|are|was|were|equals|be|get|obtain|have)\s+"
+    r"[A-Za-z][A-Za-z0-9 ,'’()-]*?\b(?:is|are|was|were|equals|be|get|obtain|have)\s+"
     r"(?:(?:equal to|exactly|indeed|therefore|thus|simply)\s+)*(?=[-+\d\\$(])(.*)",
     re.DOTALL,
 )

@@ -37,7 +37,7 @@ _MEANING = {
     "perhaps", "possibly", "either", "neither", "both", "but", "between", "to", "through", "up", "down", "off",
     "base", "cannot", "never", "none", "false", "root", "sqrt", "square-root", "hence", "therefore", "so",
     "equals", "equal", "answer", "other", "another", "infinity", "infinite", "even", "odd", "greater", "fewer",
-    "recurring", "repeating", "repeated", "score", "gross", "factor",
+    "recurring", "repeating", "repeated", "score", "gross", "mille", "permille", "ppm", "factor",
     "pi", "infinitely", "inverse", "reciprocal", "opposite",
 }  # fmt: skip
 _MEANING |= set(VALUES)
