@@ -56,7 +56,4 @@ def _refuse_golds(placed: Sequence[Placed], name: str, check_golds: CheckGolds) 
         for (place, problem), reason in zip(placed, reasons, strict=True)
         if reason is not None
     ]
-    raise_faults(
-        faults,
-        f"{name}: {{count}} of {len(placed)} gold answers cannot be read (drop such problems with `tersely prepare`)",
-    )
+    raise_faults(faults, f"{name}: {{count}} of {len(placed)} gold answers cannot be read")
