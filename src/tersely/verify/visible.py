@@ -25,7 +25,7 @@ _OPENING = re.compile(
 def graded(response: str) -> str | None:
     """After the last end of thinking, before any control token. None where thinking never ends."""
     start, still_open = 0, False
-    for match in _THINK.finditer(response):
+    for match in _THINK.finditer(response) if "<" in response or "\\end{" in response else ():
         opens = match["close"] == "" or match["begun"] is not None
         if opens and _QUOTED.match(response, match.end()):
             continue
@@ -33,7 +33,8 @@ def graded(response: str) -> str | None:
         start = start if opens else match.end()
     if still_open:
         return None
-    text = _SOLUTION.sub("", response[start:])
+    text = response[start:]
+    text = _SOLUTION.sub("", text) if "<" in text else text
     if opening := _OPENING.match(text):
         text = text[opening.end() :]
     control = _CONTROL.search(text)

@@ -324,5 +324,6 @@ def symbols(node: Node) -> frozenset[str]:
     """Names of the variables in a tree."""
     if node[0] == "sym":
         return frozenset((node[1],))
-    found = frozenset[str]().union(*(symbols(child) for child in node[1:] if isinstance(child, tuple)))
-    return found - {node[4]} if node[0] in SERIES else found
+    if node[0] in SERIES:
+        return symbols(node[1]) | symbols(node[2]) | (symbols(node[3]) - {node[4]})
+    return frozenset().union(*(symbols(child) for child in node[1:] if isinstance(child, tuple)))

@@ -99,7 +99,9 @@ def _read_notation(text: str, depth: int) -> Form | None:
     def read_part(part: str) -> Form:
         return _read(clean(part), depth + 1)
 
-    if (match := _BUILDER.match(text)) is not None:  # a set typed with bare braces, which cleaning drops
+    if ("|" in text or ":" in text) and (
+        match := _BUILDER.match(text)
+    ) is not None:  # a set typed with bare braces, which cleaning drops
         return read_part(text[match.end() :])
     for reader in (notations.system, notations.congruence, notations.real_set):
         if (form := reader(text, read_part)) is not None:

@@ -126,7 +126,7 @@ def same_value(a: Node, b: Node) -> bool | None:
     Raises Refused where a value is undefined or too large at every point.
     """
     names = symbols(a) | symbols(b)
-    if has_series(a) or has_series(b):
+    if names and (has_series(a) or has_series(b)):
         return _same_series(a, b, names)
     if not names:
         x, y = exact(a), exact(b)
@@ -154,10 +154,10 @@ def same_value(a: Node, b: Node) -> bool | None:
 
 
 def _same_series(a: Node, b: Node, names: frozenset[str]) -> bool:
-    """Whether two trees with sums or products agree at whole numbers: one place without variables, else six."""
+    """Whether two trees with sums or products agree at whole numbers, at six places."""
     ctx = context()
     ctx.dps = DIGITS
-    for index in range(len(PLACES) if names else 1):
+    for index in range(len(PLACES)):
         numeric = Numeric(ctx, place(names, index, ctx))
         try:
             if not _close(numeric.of(a), numeric.of(b), DIGITS - 12):

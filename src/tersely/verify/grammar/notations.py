@@ -73,6 +73,8 @@ _EXCEPT_WORDS = re.compile(
 
 def real_set(text: str, read: Read) -> Form | None:
     """``\\mathbb{R}\\setminus\\{4\\}``, "all real numbers except 4" and ``\\mathbb{R}^+`` as intervals."""
+    if "mathbb" not in text and "eal" not in text:
+        return None
     if label := _RAYS.get(text.removeprefix("\\mathbb{R}").strip()) if text.startswith("\\mathbb{R}") else None:
         return _interval(("num", Fraction(0)), _BOUND, label)
     if text.replace(" ", "") in ("\\mathbb{R}^-", "\\mathbb{R}^{-}", "\\mathbb{R}_{<0}"):
@@ -100,7 +102,7 @@ _CASES = re.compile(r"\\begin\{cases\}(.*)\\end\{cases\}", re.DOTALL)
 
 def system(text: str, read: Read) -> Form | None:
     """``cases``: a system of equations is their list, a function by cases the table of its rows."""
-    match = _CASES.fullmatch(text)
+    match = _CASES.fullmatch(text) if text.startswith("\\begin{cases}") else None
     if match is None:
         return None
     rows = [row.strip().rstrip(",;").strip() for row in re.split(r"\\\\", match[1]) if row.strip()]
@@ -146,6 +148,8 @@ _COMPOUND |= {"km", "m", "cm", "kg", "g", "dollar", "cent", "deg"}
 
 def measures(text: str) -> Form | None:
     """ "2 hours and 30 minutes" as the words "2 hour 30 min"; nothing is converted."""
+    if not text[:1].isdigit() or text[-1:].isdigit():
+        return None
     plain = re.sub(r"\band\b|\\text\{|[{}]", " ", text)
     if "\\" in plain or not _MEASURES.fullmatch(plain):
         return None
@@ -172,7 +176,7 @@ _CHOICES = re.compile(r"C\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)")
 
 def combinations(text: str) -> Form | None:
     """``C(9,4)``, where there are so many to choose from."""
-    match = _CHOICES.fullmatch(text)
+    match = _CHOICES.fullmatch(text) if text[:1] == "C" else None
     if match is None or int(match[1]) < int(match[2]):
         return None
     n, k = (Fraction(int(group)) for group in match.groups())

@@ -74,6 +74,8 @@ def _decide(gold: str, answer: str) -> Decision:
 
 def _value_part(text: str) -> str:
     """What stands right of the last sign of relation, without a modulus: a label may hold any operator."""
+    if "=" not in text and "\\approx" not in text and "\\equiv" not in text:
+        return text
     value = _RELATED.split(text)[-1]
     return re.sub(r"\(?\s*\\p?mod.*", "", value) if "\\equiv" in text else value
 
