@@ -56,11 +56,21 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
     folder = locate_model(config.model, config.revision)
     with judge_for(judge, config.run.judge_workers, config.verifier) as grader:
         problems = load_problems(config.task, "train", config.train_size, grader, config.template)
-        with RunFolder.open(out, RunKind.SAMPLES, samples_identity(config, folder, problems)) as run:
-            if run.done is None:
-                keep_problem_ids(run, [p.id for p in problems])
-                _draw(config, folder, problems, grader, run, display)
-                run.mark_done(_summary(read_groups(out)).to_json())
+        wanted = samples_identity(config, folder, problems)
+        if RunFolder.look(out, RunKind.SAMPLES, wanted) is not None:
+            return
+        ready = _open_sampler(config, folder, problems) if _drawn(out) < len(problems) else None
+        with RunFolder.open(out, RunKind.SAMPLES, wanted) as run:
+            keep_problem_ids(run, [p.id for p in problems])
+            if ready is not None:
+                _draw(config, problems, ready, grader, run, display)
+            run.mark_done(_summary(read_groups(out)).to_json())
+
+
+def _drawn(out: Path) -> int:
+    """Problems that are answered in a samples folder, which need not be there."""
+    path = out / f"{Log.GROUPS}.jsonl"
+    return len(read_log(path, allow_torn=True)) if path.is_file() else 0
 
 
 def identifying(config: SamplesConfig) -> dict[str, Any]:
@@ -94,13 +104,14 @@ def keep_problem_ids(run: RunFolder, ids: Sequence[str]) -> None:
 
 
 def _draw(
-    config: SamplesConfig, folder: Path, problems: Sequence[Problem], judge: Grader, run: RunFolder, display: Display
+    config: SamplesConfig,
+    problems: Sequence[Problem],
+    ready: tuple[Sampler, PromptIds],
+    judge: Grader,
+    run: RunFolder,
+    display: Display,
 ) -> None:
-    path = run.path / f"{Log.GROUPS}.jsonl"
-    done = len(read_log(path, allow_torn=True)) if path.is_file() else 0
-    if done == len(problems):
-        return
-    sampler, prompts = _open_sampler(config, folder, problems)
+    (sampler, prompts), done = ready, _drawn(run.path)
     size = max(1, config.sampling.max_rows // config.sampling.n)
     blocks = [problems[i : i + size] for i in range(done, len(problems), size)]
     with StopRequest() as stop:

@@ -83,15 +83,20 @@ def faithfulness(
         problems = load_choices(protocol, judge, template)
         rules = {**identity(protocol.facts(template, task_digest(problems))), "hint": hint}
         wanted = {**rules, "hint_text": HINTS[hint].text, "weights_sha256": weights_digest(weights)}
+        if RunFolder.look(folder, RunKind.FAITHFULNESS, wanted) is not None:
+            display.note(f"{folder} is finished already: nothing to do")
+            return folder
+        cure = row_cure("--max-rows ", max_rows, protocol.k)
+        ready = None
+        if missing(folder, problems, protocol.k):
+            with explain_out_of_memory("sampling", cure):
+                ready = _sampler(weights, protocol, hint, template, problems, facts, max_rows)
         with RunFolder.open(folder, RunKind.FAITHFULNESS, wanted) as run:
-            if run.done is not None:
-                display.note(f"{folder} is finished already: nothing to do")
-                return folder
-            if missing(run.path, problems, protocol.k):
-                with explain_out_of_memory("sampling", row_cure("--max-rows ", max_rows, protocol.k)):
-                    sampler, render = _sampler(weights, protocol, hint, template, problems, facts, max_rows)
+            if ready is not None:
+                sampler, render = ready
+                with explain_out_of_memory("sampling", cure):
                     ask(problems, protocol, hint, sampler, render, judge, run, display)
-                    sampler.close()
+                sampler.close()
             found = summarise_faithfulness(read_pairs(run.path))
             content = {
                 "protocol": {**rules, "model": str(model_path)},
