@@ -1,4 +1,4 @@
-"""A folder that was begun and holds nothing yet binds nobody; one that holds a single result does."""
+"""Who may go on in a folder: what is known by content goes by that, and one that holds nothing yet binds nobody."""
 
 from __future__ import annotations
 
@@ -66,3 +66,19 @@ def test_looking_writes_nothing_and_knows_finished_work(tmp_path: Path) -> None:
     assert RunFolder.look(tmp_path / "run", KIND, OLD) == {"responses": 0}
     with pytest.raises(UserError, match="holds a 'evaluation' run"):
         RunFolder.look(tmp_path / "run", RunKind.SAMPLES, OLD)
+
+
+@pytest.mark.parametrize("moved", ["../base", "base/", "/elsewhere/base"])
+def test_a_model_goes_by_its_content_and_not_by_the_spelling_of_its_path(moved: str, tmp_path: Path) -> None:
+    first = {"model": "base", "model_sha256": "ab", "task": "t.jsonl", "task_sha256": "cd", "seed": 0}
+    with RunFolder.open(tmp_path / "run", KIND, first) as run:
+        run.append("responses", [{"a": 1}])
+    with RunFolder.open(tmp_path / "run", KIND, {**first, "model": moved, "task": "copy.jsonl"}):
+        assert read_config(tmp_path / "run") == first
+    with pytest.raises(UserError, match='model was "base", is now "other"; model_sha256 was "ab", is now "ba"'):
+        RunFolder.open(tmp_path / "run", KIND, {**first, "model": "other", "model_sha256": "ba"})
+    without = {"model": "base", "seed": 0}
+    with RunFolder.open(tmp_path / "bare", KIND, without) as run:
+        run.append("responses", [{"a": 1}])
+    with pytest.raises(UserError, match="model was"):
+        RunFolder.open(tmp_path / "bare", KIND, {**without, "model": moved})

@@ -182,13 +182,22 @@ def _require_empty(path: Path) -> None:
 
 
 def _differences(old: Any, new: Any, key: str = "") -> list[str]:
-    """Every differing key, dotted, with both values: ``"train.alpha was 0.1, is now 0.2"``."""
+    """Every differing key, dotted, with both values: ``"train.alpha was 0.1, is now 0.2"``.
+
+    What is known by content goes by that: where ``model_sha256`` is there and the same, ``model`` may lie elsewhere.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
-        pairs = [(name, old.get(name, _ABSENT), new.get(name, _ABSENT)) for name in {**old, **new}]
+        names = [name for name in {**old, **new} if not _same_content(old, new, name)]
+        pairs = [(name, old.get(name, _ABSENT), new.get(name, _ABSENT)) for name in names]
         return [line for name, a, b in pairs for line in _differences(a, b, f"{key}.{name}" if key else name)]
     if isinstance(old, bool) == isinstance(new, bool) and old == new:
         return []
     return [f"{key} was {_shown(old)}, is now {_shown(new)}"]
+
+
+def _same_content(old: Json, new: Json, name: str) -> bool:
+    digest = f"{name}_sha256"
+    return name in old and name in new and old.get(digest) is not None and old[digest] == new.get(digest)
 
 
 def _shown(value: Any) -> str:
