@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from tersely.cli import main
 from tersely.display import PlainDisplay
+from tersely.pipelines.quickstart import QuickstartPlan
 from tersely.toy.base import make_base
 from tersely.toy.gate import Gate
 from tersely.toy.sft import SftSettings
@@ -49,6 +51,11 @@ def test_quickstart_ends_with_a_table_and_a_page_and_again_does_nothing_new(base
     again = subprocess.run(command(base, tmp_path / "out"), capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
     assert journal.stat().st_mtime_ns == stamp
+
+
+def test_printed_commands_can_be_pasted_whatever_the_paths() -> None:
+    command = QuickstartPlan(Path("my runs"), 0, None, 24).train(Path("a base"), Path("it's"), 0.1)
+    assert shlex.split(command.text) == ["tersely", *command.arguments]
 
 
 @pytest.mark.slow
