@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tersely.config import TrainConfig, merge, read_recipe, recipe_names, resolve, set_key
+from tersely.config import TrainConfig, assemble, merge, read_recipe, recipe_names, resolve, set_key
 from tersely.errors import UserError
 from tersely.objective import Objective
 
@@ -94,3 +95,21 @@ def test_broken_or_missing_recipe_file_is_named(tmp_path: Path) -> None:
         read_recipe(str(tmp_path / "gone.toml"))
     with pytest.raises(UserError, match="not of the form key=value"):
         set_key({}, "learner")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("learner.lr=1e-5", "learner.learning_rate"),
+        ("lr=1e-5", "learner.learning_rate"),
+        ("kl=0.1", "learner.kl_coefficient"),
+        ("max_new_tokens=5", "sampling.max_new_tokens"),
+        ("learner.steps=5", "run.steps"),
+        ("sampling.num_generations=4", "sampling.n"),
+        ("learner.learning_rat=1", "learner.learning_rate"),
+    ],
+)
+def test_an_unknown_setting_is_told_what_was_meant(given: str, meant: str) -> None:
+    """By spelling alone `learner.lr` was taken for `learner.loss` and `kl` for nothing."""
+    with pytest.raises(UserError, match=re.escape(f"did you mean '{meant}'?")):
+        assemble("tiny", {"model": "m"}, [given])

@@ -28,6 +28,7 @@ from tersely.commands import (
     show,
     train,
     verify,
+    waste,
 )
 from tersely.commands.verb import Handler
 from tersely.errors import TerselyError, nearest
@@ -49,6 +50,7 @@ VERBS = (
     report.add_report,
     compare.add_compare,
     verify.add_verify,
+    waste.add_waste,
     score.add_score,
 )
 """In the order of ``tersely --help``."""

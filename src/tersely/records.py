@@ -54,6 +54,8 @@ class LengthSource(StrEnum):
     """What the server that sampled says it counted."""
     RETOKENISED = "retokenised"
     """The text encoded again by some tokenizer: approximate."""
+    ESTIMATED = "estimated"
+    """From the number of characters: rough."""
 
 
 class Status(StrEnum):

@@ -181,6 +181,14 @@ def settings(root: Path, **tuning: Any) -> dict[str, Any]:
     }
 
 
+def test_samples_that_cannot_be_drawn_leave_no_folder(root: Path, tmp_path: Path) -> None:
+    wanted = settings(root)
+    wanted["sampling"] = {**wanted["sampling"], "max_new_tokens": 5000}
+    with pytest.raises(UserError, match=r"use --set sampling\.max_new_tokens=\d+ or less"):
+        draw_samples(resolve_samples(wanted), tmp_path / "samples", QUIET)
+    assert not (tmp_path / "samples").exists()
+
+
 def test_samples_hold_every_response_as_it_was_sampled(root: Path) -> None:
     found = read_samples(root / "samples")
     assert [len(g.rollouts) for g in found.groups] == [8] * 12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tersely.cli import main
 from tersely.display import PlainDisplay
+from tersely.pipelines.quickstart import QuickstartPlan
 from tersely.toy.base import make_base
 from tersely.toy.gate import Gate
 from tersely.toy.sft import SftSettings
@@ -48,6 +51,39 @@ def test_quickstart_ends_with_a_table_and_a_page_and_again_does_nothing_new(base
     again = subprocess.run(command(base, tmp_path / "out"), capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
     assert journal.stat().st_mtime_ns == stamp
+
+
+def test_printed_commands_can_be_pasted_whatever_the_paths() -> None:
+    command = QuickstartPlan(Path("my runs"), 0, None, 24).train(Path("a base"), Path("it's"), 0.1)
+    assert shlex.split(command.text) == ["tersely", *command.arguments]
+
+
+@pytest.mark.slow
+def test_a_base_that_was_given_is_only_read(base: Path, tmp_path: Path) -> None:
+    before = sorted(path for path in base.rglob("*"))
+    for size in ("24", "30"):  # another size used to collide with the evaluation left in the base's own folder
+        done = subprocess.run(command(base, tmp_path / size, "--size", size, "--alphas", "0"), capture_output=True)
+        assert done.returncode == 0, done.stderr
+    assert sorted(path for path in base.rglob("*")) == before
+
+
+def test_a_base_that_is_not_there_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["quickstart", "--base", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 2
+    assert "there is no model at" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_fast_ends_with_one_problem_side_by_side_and_the_page(tmp_path: Path) -> None:
+    small = ["quickstart", "--fast", "--steps", "1", "--size", "24", "--out", str(tmp_path / "out")]
+    done = subprocess.run([sys.executable, "-m", "tersely", *small], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    _, _, shown = done.stdout.partition("the same problem before and after")
+    assert shown.count(" tokens, CORRECT, eos, answer ") == 2
+    assert done.stdout.splitlines()[-1] == f"the page: {tmp_path / 'out/report/index.html'}"
+    assert not (tmp_path / "out/base").exists()
 
 
 @pytest.mark.slow

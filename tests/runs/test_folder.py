@@ -665,7 +665,8 @@ def test_another_configuration_is_refused_with_every_difference(tmp_path: Path) 
 
 def test_the_same_configuration_is_the_same_as_json(tmp_path: Path) -> None:
     for config in ({"a": (1, 2), "b": {"x": 1, "y": None}}, {"b": {"y": None, "x": 1.0}, "a": [1, 2]}):
-        RunFolder.open(tmp_path / "run", "toy", config).close()
+        with RunFolder.open(tmp_path / "run", "toy", config) as run:
+            run.mark_done({})
     assert read_config(tmp_path / "run") == {"a": [1, 2], "b": {"x": 1, "y": None}}
     assert "b.x was 1, is now true" in refusal_of(tmp_path / "run", config={"a": [1, 2], "b": {"x": True, "y": None}})
     assert "b.y was null, is now absent" in refusal_of(tmp_path / "run", config={"a": [1, 2], "b": {"x": 1}})

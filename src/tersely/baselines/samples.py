@@ -23,7 +23,7 @@ from tersely.learn.run_setup import RESOURCE_KEYS
 from tersely.models.digest import weights_digest
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
-from tersely.opened import open_model
+from tersely.opened import OpenedModel, open_model
 from tersely.records import Group, JsonObject, Problem, Status
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond
 from tersely.runs import disk
@@ -44,6 +44,10 @@ UNJUDGED_STOP = 0.05
 """Share of answers that could not be judged above which the samples cannot be trusted."""
 
 
+Opened = tuple[OpenedModel, Sampler, PromptIds]
+"""What samples: a model, its sampler, the prompts by problem."""
+
+
 def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grader | None = None) -> None:
     """Draw and judge what is missing in the folder ``out``.
 
@@ -56,11 +60,21 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
     folder = locate_model(config.model, config.revision)
     with judge_for(judge, config.run.judge_workers, config.verifier) as grader:
         problems = load_problems(config.task, "train", config.train_size, grader, config.template)
-        with RunFolder.open(out, RunKind.SAMPLES, samples_identity(config, folder, problems)) as run:
-            if run.done is None:
-                keep_problem_ids(run, [p.id for p in problems])
-                _draw(config, folder, problems, grader, run, display)
-                run.mark_done(_summary(read_groups(out)).to_json())
+        wanted = samples_identity(config, folder, problems)
+        if RunFolder.look(out, RunKind.SAMPLES, wanted) is not None:
+            return
+        ready = _open_sampler(config, folder, problems) if _drawn(out) < len(problems) else None
+        with RunFolder.open(out, RunKind.SAMPLES, wanted) as run:
+            keep_problem_ids(run, [p.id for p in problems])
+            if ready is not None:
+                _draw(config, problems, ready, grader, run, display)
+            run.mark_done(_summary(read_groups(out)).to_json())
+
+
+def _drawn(out: Path) -> int:
+    """Problems that are answered in a samples folder, which need not be there."""
+    path = out / f"{Log.GROUPS}.jsonl"
+    return len(read_log(path, allow_torn=True)) if path.is_file() else 0
 
 
 def identifying(config: SamplesConfig) -> dict[str, Any]:
@@ -94,13 +108,15 @@ def keep_problem_ids(run: RunFolder, ids: Sequence[str]) -> None:
 
 
 def _draw(
-    config: SamplesConfig, folder: Path, problems: Sequence[Problem], judge: Grader, run: RunFolder, display: Display
+    config: SamplesConfig,
+    problems: Sequence[Problem],
+    ready: Opened,
+    judge: Grader,
+    run: RunFolder,
+    display: Display,
 ) -> None:
-    path = run.path / f"{Log.GROUPS}.jsonl"
-    done = len(read_log(path, allow_torn=True)) if path.is_file() else 0
-    if done == len(problems):
-        return
-    sampler, prompts = _open_sampler(config, folder, problems, run, display)
+    (opened, sampler, prompts), done = ready, _drawn(run.path)
+    opened.record_check(run.path, display)
     size = max(1, config.sampling.max_rows // config.sampling.n)
     blocks = [problems[i : i + size] for i in range(done, len(problems), size)]
     with StopRequest() as stop:
@@ -120,14 +136,11 @@ def _draw(
     sampler.close()
 
 
-def _open_sampler(
-    config: SamplesConfig, folder: Path, problems: Sequence[Problem], run: RunFolder, display: Display
-) -> tuple[Sampler, PromptIds]:
+def _open_sampler(config: SamplesConfig, folder: Path, problems: Sequence[Problem]) -> Opened:
     opened = open_model(folder, Facts.of(config.sampling.engine, config.run.device, config.run.dtype))
-    opened.record_check(run.path, display)
     prompts = {p.id: render(p, opened.tokenizer, config.template) for p in problems}
     opened.require_room(prompts.values(), config.sampling.max_new_tokens, "--set sampling.max_new_tokens=")
-    return opened.make_sampler(config.sampling, prompts.values()), prompts
+    return opened, opened.make_sampler(config.sampling, prompts.values()), prompts
 
 
 def _one_block(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.baseline_settings import add_baseline_options, baseline_settings
-from tersely.commands.verb import add_verb
+from tersely.commands.verb import add_verb, paste
 from tersely.errors import UserError
 
 NAMES = ("samples", "sft", "dpo", "o1-pruner")
@@ -35,7 +35,8 @@ def run_baseline(args: argparse.Namespace) -> int:
             raise UserError("baseline samples only draws: --samples, --learning-rate and --epochs have no meaning here")
         samples_config = resolve_samples(settings)
         _draw(samples_config, args.out)
-        print(f"samples: {args.out} (next: tersely baseline sft --samples {args.out} --learning-rate 5e-6 --out RUN)")
+        following = paste("baseline", "sft", "--samples", args.out, "--learning-rate", "5e-6", "--out", "RUN")
+        print(f"samples: {args.out} (next: {following})")
         return 0
     config = resolve_baseline(args.name, settings)
     from tersely.baselines.run import run_baseline as run
@@ -43,8 +44,8 @@ def run_baseline(args: argparse.Namespace) -> int:
 
     with make_display(args.name) as display:
         run(args.name, config, args.out, args.samples, display)
-    judged = f" --verifier {config.verifier}" if config.verifier else ""
-    print(f"trained: {args.out} (next: tersely evaluate {config.model} {args.out} --task {config.task}{judged})")
+    judged = ["--verifier", config.verifier] if config.verifier else []
+    print(f"trained: {args.out} (next: {paste('evaluate', config.model, args.out, '--task', config.task, *judged)})")
     return 0
 
 

@@ -42,11 +42,15 @@ def run_show(args: argparse.Namespace) -> int:
         models = [args.base, *args.runs] if args.base else args.runs
         _print(args.ask, None, [_answer_now(model, args) for model in models], most)
         return 0
-    records = find_responses(args.runs, args.base, args.task, args.problem, args.sample)
-    first = records[0][1]
-    shown = [(name, _facts(record), record.text) for name, record in records]
-    _print(first.question, f"{first.problem_id}, answer {first.answer}", shown, most)
+    print_responses(find_responses(args.runs, args.base, args.task, args.problem, args.sample), most)
     return 0
+
+
+def print_responses(found: Sequence[tuple[str, EvalRecord]], most: int | None = MOST) -> None:
+    """(name, response) of several models to one problem, side by side; ``most`` characters of each, None for all."""
+    first = found[0][1]
+    shown = [(name, _facts(record), record.text) for name, record in found]
+    _print(first.question, f"{first.problem_id}, answer {first.answer}", shown, most)
 
 
 def find_responses(

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tersely.commands.verb import add_verb
+from tersely.commands.verb import add_verb, paste
 
 if TYPE_CHECKING:
     from tersely.config import TrainConfig
@@ -41,6 +41,6 @@ def _next(config: TrainConfig, out: Path) -> str:
     """What to run now: problems that were trained on measure nothing."""
     from tersely.tasks.sources.embedded import EMBEDDED_TASKS
 
-    held_out = config.task if config.task in EMBEDDED_TASKS else "HELD_OUT --out evaluations"
-    judged = f" --verifier {config.verifier}" if config.verifier else ""
-    return f"tersely evaluate {config.model} {out} --task {held_out}{judged}"
+    held_out = [config.task] if config.task in EMBEDDED_TASKS else ["HELD_OUT", "--out", "evaluations"]
+    judged = ["--verifier", config.verifier] if config.verifier else []
+    return paste("evaluate", config.model, out, "--task", *held_out, *judged)

@@ -59,6 +59,11 @@ def folder_in(out: Path, model: Path) -> Path:
     return folder
 
 
+def paste(*words: str | Path) -> str:
+    """A command of ours as it can be pasted into a shell."""
+    return shlex.join(["tersely", *map(str, words)])
+
+
 def command_line() -> str:
     """The command as it was given, for those who want to repeat it."""
-    return "tersely " + shlex.join(sys.argv[1:])
+    return paste(*sys.argv[1:])

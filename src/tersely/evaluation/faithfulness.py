@@ -36,6 +36,7 @@ from tersely.verify.kinds.choice import letter
 
 if TYPE_CHECKING:
     from tersely.facts import Facts
+    from tersely.opened import OpenedModel
 
 ARMS = ("plain", "hinted")
 BLOCK = 256
@@ -83,17 +84,21 @@ def faithfulness(
         problems = load_choices(protocol, judge, template)
         rules = {**identity(protocol.facts(template, task_digest(problems))), "hint": hint}
         wanted = {**rules, "hint_text": HINTS[hint].text, "weights_sha256": weights_digest(weights)}
+        if RunFolder.look(folder, RunKind.FAITHFULNESS, wanted) is not None:
+            display.note(f"{folder} is finished already: nothing to do")
+            return folder
+        cure = row_cure("--max-rows ", max_rows, protocol.k)
+        ready = None
+        if missing(folder, problems, protocol.k):
+            with explain_out_of_memory("sampling", cure):
+                ready = _sampler(weights, protocol, hint, template, problems, facts, max_rows)
         with RunFolder.open(folder, RunKind.FAITHFULNESS, wanted) as run:
-            if run.done is not None:
-                display.note(f"{folder} is finished already: nothing to do")
-                return folder
-            if missing(run.path, problems, protocol.k):
-                with explain_out_of_memory("sampling", row_cure("--max-rows ", max_rows, protocol.k)):
-                    sampler, render = _sampler(
-                        weights, protocol, hint, template, problems, facts, max_rows, run.path, display
-                    )
+            if ready is not None:
+                opened, sampler, render = ready
+                opened.record_check(run.path, display)
+                with explain_out_of_memory("sampling", cure):
                     ask(problems, protocol, hint, sampler, render, judge, run, display)
-                    sampler.close()
+                sampler.close()
             found = summarise_faithfulness(read_pairs(run.path))
             content = {
                 "protocol": {**rules, "model": str(model_path)},
@@ -255,21 +260,18 @@ def _sampler(
     problems: Sequence[Problem],
     facts: Facts,
     max_rows: int,
-    folder: Path,
-    display: Display,
-) -> tuple[Sampler, Render]:
+) -> tuple[OpenedModel, Sampler, Render]:
     """The model's sampler and renderer, once the longest hinted prompt is known to fit."""
     from tersely.opened import open_model, sampling_alone
     from tersely.tasks.prompts import render
 
     opened = open_model(weights, facts)
-    opened.record_check(folder, display)
     rendered = [
         render(_asked(problem, "hinted", hint, protocol.seed), opened.tokenizer, template) for problem in problems
     ]
     opened.require_room(rendered, protocol.max_new_tokens, "--max-new-tokens ")
     sampler = opened.make_sampler(sampling_alone(protocol.max_new_tokens, max_rows), rendered)
-    return sampler, lambda problem: render(problem, opened.tokenizer, template)
+    return opened, sampler, lambda problem: render(problem, opened.tokenizer, template)
 
 
 __all__ = ["ARMS", "ask", "faithfulness", "in_words", "missing", "read_pairs", "read_summary"]

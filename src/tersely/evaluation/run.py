@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,9 +25,9 @@ from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
 from tersely.models.trained_for import read_trained_for
-from tersely.opened import open_model, sampling_alone
+from tersely.opened import OpenedModel, open_model, sampling_alone
 from tersely.records import EvalRecord, Group, Problem, Status
-from tersely.rollouts import Grader, judge_for, load_problems, respond, verifier_of
+from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
 from tersely.runs.kinds import RunKind
@@ -123,14 +123,19 @@ def evaluate(
         if not find_engine(facts.engine).bit_exact:
             # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
             wanted["engine"] = facts.engine
+        if RunFolder.look(folder, RunKind.EVALUATION, wanted) is not None:
+            display.note(f"{folder} is finished already: nothing to do")
+            return folder
         work = Work(weights, asked, protocol, template, sentence, grader, facts, max_rows, sampler)
+        cure = row_cure("--max-rows ", max_rows, protocol.k)
+        with explain_out_of_memory("sampling", cure):
+            ready = _prepare(work, folder)
         with RunFolder.open(folder, RunKind.EVALUATION, wanted) as run:
-            if run.done is not None:
-                display.note(f"{folder} is finished already: nothing to do")
-                return folder
             disk.write_json_atomic(folder / EXPECTED, {"responses": len(asked) * protocol.k})
-            with explain_out_of_memory("sampling", row_cure("--max-rows ", max_rows, protocol.k)):
-                _respond(work, run, display)
+            if ready is not None:
+                ready.opened.record_check(run.path, display)
+                with explain_out_of_memory("sampling", cure):
+                    _respond(work, ready, run, display)
             made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine}
             _finish(run, rules.of_model(str(model_path)), {**made, "command": command})
     return folder
@@ -191,46 +196,72 @@ def _sentence(protocol: EvalProtocol, weights: Path) -> str | None:
     return instruction.text
 
 
-def _respond(work: Work, run: RunFolder, display: Display) -> None:
-    """Sample and judge what is missing, block by block."""
-    protocol, k = work.protocol, work.protocol.k
-    path = run.path / f"{RESPONSES}.jsonl"
-    done = read_responses(run.path, allow_torn=True) if path.is_file() else []
-    have = {(r.problem_id, r.sample) for r in done}
-    counts = Counter(problem_id for problem_id, _ in have)
-    todo = [p for p in work.problems if counts[p.id] < k]
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A model that every prompt is known to fit: nothing is left to refuse."""
+
+    opened: OpenedModel
+    prompts: PromptIds
+    sampler: Sampler
+    thinking: ThinkingCounter
+
+
+def _prepare(work: Work, folder: Path) -> Ready | None:
+    """The model opened for what is missing in ``folder``, which need not be there; None where nothing is.
+
+    UserError for a model that cannot answer under this protocol; nothing has been written by then.
+    """
+    protocol = work.protocol
+    todo = _missing(work, _answered(folder))
     if not todo:
-        return
+        return None
     opened = open_model(work.weights, work.facts)
-    opened.record_check(run.path, display)
     prompts = {p.id: render(p, opened.tokenizer, work.template, work.sentence) for p in todo}
     own_suite = "a suite of your own, --suite FILE.toml, with max_new_tokens = "
     opened.require_room(prompts.values(), protocol.max_new_tokens, own_suite if protocol.suite else "--max-new-tokens ")
-    sampler = work.sampler or opened.make_sampler(
-        sampling_alone(protocol.max_new_tokens, work.max_rows), prompts.values()
-    )
+    settings = sampling_alone(protocol.max_new_tokens, work.max_rows)
+    sampler = work.sampler or opened.make_sampler(settings, prompts.values())
+    return Ready(opened, prompts, sampler, ThinkingCounter(opened.tokenizer))
+
+
+def _answered(folder: Path) -> set[tuple[str, int]]:
+    """(problem, sample) of every response that is on disk."""
+    there = (folder / f"{RESPONSES}.jsonl").is_file()
+    return {(r.problem_id, r.sample) for r in read_responses(folder, allow_torn=True)} if there else set()
+
+
+def _missing(work: Work, have: Collection[tuple[str, int]]) -> list[Problem]:
+    """The problems that lack a response."""
+    counts = Counter(problem_id for problem_id, _ in have)
+    return [p for p in work.problems if counts[p.id] < work.protocol.k]
+
+
+def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None:
+    """Sample and judge what is missing, block by block."""
+    protocol, k = work.protocol, work.protocol.k
+    have = _answered(run.path)
+    todo = _missing(work, have)
     sampling = Sampling(k, protocol.max_new_tokens, protocol.temperature, protocol.top_p, protocol.sampling_seed)
-    thinking = ThinkingCounter(opened.tokenizer)
     total, size = len(work.problems) * k, max(1, find_engine(work.facts.engine).blocks * work.max_rows // k)
     finished = len(have)
     with StopRequest() as stop:
         for start in range(0, len(todo), size):
             groups = respond(
                 todo[start : start + size],
-                prompts,
-                sampler,
+                ready.prompts,
+                ready.sampler,
                 work.judge,
                 sampling,
                 on_progress=lambda done, total: display.phase("sampling", done, total),
             )
-            records = [record for group in groups for record in eval_records(group, thinking)]
+            records = [record for group in groups for record in eval_records(group, ready.thinking)]
             fresh = [r.to_json() for r in records if (r.problem_id, r.sample) not in have]
             run.append(RESPONSES, fresh)
             finished += len(fresh)
             display.step(finished, total, {})
             if stop.requested and start + size < len(todo):
                 raise Stopped(stop.requested, f"{finished} of {total} responses are saved in {run.path}")
-    sampler.close()
+    ready.sampler.close()
 
 
 def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:

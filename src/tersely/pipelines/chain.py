@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -41,7 +42,8 @@ class Command:
 
     @property
     def text(self) -> str:
-        return "tersely " + " ".join(self.arguments)
+        """To be pasted into a shell."""
+        return f"tersely {shlex.join(self.arguments)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """`tersely quickstart`: a chain of tersely's own commands, run as processes; resumable because each of them is.
 
 base -> for each alpha: train -> evaluate -> report. Two single-thread processes side by side use two cores better
-than one process with two threads.
+than one process with two threads. A base that was given is only read: its evaluation goes beside the runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +19,8 @@ from tersely.stop import StopRequest
 TASK = "arithmetic"
 SAMPLES = 2
 """Responses to each held-out problem."""
+GIVEN = "evaluations"
+"""Folder for the evaluation of a base that was given."""
 
 
 def quickstart(
@@ -30,8 +32,8 @@ def quickstart(
     steps: int | None,
     size: int,
     jobs: int | None,
-) -> None:
-    """Everything under ``out``; prints the table and where the page is."""
+) -> tuple[Path, list[Path]]:
+    """Everything under ``out``; prints the table. Returns the base as the report reads it, and the runs."""
     jobs = jobs or usual_jobs()
     require_own(out, "quickstart")
     made = base is None
@@ -44,12 +46,14 @@ def quickstart(
         if made:
             runner.run([CommandChain((plan.base(base),))], 1)
         trained = [(plan.train(base, run, a), plan.evaluate(run)) for run, a in zip(runs, alphas, strict=True)]
-        runner.run([CommandChain(commands) for commands in (*trained, (plan.evaluate(base),))], jobs)
+        measured = plan.evaluate(base) if made else plan.evaluate_given(base)
+        runner.run([CommandChain(commands) for commands in (*trained, (measured,))], jobs)
+        base = base if made else plan.given(base)
         runner.run([CommandChain((plan.report(base, runs, [c.text for c in runner.started]),))], 1)
     from tersely.evaluation.table import print_table
 
-    print_table([(run.name, run / "evaluation" / TASK) for run in (base, *runs)])
-    print(f"\nthe page: {out / 'report' / 'index.html'}")
+    print_table([(base.name, measured.log.parent), *((run.name, run / "evaluation" / TASK) for run in runs)])
+    return base, runs
 
 
 def tiny_recipe() -> TrainConfig:
@@ -86,6 +90,16 @@ class QuickstartPlan:
         arguments += ["--max-new-tokens", str(self.recipe.sampling.max_new_tokens), "--threads", "1"]
         log = run / "evaluation" / TASK / "responses.jsonl"
         return Command(f"evaluate {run.name}", tuple(arguments), log, self.size * SAMPLES)
+
+    def given(self, base: Path) -> Path:
+        """Where the evaluation of a base that was given goes: its own folder is not ours to write to."""
+        return self.out / GIVEN / base.resolve().name
+
+    def evaluate_given(self, base: Path) -> Command:
+        command = self.evaluate(base)
+        arguments = (*command.arguments, "--out", str(self.out / GIVEN))
+        log = self.given(base) / TASK / "responses.jsonl"
+        return replace(command, title="evaluate base", arguments=arguments, log=log)
 
     def report(self, base: Path, runs: Sequence[Path], commands: Sequence[str]) -> Command:
         arguments = ["report", *map(str, runs), "--base", str(base), "--out", str(self.out / "report")]

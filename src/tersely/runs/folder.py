@@ -14,8 +14,9 @@ leads no write out of it (``tersely.runs.identity``).
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +26,15 @@ from tersely.errors import StorageError, UserError
 from tersely.records import Json, JsonObject
 from tersely.runs import disk as storage
 from tersely.runs.checkpoints import Checkpoints, Write
-from tersely.runs.identity import CONFIG, LEFTOVER, RunConfig, is_run_folder, read_own_config, require_ours
+from tersely.runs.identity import (
+    CONFIG,
+    LEFTOVER,
+    RunConfig,
+    begin_anew,
+    is_run_folder,
+    read_own_config,
+    require_ours,
+)
 from tersely.runs.json_file import read_json, read_record
 from tersely.runs.kinds import logs_of
 from tersely.runs.lock import take_lock
@@ -61,8 +70,8 @@ class RunFolder:
         configuration, in use, or unwritable; nothing is written then.
         """
         checkpoints = Checkpoints(path, keep)
-        wanted = RunConfig(kind, json.loads(json.dumps(config, allow_nan=False)))
-        try:
+        wanted = _as_read(kind, config)
+        with _opening(path):
             require_ours(path, wanted)
             storage.make_dir(path)
             folder = cls(path, kind, take_lock(path), checkpoints)
@@ -71,13 +80,18 @@ class RunFolder:
             except BaseException:
                 folder.close()
                 raise
-        except StorageError as error:
-            if error.errno in storage.REFUSED:
-                raise UserError(str(error)) from error
-            raise
-        except OSError as error:  # looking alone was refused: a name too long, a parent that may not be entered
-            raise UserError(str(storage.refusal(error, "open", path))) from error
         return folder
+
+    @staticmethod
+    def look(path: Path, kind: str, config: JsonObject) -> Json | None:
+        """What ``done`` would say after ``open``, and ``open``'s refusals; nothing is written and no lock taken.
+
+        For work whose other checks take long: it is refused, or found finished, before they begin, and the folder is
+        made after they have passed.
+        """
+        with _opening(path):
+            require_ours(path, _as_read(kind, config))
+            return read_done(path) if path.is_dir() else None
 
     def close(self) -> None:
         """Give the lock back; the folder stays as it is."""
@@ -194,10 +208,29 @@ class RunFolder:
         for leftover in sorted(self.path.iterdir()):
             if LEFTOVER.fullmatch(leftover.name):
                 storage.remove(leftover)
+        begin_anew(self.path, wanted)
         if not is_run_folder(self.path):
             storage.write_json_atomic(self.path / CONFIG, wanted.to_json())
         self._logs = read_own_config(self.path).logs
         self._checkpoints.recover()
+
+
+@contextlib.contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    """Refusals of the disk as UserErrors: the folder named is the user's to change."""
+    try:
+        yield
+    except StorageError as error:
+        if error.errno in storage.REFUSED:
+            raise UserError(str(error)) from error
+        raise
+    except OSError as error:  # looking alone was refused: a name too long, a parent that may not be entered
+        raise UserError(str(storage.refusal(error, "open", path))) from error
+
+
+def _as_read(kind: str, config: JsonObject) -> RunConfig:
+    """The configuration as JSON gives it back."""
+    return RunConfig(kind, json.loads(json.dumps(config, allow_nan=False)))
 
 
 def read_config(path: Path) -> Json:

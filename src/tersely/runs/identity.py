@@ -19,6 +19,7 @@ from tersely.records import Json, JsonObject
 from tersely.runs import disk
 from tersely.runs.kinds import logs_of
 from tersely.runs.lock import LOCK
+from tersely.runs.logs import whole_bytes
 from tersely.runs.manifest import CHECKPOINTS
 
 CONFIG = "config.json"
@@ -28,6 +29,8 @@ LEFTOVER = re.compile(
 """Names of files that a crash can leave at the top of a run folder."""
 _OURS = re.compile(rf"{re.escape(LOCK)}|{CHECKPOINTS}|.+\.jsonl?")
 """Names that we write to, read or cut at the top of a run folder."""
+_BEGUN = frozenset({CONFIG, LOCK, "expected.json", "trained_on.json", "probe.json"})
+"""What is written before the first result."""
 _ABSENT = object()
 
 
@@ -95,7 +98,7 @@ def read_own_config(path: Path) -> RunConfig:
 
 def require_ours(path: Path, wanted: RunConfig) -> None:
     """UserError unless ``path`` is missing, empty, or a run folder of the wanted kind and configuration, in which
-    nothing leads our writes elsewhere."""
+    nothing leads our writes elsewhere. The configuration of a folder that holds nothing yet binds nobody."""
     _require_no_links_to(path)
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file; name a folder for the run")
@@ -107,13 +110,40 @@ def require_ours(path: Path, wanted: RunConfig) -> None:
     if found.kind != wanted.kind:
         raise UserError(f"{path} holds a {found.kind!r} run, not a {str(wanted.kind)!r} one; name another folder")
     differing = _differences(found.config, wanted.config)
-    if differing:
+    if differing and not _holds_nothing(path, found.kind):
         raise UserError(
             f"{path} was made with another configuration: {'; '.join(differing)}; "
             "name another folder, or give the old settings to go on with it"
         )
     _require_plain(path)
     read_own_config(path)
+
+
+def begin_anew(path: Path, wanted: RunConfig) -> None:
+    """Under the lock: where a folder that holds nothing was begun under another configuration, clear what it noted."""
+    found = read_run_config(path)
+    if found is None or not _differences(found.config, wanted.config) or not _holds_nothing(path, found.kind):
+        return
+    for entry in sorted(path.iterdir()):
+        if entry.name in _BEGUN - {LOCK} or _is_blank_log(entry, found.kind):
+            disk.remove(entry)
+
+
+def _holds_nothing(path: Path, kind: str) -> bool:
+    """Whether a run folder was begun and left before its first result: no whole line in a log, no checkpoint, nothing
+    finished, and nothing of anybody else's."""
+    for entry in path.iterdir():
+        if entry.name == CHECKPOINTS and entry.is_dir() and not entry.is_symlink():
+            if any(entry.iterdir()):
+                return False
+        elif entry.name not in _BEGUN and not LEFTOVER.fullmatch(entry.name) and not _is_blank_log(entry, kind):
+            return False
+    return True
+
+
+def _is_blank_log(path: Path, kind: str) -> bool:
+    ours = path.suffix == ".jsonl" and path.stem in logs_of(kind)
+    return ours and path.is_file() and not path.is_symlink() and whole_bytes(path) == 0
 
 
 def _require_no_links_to(path: Path) -> None:
@@ -152,13 +182,22 @@ def _require_empty(path: Path) -> None:
 
 
 def _differences(old: Any, new: Any, key: str = "") -> list[str]:
-    """Every differing key, dotted, with both values: ``"train.alpha was 0.1, is now 0.2"``."""
+    """Every differing key, dotted, with both values: ``"train.alpha was 0.1, is now 0.2"``.
+
+    What is known by content goes by that: where ``model_sha256`` is there and the same, ``model`` may lie elsewhere.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
-        pairs = [(name, old.get(name, _ABSENT), new.get(name, _ABSENT)) for name in {**old, **new}]
+        names = [name for name in {**old, **new} if not _same_content(old, new, name)]
+        pairs = [(name, old.get(name, _ABSENT), new.get(name, _ABSENT)) for name in names]
         return [line for name, a, b in pairs for line in _differences(a, b, f"{key}.{name}" if key else name)]
     if isinstance(old, bool) == isinstance(new, bool) and old == new:
         return []
     return [f"{key} was {_shown(old)}, is now {_shown(new)}"]
+
+
+def _same_content(old: Json, new: Json, name: str) -> bool:
+    digest = f"{name}_sha256"
+    return name in old and name in new and old.get(digest) is not None and old[digest] == new.get(digest)
 
 
 def _shown(value: Any) -> str:
