@@ -104,7 +104,7 @@ class LearnerConfig(Section):
     averaging: Literal["sequence", "token", "constant"] = "sequence"
     old_logprobs: Literal["sampler", "trainer"] = "trainer"
     importance_cap: Annotated[float, Field(ge=1.0)] | None = None
-    """Weigh every token by trainer's / sampler's probability, at most this (2.0 is usual): see learn/loss.py."""
+    """Weigh every token by trainer's / sampler's probability, at most this (2.0 is usual): see learn/losses/kl.py."""
     skip_no_signal: Literal["auto", "always", "never"] = "auto"
     token_budget: Annotated[int, Field(ge=1)] = 32768
     """Tokens of a micro-batch, prompts and padding included."""
