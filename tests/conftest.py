@@ -11,8 +11,8 @@ from hypothesis import settings
 settings.register_profile("tersely", deadline=None)
 settings.load_profile("tersely")
 
-# hypothesis times garbage collection by a callback that stays for ever. At the end of a process, where modules are
-# already empty, it prints a traceback for every collection.
+# hypothesis times garbage collection by a callback that it never takes away. Where a process ends, its module may be
+# empty before the last collections, and each of them prints a traceback.
 atexit.register(gc.callbacks.clear)
 
 

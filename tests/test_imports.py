@@ -7,6 +7,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,7 @@ def test_light_rooms_leave_the_heavy_libraries_out(room: str) -> None:
 # --- who imports whom -------------------------------------------------------------------------------------------
 
 
+@cache
 def sources() -> dict[str, str]:
     """Dotted module name -> source, for the whole package."""
     found = {}
@@ -67,6 +69,7 @@ def sources() -> dict[str, str]:
     return found
 
 
+@cache
 def imported_rooms(module: str, source: str, is_package: bool) -> set[str]:
     """Rooms (first name below tersely) that a module imports anywhere, inside functions too."""
     rooms = set()

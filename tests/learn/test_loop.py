@@ -106,7 +106,10 @@ def test_same_seed_same_bits_other_seed_other_bits(root: Path, tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("old_logprobs", "stride"), [("sampler", 1), ("trainer", 7)])
+@pytest.mark.parametrize(
+    ("old_logprobs", "stride"),
+    [("sampler", 1), ("trainer", 7), pytest.param("trainer", 1, marks=pytest.mark.long)],
+)
 def test_killed_at_every_storage_call_it_ends_with_the_same_bits(
     root: Path, tmp_path: Path, old_logprobs: str, stride: int
 ) -> None:
@@ -333,6 +336,7 @@ def test_step_that_should_be_looked_at_says_so(root: Path, tmp_path: Path) -> No
     assert "75% of the responses hit the cap" in alarms(replace(calm, truncated=0.75))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("checkpointing", "optimizer"), [(False, "adam"), (True, "adam"), (True, "adam8bit")])
 def test_bfloat16_runs_on_fp32_masters_and_resumes_with_the_same_bits(
     root: Path, tmp_path: Path, checkpointing: bool, optimizer: str

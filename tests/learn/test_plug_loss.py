@@ -1,57 +1,69 @@
-"""A policy loss of one's own: one function, and one line in ``LOSSES`` or its dotted name."""
+"""A loss is one file and one line: a toy in ten lines, by its line or by its module, and what is refused."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 
-import numpy as np
 import pytest
-import torch
 
-from tersely.config import LearnerConfig
 from tersely.errors import UserError
 from tersely.learn import losses
-from tersely.learn.batch import TrainingRow
-from tersely.learn.learner import Learner
-from tersely.learn.losses import LossInputs, PolicyLoss
-from tiny_models import make_model
+from tersely.learn.losses import LOSSES, LossInputs, PolicyLoss, find_loss
+from tersely.runs.folder import read_config
+from tersely.runs.logs import read_log
+from tiny_models import make_model_folder, make_task
+from training import settings, train_for_odd_texts
 
 
 def reinforce(given: LossInputs) -> PolicyLoss:
-    """-A_t * logprob_t: no ratio, no clip."""
+    """A toy: no ratio, no clip."""
     loss = -(given.weights_N * given.advantages_N * given.logprobs_N).sum()
-    return PolicyLoss(loss, torch.zeros_like(given.logprobs_N, dtype=torch.bool))
+    return PolicyLoss(loss, given.logprobs_N > 0)
 
 
-ROWS = [TrainingRow((1, 2), (3, 4, 5)[:n], np.zeros(n), advantage, True) for n, advantage in ((2, 1.0), (3, -0.5))]
+def takes_nothing() -> None: ...
 
 
-def learner(loss: str) -> Learner:
-    return Learner(make_model(50), None, LearnerConfig(loss=loss, kl_coefficient=0.0), temperature=1.0, cap=8)
+OWN = f"{__name__}:reinforce"
 
 
-def test_a_toy_loss_is_one_line_and_trains(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "LOSSES", {**losses.LOSSES, "reinforce": reinforce})
-    ours, paper = learner("reinforce"), learner("ppo_clip")
-    found = [one.update([ROWS]) for one in (ours, paper)]
-    # At ratio 1 both have the same gradient, and so the same first step; the values of the losses differ.
-    assert found[0].gradient_norms == pytest.approx(found[1].gradient_norms, rel=1e-5)
-    assert found[0].losses != pytest.approx(found[1].losses)
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("loss")
+    make_model_folder(folder / "model")
+    make_task(folder / "task.jsonl")
+    return folder
 
 
-def test_a_loss_of_ones_own_by_its_dotted_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "own_losses.py").write_text("def wrong():\n    return 0\n\ndef right(given):\n    return given\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    assert losses.find_loss("own_losses:right").__name__ == "right"
-    with pytest.raises(UserError, match=r"must take \(LossInputs\)"):
-        losses.find_loss("own_losses:wrong")
+def test_one_line_in_the_table_gives_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "LOSSES", MappingProxyType({**LOSSES, "reinforce": reinforce}))
+    assert find_loss("reinforce") is reinforce
+    assert find_loss("ppo_clip") is losses.policy_loss
+
+
+def test_a_users_own_loss_trains_and_is_named_in_the_run(root: Path, tmp_path: Path) -> None:
+    journals = {}
+    for name in ("ppo_clip", OWN):
+        out = tmp_path / name.rpartition(":")[2]
+        train_for_odd_texts(settings(root, learner={"loss": name}, run={"steps": 1}), out)
+        assert read_config(out)["learner"]["loss"] == name
+        journals[name] = read_log(out / "journal.jsonl")[0]
+    assert journals[OWN]["clip_fraction"] == 0.0
+    assert journals[OWN]["loss"] != journals["ppo_clip"]["loss"]
+    assert journals[OWN]["reward"] == journals["ppo_clip"]["reward"]
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
-    [("ppo_clp", "did you mean 'ppo_clip'"), ("nowhere:loss", "cannot be imported"), (":x", "not of the form")],
+    ("name", "message"),
+    [
+        ("ppo_clp", "unknown loss 'ppo_clp'.*did you mean 'ppo_clip'"),
+        (f"{__name__}:gone", "cannot be imported"),
+        ("not_there.at_all:loss", "cannot be imported .*not_there"),
+        (f"{__name__}:takes_nothing", r"must take \(LossInputs\), and it does not"),
+        (f"{__name__}:OWN", "is no function or class"),
+    ],
 )
-def test_an_unknown_loss_is_refused_in_one_sentence(name: str, said: str) -> None:
-    with pytest.raises(UserError, match=said) as raised:
-        learner(name)
-    assert "\n" not in str(raised.value)
+def test_what_is_no_loss_is_refused_in_one_sentence(name: str, message: str, root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        train_for_odd_texts(settings(root, learner={"loss": name}), tmp_path / "run")

@@ -73,6 +73,7 @@ def test_a_cpu_is_not_probed_unless_asked_and_a_gpu_is() -> None:
     assert probe_size(asked, torch.device("cpu"), 99) == 7
 
 
+@pytest.mark.slow
 def test_a_probe_is_kept_is_not_drawn_again_and_changes_no_bit(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

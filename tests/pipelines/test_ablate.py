@@ -80,6 +80,7 @@ def test_what_is_missing_is_said_in_one_sentence(
     assert len(error.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_population_check_needs_no_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ablate", "population"]) == 0
     assert "group" in capsys.readouterr().out

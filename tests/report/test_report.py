@@ -123,6 +123,7 @@ def test_curves_keep_every_step_in_csv_and_few_on_the_page(family: tuple[Path, l
     assert mine[0]["kl"] == ""
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes(family: tuple[Path, list[Path], Path], tmp_path: Path) -> None:
     base, runs, page = family
     again = write_report(runs, base, tmp_path / "again", ["tersely quickstart --out demo"])
@@ -242,6 +243,7 @@ def test_values_are_shown_with_unit_sign_and_interval() -> None:
 # --- several seeds, several tasks, missing things ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_seeds_of_one_alpha_are_shown_one_by_one_and_as_their_mean(tmp_path: Path) -> None:
     runs = []
     for seed in range(3):
@@ -265,6 +267,7 @@ def test_seeds_of_one_alpha_are_shown_one_by_one_and_as_their_mean(tmp_path: Pat
     assert all(0 <= share <= 1 for share in shares)
 
 
+@pytest.mark.slow
 def test_two_tasks_get_a_section_and_files_each(tmp_path: Path) -> None:
     base, runs = fake_runs.make_family(tmp_path, alphas=(0.1,), steps=3)
     for folder, alpha in ((base, None), (runs[0], 0.1)):
@@ -291,6 +294,7 @@ def test_without_a_base_or_a_journal_the_rest_is_still_reported(tmp_path: Path) 
     assert not (tmp_path / "out" / "figures" / "curves.png").exists()
 
 
+@pytest.mark.slow
 def test_the_evaluation_of_a_model_of_somebody_else_serves_as_base(tmp_path: Path) -> None:
     base, runs = fake_runs.make_family(tmp_path, alphas=(0.1,), steps=3)
     foreign = tmp_path / "evaluations" / "Their-Model"
@@ -341,6 +345,7 @@ def test_what_cannot_be_reported_is_said_in_one_sentence_and_nothing_is_written(
     refused(r"no finished evaluation \(20 of 120 responses of arithmetic are missing\)")
 
 
+@pytest.mark.slow
 def test_a_foreign_folder_is_left_alone_and_a_full_disk_is_said(tmp_path: Path) -> None:
     base, runs = fake_runs.make_family(tmp_path, alphas=(0.1,), steps=3)
     foreign = tmp_path / "foreign"

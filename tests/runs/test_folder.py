@@ -122,8 +122,9 @@ def test_killed_at_every_storage_call_ends_bit_identical(fast_dir: Path) -> None
 
 
 @pytest.mark.slow
-def test_killed_again_during_recovery_ends_bit_identical(fast_dir: Path) -> None:
-    survive_every_crash(toy_training, fast_dir, everything, twice=True, stride=2, seed=11)
+@pytest.mark.parametrize("stride", [2, pytest.param(1, marks=pytest.mark.long)])
+def test_killed_again_during_recovery_ends_bit_identical(fast_dir: Path, stride: int) -> None:
+    survive_every_crash(toy_training, fast_dir, everything, twice=True, stride=stride, seed=11)
 
 
 @pytest.mark.slow
@@ -150,6 +151,7 @@ def test_killed_at_random_moments_ends_bit_identical(fast_dir: Path) -> None:
     assert kills > 10
 
 
+@pytest.mark.slow
 def test_replacing_a_checkpoint_of_the_same_step_never_leaves_none(fast_dir: Path) -> None:
     """Killed anywhere while step 2 is saved again with other content: a valid step 2 is there, old or new."""
 
@@ -175,6 +177,7 @@ def test_replacing_a_checkpoint_of_the_same_step_never_leaves_none(fast_dir: Pat
     assert seen == {2, 99}
 
 
+@pytest.mark.slow
 def test_every_step_folder_is_whole_at_every_crash_of_a_save(fast_dir: Path) -> None:
     """Rotation included: what bears a checkpoint's name is one, for readers who hold no lock."""
 

@@ -130,7 +130,7 @@ class ModelShape:
         for each of query, key, value, gate and up anew. Query and attention output ``2 q b``, key and value
         ``2 kv b``, the softmax's log-sum ``4`` a head; Qwen3's norms of query and key ``(4 + b)(q + kv) + 4`` a head.
         Source: counted from the saved tensors of transformers 5.17 with torch's scaled-dot-product attention
-        (tests/test_plan.py counts them again).
+        (tests/plan/test_plan.py counts them again).
         """
         copies = 2 if element == stream else 5
         norms = 8 * self.hidden + 2 * self.hidden * stream + 8 + copies * self.hidden * element
@@ -144,7 +144,7 @@ class ModelShape:
 
         Frozen norms keep no normalised input, ``-2 h b``; each adapter keeps its narrow product, ``7 rank b``; in bf16
         autocast casts the input of every adapter anew, ``(3 h + q) b``. Fewer targets, and Qwen3, keep less.
-        Source: counted from saved tensors, peft 0.21 (tests/test_lora.py).
+        Source: counted from saved tensors, peft 0.21 (tests/learn/test_lora.py).
         """
         casts = 3 * self.hidden + self.q_width if element == 2 else 0
         return (7 * rank - 2 * self.hidden + casts) * element
