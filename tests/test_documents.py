@@ -40,7 +40,7 @@ def test_no_page_links_to_a_file_that_is_not_there() -> None:
 
 
 def test_the_parts_alone_run_as_the_readme_prints_them() -> None:
-    code = re.search(r"```python\n(import tersely.*?)```", read("README.md"), re.DOTALL)
+    code = re.search(r"## The parts alone.*?```python\n(.*?)```", read("README.md"), re.DOTALL)
     assert code is not None
     check = "\nassert credit.rewards_G[0] > credit.rewards_G[1] > credit.rewards_G[2] == 0"
     done = subprocess.run([sys.executable, "-c", code[1] + check], capture_output=True, text=True, check=False)
