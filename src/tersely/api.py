@@ -70,7 +70,8 @@ def train(
     settings by their full names, such as ``{"run.steps": 5, "sampling.n": 4}``. ``judge``: a ``Judge``, or a verifier,
     ``(problem, response) -> Verdict | bool | float in [0, 1]``, as a function or as ``"package.module:Name"``.
     ``sampler``: anything with the Sampler protocol, in place of the engine. ``callbacks`` are given every step's
-    StepRecord; one that returns True asks the run to save and end. ``display`` None shows progress on standard error.
+    StepRecord; one that returns True asks the run to save and end, and what one raises ends it as a crash would: the
+    last checkpoint stands. A ``sampler`` given here is not closed. ``display`` None shows progress on standard error.
 
     Ctrl-C and SIGTERM finish the step, save, and raise ``tersely.stop.Stopped`` (outside the main thread signals are
     not touched); the same call goes on from there. Raises UserError before anything is written for what cannot work,

@@ -31,6 +31,7 @@ from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import Log, RunKind
 from tersely.runs.logs import read_log
 from tersely.samplers import Sampler, Sampling
+from tersely.samplers.base import close_after
 from tersely.samplers.engines import require_engine
 from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
@@ -119,7 +120,7 @@ def _draw(
     opened.record_check(run.path, display)
     size = max(1, config.sampling.max_rows // config.sampling.n)
     blocks = [problems[i : i + size] for i in range(done, len(problems), size)]
-    with StopRequest() as stop:
+    with StopRequest() as stop, close_after(sampler):
         for number, block in enumerate(blocks, start=1):
             clock = Clock()
             with explain_out_of_memory(
@@ -133,7 +134,6 @@ def _draw(
             display.step(done, len(problems), {"tokens": f"{tokens / len(block) / config.sampling.n:.0f}"})
             if stop.requested and number < len(blocks):
                 raise Stopped(stop.requested, f"{done} of {len(problems)} problems are answered in {run.path}")
-    sampler.close()
 
 
 def _open_sampler(config: SamplesConfig, folder: Path, problems: Sequence[Problem]) -> Opened:

@@ -28,7 +28,7 @@ from tersely.runs.folder import RunFolder
 from tersely.runs.json_file import read_json
 from tersely.runs.kinds import RunKind
 from tersely.runs.logs import read_log
-from tersely.samplers.base import Sampler, Sampling
+from tersely.samplers.base import Sampler, Sampling, close_after
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks import load_task, task_digest
 from tersely.verify import Judge
@@ -96,9 +96,8 @@ def faithfulness(
             if ready is not None:
                 opened, sampler, render = ready
                 opened.record_check(run.path, display)
-                with explain_out_of_memory("sampling", cure):
+                with explain_out_of_memory("sampling", cure), close_after(sampler):
                     ask(problems, protocol, hint, sampler, render, judge, run, display)
-                sampler.close()
             found = summarise_faithfulness(read_pairs(run.path))
             content = {
                 "protocol": {**rules, "model": str(model_path)},

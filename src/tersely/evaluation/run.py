@@ -32,6 +32,7 @@ from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
 from tersely.runs.kinds import RunKind
 from tersely.samplers import Sampler, Sampling
+from tersely.samplers.base import close_after
 from tersely.samplers.engines import find_engine
 from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
@@ -244,7 +245,7 @@ def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None
     sampling = Sampling(k, protocol.max_new_tokens, protocol.temperature, protocol.top_p, protocol.sampling_seed)
     total, size = len(work.problems) * k, max(1, find_engine(work.facts.engine).blocks * work.max_rows // k)
     finished = len(have)
-    with StopRequest() as stop:
+    with StopRequest() as stop, close_after(ready.sampler, given=work.sampler):
         for start in range(0, len(todo), size):
             groups = respond(
                 todo[start : start + size],
@@ -261,7 +262,6 @@ def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None
             display.step(finished, total, {})
             if stop.requested and start + size < len(todo):
                 raise Stopped(stop.requested, f"{finished} of {total} responses are saved in {run.path}")
-    ready.sampler.close()
 
 
 def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:

@@ -23,12 +23,13 @@ from tersely.learn.run_setup import TrainSummary, look_before_training, open_run
 from tersely.learn.trainer import Trainer
 from tersely.records import Problem
 from tersely.rollouts import Grader, judge_for
-from tersely.samplers.base import Sampler
+from tersely.samplers.base import Sampler, close_after
 from tersely.stop import Stopped, StopRequest
 from tersely.verify.verifier import Verifier
 
 Callback = Callable[[StepRecord], object]
-"""Given each step's record, in the process that holds the run folder. Returning True asks the run to save and end."""
+"""Given each step's record, in the process that holds the run folder. Returning True asks the run to save and end;
+what it raises ends the run at once, and the last checkpoint stands."""
 
 
 def train(
@@ -64,8 +65,8 @@ def train(
             # A resumed run without a reference has no use for the base's weights any more.
             del base
             last, every = config.run.steps, config.run.checkpoint_every
-            trainer.probe()
-            with StopRequest() as stop:
+            with StopRequest() as stop, close_after(trainer.sampler, given=sampler):
+                trainer.probe()
                 for step in range(trainer.first_step + 1, last + 1):
                     record = trainer.step(step)
                     asked = world.is_main and tell(callbacks, record)

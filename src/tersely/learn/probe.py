@@ -20,6 +20,7 @@ from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.json_file import read_record
 from tersely.samplers import Sampler, Sampling
+from tersely.samplers.base import close_after
 from tersely.samplers.engines import make_sampler
 from tersely.tasks.order import problems_of_step
 
@@ -119,9 +120,6 @@ def sample_base(config: TrainConfig, count: int, display: Display) -> LengthSamp
         settings = config.sampling.model_copy(update={"engine": ready.facts.engine})
         dtype, longest = ready.facts.dtype, ready.longest_prompt
         sampler = make_sampler(settings, base.model, base.tokenizer, base.folder, dtype, longest)
-        try:
+        with close_after(sampler), explain_training_memory("sampling", config):
             chosen = problems_of_step(ready.problems, min(count, len(ready.problems)), config.seed, 0)
-            with explain_training_memory("sampling", config):
-                return draw(config, chosen, ready.prompts, sampler, judge, display)
-        finally:
-            sampler.close()
+            return draw(config, chosen, ready.prompts, sampler, judge, display)

@@ -266,8 +266,7 @@ class Trainer:
         self.save_seconds = time.perf_counter() - start
 
     def end(self, step: int, *, finished: bool) -> TrainSummary:
-        """Give the sampler back; say in the run folder that the work is finished, if it is."""
-        self.sampler.close()
+        """Say in the run folder that the work is finished, if it is."""
         summary = TrainSummary(step, self.learner.optimizer_steps)
         if not finished:
             return replace(summary, finished=False)

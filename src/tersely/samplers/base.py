@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -78,6 +79,12 @@ class Sampler(Protocol):
 
     def close(self) -> None:
         """Give back what is held (memory, processes)."""
+
+
+def close_after(used: Sampler, given: Sampler | None = None) -> AbstractContextManager[object]:
+    """Gives back what a sampler of ours holds however the work ends, for a notebook lives on; ``given`` is the
+    caller's own, who closes it himself."""
+    return closing(used) if given is None else nullcontext()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,108 @@
+"""Training from Python, as in a notebook: in any thread, interrupted, and with callbacks that fail."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tersely
+from graders import ParityJudge
+from tersely.runs.logs import read_log
+from tersely.samplers.transformers import TransformersSampler
+from tersely.stop import Stopped
+from tiny_models import make_model_folder, make_task
+from training import QUIET
+
+SMALL = {
+    "template": "question", "seed": 3, "run.steps": 4, "run.checkpoint_every": 2, "run.threads": 1,
+    "sampling.prompts": 2, "sampling.n": 2, "sampling.max_new_tokens": 20,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("notebook")
+    make_model_folder(folder / "model")
+    make_task(folder / "task.jsonl")
+    return folder
+
+
+def train(root: Path, out: Path, *callbacks: Callable[[tersely.StepRecord], object], **more: Any) -> tersely.RunResult:
+    return tersely.train(
+        model=root / "model", task=root / "task.jsonl", alpha=0.2, out=out, settings=SMALL, judge=ParityJudge(),
+        callbacks=callbacks, display=QUIET, **more,
+    )  # fmt: skip
+
+
+def weights(result: tersely.RunResult) -> bytes:
+    assert result.checkpoint is not None
+    return (result.checkpoint / "model.safetensors").read_bytes()
+
+
+def test_another_thread_trains_the_same_and_no_signal_handler_is_touched(root: Path, tmp_path: Path) -> None:
+    handlers: list[Any] = []
+    results: list[tersely.RunResult] = []
+
+    def look(record: tersely.StepRecord) -> None:
+        handlers.append((signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)))
+
+    before = (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+    thread = threading.Thread(target=lambda: results.append(train(root, tmp_path / "thread", look)))
+    thread.start()
+    thread.join()
+    assert handlers == [before] * 4
+    assert [result.finished for result in results] == [True]
+    assert weights(results[0]) == weights(train(root, tmp_path / "main"))
+
+
+def test_an_interrupt_finishes_the_step_saves_and_the_same_call_goes_on(root: Path, tmp_path: Path) -> None:
+    def interrupt(record: tersely.StepRecord) -> None:
+        if record.step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Stopped, match="step 1 of 4 is saved"):
+        train(root, tmp_path / "run", interrupt)
+    assert signal.getsignal(signal.SIGINT) is before
+    stopped = tersely.load_run(tmp_path / "run")
+    assert (stopped.finished, len(stopped.steps)) == (False, 1)
+    assert weights(train(root, tmp_path / "run")) == weights(train(root, tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("error", [ValueError("no space on my dashboard"), KeyboardInterrupt()])
+def test_what_a_callback_raises_passes_and_the_last_checkpoint_stands(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    closed: list[TransformersSampler] = []
+    monkeypatch.setattr(TransformersSampler, "close", lambda self: closed.append(self))
+
+    def fail(record: tersely.StepRecord) -> None:
+        if record.step == 3:
+            raise error
+
+    with pytest.raises(type(error)):
+        train(root, tmp_path / "run", fail)
+    assert len(closed) == 1
+    left = tersely.load_run(tmp_path / "run")
+    assert left.checkpoint is not None
+    assert left.checkpoint.name == "step-000002"
+    whole, resumed = train(root, tmp_path / "whole"), train(root, tmp_path / "run")
+    assert weights(resumed) == weights(whole)
+    assert read_log(tmp_path / "run/journal.jsonl") == read_log(tmp_path / "whole/journal.jsonl")
+
+
+def test_a_sampler_of_the_caller_is_not_closed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    closed: list[TransformersSampler] = []
+    monkeypatch.setattr(TransformersSampler, "close", lambda self: closed.append(self))
+    model = AutoModelForCausalLM.from_pretrained(root / "model")
+    sampler = TransformersSampler(model, AutoTokenizer.from_pretrained(root / "model"))
+    assert train(root, tmp_path / "run", sampler=sampler).finished
+    assert closed == []
