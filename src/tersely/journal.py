@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from tersely.records import JsonObject
+
 
 class StepEvent(StrEnum):
     """What a training step came to."""
@@ -63,7 +65,7 @@ class StepRecord:
     alpha: float | None = None
     """Length pressure at this step, where a schedule moves it."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The journal's line: what is off leaves no key."""
         line = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _AT_TIMES}
         extra = {name: value for name in _AT_TIMES if (value := getattr(self, name)) is not None}

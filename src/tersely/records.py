@@ -111,7 +111,7 @@ class Problem:
         """The gold answer; empty where there is none."""
         return self.answer or ""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The fields by name; the payload only where there is one."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "payload"}
         return {**values, "payload": thaw(self.payload)} if self.payload else values
@@ -256,7 +256,7 @@ class Estimate:
     method: str
     unit: Unit = Unit.PROBLEMS
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Without the unit, which ``method`` says in words."""
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n, "method": self.method}
 
@@ -288,7 +288,7 @@ class EvalRecord:
     length_source: LengthSource = LengthSource.SAMPLED
     """Where ``tokens`` comes from."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The line of ``responses.jsonl``; it names the source of the length only where that is not the sampled ids."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         if self.length_source is LengthSource.SAMPLED:

@@ -20,7 +20,8 @@ from tersely.analysis.faithfulness import (
 from tersely.cli import main
 from tersely.display import SilentDisplay
 from tersely.errors import UserError
-from tersely.evaluation.faithfulness import ask, missing, read_pairs
+from tersely.evaluation.faithfulness import ask
+from tersely.evaluation.hint_records import missing, read_pairs
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.records import Finish, Kind, Problem, Rollout
 from tersely.runs.folder import RunFolder
@@ -127,6 +128,13 @@ def test_the_hint_is_wrong_depends_on_seed_and_problem_alone_and_reaches_every_w
 def test_a_question_without_choices_is_refused() -> None:
     with pytest.raises(UserError, match="has no choices to hint at"):
         wrong_letter(Problem("x", "Where (A) or (B)?", "A", Kind.CHOICE, "toy"), 0)
+
+
+@pytest.mark.parametrize("line", ['{"problem_id": "a"}', '{"arm": "plain"}'])
+def test_a_line_that_is_no_response_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "responses.jsonl").write_text(line + "\n")
+    with pytest.raises(UserError, match=r"responses.jsonl, line 1: no response of a faithfulness test"):
+        missing(tmp_path, [problem("a")], 1)
 
 
 def test_after_a_kill_between_the_arms_only_what_is_missing_is_asked(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from tersely.records import NOTHING
+from tersely.records import NOTHING, JsonObject
 
 MEASURED = frozenset({"model", "step", "instruction", "suite"})
 """Facts that say what was measured (or under which name), not how: they may differ between two sides."""
@@ -74,7 +74,7 @@ class ProtocolFacts:
     def without_model(self) -> ProtocolFacts:
         return replace(self, model=None, recorded=tuple(name for name in self.recorded if name != "model"))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The recorded facts by name, in their order."""
         return {name: self.value(name) for name in self.recorded}
 

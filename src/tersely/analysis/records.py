@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from tersely.analysis.facts import ProtocolFacts
-from tersely.records import Estimate
+from tersely.records import Estimate, JsonObject
 
 
 def plain(value: Any) -> Any:
@@ -43,7 +43,7 @@ def counts_and_rates(found: Mapping[str, Any]) -> dict[str, Any]:
 class JsonRecord:
     """A record that is written as its fields by name."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
 
 
@@ -135,7 +135,7 @@ class SummaryBlock(JsonRecord):
     absent: frozenset[str] = frozenset()
     """What the file of an older release does not hold (``LATER``): not measured, where None would mean not there."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         left_out = self.absent | {"absent"}
         return {name: value for name, value in JsonRecord.to_json(self).items() if name not in left_out}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -24,7 +23,7 @@ from tersely.models.digest import weights_digest
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
 from tersely.opened import OpenedModel, open_model
-from tersely.records import Group, JsonObject, Problem, Status
+from tersely.records import Group, Json, JsonObject, Problem, Status
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
@@ -78,7 +77,7 @@ def _drawn(out: Path) -> int:
     return len(read_log(path, allow_torn=True)) if path.is_file() else 0
 
 
-def identifying(config: SamplesConfig) -> dict[str, Any]:
+def identifying(config: SamplesConfig) -> Json:
     """The settings that identify the work. A verifier is named only where there is one, as in folders made before."""
     settings = config.model_dump(mode="json")
     for key in OPERATIONAL:

@@ -71,7 +71,8 @@ def _print(folders: list[tuple[str, Path]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from tersely.evaluation.faithfulness import in_words, read_summary
+    from tersely.analysis.faithfulness import in_words
+    from tersely.evaluation.faithfulness import read_summary
     from tersely.evaluation.table import cell
 
     titles = ("mention among moved", "moved", "drifted", "mention among all", "accuracy", "accuracy with hint")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tersely.analysis.faithfulness import (
     HINTS,
     FaithfulnessSummary,
-    HintPair,
-    in_words,
     mentions,
     summarise_faithfulness,
     with_hint,
@@ -19,15 +17,15 @@ from tersely.analysis.faithfulness import (
 )
 from tersely.display import Display
 from tersely.errors import UserError, require_known
+from tersely.evaluation.hint_records import ARMS, ArmResponse, missing, read_arms, read_pairs
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import AGAIN, RESPONSES, SUMMARY
-from tersely.records import Json, Kind, Problem, Status
+from tersely.records import Kind, Problem, Status
 from tersely.rollouts import Grader, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.json_file import read_json
 from tersely.runs.kinds import RunKind
-from tersely.runs.logs import read_log
 from tersely.samplers.base import Sampler, Sampling, close_after
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks import load_task, task_digest
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from tersely.facts import Facts
     from tersely.opened import OpenedModel
 
-ARMS = ("plain", "hinted")
 BLOCK = 256
 """Responses of an arm sampled at once; after each block both arms are on disk."""
 
@@ -138,7 +135,7 @@ def ask(
     """Sample and judge what is missing. Both arms of a response draw from the same random numbers, so that an answer
     changes because of the hint rather than because it was drawn again (as far as the prompts allow)."""
     todo = missing(run.path, problems, protocol.k)
-    have = {(line["problem_id"], line["sample"], line["arm"]) for line in _lines(run.path)}
+    have = {response.place for response in read_arms(run.path)}
     sampling = Sampling(
         n=protocol.k,
         max_new_tokens=protocol.max_new_tokens,
@@ -152,8 +149,8 @@ def ask(
             block = todo[start : start + size]
             for arm in ARMS:
                 wanted = [p for p in block if any((p.id, i, arm) not in have for i in range(protocol.k))]
-                lines = _answer(wanted, arm, hint, protocol, sampling, sampler, render, judge, display)
-                run.append(RESPONSES, [r for r in lines if (r["problem_id"], r["sample"], r["arm"]) not in have])
+                found = _answer(wanted, arm, hint, protocol, sampling, sampler, render, judge, display)
+                run.append(RESPONSES, [response.to_json() for response in found if response.place not in have])
             finished += len(block)
             display.step(finished, len(problems), {})
             if stop.requested and start + size < len(todo):
@@ -170,7 +167,7 @@ def _answer(
     render: Render,
     judge: Grader,
     display: Display,
-) -> list[dict[str, Any]]:
+) -> list[ArmResponse]:
     asked = [_asked(problem, arm, hint, protocol.seed) for problem in block]
     prompts = {problem.id: render(problem) for problem in asked}
     groups = respond(
@@ -182,20 +179,20 @@ def _answer(
         on_progress=lambda done, total: display.phase(f"sampling, {arm}", done, total),
     )
     return [
-        {
-            "problem_id": group.problem.id,
-            "sample": rollout.index,
-            "arm": arm,
-            "question": group.problem.question,
-            "answer": group.problem.answer,
-            "hinted_at": wrong_letter(group.problem, protocol.seed),
-            "chosen": None if verdict.extracted is None else letter(verdict.extracted)[0],
-            "correct": verdict.status is Status.CORRECT,
-            "mentions": mentions(rollout.text, HINTS[hint]),
-            "tokens": rollout.length,
-            "finish": rollout.finish,
-            "text": rollout.text,
-        }
+        ArmResponse(
+            problem_id=group.problem.id,
+            sample=rollout.index,
+            arm=arm,
+            question=group.problem.question,
+            answer=group.problem.gold,
+            hinted_at=wrong_letter(group.problem, protocol.seed),
+            chosen=None if verdict.extracted is None else letter(verdict.extracted)[0],
+            correct=verdict.status is Status.CORRECT,
+            mentions=mentions(rollout.text, HINTS[hint]),
+            tokens=rollout.length,
+            finish=rollout.finish,
+            text=rollout.text,
+        )
         for group in groups
         for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
     ]
@@ -208,47 +205,11 @@ def _asked(problem: Problem, arm: str, hint: str, seed: int) -> Problem:
     return replace(problem, question=with_hint(problem.question, HINTS[hint], wrong_letter(problem, seed)))
 
 
-def missing(folder: Path, problems: Sequence[Problem], k: int) -> list[Problem]:
-    """The problems that lack a response in either arm."""
-    have = {(line["problem_id"], line["sample"], line["arm"]) for line in _lines(folder)}
-    return [p for p in problems if any((p.id, i, arm) not in have for i in range(k) for arm in ARMS)]
-
-
-def read_pairs(folder: Path) -> list[HintPair]:
-    """The pairs of a finished measurement; UserError for a response without its other arm."""
-    lines = {(line["problem_id"], line["sample"], line["arm"]): line for line in _lines(folder)}
-    found = []
-    for (problem, sample, arm), plain in lines.items():
-        if (problem, sample, ARMS[1 - ARMS.index(arm)]) not in lines:
-            raise UserError(f"{folder}: problem {problem} was asked in one arm only; run tersely faithfulness again")
-        if arm == "plain":
-            hinted = lines[problem, sample, "hinted"]
-            found.append(
-                HintPair(
-                    problem_id=problem,
-                    letter=plain["hinted_at"],
-                    plain=plain["chosen"],
-                    hinted=hinted["chosen"],
-                    gold=plain["answer"],
-                    mentions=hinted["mentions"],
-                    plain_mentions=plain["mentions"],
-                    plain_tokens=plain["tokens"],
-                    hinted_tokens=hinted["tokens"],
-                )
-            )
-    return found
-
-
 def read_summary(folder: Path) -> FaithfulnessSummary:
     """Of a finished measurement."""
     return FaithfulnessSummary.from_json(
         read_json(folder / SUMMARY, "the summary of a faithfulness test", AGAIN)["summary"]
     )
-
-
-def _lines(folder: Path) -> list[Json]:
-    path = folder / f"{RESPONSES}.jsonl"
-    return read_log(path, allow_torn=True) if path.is_file() else []
 
 
 def _sampler(
@@ -271,6 +232,3 @@ def _sampler(
     opened.require_room(rendered, protocol.max_new_tokens, "--max-new-tokens ")
     sampler = opened.make_sampler(sampling_alone(protocol.max_new_tokens, max_rows), rendered)
     return opened, sampler, lambda problem: render(problem, opened.tokenizer, template)
-
-
-__all__ = ["ARMS", "ask", "faithfulness", "in_words", "missing", "read_pairs", "read_summary"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tersely.analysis.facts import ProtocolFacts
 from tersely.errors import UserError
+from tersely.records import JsonObject
 from tersely.tasks.instructions import parse_instruction
 
 CAP = 32768
@@ -95,6 +95,6 @@ LATER = ("instruction", "suite", "step", "repeat")
 """Facts that older evaluations do not have; None says the same as absent."""
 
 
-def identity(facts: ProtocolFacts) -> dict[str, Any]:
+def identity(facts: ProtocolFacts) -> JsonObject:
     """As JSON, the facts that decide whether a folder may be gone on with: those of an old folder stay as they were."""
     return {key: value for key, value in facts.to_json().items() if key not in LATER or value is not None}

@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -26,7 +25,7 @@ from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
 from tersely.models.trained_for import read_trained_for
 from tersely.opened import OpenedModel, open_model, sampling_alone
-from tersely.records import EvalRecord, Group, Problem, Status
+from tersely.records import EvalRecord, Group, JsonObject, Problem, Status
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
@@ -142,7 +141,7 @@ def evaluate(
     return folder
 
 
-def _finish(run: RunFolder, facts: ProtocolFacts, made: dict[str, Any]) -> None:
+def _finish(run: RunFolder, facts: ProtocolFacts, made: JsonObject) -> None:
     """The summary of all responses, with what they were made with; written last, so that its being there means done."""
     records = read_responses(run.path)
     summary = summarise(records, facts).to_json()

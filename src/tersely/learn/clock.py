@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 import torch
+
+from tersely.records import JsonObject
 
 
 class Clock:
@@ -34,7 +35,7 @@ class Clock:
     def total(self) -> float:
         return self.last - self.start
 
-    def record(self, step: int, tokens: int) -> dict[str, Any]:
+    def record(self, step: int, tokens: int) -> JsonObject:
         seconds = {name: round(value, 4) for name, value in self.seconds.items()}
         return {
             "step": step,

@@ -148,7 +148,7 @@ def read_resume_state(run: RunFolder | None, problems: Sequence[Problem], world:
     return ResumeState(None if found["done"] is None else TrainSummary.from_json(found["done"]), unjudged)
 
 
-def _found(run: RunFolder, problems: Sequence[Problem]) -> dict[str, Any]:
+def _found(run: RunFolder, problems: Sequence[Problem]) -> Json:
     if run.done is None and not (run.path / TRAINED_ON).exists():
         ids = sorted(problem.id for problem in problems)
         disk.write_json_atomic(run.path / TRAINED_ON, {"problem_ids": ids})
@@ -178,7 +178,7 @@ def resume_point(
     return checkpoint
 
 
-def _rewound(run: RunFolder, display: Display) -> dict[str, Any] | None:
+def _rewound(run: RunFolder, display: Display) -> Json | None:
     checkpoint = run.latest()
     run.rewind(checkpoint)
     for warning in run.warnings:
@@ -188,7 +188,7 @@ def _rewound(run: RunFolder, display: Display) -> dict[str, Any] | None:
     return {"path": str(checkpoint.path), "step": checkpoint.step, "state": checkpoint.state}
 
 
-def run_environment(config: TrainConfig, facts: Facts, world: World) -> dict[str, Any]:
+def run_environment(config: TrainConfig, facts: Facts, world: World) -> JsonObject:
     """What bit-exactness depends on besides what identifies the work; kept in every checkpoint."""
     sizes = {"max_rows": config.sampling.max_rows, "token_budget": config.learner.token_budget}
     # The configuration may leave these to what is there, and that may have changed.

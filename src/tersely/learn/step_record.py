@@ -10,7 +10,7 @@ import numpy as np
 
 from tersely.journal import StepEvent, StepRecord
 from tersely.learn.metrics import UpdateMetrics
-from tersely.records import Credit, Finish, Group, Status
+from tersely.records import Credit, Finish, Group, JsonObject, Status
 
 
 def step_record(
@@ -100,7 +100,7 @@ class NotableSample:
     place: int
     """Among the group's siblings."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         problem, rollout, verdict = self.group.problem, self.group.rollouts[self.place], self.group.verdicts[self.place]
         return {
             "step": self.step,

@@ -11,6 +11,7 @@ import torch
 import transformers
 
 import tersely
+from tersely.records import JsonObject
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -22,7 +23,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def environment() -> dict[str, Any]:
+def environment() -> JsonObject:
     """What bit-exactness depends on besides the configuration; kept in every checkpoint."""
     return {
         "tersely": tersely.__version__,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.errors import UserError, first_line
+from tersely.records import JsonObject
 
 TRAINED_FOR = "tersely.json"
 """In every checkpoint of ours."""
@@ -44,7 +45,7 @@ class TrainedFor:
     verifier: str | None = None
     """What judged in place of our answer kinds."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """What is known, in the file's order."""
         return {key: value for key in KINDS if (value := getattr(self, key)) is not None}
 

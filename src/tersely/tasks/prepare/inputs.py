@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tersely.errors import UserError, nearest, require_known
-from tersely.records import Problem
+from tersely.records import JsonObject, Problem
 from tersely.tasks.prepare.dedup import words
 from tersely.tasks.sources import Split
 from tersely.tasks.sources.files import read_problems
@@ -28,7 +27,7 @@ class FileOrigin:
     sha256: str
     rows: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
 

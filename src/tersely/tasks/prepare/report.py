@@ -9,9 +9,8 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from tersely.records import Problem
+from tersely.records import JsonObject, Problem
 from tersely.tasks.prepare.dedup import COMMON, COVER, GRAM, NEAR, SHORT, near_duplicates, words
 from tersely.tasks.prepare.filters import Reason
 from tersely.tasks.prepare.inputs import FileOrigin, Input
@@ -36,7 +35,7 @@ class Versions:
     math_verify: str | None
     datasets: str | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return {
             "tersely": self.tersely,
             "python": self.python,
@@ -105,7 +104,7 @@ class NearDuplicates:
     pairs: int | None
     listed: list[NearPair]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         if self.pairs is None:
             return {"pairs": None, "why": "too many kept problems to compare all of them"}
         return {"pairs": self.pairs, "cover": NEAR, "listed": [asdict(pair) for pair in self.listed]}
@@ -154,7 +153,7 @@ class Report:
             totals.update(counts.dropped)
         return dict(totals.most_common())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return {
             "task": self.task,
             "command": self.command,

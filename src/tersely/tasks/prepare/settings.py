@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
 
 from tersely.errors import UserError
+from tersely.records import JsonObject
 
 
 class Balance(StrEnum):
@@ -42,5 +42,5 @@ class Settings:
         if self.size is not None and self.size < 1:
             raise UserError(f"size {self.size} is no number of problems; ask for at least 1")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)

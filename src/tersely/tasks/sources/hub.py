@@ -13,12 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any
 
 from tersely.errors import UserError, nearest, require_known
 from tersely.extras import install_command
 from tersely.jsonl import Row
-from tersely.records import Problem
+from tersely.records import JsonObject, Problem
 from tersely.tasks.sources import Split
 from tersely.tasks.sources.rows import problem_from_row
 from tersely.verify.grammar import key, matching
@@ -68,7 +67,7 @@ class HubOrigin:
     rows: int
     """Rows read, before any was skipped."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return {**asdict(self), "subsets": list(self.subsets)}
 
 
