@@ -16,7 +16,7 @@ import pytest
 
 from tersely.errors import UserError
 from tersely.objective import Objective
-from tersely.objective.advantage import BASELINES, batch_normalized, rloo
+from tersely.objective.advantage import ADVANTAGES, batch_normalized, rloo
 from tersely.objective.length import sigmoid, z_scores
 from tersely.objective.methods.linear import line
 from tersely.records import Finish, Group, Kind, Problem, Rollout, Status, Verdict
@@ -240,7 +240,7 @@ def test_equal_rewards_give_exact_zeros_where_rounding_would_not() -> None:
     rewards = np.full(7, 0.95)
     assert (rewards - (rewards.sum() - rewards) / 6).any()  # the plain formula leaves dust
     assert not rloo(rewards).any()
-    assert not BASELINES["mean"](rewards).any()
+    assert not ADVANTAGES["mean"](rewards).any()
 
 
 def test_arrays_of_the_caller_are_neither_changed_nor_kept() -> None:

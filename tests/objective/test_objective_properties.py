@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tersely.objective import Objective
-from tersely.objective.advantage import BASELINES, GROUP_EPS, NORMALIZATIONS
+from tersely.objective.advantage import ADVANTAGES, GROUP_EPS, NORMALIZATIONS
 
 FEW = settings(max_examples=80, deadline=None)
 alphas = st.floats(0, 1, exclude_max=True)
 methods = st.sampled_from(["linear", "paper"])
-baselines = st.sampled_from(sorted(BASELINES))
+baselines = st.sampled_from(sorted(ADVANTAGES))
 normalizations = st.sampled_from(sorted(NORMALIZATIONS))
 rows = st.tuples(st.booleans(), st.integers(0, 40_000), st.booleans())
 groups = st.lists(rows, min_size=1, max_size=12)
@@ -147,7 +147,7 @@ def test_rloo_is_brute_force_leave_one_out(alpha: float, method: str, group: lis
 @FEW
 @given(baselines, st.lists(st.floats(0, 1), min_size=2, max_size=12), st.floats(-1, 1))
 def test_adding_a_constant_to_the_rewards_leaves_the_advantages(baseline: str, rewards: list, shift: float) -> None:
-    estimate = BASELINES[baseline]
+    estimate = ADVANTAGES[baseline]
     np.testing.assert_allclose(estimate(np.array(rewards) + shift), estimate(np.array(rewards)), rtol=0, atol=1e-14)
 
 
@@ -156,7 +156,7 @@ def test_adding_a_constant_to_the_rewards_leaves_the_advantages(baseline: str, r
 def test_rloo_is_the_mean_baseline_times_n_over_n_minus_1(rewards: list) -> None:
     n = len(rewards)
     arr = np.array(rewards)
-    np.testing.assert_allclose(BASELINES["rloo"](arr), BASELINES["mean"](arr) * n / (n - 1), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(ADVANTAGES["rloo"](arr), ADVANTAGES["mean"](arr) * n / (n - 1), rtol=0, atol=1e-14)
 
 
 @FEW

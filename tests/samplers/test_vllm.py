@@ -24,7 +24,7 @@ from tersely.samplers import Prompt, Sampler, Sampling, row_seeds
 from tersely.samplers.engines import make_sampler
 from tersely.samplers.transformers import TransformersSampler
 from tersely.samplers.vllm import VllmSampler
-from tersely.samplers.vllm_engine import Ended, InProcessEngine, Request, untouched_process
+from tersely.samplers.vllm_engine import Ended, EngineRequest, InProcessEngine, untouched_process
 from tiny_models import make_tokenizer
 
 TOKENIZER = make_tokenizer()
@@ -56,11 +56,11 @@ class BigramEngine:
         self.shapes = {"table": (size, size)}
         self.dtype = torch.float64
         self.max_length = max_length
-        self.running: dict[int, tuple[Request, np.random.Generator, list[int], list[float]]] = {}
+        self.running: dict[int, tuple[EngineRequest, np.random.Generator, list[int], list[float]]] = {}
         self.events: list[str] = []
         self.rename = {"stop": "stop", "length": "length"}
 
-    def add(self, key: int, request: Request) -> None:
+    def add(self, key: int, request: EngineRequest) -> None:
         self.running[key] = (request, np.random.default_rng(request.seed), [], [])
 
     def busy(self) -> bool:
@@ -200,7 +200,7 @@ def test_unknown_reason_to_end_stops_the_run() -> None:
 
 def test_engine_that_loses_a_request_stops_the_run() -> None:
     class Forgetful(BigramEngine):
-        def add(self, key: int, request: Request) -> None:
+        def add(self, key: int, request: EngineRequest) -> None:
             if key:
                 super().add(key, request)
 

@@ -15,7 +15,7 @@ import pytest
 from tersely.errors import UserError
 from tersely.jsonl import read_jsonl
 from tersely.records import Kind, content_id
-from tersely.tasks.sources.files import load_problems
+from tersely.tasks.sources.files import read_task_file
 
 DATA = Path(os.environ.get("TERSELY_DATA", Path(__file__).parents[3] / "shared" / "data"))
 ONE = {"problem": "What is 1+1?", "answer": "2"}
@@ -107,7 +107,7 @@ def test_jsonl_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_plain_row_becomes_a_math_problem_named_by_its_content(write: Any) -> None:
-    (problem,) = load_problems(write(ONE | {"id": "theirs", "extra": [1]}), split="test")
+    (problem,) = read_task_file(write(ONE | {"id": "theirs", "extra": [1]}), split="test")
     assert problem.id == content_id("What is 1+1?", "2")
     assert (problem.question, problem.answer, problem.kind) == ("What is 1+1?", "2", Kind.MATH)
     assert (problem.source, problem.difficulty, problem.split) == ("mine", None, "test")
@@ -122,7 +122,7 @@ def test_plain_row_becomes_a_math_problem_named_by_its_content(write: Any) -> No
     ],
 )  # fmt: skip
 def test_difficulty_becomes_a_label(write: Any, more: dict[str, Any], expected: str | None) -> None:
-    assert load_problems(write(ONE | more))[0].difficulty == expected
+    assert read_task_file(write(ONE | more))[0].difficulty == expected
 
 
 @pytest.mark.parametrize(
@@ -133,19 +133,19 @@ def test_difficulty_becomes_a_label(write: Any, more: dict[str, Any], expected: 
     ],
 )  # fmt: skip
 def test_kind_is_read_from_kind_or_answer_type(write: Any, more: dict[str, Any], kind: Kind) -> None:
-    assert load_problems(write(ONE | more))[0].kind is kind
+    assert read_task_file(write(ONE | more))[0].kind is kind
 
 
 def test_choices_are_appended_to_the_question(write: Any) -> None:
     row = {"question": "Wet?", "answer": "B", "choices": {"A": "sand", "B": "water", "C": 7}}
-    (problem,) = load_problems(write(row))
+    (problem,) = read_task_file(write(row))
     assert problem.kind == Kind.CHOICE
     assert problem.question == "Wet?\n(A) sand\n(B) water\n(C) 7"
     assert problem.id == content_id(problem.question, "B")
 
 
 def test_choice_may_carry_its_options_in_the_question(write: Any) -> None:
-    (problem,) = load_problems(write({"question": "A. 1 B. 2?", "answer": "B", "answer_type": "choice"}))
+    (problem,) = read_task_file(write({"question": "A. 1 B. 2?", "answer": "B", "answer_type": "choice"}))
     assert (problem.kind, problem.question) == (Kind.CHOICE, "A. 1 B. 2?")
 
 
@@ -175,30 +175,30 @@ def test_choice_may_carry_its_options_in_the_question(write: Any) -> None:
 )
 def test_row_that_is_no_problem_is_refused_with_its_line(write: Any, row: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        load_problems(write(ONE, row))
+        read_task_file(write(ONE, row))
 
 
 def test_all_faulty_rows_are_counted_and_five_are_shown(write: Any) -> None:
     path = write(ONE, *[{"problem": f"q{i}", "answer": ""} for i in range(7)])
     with pytest.raises(UserError, match=r"mine\.jsonl: 7 of 8 lines.*line 2: .*line 6: [^;]*; and 2 more$"):
-        load_problems(path)
+        read_task_file(path)
 
 
 def test_same_problem_twice_is_refused_with_both_lines(write: Any) -> None:
     spaced = {"question": " What  is\n1+1? ", "answer": "2 "}
     with pytest.raises(UserError, match=r"1 duplicate problems.*line 4: the same problem as line 1$"):
-        load_problems(write(ONE, b"", {"problem": "What is 1+2?", "answer": "3"}, spaced))
+        read_task_file(write(ONE, b"", {"problem": "What is 1+2?", "answer": "3"}, spaced))
 
 
 def test_one_question_with_two_answers_is_refused_with_both_lines(write: Any) -> None:
     other = {"problem": "What is 1+1?", "answer": "3"}
     with pytest.raises(UserError, match="line 2: answer '3', but '2' to the same question on line 1"):
-        load_problems(write(ONE, other))
+        read_task_file(write(ONE, other))
 
 
 def test_same_words_with_other_choices_are_another_problem(write: Any) -> None:
     first = {"problem": "Which?", "answer": "A", "choices": {"A": "1", "B": "2"}}
-    assert len(load_problems(write(first, first | {"choices": {"A": "3", "B": "4"}}))) == 2
+    assert len(read_task_file(write(first, first | {"choices": {"A": "3", "B": "4"}}))) == 2
 
 
 def test_golds_that_cannot_be_read_are_counted_and_five_are_shown(write: Any) -> None:
@@ -210,13 +210,13 @@ def test_golds_that_cannot_be_read_are_counted_and_five_are_shown(write: Any) ->
     with pytest.raises(
         UserError, match=r"6 of 7 gold answers.*line 2: 'bad0' \(not a number\);.*line 6: 'bad4'.*and 1 more$"
     ):
-        load_problems(path, check_golds=check)
-    assert len(load_problems(write(ONE), check_golds=check)) == 1
+        read_task_file(path, check_golds=check)
+    assert len(read_task_file(write(ONE), check_golds=check)) == 1
 
 
 def test_numbers_are_taken_as_answers(write: Any) -> None:
     path = write({"problem": "a", "answer": 5}, {"problem": "b", "answer": -2.0}, {"problem": "c", "answer": 0.25})
-    assert [problem.answer for problem in load_problems(path)] == ["5", "-2", "0.25"]
+    assert [problem.answer for problem in read_task_file(path)] == ["5", "-2", "0.25"]
 
 
 @pytest.mark.parametrize(
@@ -227,6 +227,6 @@ def test_real_sets_load_whole(name: str, count: int, kind: Kind) -> None:
     path = DATA / f"{name}.jsonl"
     if not path.exists():
         pytest.skip("set TERSELY_DATA to a folder with the public sets")
-    problems = load_problems(path)
+    problems = read_task_file(path)
     assert len(problems) == len({problem.id for problem in problems}) == count
     assert {problem.kind for problem in problems} == {kind}

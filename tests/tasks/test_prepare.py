@@ -17,7 +17,7 @@ from tersely.tasks.prepare.dedup import COMMON, GRAM, EvaluationIndex, covered, 
 from tersely.tasks.prepare.filters import Reason, has_parts, is_number, is_proof, lacks_figure
 from tersely.tasks.prepare.select import draw, quotas, select
 from tersely.tasks.prepare.settings import Balance, OverlapRule, Settings
-from tersely.tasks.sources.files import load_problems
+from tersely.tasks.sources.files import read_task_file
 
 DATA = Path(os.environ.get("TERSELY_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -320,7 +320,7 @@ def run(files: Path, *more: str, name: str = "numina", data: str = "raw.jsonl", 
 def test_prepare_writes_problems_and_reports_that_agree(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(files, "--size", "10") == 0
     assert "10 of 22 problems kept, 20 passed (dropped: 1 proof, 1 overlaps evaluation)" in capsys.readouterr().out
-    kept = load_problems(files / "out.jsonl")
+    kept = read_task_file(files / "out.jsonl")
     report = json.loads((files / "out.report.json").read_text())
     assert [p.source for p in kept].count("s0") == 5
     assert report["counts"] == {"read": 22, "dropped": {"proof": 1, "overlaps evaluation": 1}, "passed": 20, "kept": 10}
@@ -350,7 +350,7 @@ def test_other_content_is_replaced_only_by_force(files: Path, capsys: pytest.Cap
     assert (files / "out.jsonl").read_text() == "mine"
     assert not (files / "out.report.json").exists()
     assert run(files, "--force") == 0
-    assert len(load_problems(files / "out.jsonl")) == 20
+    assert len(read_task_file(files / "out.jsonl")) == 20
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(
 def test_a_file_may_stand_in_the_place_of_the_name(files: Path) -> None:
     out = files / "out.jsonl"
     assert main(["prepare", str(files / "raw.jsonl"), "--exclude", "none", "--out", str(out)]) == 0
-    assert len(load_problems(out)) == 21
+    assert len(read_task_file(out)) == 21
 
 
 # ---- the real sets
@@ -402,8 +402,8 @@ def test_real_problems_leave_no_evaluation_problem_and_no_duplicate(tmp_path: Pa
     command += ["--exclude", *(str(DATA / f"{name}.jsonl") for name in held_out)]
     assert main(command) == 0
     report = json.loads((tmp_path / "train.report.json").read_text())
-    kept = load_problems(out)  # refuses equal questions by itself
-    asked = {" ".join(p.question.lower().split()) for name in held_out for p in load_problems(DATA / f"{name}.jsonl")}
+    kept = read_task_file(out)  # refuses equal questions by itself
+    asked = {" ".join(p.question.lower().split()) for name in held_out for p in read_task_file(DATA / f"{name}.jsonl")}
     assert len(kept) == 3200
     assert not asked & {" ".join(p.question.lower().split()) for p in kept}
     counts = report["counts"]

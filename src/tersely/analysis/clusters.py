@@ -67,7 +67,7 @@ def judged(record: EvalRecord) -> bool:
     return record.status is not Status.UNJUDGED
 
 
-def require_whole(records: Sequence[EvalRecord]) -> None:
+def require_distinct_samples(records: Sequence[EvalRecord]) -> None:
     """UserError for no records at all, two of one sample of a problem, or a problem of two difficulties."""
     if not records:
         raise UserError("there is not a single response to summarise: evaluate the model first")

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tersely.analysis.clusters import accuracy_clusters, by_difficulty, by_problem, require_whole, token_clusters
+from tersely.analysis.clusters import (
+    accuracy_clusters,
+    by_difficulty,
+    by_problem,
+    require_distinct_samples,
+    token_clusters,
+)
 from tersely.analysis.facts import MEASURED, ProtocolFacts
 from tersely.analysis.intervals import CONFIDENCE, Clusters, paired_difference, paired_ratio, paired_saving
 from tersely.analysis.records import PairedBlock, PairedComparison
@@ -39,8 +45,8 @@ def require_comparable(
     model_protocol: ProtocolFacts | None = None,
 ) -> None:
     """UserError unless both sides answered the same problems equally often under one protocol."""
-    require_whole(base_records)
-    require_whole(model_records)
+    require_distinct_samples(base_records)
+    require_distinct_samples(model_records)
     if base_protocol is not None and model_protocol is not None:
         _require_one_protocol(base_protocol, model_protocol)
     _require_same_problems(base_records, model_records)

@@ -11,7 +11,7 @@ from tersely.analysis.clusters import (
     by_problem,
     clusters_of,
     judged,
-    require_whole,
+    require_distinct_samples,
     token_clusters,
 )
 from tersely.analysis.facts import ProtocolFacts
@@ -31,7 +31,7 @@ def summarise(records: Sequence[EvalRecord], protocol: ProtocolFacts, phrases: P
 
     No records, or two records for one sample of a problem, is a UserError.
     """
-    require_whole(records)
+    require_distinct_samples(records)
     readings = read_texts(records)
     counts = {(r.problem_id, r.sample): count_behaviours(r.text, phrases) for r in records}
     return Summary(

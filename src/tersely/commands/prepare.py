@@ -30,14 +30,14 @@ def add_prepare(verbs: Any) -> None:
 
 
 def run_prepare(args: argparse.Namespace) -> int:
-    from tersely.tasks.prepare.run import Request, prepare, usual_overlap
+    from tersely.tasks.prepare.run import Preparation, prepare, usual_overlap
     from tersely.tasks.prepare.settings import Balance, OverlapRule, Settings
     from tersely.verify import Judge
 
     balance = Balance(require_known("balance", args.balance, Balance))
     overlap = OverlapRule(require_known("overlap rule", args.overlap or usual_overlap(args.name), OverlapRule))
     settings = Settings(args.size, args.seed, args.numeric_only, balance, overlap)
-    request = Request(
+    request = Preparation(
         args.name, args.out, settings, args.data, args.exclude, args.revision, args.force, command=command_line()
     )
     with Judge(workers=args.workers) as judge:

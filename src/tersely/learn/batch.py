@@ -89,7 +89,7 @@ def collate(groups: Sequence[Group], credits: Sequence[Credit], ranks: int = 1) 
 
 _NOBODY = TrainingRow(prompt_tokens=(0,), tokens=(), sampled_logprobs_T=np.zeros(0), advantage=0.0, has_signal=False)
 
-NOTHING = Batch((_NOBODY,), np.zeros(1))
+EMPTY = Batch((_NOBODY,), np.zeros(1))
 """A batch that adds nothing: for a process that has no row left while others do."""
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from tersely.config import LearnerConfig
 from tersely.errors import RunError
 from tersely.learn.attention import attention_of_update, packs, switched
-from tersely.learn.batch import NOTHING, Batch, TrainingRow, micro_batches, weigh
+from tersely.learn.batch import EMPTY, Batch, TrainingRow, micro_batches, weigh
 from tersely.learn.heads import BY_WEIGHTS, HeadName
 from tersely.learn.logprobs import Scorer
 from tersely.learn.lora import Adapter
@@ -148,8 +148,8 @@ class Learner:
             share = step.take(np.array(kept, dtype=np.int64))
             index = micro_batches([r.width for r in share.rows], self.config.token_budget, self.packed)
             cuts.append([share.take(i) for i in index])
-        ours = cuts[self.world.rank]
-        return ours + [NOTHING] * (max(map(len, cuts)) - len(ours))
+        own = cuts[self.world.rank]
+        return own + [EMPTY] * (max(map(len, cuts)) - len(own))
 
     @torch.no_grad()
     def _with_logprobs(

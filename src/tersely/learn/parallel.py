@@ -159,8 +159,8 @@ def like(tensor: Tensor, parameter: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def gather_into(ours: nn.Module, model: nn.Module) -> None:
+def gather_into(copy: nn.Module, model: nn.Module) -> None:
     """Copy shared-out weights into a whole model, in place, one tensor at a time and in its dtype."""
     sharded = dict(model.named_parameters())
-    for name, parameter in ours.named_parameters():
+    for name, parameter in copy.named_parameters():
         parameter.copy_(whole(sharded[name].to(parameter.dtype)))

@@ -74,19 +74,19 @@ TRUNCATION_ALARM = 0.5
 
 def alarms(record: StepRecord) -> list[str]:
     """Sentences about a step that went on but should be looked at."""
-    said = []
+    sentences = []
     gap = record.logprob_gap_mean
     if gap is not None and gap > GAP_ALARM:
-        said.append(
+        sentences.append(
             f"step {record.step}: sampler and trainer disagree by {gap:.3f} nats a token on average (alarm at "
             f"{GAP_ALARM}): the ratio to the sampling policy is off; check dtype, temperature and template"
         )
     if record.truncated > TRUNCATION_ALARM:
-        said.append(
+        sentences.append(
             f"step {record.step}: {record.truncated:.0%} of the responses hit the cap and earn nothing: "
             "raise sampling.max_new_tokens"
         )
-    return said
+    return sentences
 
 
 @dataclass(frozen=True, slots=True)

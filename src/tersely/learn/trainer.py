@@ -162,7 +162,7 @@ class Trainer:
         seed = self.config.seed * STEP_SEEDS + step
         sampling = Sampling(settings.n, settings.max_new_tokens, settings.temperature, seed=seed)
         with self.world.collective_errors(), explain_training_memory("sampling", self.config, self.world.size):
-            ours = respond(
+            own_groups = respond(
                 self.world.share(problems),
                 self.prompts,
                 self.sampler,
@@ -172,7 +172,7 @@ class Trainer:
                 on_sampled=lambda: clock.lap("sample_s"),
             )
         self._keep_unjudged()
-        groups = self._exchange(problems, ours)
+        groups = self._exchange(problems, own_groups)
         self._check_unjudged([v for g in groups for v in g.verdicts])
         return groups
 
@@ -189,11 +189,11 @@ class Trainer:
             if told and self.run:
                 keep_unjudged(self.run, self.judge.unjudged)
 
-    def _exchange(self, problems: Sequence[Problem], ours: Sequence[Group]) -> list[Group]:
+    def _exchange(self, problems: Sequence[Problem], own_groups: Sequence[Group]) -> list[Group]:
         """The groups of all problems, from the shares of all processes."""
         if self.world.size == 1:
-            return list(ours)
-        records = self.world.merge(self.world.all_gather([encode(group) for group in ours]))
+            return list(own_groups)
+        records = self.world.merge(self.world.all_gather([encode(group) for group in own_groups]))
         return [decode(p, self.prompts[p.id], r) for p, r in zip(problems, records, strict=True)]
 
     def _check_unjudged(self, verdicts: Sequence[Verdict]) -> None:

@@ -14,7 +14,7 @@ from tersely.records import JsonObject
 TRAINED_FOR = "tersely.json"
 """In every checkpoint of ours."""
 
-KINDS: Mapping[str, type] = {
+FIELDS: Mapping[str, type] = {
     "method": str,
     "template": str,
     "max_new_tokens": int,
@@ -47,16 +47,16 @@ class TrainedFor:
 
     def to_json(self) -> JsonObject:
         """What is known, in the file's order."""
-        return {key: value for key in KINDS if (value := getattr(self, key)) is not None}
+        return {key: value for key in FIELDS if (value := getattr(self, key)) is not None}
 
     @classmethod
     def from_json(cls, content: Any) -> TrainedFor:
         """ValueError for what cannot be such a file. Keys of later versions are passed over."""
         if not isinstance(content, dict):
             raise ValueError("it holds no JSON object")
-        known = {key: content[key] for key in KINDS if content.get(key) is not None}
+        known = {key: content[key] for key in FIELDS if content.get(key) is not None}
         for key, value in known.items():
-            if not isinstance(value, KINDS[key]) or (isinstance(value, int) and value < 1) or value is True:
+            if not isinstance(value, FIELDS[key]) or (isinstance(value, int) and value < 1) or value is True:
                 raise ValueError(f"{key} is {value!r}")
         return cls(**known)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tersely.records import FloatArray
 
-Baseline = Callable[[FloatArray], FloatArray]
+Estimator = Callable[[FloatArray], FloatArray]
 """Rewards [N] of one group -> advantages [N]."""
 Normalization = Callable[[Sequence[FloatArray], Sequence[FloatArray], Sequence[FloatArray]], list[FloatArray]]
 """(advantages, rewards, lengths), each a list of one [N] array a group -> advantages, a list of [N] arrays."""
@@ -107,7 +107,7 @@ def batch_normalized(
     return [np.asarray((a_N - mean) / max(std, BATCH_STD_FLOOR), dtype=np.float64) for a_N in advantages]
 
 
-BASELINES: Mapping[str, Baseline] = MappingProxyType({"rloo": rloo, "mean": mean_baseline})
+ADVANTAGES: Mapping[str, Estimator] = MappingProxyType({"rloo": rloo, "mean": mean_baseline})
 """Advantage estimators by the name a configuration uses."""
 NORMALIZATIONS: Mapping[str, Normalization] = MappingProxyType(
     {"none": unnormalized, "group": group_normalized, "batch": batch_normalized}

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tersely.errors import RunError, TerselyError, UserError, require_known
-from tersely.objective.advantage import BASELINES, NORMALIZATIONS
+from tersely.objective.advantage import ADVANTAGES, NORMALIZATIONS
 from tersely.objective.build import build, find_class, setting_names
 from tersely.objective.flat import FlatCredit, joined, places_of, split
 from tersely.objective.group import GroupView, Need, State
@@ -45,7 +45,7 @@ class Objective:
     method: str = "paper"
     """A group in, rewards out: one of ``methods.METHODS``, or a subclass of ``Method`` as package.module:Name."""
     advantage: str = "rloo"
-    """Baseline within the group, one of ``advantage.BASELINES``."""
+    """Baseline within the group, one of ``advantage.ADVANTAGES``."""
     normalize: str = "none"
     """Scaling of advantages, one of ``advantage.NORMALIZATIONS``; "none" is the paper's."""
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -58,7 +58,7 @@ class Objective:
     _schedule: Schedule = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        require_known("advantage", str(self.advantage), BASELINES)
+        require_known("advantage", str(self.advantage), ADVANTAGES)
         require_known("normalize", str(self.normalize), NORMALIZATIONS)
         for name in ("settings", "schedule_settings"):
             object.__setattr__(self, name, _copied(name, getattr(self, name)))
@@ -182,7 +182,7 @@ class Objective:
         kept = [i for i, group in enumerate(groups) if not _is_dropped(group)]
         rewards_kept = [rewards[i].rewards_G[groups[i].counted_G] for i in kept]
         lengths_kept = [groups[i].lengths_G[groups[i].counted_G] for i in kept]
-        raw = [BASELINES[self.advantage](rewards_N) for rewards_N in rewards_kept]
+        raw = [ADVANTAGES[self.advantage](rewards_N) for rewards_N in rewards_kept]
         scaled = NORMALIZATIONS[self.normalize](raw, rewards_kept, lengths_kept)
         advantages = [np.zeros(group.scores_G.shape) for group in groups]
         for i, advantages_N in zip(kept, scaled, strict=True):

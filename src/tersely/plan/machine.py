@@ -10,7 +10,7 @@ H200_BYTES = 141_000_000_000
 _CGROUP = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current"))
 
 
-def pick_device(name: str) -> str:
+def device_kind(name: str) -> str:
     """ "cuda" or "cpu" for ``run.device``; "auto" takes a GPU where torch sees one."""
     if name != "auto":
         return "cuda" if name.startswith("cuda") else "cpu"

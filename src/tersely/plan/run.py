@@ -10,7 +10,7 @@ from tersely.errors import UserError
 from tersely.plan.checks import check_plan, check_tokenizer
 from tersely.plan.files import folder_files, has_tokenizer, locate_files, prompt_tokens
 from tersely.plan.lengths import LengthProfile, default_profile, lognormal, read_lengths
-from tersely.plan.machine import available_memory, pick_device
+from tersely.plan.machine import available_memory, device_kind
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
 from tersely.plan.shape import ModelShape
 from tersely.plan.time import ASSUMED, Seconds, predict_seconds, read_machine
@@ -109,7 +109,7 @@ def make_plan(config: TrainConfig, inputs: PlanInputs | None = None) -> Plan:
     files = folder_files(place)
     model_config = files["config.json"]
     shape = ModelShape.of(model_config)
-    device = "cuda" if inputs.gpu_memory else pick_device(config.run.device)
+    device = "cuda" if inputs.gpu_memory else device_kind(config.run.device)
     layout = layout_of(config, device, inputs.gpus)
     lengths = pick_lengths(config, shape, inputs)
     prompt, notes = prompt_tokens(config, place, files)

@@ -29,7 +29,7 @@ from tersely.runs.checkpoints import Checkpoints, Write
 from tersely.runs.identity import (
     CONFIG,
     LEFTOVER,
-    RunConfig,
+    RunIdentity,
     begin_anew,
     is_run_folder,
     read_own_config,
@@ -202,7 +202,7 @@ class RunFolder:
         if self._descriptor is None:
             raise ValueError(f"the run folder {self.path} is closed")
 
-    def _recover(self, wanted: RunConfig) -> None:
+    def _recover(self, wanted: RunIdentity) -> None:
         """Under the lock: look again, write config.json if the folder is new, clear what a crash left."""
         require_ours(self.path, wanted)
         for leftover in sorted(self.path.iterdir()):
@@ -228,9 +228,9 @@ def _opening(path: Path) -> Iterator[None]:
         raise UserError(str(storage.refusal(error, "open", path))) from error
 
 
-def _as_read(kind: str, config: JsonObject) -> RunConfig:
+def _as_read(kind: str, config: JsonObject) -> RunIdentity:
     """The configuration as JSON gives it back."""
-    return RunConfig(kind, json.loads(json.dumps(config, allow_nan=False)))
+    return RunIdentity(kind, json.loads(json.dumps(config, allow_nan=False)))
 
 
 def read_config(path: Path) -> Json:

@@ -35,10 +35,10 @@ _ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
-class RunConfig:
+class RunIdentity:
     """config.json of a run folder.
 
-    Example: ``RunConfig("train", {"seed": 0, "objective": {"alpha": 0.1}}, logs=("journal",))``
+    Example: ``RunIdentity("train", {"seed": 0, "objective": {"alpha": 0.1}}, logs=("journal",))``
     """
 
     kind: str
@@ -54,7 +54,7 @@ class RunConfig:
         return {"tersely": self.version, "kind": self.kind, "config": self.config, "logs": list(self.logs)}
 
     @classmethod
-    def from_json(cls, content: Json) -> RunConfig:
+    def from_json(cls, content: Json) -> RunIdentity:
         """KeyError or ValueError where it is another config.json, such as a model's."""
         kind, config, version = content["kind"], content["config"], content["tersely"]
         if not (isinstance(kind, str) and isinstance(config, dict) and isinstance(version, str)):
@@ -68,11 +68,11 @@ def _log_names(logs: Any) -> tuple[str, ...]:
     return tuple(name if isinstance(name, str) else _shown(name) for name in logs)
 
 
-def read_run_config(path: Path) -> RunConfig | None:
+def read_run_config(path: Path) -> RunIdentity | None:
     """config.json of a run folder, or None where ``path`` is none."""
     try:
         content = json.loads((path / CONFIG).read_bytes())
-        return RunConfig.from_json(content) if isinstance(content, dict) else None
+        return RunIdentity.from_json(content) if isinstance(content, dict) else None
     except (OSError, ValueError, KeyError, RecursionError):
         return None
 
@@ -82,7 +82,7 @@ def is_run_folder(path: Path) -> bool:
     return read_run_config(path) is not None
 
 
-def read_own_config(path: Path) -> RunConfig:
+def read_own_config(path: Path) -> RunIdentity:
     """``read_run_config``, but UserError where there is none or where it names logs that are not of its kind."""
     found = read_run_config(path)
     if found is None:
@@ -96,7 +96,7 @@ def read_own_config(path: Path) -> RunConfig:
     return found
 
 
-def require_ours(path: Path, wanted: RunConfig) -> None:
+def require_ours(path: Path, wanted: RunIdentity) -> None:
     """UserError unless ``path`` is missing, empty, or a run folder of the wanted kind and configuration, in which
     nothing leads our writes elsewhere. The configuration of a folder that holds nothing yet binds nobody."""
     _require_no_links_to(path)
@@ -119,7 +119,7 @@ def require_ours(path: Path, wanted: RunConfig) -> None:
     read_own_config(path)
 
 
-def begin_anew(path: Path, wanted: RunConfig) -> None:
+def begin_anew(path: Path, wanted: RunIdentity) -> None:
     """Under the lock: where a folder that holds nothing was begun under another configuration, clear what it noted."""
     found = read_run_config(path)
     if found is None or not _differences(found.config, wanted.config) or not _holds_nothing(path, found.kind):
@@ -158,11 +158,11 @@ def _require_plain(path: Path) -> None:
     """No link out of the folder, and none, nor a pipe, in place of what is ours; leftovers are removed unread."""
     home = os.path.realpath(path)
     for entry in sorted(path.iterdir()) if path.is_dir() else []:
-        ours = _OURS.fullmatch(entry.name) is not None
+        is_ours = _OURS.fullmatch(entry.name) is not None
         if entry.is_symlink() and not LEFTOVER.fullmatch(entry.name):
-            if ours or not Path(os.path.realpath(entry)).is_relative_to(home):
+            if is_ours or not Path(os.path.realpath(entry)).is_relative_to(home):
                 disk.require_no_links(entry, below=path)
-        elif ours and not (entry.is_file() or entry.is_dir()):
+        elif is_ours and not (entry.is_file() or entry.is_dir()):
             raise UserError(f"{entry} is no regular file: remove it, or name another folder")
 
 

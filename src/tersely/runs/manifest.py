@@ -135,10 +135,10 @@ def read_checkpoint(folder: Path, step: int, logs: Collection[str]) -> Checkpoin
     try:
         content = json.loads((folder / STATE).read_bytes())
         state, lengths = content["state"], content["logs"]
-        ours = all(name in files and type(length) is int and length >= 0 for name, length in lengths.items())
+        is_ours = all(name in files and type(length) is int and length >= 0 for name, length in lengths.items())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        ours = False
-    if not ours:
+        is_ours = False
+    if not is_ours:
         raise _changed_by_others(folder, "the lengths of tersely's logs")
     return Checkpoint(folder, step, state, lengths)
 

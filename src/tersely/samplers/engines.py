@@ -24,7 +24,7 @@ ENGINES = {
 """Name -> where the engine declares itself, as one writes a user's own: an engine's file imports torch, which those who
 only ask whether a name is right can do without. "auto" takes the first that is available."""
 
-METHODS = ("generate", "load_weights", "close")
+REQUIRED = ("generate", "load_weights", "close")
 """What a sampler must have."""
 
 
@@ -73,10 +73,10 @@ def make_sampler(
     engine = resolve_engine(settings.engine, model.device.type)
     request = SamplerRequest(settings, model, tokenizer, folder, dtype, longest_prompt)
     sampler = find_engine(engine).make(request)
-    missing = [name for name in METHODS if not callable(getattr(sampler, name, None))]
+    missing = [name for name in REQUIRED if not callable(getattr(sampler, name, None))]
     if missing:
         raise UserError(
             f"engine {engine!r} made a {type(sampler).__name__}, which has no method {missing[0]}: a sampler needs "
-            f"{', '.join(METHODS)} (tersely.samplers.Sampler)"
+            f"{', '.join(REQUIRED)} (tersely.samplers.Sampler)"
         )
     return sampler

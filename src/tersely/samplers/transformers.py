@@ -86,8 +86,8 @@ class TransformersSampler:
         if self._copy is None:
             self._copy = cast_copy(model, self.dtype).requires_grad_(False)
         else:
-            for ours, theirs in zip(self._copy.parameters(), model.parameters(), strict=True):
-                ours.data.copy_(theirs.data)
+            for copied, trained in zip(self._copy.parameters(), model.parameters(), strict=True):
+                copied.data.copy_(trained.data)
         self.model = self._copy
 
     def close(self) -> None:

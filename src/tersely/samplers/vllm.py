@@ -15,7 +15,7 @@ from tersely.models.memory import Phase
 from tersely.records import Finish, Rollout
 from tersely.samplers.base import EngineSpec, Finished, Progress, Prompt, SamplerRequest, Sampling, row_seeds
 from tersely.samplers.transformers import end_tokens
-from tersely.samplers.vllm_engine import FALLBACK, Ended, InProcessEngine, Request, Shapes, VllmEngine
+from tersely.samplers.vllm_engine import FALLBACK, Ended, EngineRequest, InProcessEngine, Shapes, VllmEngine
 
 FINISHES = {"stop": Finish.EOS, "length": Finish.LENGTH, "abort": Finish.ABORTED}
 
@@ -93,7 +93,7 @@ class VllmSampler:
             self._state = "asleep"
         return [rollouts[key] for key in range(len(requests))]
 
-    def _requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
+    def _requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[EngineRequest]:
         longest = max((len(p.tokens) for p in prompts), default=0)
         if longest + sampling.max_new_tokens > self.engine.max_length:
             raise UserError(
@@ -102,7 +102,7 @@ class VllmSampler:
                 "longest problems out"
             )
         return [
-            Request(
+            EngineRequest(
                 prompt=prompts[row // sampling.n].tokens,
                 # vLLM keeps seeds as signed 64-bit numbers.
                 seed=int(seed) >> 1,
@@ -162,13 +162,13 @@ def named_weights(model: Any, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]
 
 def check_weights(model: Any, shapes: Shapes) -> None:
     """UserError unless the model has exactly these weights: a push that fails halfway leaves an engine without any."""
-    ours = {name: tuple(p.shape) for name, p in model.named_parameters(remove_duplicate=False)}
-    wrong = sorted(name for name in ours.keys() | shapes.keys() if ours.get(name) != shapes.get(name))
+    here = {name: tuple(p.shape) for name, p in model.named_parameters(remove_duplicate=False)}
+    wrong = sorted(name for name in here.keys() | shapes.keys() if here.get(name) != shapes.get(name))
     if wrong:
         name = wrong[0]
         raise UserError(
             f"{len(wrong)} weights of the model are not those that vLLM was started for, such as {name} (shape "
-            f"{ours.get(name, 'missing')}, vLLM expects {shapes.get(name, 'none')}): start it on the folder of this "
+            f"{here.get(name, 'missing')}, vLLM expects {shapes.get(name, 'none')}): start it on the folder of this "
             f"very model, adapters merged, {FALLBACK}"
         )
 

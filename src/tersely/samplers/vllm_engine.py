@@ -42,7 +42,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class EngineRequest:
     """One response to be sampled."""
 
     prompt: tuple[int, ...]
@@ -74,7 +74,7 @@ class VllmEngine(Protocol):
     max_length: int
     """Prompt and response together, in tokens."""
 
-    def add(self, key: int, request: Request) -> None: ...
+    def add(self, key: int, request: EngineRequest) -> None: ...
 
     def busy(self) -> bool:
         """Whether any request has not ended."""
@@ -151,7 +151,7 @@ class InProcessEngine:
             raise UserError(f"vLLM could not start on {folder} ({first_line(error)}): mend that, {FALLBACK}") from error
         self._engine = self._llm.llm_engine
 
-    def add(self, key: int, request: Request) -> None:
+    def add(self, key: int, request: EngineRequest) -> None:
         # vLLM's own idea of the end ids is set aside (ignore_eos): ours are the same for every sampler.
         params = self._sampling_params(
             n=1,

@@ -12,7 +12,7 @@ from tersely.tasks.prompts import Template, fill, find_template
 from tersely.tasks.sources import CheckGolds, Reading, Split
 from tersely.tasks.sources.checks import raise_faults
 from tersely.tasks.sources.embedded import EMBEDDED_TASKS
-from tersely.tasks.sources.files import load_problems
+from tersely.tasks.sources.files import read_task_file
 from tersely.tasks.sources.hub import NAMED, RAW, Named, load_named, parse_name
 from tersely.tasks.sources.own import NAME, OwnTask, load_own
 
@@ -60,7 +60,7 @@ def _load(
     if (named := parse_name(name)) is not None:
         return _with_columns(name, _from_hub(named, split, size, check_golds), reading)
     _require_file(name)
-    return _first(name, load_problems(name, check_golds=check_golds, split=split, reading=reading), size)
+    return _first(name, read_task_file(name, check_golds=check_golds, split=split, reading=reading), size)
 
 
 def _from_hub(named: Named, split: Split, size: int | None, check_golds: CheckGolds | None) -> list[Problem]:

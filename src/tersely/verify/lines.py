@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
 from tersely.errors import UserError
+from tersely.jsonl import Row
 from tersely.records import Kind, Problem, Status, Verdict, content_id
 from tersely.verify.audit import Auditor
 from tersely.verify.judge import Judge
@@ -19,9 +19,6 @@ from tersely.verify.summary import Tally
 
 BATCH = 256
 """Lines judged at once: enough to keep every worker busy."""
-
-Row = dict[str, Any]
-"""One line as it was read: given back with the verdict."""
 
 
 def parse_line(line: str, number: int, judge: Judge, default: str) -> tuple[Row, Problem]:

@@ -36,8 +36,8 @@ TEMPLATED = frozenset({"logical_deduction"})
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is prepared from what. Example: ``Request("numina", Path("train.jsonl"), Settings(3200))``."""
+class Preparation:
+    """What is prepared from what. Example: ``Preparation("numina", Path("train.jsonl"), Settings(3200))``."""
 
     name: str
     """A named task or a JSONL file."""
@@ -54,7 +54,7 @@ class Request:
     """As the report tells it."""
 
 
-def prepare(request: Request, check_golds: CheckGolds) -> Report:
+def prepare(request: Preparation, check_golds: CheckGolds) -> Report:
     """Write the file and its two reports. UserError, and nothing written, if anything is wrong."""
     if request.out.suffix != ".jsonl":
         raise UserError(f"--out {request.out} must end in .jsonl: it is the task file that train and evaluate read")
@@ -102,7 +102,7 @@ def task_file(kept: Sequence[Problem]) -> bytes:
 
 
 def _report(
-    request: Request, training: Sequence[Input], evaluation: Sequence[Input], selection: Selection, content: bytes
+    request: Preparation, training: Sequence[Input], evaluation: Sequence[Input], selection: Selection, content: bytes
 ) -> Report:
     return Report(
         task=request.name,
@@ -131,7 +131,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _write(request: Request, content: bytes, report: Report) -> None:
+def _write(request: Preparation, content: bytes, report: Report) -> None:
     """Reports first, the task file last: where it is, its report is. Each replaces its old self at once."""
     out = request.out
     if out.exists() and not request.force and out.read_bytes() != content:

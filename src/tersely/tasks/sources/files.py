@@ -12,7 +12,7 @@ from tersely.tasks.sources.checks import Fault, Placed, raise_faults, require_so
 from tersely.tasks.sources.rows import problem_from_row
 
 
-def load_problems(
+def read_task_file(
     path: str | Path,
     *,
     check_golds: CheckGolds | None = None,
@@ -30,7 +30,7 @@ def load_problems(
 
 
 def read_problems(path: str | Path, *, split: str = "train") -> list[Problem]:
-    """As ``load_problems``, but duplicates stay and gold answers are not looked at: raw material to be filtered."""
+    """As ``read_task_file``, but duplicates stay and gold answers are not looked at: raw material to be filtered."""
     return [problem for _, problem in _each_line(path, split, ORDINARY)]
 
 

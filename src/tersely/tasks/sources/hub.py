@@ -263,8 +263,8 @@ def read_hub(named: Named, split: Split) -> HubRows:
 
 def _read_row(task: HubTask, row: Row, label: str | None, name: str, split: Split) -> Problem:
     try:
-        ours = task.read(row)
-        return problem_from_row(ours | ({"source": label} if label else {}), name, split)
+        row = task.read(row)
+        return problem_from_row(row | ({"source": label} if label else {}), name, split)
     except (UserError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise Skip(MALFORMED) from error  # a field is null or of another type than the mapping expects
 

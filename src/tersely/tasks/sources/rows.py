@@ -16,10 +16,8 @@ from typing import Any
 
 from tersely.errors import UserError, nearest, require_known
 from tersely.frozen import freeze_mapping
-from tersely.records import Kind, Problem, content_id
+from tersely.records import Json, Kind, Problem, content_id
 from tersely.tasks.sources import ORDINARY, Reading
-
-Row = Mapping[str, Any]
 
 KNOWN = frozenset(
     ("id", "problem", "question", "answer", "kind", "answer_type", "choices", "difficulty", "level", "source")
@@ -38,7 +36,7 @@ ANSWER_TYPES: Mapping[str, str] = MappingProxyType(
 _MARKED = re.compile(r"\S.*\s####[ \t]*([-+]?\d[\d,]*(?:\.\d+)?|[-+]?\.\d+)", re.DOTALL)
 
 
-def problem_from_row(row: Row, source: str, split: str, reading: Reading = ORDINARY) -> Problem:
+def problem_from_row(row: Json, source: str, split: str, reading: Reading = ORDINARY) -> Problem:
     """The row as a Problem. ``source`` where the row names none. A UserError says what is wrong, not where."""
     question = _text(row, "problem", "question")
     answer = _answer(row, reading.verified)
@@ -67,7 +65,7 @@ def final_number(answer: str) -> str | None:
     return match[1].replace(",", "") if match else None
 
 
-def _answer(row: Row, verified: bool) -> str | None:
+def _answer(row: Json, verified: bool) -> str | None:
     given = row.get("answer")
     if verified and (given is None or (isinstance(given, str) and not given.strip())):
         return None
@@ -77,7 +75,7 @@ def _answer(row: Row, verified: bool) -> str | None:
     return _text(row, "answer")
 
 
-def _text(row: Row, *keys: str) -> str:
+def _text(row: Json, *keys: str) -> str:
     """The one of these fields that is there: text that is not empty, or a number as text."""
     given = [key for key in keys if row.get(key) is not None]
     named = " or ".join(map(repr, keys))
@@ -108,13 +106,13 @@ def _number_text(value: int | float) -> str:
     return str(value)
 
 
-def _label(row: Row, *keys: str) -> str | None:
+def _label(row: Json, *keys: str) -> str | None:
     """The first of these optional fields that says something."""
     labels = (_as_text(row[key], key) for key in keys if row.get(key) is not None)
     return next((label for label in labels if label), None)
 
 
-def _kind(row: Row) -> str:
+def _kind(row: Json) -> str:
     for key in ("kind", "answer_type"):
         name = _label(row, key)
         if name is not None:
@@ -122,7 +120,7 @@ def _kind(row: Row) -> str:
     return Kind.CHOICE if row.get("choices") is not None else Kind.MATH
 
 
-def _with_choices(question: str, answer: str | None, row: Row) -> str:
+def _with_choices(question: str, answer: str | None, row: Json) -> str:
     """Append the choices; without any (they may stand in the question) the answer need only be a letter."""
     choices = row.get("choices")
     if choices is None:
