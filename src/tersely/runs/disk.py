@@ -2,7 +2,7 @@
 
 Every public function that changes something is one *storage call*: it tells the observer before and after, and turns
 an ``OSError`` into one clear ``StorageError``. A test that installs an observer can therefore die before, after or in
-the middle of each call of a run (``tests/support/crash.py``) or refuse any of them (disk full) without touching internals.
+the middle of each call of a run (``tests/support/crash.py``) or refuse any of them (disk full), touching no internals.
 
 Durability: a call returns only when its bytes and the directory entries it made have been fsynced.
 
