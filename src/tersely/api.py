@@ -54,7 +54,7 @@ def train(
     config_or_recipe: TrainConfig | str | None = None,
     *,
     model: str | Path | None = None,
-    task: str | Path | Sequence[Problem] | None = None,
+    task: str | Path | Sequence[Problem | Mapping[str, Any]] | None = None,
     alpha: float | None = None,
     out: str | Path,
     settings: Mapping[str, Any] | None = None,
@@ -66,8 +66,8 @@ def train(
     """Train a model in the run folder ``out``, or go on with what is there; returns the folder, read.
 
     ``config_or_recipe``: a TrainConfig, a shipped recipe by name, or a TOML file. ``model``: folder or hub id.
-    ``task``: a name, a JSON Lines file, or problems. ``alpha``: length pressure in [0, 1). ``settings``: further
-    settings by their full names, such as ``{"run.steps": 5, "sampling.n": 4}``. ``judge``: a ``Judge``, or a verifier,
+    ``task``: a name, a JSON Lines file, problems, or rows as a file holds them. ``alpha``: length pressure in [0, 1).
+    ``settings``: further settings by their full names, such as ``{"run.steps": 5, "sampling.n": 4}``. ``judge``: a ``Judge``, or a verifier,
     ``(problem, response) -> Verdict | bool | float in [0, 1]``, as a function or as ``"package.module:Name"``.
     ``sampler``: anything with the Sampler protocol, in place of the engine. ``callbacks`` are given every step's
     StepRecord; one that returns True asks the run to save and end, and what one raises ends it as a crash would: the
@@ -105,7 +105,7 @@ def train(
 def evaluate(
     model: str | Path,
     *,
-    task: str | Path | Sequence[Problem] = "arithmetic",
+    task: str | Path | Sequence[Problem | Mapping[str, Any]] = "arithmetic",
     out: str | Path | None = None,
     size: int | None = None,
     k: int = 1,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -97,9 +96,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tersely.stop import Stopped, end_with_parent
 
     end_with_parent()
-    # Where torchao is installed transformers imports it; it then warns of kernels that were built for other machines.
-    for name in ("torchao", "torch.utils._pytree"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         handler: Handler = args.handler
         return handler(args)

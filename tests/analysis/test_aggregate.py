@@ -91,6 +91,7 @@ def test_the_aggregate_has_the_interval_of_its_linearised_terms() -> None:
     assert [r.name for r in found.sets] == ["s0", "s1", "s2"]
 
 
+@pytest.mark.slow
 def test_the_intervals_cover_their_truth() -> None:
     rng = np.random.default_rng(11)
     truths = {"accuracy": 0.95, "tokens": 0.6, "aes": aes(0.95, 0.6)}

@@ -157,7 +157,8 @@ def test_plan_counts_the_prompts_of_a_task_without_answers(
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("raises", "nobody knows"), ("hangs", "timeout"), ("nonsense", "very good")]
+    ("name", "reason"),
+    [("raises", "nobody knows"), pytest.param("hangs", "timeout", marks=pytest.mark.slow), ("nonsense", "very good")],
 )
 def test_a_verifier_that_cannot_say_stops_the_run_and_the_last_checkpoint_stands(
     root: Path, tmp_path: Path, name: str, reason: str

@@ -67,3 +67,4 @@ def test_a_users_own_loss_trains_and_is_named_in_the_run(root: Path, tmp_path: P
 def test_what_is_no_loss_is_refused_in_one_sentence(name: str, message: str, root: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         train_for_odd_texts(settings(root, learner={"loss": name}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

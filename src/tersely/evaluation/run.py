@@ -39,6 +39,7 @@ from tersely.tasks import task_digest
 from tersely.tasks.instructions import parse_instruction, require_readable
 from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render
+from tersely.tasks.sources.own import OwnTask
 from tersely.verify.verifier import Verifier
 
 MAX_ROWS = 256
@@ -90,7 +91,7 @@ def evaluate(
     max_rows: int = MAX_ROWS,
     source: str | None = None,
     checkpoint: Path | None = None,
-    problems: Sequence[Problem] | None = None,
+    problems: OwnTask | None = None,
     judge: Grader | None = None,
     verifier: Verifier | str | None = None,
     sampler: Sampler | None = None,

@@ -21,10 +21,10 @@ from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.run_setup import TrainSummary, look_before_training, open_run, read_resume_state
 from tersely.learn.trainer import Trainer
-from tersely.records import Problem
 from tersely.rollouts import Grader, judge_for
 from tersely.samplers.base import Sampler, close_after
 from tersely.stop import Stopped, StopRequest
+from tersely.tasks.sources.own import OwnTask
 from tersely.verify.verifier import Verifier
 
 Callback = Callable[[StepRecord], object]
@@ -37,7 +37,7 @@ def train(
     out: Path,
     display: Display,
     *,
-    problems: Sequence[Problem] | None = None,
+    problems: OwnTask | None = None,
     judge: Grader | None = None,
     verifier: Verifier | str | None = None,
     sampler: Sampler | None = None,

@@ -17,6 +17,7 @@ from tersely.errors import UserError
 from tersely.facts import Facts
 from tersely.learn.base_model import LoadedBase
 from tersely.learn.group_codec import decode_verdict, encode_verdict
+from tersely.learn.losses import find_loss
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.models.digest import weights_digest
@@ -32,6 +33,7 @@ from tersely.runs.kinds import RunKind
 from tersely.tasks import task_digest
 from tersely.tasks.order import problems_of_step
 from tersely.tasks.overlap import TRAINED_ON
+from tersely.tasks.sources.own import OwnTask
 
 OPERATIONAL = ("threads", "keep", "judge_workers", "probe")
 """Settings of the run section that don't identify the work: a resume may change them."""
@@ -94,12 +96,13 @@ class ResumeState:
 
 
 def look_before_training(
-    config: TrainConfig, judge: Grader, world: World, problems: Sequence[Problem] | None = None
+    config: TrainConfig, judge: Grader, world: World, problems: OwnTask | None = None
 ) -> tuple[Ready, LoadedBase]:
     """Refuse, in one sentence, whatever cannot work (UserError); nothing is written. Loads the base."""
     with world.collective_errors():
         objective = Objective(**config.objective.model_dump())
         objective.require_given(GIVEN_NEEDS)
+        find_loss(config.learner.loss)
         require_even_shares(config, world)
         folder = locate_model(config.model, config.revision)
         chosen = load_problems(problems or config.task, "train", config.train_size, judge, config.template)
