@@ -67,8 +67,9 @@ def train(
 
     ``config_or_recipe``: a TrainConfig, a shipped recipe by name, or a TOML file. ``model``: folder or hub id.
     ``task``: a name, a JSON Lines file, problems, or rows as a file holds them. ``alpha``: length pressure in [0, 1).
-    ``settings``: further settings by their full names, such as ``{"run.steps": 5, "sampling.n": 4}``. ``judge``: a ``Judge``, or a verifier,
-    ``(problem, response) -> Verdict | bool | float in [0, 1]``, as a function or as ``"package.module:Name"``.
+    ``settings``: further settings by their full names, such as ``{"run.steps": 5, "sampling.n": 4}``. ``judge``: a
+    ``Judge``, or a verifier, ``(problem, response) -> Verdict | bool | float in [0, 1]``, as a function or as
+    ``"package.module:Name"``.
     ``sampler``: anything with the Sampler protocol, in place of the engine. ``callbacks`` are given every step's
     StepRecord; one that returns True asks the run to save and end, and what one raises ends it as a crash would: the
     last checkpoint stands. A ``sampler`` given here is not closed. ``display`` None shows progress on standard error.

@@ -95,17 +95,16 @@ def faithfulness(
                 opened.record_check(run.path, display)
                 with explain_out_of_memory("sampling", cure), close_after(sampler):
                     ask(problems, protocol, hint, sampler, render, judge, run, display)
-            found = summarise_faithfulness(read_pairs(run.path))
-            content = {
-                "protocol": {**rules, "model": str(model_path)},
-                "weights_sha256": wanted["weights_sha256"],
-                "versions": environment(),
-                "command": command,
-                "summary": found.to_json(),
-            }
-            disk.write_json_atomic(folder / SUMMARY, content)
-            run.mark_done(found.counts.to_json())
+            made = {"weights_sha256": wanted["weights_sha256"], "versions": environment(), "command": command}
+            _finish(run, {"protocol": {**rules, "model": str(model_path)}, **made})
     return folder
+
+
+def _finish(run: RunFolder, made: JsonObject) -> None:
+    """The summary of all pairs, with what they were made with; written last, so that its being there means done."""
+    found = summarise_faithfulness(read_pairs(run.path))
+    disk.write_json_atomic(run.path / SUMMARY, {**made, "summary": found.to_json()})
+    run.mark_done(found.counts.to_json())
 
 
 def load_choices(protocol: EvalProtocol, judge: Judge, template: str) -> list[Problem]:

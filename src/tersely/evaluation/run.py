@@ -128,18 +128,25 @@ def evaluate(
             display.note(f"{folder} is finished already: nothing to do")
             return folder
         work = Work(weights, asked, protocol, template, sentence, grader, facts, max_rows, sampler)
-        cure = row_cure("--max-rows ", max_rows, protocol.k)
-        with explain_out_of_memory("sampling", cure):
-            ready = _prepare(work, folder)
-        with RunFolder.open(folder, RunKind.EVALUATION, wanted) as run:
-            disk.write_json_atomic(folder / EXPECTED, {"responses": len(asked) * protocol.k})
-            if ready is not None:
-                ready.opened.record_check(run.path, display)
-                with explain_out_of_memory("sampling", cure):
-                    _respond(work, ready, run, display)
-            made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine}
-            _finish(run, rules.of_model(str(model_path)), {**made, "command": command})
+        made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine}
+        _carry_out(work, folder, wanted, rules.of_model(str(model_path)), {**made, "command": command}, display)
     return folder
+
+
+def _carry_out(
+    work: Work, folder: Path, wanted: JsonObject, rules: ProtocolFacts, made: JsonObject, display: Display
+) -> None:
+    """Everything that can be refused first; then the folder, what is missing in it, and the summary."""
+    cure = row_cure("--max-rows ", work.max_rows, work.protocol.k)
+    with explain_out_of_memory("sampling", cure):
+        ready = _prepare(work, folder)
+    with RunFolder.open(folder, RunKind.EVALUATION, wanted) as run:
+        disk.write_json_atomic(folder / EXPECTED, {"responses": len(work.problems) * work.protocol.k})
+        if ready is not None:
+            ready.opened.record_check(run.path, display)
+            with explain_out_of_memory("sampling", cure):
+                _respond(work, ready, run, display)
+        _finish(run, rules, made)
 
 
 def _finish(run: RunFolder, facts: ProtocolFacts, made: JsonObject) -> None:
