@@ -20,7 +20,7 @@ from tersely.errors import UserError, require_known
 from tersely.evaluation.hint_records import ARMS, ArmResponse, missing, read_arms, read_pairs
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import AGAIN, RESPONSES, SUMMARY
-from tersely.records import Kind, Problem, Status
+from tersely.records import JsonObject, Kind, Problem, Status
 from tersely.rollouts import Grader, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
