@@ -55,3 +55,24 @@ def test_every_member_of_a_plug_table_has_a_file_of_its_own_in_the_room(room: st
     for module in HOMES[room]:
         path = SRC / f"{module.replace('.', '/')}.py"
         assert path.parent == SRC / "tersely" / room
+
+
+def unread(source: str) -> list[str]:
+    """Private names of a module that nothing in it reads."""
+    tree = ast.parse(source)
+    made = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    made += [target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
+             if isinstance(target, ast.Name)]  # fmt: skip
+    made += [
+        node.target.id for node in tree.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    ]
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    return [name for name in made if name.startswith("_") and not name.startswith("__") and name not in read]
+
+
+def test_no_private_name_of_a_module_is_dead() -> None:
+    assert {str(path): found for path in SRC.rglob("*.py") if (found := unread(path.read_text(encoding="utf-8")))} == {}
+
+
+def test_a_dead_private_name_is_seen() -> None:
+    assert unread("_a = 1\n_b: int = 2\nc = _b\ndef _f():\n    return _a\n__d__ = 3\n") == ["_f"]

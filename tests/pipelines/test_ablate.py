@@ -84,3 +84,12 @@ def test_what_is_missing_is_said_in_one_sentence(
 def test_the_population_check_needs_no_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ablate", "population"]) == 0
     assert "group" in capsys.readouterr().out
+
+
+def test_runs_trained_with_a_verifier_are_measured_with_it() -> None:
+    some = plan(settings=("verifier=rewards.code:passes",))
+    commands = [c for chain in chains(ABLATIONS["n"].variants, some) for c in chain.commands]
+    for command in [*commands, some.evaluate_base()]:
+        args = build_parser().parse_args(command.arguments)
+        config = training_config(args) if args.verb == "train" else args
+        assert config.verifier == "rewards.code:passes"

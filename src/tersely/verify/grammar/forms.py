@@ -272,9 +272,6 @@ def _read_union(text: str, depth: int) -> Form | None:
     return Form(Shape.UNION, items=tuple(items))
 
 
-_OPEN = {"(": ")", "[": "]", "\\{": "\\}", "\\langle": "\\rangle"}
-
-
 def _read_brackets(text: str, depth: int) -> Form | None:
     left = next((key for key in ("(", "[", "\\{", "\\langle") if text.startswith(key)), None)
     if left is None:
