@@ -73,6 +73,16 @@ def _verdicts(pairs: Sequence[tuple[Problem, Rollout]], judge: Grader) -> list[V
     return verdicts
 
 
+def unjudged_words(verdicts: Sequence[Verdict]) -> str | None:
+    """How many answers could not be judged, and three reasons; None where all could be."""
+    unjudged = [v for v in verdicts if v.status is Status.UNJUDGED]
+    if not unjudged:
+        return None
+    reasons = "; ".join(v.reason if v.extracted is None else f"{v.extracted!r}: {v.reason}" for v in unjudged[:3])
+    share = len(unjudged) / len(verdicts)
+    return f"{len(unjudged)} of {len(verdicts)} answers could not be judged ({share:.1%}), such as {reasons}"
+
+
 @contextlib.contextmanager
 def judge_for(given: Grader | None, workers: int, verifier: Verifier | str | None = None) -> Iterator[Grader]:
     """The judge that was given, or one of our own (with the verifier if any) for as long as the context lasts."""

@@ -170,6 +170,20 @@ def test_a_verifier_that_cannot_say_stops_the_run_and_the_last_checkpoint_stands
     assert len(json.loads((tmp_path / "run/unjudged.json").read_text())) >= 3
 
 
+def test_an_evaluation_says_how_many_could_not_be_judged_and_why(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for said_why in (True, False):  # the second time nothing is left to do
+        assert evaluated(root, root / "model", tmp_path, "--verifier", "my_checks:raises") == 0
+        told = capsys.readouterr()
+        assert "of 4 responses could not be judged and enter no accuracy" in told.out
+        assert ("the verifier raised KeyError: 'nobody knows'" in told.err) is said_why
+    samples = ["baseline", "samples", "--model", str(root / "model"), "--task", str(root / "task.jsonl"), "--n", "2"]
+    options = ["--verifier", "my_checks:raises", "--set", "sampling.max_new_tokens=64"]
+    assert main([*samples, *options, "--out", str(tmp_path / "samples")]) == 3
+    assert "such as the verifier raised KeyError: 'nobody knows'" in capsys.readouterr().err
+
+
 def test_below_the_rate_the_run_goes_on_and_counts_them(root: Path, tmp_path: Path) -> None:
     result = tersely.train(
         model=root / "model", task=root / "task.jsonl", out=tmp_path / "run", display=QUIET, judge="my_checks:nonsense",

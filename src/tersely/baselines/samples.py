@@ -23,8 +23,8 @@ from tersely.models.digest import weights_digest
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
 from tersely.opened import OpenedModel, open_model
-from tersely.records import Group, Json, JsonObject, Problem, Status
-from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond
+from tersely.records import Group, Json, JsonObject, Problem, Status, Verdict
+from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import Log, RunKind
@@ -167,17 +167,19 @@ def _one_block(
 
 def _summary(groups: Iterator[Group]) -> SamplesSummary:
     """RunError where more than ``UNJUDGED_STOP`` of the answers could not be judged."""
-    problems = responses = tokens = correct = unjudged = solved = 0
+    problems = responses = tokens = correct = solved = 0
+    verdicts: list[Verdict] = []
     for group in groups:
         problems += 1
         responses += len(group.rollouts)
         tokens += sum(r.length for r in group.rollouts)
         correct += int(group.correct_G.sum())
-        unjudged += sum(v.status is Status.UNJUDGED for v in group.verdicts)
+        verdicts += group.verdicts
         solved += bool(group.correct_G.any())
+    unjudged = sum(verdict.status is Status.UNJUDGED for verdict in verdicts)
     if unjudged > 2 and unjudged > UNJUDGED_STOP * responses:
         raise RunError(
-            f"{unjudged} of {responses} answers could not be judged: nothing should be learnt from these samples; "
-            "give the judge a calmer machine and draw them again in another folder"
+            f"{unjudged_words(verdicts)}: nothing should be learnt from these samples; mend the verifier or give the "
+            "judge a calmer machine, and draw them again in another folder"
         )
     return SamplesSummary(problems, responses, tokens, correct, solved, unjudged)

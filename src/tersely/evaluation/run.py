@@ -25,8 +25,8 @@ from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
 from tersely.models.trained_for import read_trained_for
 from tersely.opened import OpenedModel, open_model, sampling_alone
-from tersely.records import EvalRecord, Group, JsonObject, Problem, Status
-from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, verifier_of
+from tersely.records import EvalRecord, Group, JsonObject, Problem, Status, Verdict
+from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
 from tersely.runs.kinds import RunKind
@@ -251,7 +251,7 @@ def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None
     todo = _missing(work, have)
     sampling = Sampling(k, protocol.max_new_tokens, protocol.temperature, protocol.top_p, protocol.sampling_seed)
     total, size = len(work.problems) * k, max(1, find_engine(work.facts.engine).blocks * work.max_rows // k)
-    finished = len(have)
+    finished, verdicts = len(have), list[Verdict]()
     with StopRequest() as stop, close_after(ready.sampler, given=work.sampler):
         for start in range(0, len(todo), size):
             groups = respond(
@@ -266,9 +266,12 @@ def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None
             fresh = [r.to_json() for r in records if (r.problem_id, r.sample) not in have]
             run.append(RESPONSES, fresh)
             finished += len(fresh)
+            verdicts += [verdict for group in groups for verdict in group.verdicts]
             display.step(finished, total, {})
             if stop.requested and start + size < len(todo):
                 raise Stopped(stop.requested, f"{finished} of {total} responses are saved in {run.path}")
+    if text := unjudged_words(verdicts):
+        display.note(f"{text}; they enter no accuracy")
 
 
 def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tersely.analysis.noise import NoiseFloor
 from tersely.analysis.paired import compare_paired
+from tersely.analysis.records import SummaryBlock
 from tersely.errors import UserError
 from tersely.evaluation.records import read_evaluation
 from tersely.evaluation.versus import read_noise, suite_aggregate
@@ -28,8 +29,10 @@ def print_table(evaluations: Sequence[tuple[str, Path]], title: str = "", consol
     base = read_evaluation(evaluations[0][1])
     base_records = base.responses()
     noise = read_noise(evaluations[0][1])
+    remarks: list[str] = []
     for i, (name, folder) in enumerate(evaluations):
         found = read_evaluation(folder)
+        remarks += _unjudged(name, found.summary.overall)
         overall = found.summary.overall
         row = [name, cell(overall.accuracy, 100), cell(overall.tokens), cell(overall.truncated, 100)]
         if i == 0:
@@ -39,7 +42,7 @@ def print_table(evaluations: Sequence[tuple[str, Path]], title: str = "", consol
         table.add_row(*row, cell(versus.accuracy_difference, 100, sign=True), cell(versus.token_saving, 100))
     console = console or _console()
     console.print(table)
-    for sentence in _remarks(base_records, noise):
+    for sentence in [*remarks, *_remarks(base_records, noise)]:
         console.print(sentence, highlight=False, markup=False)
 
 
@@ -83,6 +86,12 @@ def cell(estimate: Estimate | None, scale: float = 1.0, sign: bool = False, digi
 def _noise_cells(noise: NoiseFloor | None) -> list[str]:
     reaches = (None, None) if noise is None else (noise.accuracy_reach, noise.saving_reach)
     return ["" if reach is None else f"noise ±{100 * reach:.1f}" for reach in reaches]
+
+
+def _unjudged(name: str, overall: SummaryBlock) -> list[str]:
+    """That an accuracy is not of all responses: said beside the number, whenever it is shown."""
+    lost, of = overall.unjudged_responses, overall.responses
+    return [f"{name}: {lost} of {of} responses could not be judged and enter no accuracy"] if lost else []
 
 
 def _remarks(records: Sequence[EvalRecord], noise: NoiseFloor | None) -> list[str]:

@@ -32,7 +32,7 @@ from tersely.models.save import save_model
 from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.objective import view_of
 from tersely.records import Group, Problem, Status, Verdict
-from tersely.rollouts import Grader, respond
+from tersely.rollouts import Grader, respond, unjudged_words
 from tersely.runs.folder import RunFolder
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.engines import make_sampler
@@ -198,13 +198,11 @@ class Trainer:
 
     def _check_unjudged(self, verdicts: Sequence[Verdict]) -> None:
         """An alarm above one rate, a stop above another; one or two single answers never stop a run."""
-        unjudged = [v for v in verdicts if v.status is Status.UNJUDGED]
-        rate, settings = len(unjudged) / len(verdicts), self.config.run
-        if rate <= settings.unjudged_alarm:
+        unjudged = sum(v.status is Status.UNJUDGED for v in verdicts)
+        rate, settings, text = unjudged / len(verdicts), self.config.run, unjudged_words(verdicts)
+        if text is None or rate <= settings.unjudged_alarm:
             return
-        examples = "; ".join(f"{v.extracted!r}: {v.reason}" for v in unjudged[:3])
-        text = f"{len(unjudged)} of {len(verdicts)} answers could not be judged ({rate:.1%}), such as {examples}"
-        if rate > settings.unjudged_stop and len(unjudged) > 2:
+        if rate > settings.unjudged_stop and unjudged > 2:
             raise self.world.raise_on_rank0(
                 RunError(
                     f"{text}; above run.unjudged_stop = {settings.unjudged_stop:.1%} the rewards cannot be trusted: "
