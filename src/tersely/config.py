@@ -159,8 +159,8 @@ class RunConfig(Section):
     unjudged_stop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
 
 
-class TrainConfig(Section):
-    """Everything that makes a training run what it is."""
+class AskedConfig(Section):
+    """Which model is asked which problems, how, and who judges."""
 
     model: str
     """Folder or hub id."""
@@ -173,6 +173,11 @@ class TrainConfig(Section):
     train_size: Annotated[int, Field(ge=1)] | None = None
     """Problems taken from the task; None takes all of a file, and 3200 of the embedded task."""
     seed: Annotated[int, Field(ge=0)] = 0
+
+
+class TrainConfig(AskedConfig):
+    """Everything that makes a training run what it is."""
+
     objective: ObjectiveConfig = ObjectiveConfig()
     sampling: SamplingConfig = SamplingConfig()
     learner: LearnerConfig = LearnerConfig()

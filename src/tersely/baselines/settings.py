@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tersely.config import SamplingConfig, Section, validated
+from tersely.config import AskedConfig, SamplingConfig, Section, validated
 from tersely.errors import UserError
 from tersely.records import Json
 
@@ -51,17 +51,9 @@ class TuningConfig(Section):
     """O1-Pruner's bounds of the ratio to the sampling policy."""
 
 
-class SamplesConfig(Section):
+class SamplesConfig(AskedConfig):
     """What decides which responses are drawn."""
 
-    model: str
-    revision: str | None = None
-    task: str
-    verifier: str | None = None
-    """Your own check of a response, ``package.module:Name``, in place of the judge (docs/verifiers.md)."""
-    template: str = "boxed"
-    train_size: Annotated[int, Field(ge=1)] | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
     sampling: SamplingConfig = SamplingConfig()
     run: MachineConfig = MachineConfig()
 
