@@ -7,11 +7,15 @@ import re
 TAIL = 20_000
 """Characters of the graded part that are read, from its end."""
 
-_THINK = re.compile(
-    r"< ?(?P<close>/?) ?think(?:ing)?\s*>|(?P<begun><[|｜]begin_of_thought[|｜]>)"
-    r"|\\end\{think(?:ing)?\}|<[|｜]end_of_thought[|｜]>",
+THINKING = re.compile(
+    r"< ?(?P<close>/?) ?(?:seed:)?think(?:ing)?\s*>"
+    r"|(?P<begun><[|｜]begin_of_thought[|｜]>|(?-i:\[THINK\])|◁think▷)"
+    r"|\\end\{think(?:ing)?\}|<[|｜]end_of_thought[|｜]>|(?-i:\[/THINK\])|◁/think▷",
     re.IGNORECASE,
 )
+"""Where thinking begins and ends, in the spellings of the models that write it."""
+_BEGINNINGS = ("<", "\\end{", "THINK]", "◁")
+"""A response without any of these has no mark of thinking."""
 _QUOTED = re.compile(r"[\s`'\"]*(?:tags?|blocks?|sections?|tokens?)\b")
 """What stands behind a mark of thinking that is only spoken of: "in <think> tags"."""
 _SOLUTION = re.compile(r"<[|｜](?:begin|end)_of_(?:thought|solution)[|｜]>", re.IGNORECASE)
@@ -22,15 +26,20 @@ _OPENING = re.compile(
 )
 
 
+def opens(mark: re.Match[str]) -> bool:
+    """Whether this match of ``THINKING`` begins a thought rather than ends one."""
+    return mark["close"] == "" or mark["begun"] is not None
+
+
 def graded(response: str) -> str | None:
     """After the last end of thinking, before any control token. None where thinking never ends."""
     start, still_open = 0, False
-    for match in _THINK.finditer(response) if "<" in response or "\\end{" in response else ():
-        opens = match["close"] == "" or match["begun"] is not None
-        if opens and _QUOTED.match(response, match.end()):
+    for match in THINKING.finditer(response) if any(mark in response for mark in _BEGINNINGS) else ():
+        begins = opens(match)
+        if begins and _QUOTED.match(response, match.end()):
             continue
-        still_open = opens
-        start = start if opens else match.end()
+        still_open = begins
+        start = start if begins else match.end()
     if still_open:
         return None
     text = response[start:]
