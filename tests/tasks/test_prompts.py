@@ -19,8 +19,8 @@ class Letters:
     def encode(self, text: str, add_special_tokens: bool) -> list[int]:
         return [1] * add_special_tokens + [ord(c) for c in text]
 
-    def apply_chat_template(self, turns: list[dict[str, str]], **_: Any) -> list[int]:
-        return [ord(c) for turn in turns for c in f"<{turn['content']}>"]
+    def apply_chat_template(self, turns: list[dict[str, str]], **_: Any) -> str:
+        return "".join(f"<{turn['content']}>" for turn in turns)
 
 
 def problem(question: str = "Why?", **columns: Any) -> Problem:

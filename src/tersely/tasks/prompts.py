@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from tersely.errors import UserError, nearest
 from tersely.frozen import thaw
 from tersely.records import Problem
+from tersely.tasks.chat import chat_text, control_tokens
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 QUESTION = "question"
@@ -93,7 +95,7 @@ def fill(template: Template, problem: Problem) -> str:
     try:
         return _PLACE.sub(put, template.text)
     except UserError as error:
-        raise UserError(f"problem {problem.id} ({problem.question[:40]!r}): {error}") from error
+        raise UserError(f"{_shown(problem)}: {error}") from error
 
 
 def column_text(columns: Mapping[str, Any], name: str) -> str:
@@ -115,21 +117,92 @@ def _readable(text: str, what: str) -> str:
 def render(problem: Problem, tokenizer: Any, template: str, instruction: str | None = None) -> tuple[int, ...]:
     """Prompt token ids; ``instruction`` is a sentence at the end of the user's message.
 
-    UserError for an unknown template, a column that the problem lacks, or a tokenizer without the chat template needed.
+    UserError for an unknown template, a column that the problem lacks, a tokenizer without the chat template needed or
+    with one that fails or leaves the question out, and a question that holds a control token of the model.
     """
-    chosen = find_template(template)
-    content = fill(chosen, problem)
-    content = content if instruction is None else f"{content}\n{instruction}"
-    if chosen.around is not None:
-        before, after = chosen.around
-        return _integers(tokenizer.encode(f"{before}{content}{after}", add_special_tokens=chosen.special))
-    if not getattr(tokenizer, "chat_template", None):
-        raise UserError(
-            f"the tokenizer has no chat template, which the template {template[:60]!r} needs: use --template plain, "
-            "or add a chat_template to the model folder"
-        )
-    turn = [{"role": "user", "content": content}]
-    return _integers(tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=True, return_dict=False))
+    return Renderer(tokenizer, template, instruction)(problem)
+
+
+def render_all(
+    problems: Iterable[Problem], tokenizer: Any, template: str, instruction: str | None = None
+) -> dict[str, tuple[int, ...]]:
+    """Prompt ids by problem id. UserError as ``render``, and where two different questions become the same ids."""
+    renderer = Renderer(tokenizer, template, instruction)
+    prompts: dict[str, tuple[int, ...]] = {}
+    first: dict[tuple[int, ...], Problem] = {}
+    for problem in problems:
+        prompts[problem.id] = renderer(problem)
+        other = first.setdefault(prompts[problem.id], problem)
+        if other is not problem and renderer.asked(other) != renderer.asked(problem):
+            raise UserError(
+                f"{_shown(other)} and {_shown(problem)} differ, but their prompts have the same token ids, because the "
+                "model's tokenizer drops what they differ in: take a tokenizer that reads it, or leave one of them out"
+            )
+    return prompts
+
+
+class Renderer:
+    """From problems to prompt ids, for one tokenizer and template."""
+
+    def __init__(self, tokenizer: Any, template: str, instruction: str | None = None) -> None:
+        self.template = find_template(template)
+        self._tokenizer, self._name, self._instruction = tokenizer, template, instruction
+        marks = sorted(filter(None, control_tokens(tokenizer).values()), key=len, reverse=True)
+        self._control = re.compile("|".join(map(re.escape, marks))) if marks else None
+        if self.template.around is None and not getattr(tokenizer, "chat_template", None):
+            raise UserError(
+                f"the tokenizer has no chat template, which the template {template[:60]!r} needs: use --template "
+                "plain, or add a chat_template to the model folder"
+            )
+
+    def __call__(self, problem: Problem) -> tuple[int, ...]:
+        self._require_text(problem)
+        content = fill(self.template, problem)
+        content = content if self._instruction is None else f"{content}\n{self._instruction}"
+        if self.template.around is not None:
+            before, after = self.template.around
+            return self._plain_ids(f"{before}{content}{after}")
+        text = chat_text(self._tokenizer, [{"role": "user", "content": content}], ask=True)
+        if content.strip() not in text:
+            raise UserError(
+                f"{_shown(problem)}: the model's chat template leaves the question out or changes it (it may expect "
+                "the content as a list of parts): mend chat_template in the model folder, or use --template plain"
+            )
+        return self._one_start(_integers(self._tokenizer.encode(text, add_special_tokens=False)))
+
+    def asked(self, problem: Problem) -> str:
+        """What the problem says, but for blanks and equivalent characters, which a tokenizer may leave out."""
+        return " ".join(unicodedata.normalize("NFKC", fill(self.template, problem)).split())
+
+    def _plain_ids(self, text: str) -> tuple[int, ...]:
+        """Ids with what the tokenizer puts before a text, without what it puts behind: nothing has ended here."""
+        bare = _integers(self._tokenizer.encode(text, add_special_tokens=False))
+        if not self.template.special:
+            return bare
+        ids = _integers(self._tokenizer.encode(text, add_special_tokens=True))
+        start = next((i for i in range(len(ids)) if ids[i : i + len(bare)] == bare), None)
+        return self._one_start(ids if start is None else ids[: start + len(bare)])
+
+    def _one_start(self, ids: tuple[int, ...]) -> tuple[int, ...]:
+        """The ids with one begin-of-text token at most, where template and tokenizer both wrote it."""
+        start = getattr(self._tokenizer, "bos_token_id", None)
+        while start is not None and ids[:2] == (start, start):
+            ids = ids[1:]
+        return ids
+
+    def _require_text(self, problem: Problem) -> None:
+        """UserError where the problem's own words would be read as control tokens."""
+        columns = [column_text(problem.payload, c) for c in self.template.columns if c in problem.payload]
+        for text in (problem.question, *columns):
+            if self._control is not None and (found := self._control.search(text)):
+                raise UserError(
+                    f"{_shown(problem)} holds {found.group()!r}, which the model reads as a control token instead of "
+                    "text: write it otherwise, or leave the problem out"
+                )
+
+
+def _shown(problem: Problem) -> str:
+    return f"problem {problem.id} ({problem.question[:40]!r})"
 
 
 def _integers(ids: Iterable[Any]) -> tuple[int, ...]:
