@@ -6,11 +6,15 @@ Nothing here takes a lock or changes the disk, so a run that is still training c
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from tersely.errors import UserError
+from tersely.errors import UserError, first_line
 from tersely.runs import manifest
 from tersely.runs.identity import CONFIG, is_run_folder
+
+ADAPTER = "adapter_config.json"
 
 _TOKENIZERS = (
     "tokenizer.json",
@@ -61,15 +65,59 @@ def _newest_valid(run: Path) -> Path:
 
 
 def _require_loadable(folder: Path) -> None:
-    """Check what ``from_pretrained`` needs: config.json, whole safetensors weights, a tokenizer."""
+    """Check what ``from_pretrained`` needs: config.json, whole safetensors weights, a tokenizer; nothing that would
+    make another model of them."""
+    require_no_adapter(folder)
     if not (folder / CONFIG).is_file():
         what = "is empty" if not any(folder.iterdir()) else "has no config.json"
         raise UserError(f"{folder} {what}, so it is no Hugging Face model folder; name one made by save_pretrained")
+    if refusal := quantisation(_object(folder / CONFIG)):
+        raise UserError(f"{folder}: {refusal}")
     _require_weights(folder)
     if not any(next(folder.glob(pattern), None) for pattern in _TOKENIZERS):
         raise UserError(
             f"{folder} has no tokenizer (tokenizer.json or the like); save the model's tokenizer into the same folder"
         )
+
+
+def require_no_adapter(folder: Path) -> None:
+    """transformers would put an adapter onto the weights beside it without a word."""
+    if not (folder / ADAPTER).is_file():
+        return
+    base = folder if (folder / CONFIG).is_file() else _object(folder / ADAPTER).get("base_model_name_or_path", "BASE")
+    beside = " beside a model" if base == folder else " instead of a model"
+    raise UserError(
+        f"{folder} holds an adapter ({ADAPTER}){beside}: merge it, in Python peft.AutoPeftModelForCausalLM."
+        f"from_pretrained({str(folder)!r}).merge_and_unload().save_pretrained('merged'), and put the tokenizer of "
+        f"{base} there too" + (f"; or move {ADAPTER} away to use the model without it" if base == folder else "")
+    )
+
+
+def quantisation(config: Mapping[str, Any]) -> str | None:
+    """The sentence against quantised weights, by the content of config.json: gradients and comparisons need weights
+    that are numbers, not codes. None for plain ones."""
+    for part in (config, *(part for part in config.values() if isinstance(part, dict))):
+        found = part.get("quantization_config") or part.get("compression_config")
+        if found:
+            method = found.get("quant_method") if isinstance(found, dict) else None
+            return (
+                f"the model holds quantised weights ({method or 'an unnamed method'}, by quantization_config in its "
+                f"{CONFIG}), which cannot be trained nor compared: take the model that they were made from, in "
+                "bfloat16 or float32"
+            )
+    return None
+
+
+def _object(path: Path) -> Mapping[str, Any]:
+    """A JSON object in a model's folder; UserError where it is none."""
+    try:
+        content = json.loads(path.read_bytes())
+        if isinstance(content, dict):
+            return content
+        problem = "it holds no JSON object"
+    except (OSError, ValueError, RecursionError) as error:
+        problem = first_line(error)
+    raise UserError(f"{path} is damaged ({problem}); download the model again")
 
 
 def _require_weights(folder: Path) -> None:

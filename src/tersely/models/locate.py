@@ -11,7 +11,16 @@ from tersely.models.folder import resolve_model
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 # No *.bin: weights are safetensors or nothing. No *.py: no remote code.
-NEEDED = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "*.tiktoken", "merges.txt", "vocab.txt"]
+NEEDED = [
+    "*.json",
+    "*.safetensors",
+    "*.jinja",
+    "tokenizer.model",
+    "*.tiktoken",
+    "merges.txt",
+    "vocab.txt",
+    "spiece.model",
+]
 
 
 def locate_model(name: str, revision: str | None = None) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tersely.config import TrainConfig
 from tersely.errors import UserError
+from tersely.models.folder import quantisation
 from tersely.models.positions import beyond_switch
 from tersely.plan.lengths import LengthProfile, default_profile
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
@@ -43,7 +44,8 @@ def check_plan(
     truncation is not judged, and the cache is that of the assumed lengths. Memory is checked for the architectures
     that have formulas.
     """
-    found = [*_engine(config), *_division(config, gpus), *_optimizer(config, gpus)]
+    found = [sentence] if (sentence := quantisation(model_config)) else []
+    found += [*_engine(config), *_division(config, gpus), *_optimizer(config, gpus)]
     found += _positions(config, model_config, prompt)
     if lengths is not None and lengths.measured:
         found += check_truncation(config, lengths)
