@@ -5,20 +5,22 @@ Counted on the sampled token ids; the text is never encoded again. The judge rea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-CLOSE, OPEN = "</think>", "<think>"
+from tersely.models.text import ResponseText
+from tersely.verify.visible import THINKING, opens
 
 
 class ThinkingCounter:
     """Counts for one tokenizer."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
-        vocabulary = tokenizer.get_vocab()
-        self._close = {index for token, index in vocabulary.items() if CLOSE in token}
-        self._open = {index for token, index in vocabulary.items() if OPEN in token}
+        self._text = ResponseText(tokenizer)
+        marks = {index: mark for token, index in tokenizer.get_vocab().items() if (mark := _last_mark(token))}
+        self._open = {index for index, mark in marks.items() if opens(mark)}
+        self._close = marks.keys() - self._open
 
     def count(self, prompt: Sequence[int], tokens: Sequence[int], text: str) -> int:
         """Tokens of thinking among ``tokens``.
@@ -30,9 +32,9 @@ class ThinkingCounter:
         for place in range(len(tokens) - 1, -1, -1):
             if tokens[place] in self._close:
                 return place + 1
-        if not self._close and CLOSE in text:
+        if not self._close and _closings(text):
             return self._spelled(tokens)
-        opened = OPEN in text or any(t in self._open for t in tokens) or self._opened_by(prompt)
+        opened = _begins(text) or any(t in self._open for t in tokens) or self._opened_by(prompt)
         return len(tokens) if opened else 0
 
     def _opened_by(self, prompt: Sequence[int]) -> bool:
@@ -40,7 +42,9 @@ class ThinkingCounter:
             # A template that asks for no thinking writes an empty thought, opened and closed again.
             last = next((t for t in reversed(prompt) if t in self._open or t in self._close), None)
             return last in self._open
-        return self._decode(prompt[-16:]).rstrip().endswith(OPEN)
+        end = self._text(prompt[-16:]).rstrip()
+        mark = _last_mark(end)
+        return mark is not None and opens(mark) and mark.end() == len(end)
 
     def _spelled(self, tokens: Sequence[int]) -> int:
         """Tokens up to the end of the last tag, from as short an ending of them as holds it.
@@ -48,18 +52,27 @@ class ThinkingCounter:
         The ending is doubled until its text has a tag; its shortest beginning with as many tags ends with the last.
         """
         width = 16
-        while CLOSE not in self._decode(tokens[-width:]) and width < len(tokens):
+        while not _closings(self._text(tokens[-width:])) and width < len(tokens):
             width *= 2
         ending = tokens[-width:]
-        wanted = self._decode(ending).count(CLOSE)
+        wanted = _closings(self._text(ending))
         low, high = 0, len(ending)
         while low < high:
             middle = (low + high) // 2
-            if self._decode(ending[:middle]).count(CLOSE) < wanted:
+            if _closings(self._text(ending[:middle])) < wanted:
                 low = middle + 1
             else:
                 high = middle
         return len(tokens) - len(ending) + low
 
-    def _decode(self, tokens: Sequence[int]) -> str:
-        return str(self._tokenizer.decode(list(tokens), skip_special_tokens=False))
+
+def _closings(text: str) -> int:
+    return sum(not opens(mark) for mark in THINKING.finditer(text))
+
+
+def _begins(text: str) -> bool:
+    return any(map(opens, THINKING.finditer(text)))
+
+
+def _last_mark(text: str) -> re.Match[str] | None:
+    return max(THINKING.finditer(text), key=lambda mark: mark.start(), default=None)

@@ -25,12 +25,13 @@ _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_con
 def locate_files(name: str, revision: str | None = None) -> Path:
     """Where the small files of a model lie: a model folder, the newest checkpoint of a run folder, a config.json by
     itself, or a snapshot of the hub's repository without its weights. UserError where there are none."""
-    from tersely.models.folder import resolve_model
+    from tersely.models.folder import require_no_adapter, resolve_model
     from tersely.models.locate import HUB_ID, NEEDED
     from tersely.runs.identity import is_run_folder
 
     path = Path(name)
     if path.exists():
+        require_no_adapter(path)
         return resolve_model(path) if is_run_folder(path) else path
     if not HUB_ID.fullmatch(name):
         raise UserError(f"there is no model at {name}: name a model folder, a run folder or a config.json")
@@ -81,11 +82,13 @@ def prompt_tokens(config: TrainConfig, place: Path, files: ModelFiles) -> tuple[
     if not has_tokenizer(files) or check_tokenizer(files, config.template):
         note = f"the tokenizer cannot be used: prompts are assumed to have {ASSUMED_PROMPT} tokens"
         return (float(ASSUMED_PROMPT), ASSUMED_PROMPT), [note]
+    from tersely.models.end_tokens import end_tokens_of
     from tersely.models.load import load_tokenizer
-    from tersely.tasks.prompts import render
+    from tersely.tasks.prompts import render_all
 
     tokenizer = load_tokenizer(place)
-    widths = [len(render(problem, tokenizer, config.template)) for problem in problems]
+    end_tokens_of(place, tokenizer)
+    widths = [len(prompt) for prompt in render_all(problems, tokenizer, config.template).values()]
     return (sum(widths) / len(widths), max(widths)), []
 
 

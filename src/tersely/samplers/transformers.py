@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tersely.config import DecoderName
-from tersely.errors import RunError, UserError
+from tersely.errors import RunError
 from tersely.models.agreement import Truth
+from tersely.models.end_tokens import end_tokens
+from tersely.models.text import ResponseText
 from tersely.records import Finish, Rollout
 from tersely.samplers.base import (
     EngineSpec,
@@ -39,18 +41,6 @@ FIRST_ROOM = 1024
 """Tokens a response for which memory is taken at first; doubled when it is full."""
 
 
-def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Ids that end a response: the generation configuration's, else the tokenizer's."""
-    ids = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    ids = tokenizer.eos_token_id if ids is None else ids
-    if ids is None:
-        raise UserError(
-            "the model has no end-of-sequence token, so no response could ever end: set eos_token in its "
-            "tokenizer_config.json or eos_token_id in its generation_config.json"
-        )
-    return tuple(ids) if isinstance(ids, (list, tuple)) else (int(ids),)
-
-
 class TransformersSampler:
     """The ``Sampler`` protocol on a transformers causal language model.
 
@@ -73,6 +63,7 @@ class TransformersSampler:
         self.dtype = dtype
         self._copy: Any = None
         self.end_ids = end_tokens(model, tokenizer)
+        self.text = ResponseText(tokenizer, self.end_ids)
         pad = tokenizer.pad_token_id
         self.pad = self.end_ids[0] if pad is None else int(pad)
         self.load_weights(model, 0)
@@ -172,7 +163,7 @@ class TransformersSampler:
             prompt_tokens=prompt.tokens,
             tokens=tuple(tokens),
             logprobs=tuple(logprobs),
-            text=self.tokenizer.decode(tokens, skip_special_tokens=True),
+            text=self.text(tokens),
             finish=finish,
             policy_version=self.version,
         )

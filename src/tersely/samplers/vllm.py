@@ -11,10 +11,11 @@ from torch import Tensor
 
 from tersely.config import SamplingConfig
 from tersely.errors import RunError, UserError
+from tersely.models.end_tokens import end_tokens
 from tersely.models.memory import Phase
+from tersely.models.text import ResponseText
 from tersely.records import Finish, Rollout
 from tersely.samplers.base import EngineSpec, Finished, Progress, Prompt, SamplerRequest, Sampling, row_seeds
-from tersely.samplers.transformers import end_tokens
 from tersely.samplers.vllm_engine import FALLBACK, Ended, EngineRequest, InProcessEngine, Shapes, VllmEngine
 
 FINISHES = {"stop": Finish.EOS, "length": Finish.LENGTH, "abort": Finish.ABORTED}
@@ -47,6 +48,7 @@ class VllmSampler:
     ) -> None:
         self.tokenizer, self.engine, self.sleeps = tokenizer, engine, sleeps
         self.end_ids = end_tokens(model, tokenizer)
+        self.text = ResponseText(tokenizer, self.end_ids)
         self._state: State = "awake"
         self.load_weights(model, 0)
 
@@ -142,7 +144,7 @@ class VllmSampler:
             prompt_tokens=prompt.tokens,
             tokens=ended.tokens,
             logprobs=ended.logprobs,
-            text=self.tokenizer.decode(list(ended.tokens), skip_special_tokens=True),
+            text=self.text(ended.tokens),
             finish=FINISHES[ended.reason],
             policy_version=self.version,
         )
