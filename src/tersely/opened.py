@@ -13,12 +13,12 @@ from tersely.config import SamplingConfig
 from tersely.display import Display
 from tersely.facts import Facts
 from tersely.models.agreement import ModelCheck, PartCheck, Truth
+from tersely.models.end_tokens import end_tokens
 from tersely.models.load import check_vocabulary, load_model, load_tokenizer
 from tersely.models.positions import positions_of, require_before_switch
 from tersely.samplers import Sampler
 from tersely.samplers.decoder_check import check_decoder
 from tersely.samplers.engines import TRANSFORMERS, find_engine, make_sampler
-from tersely.samplers.transformers import end_tokens
 from tersely.tasks.prompts import require_room
 
 ENGINE_MEMORY = 0.9
@@ -57,13 +57,14 @@ class OpenedModel:
         ModelCheck(() if self.decoder is None else (self.decoder,)).record(folder, display.note)
 
 
-def open_model(folder: Path, facts: Facts) -> OpenedModel:
-    """Load model and tokenizer; where the engine holds the copy that samples, ours stays in main memory.
+def open_model(folder: Path, facts: Facts, tokenizer: Any | None = None) -> OpenedModel:
+    """Load model and tokenizer (None: not loaded yet); where the engine holds the copy that samples, ours stays in main
+    memory.
 
     A decoder of ours is compared with the model's own forward first. UserError where they cannot be loaded, do not
     belong together, have no end token, or where no decoder is right; RunError for logits that are not numbers.
     """
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder) if tokenizer is None else tokenizer
     own = torch.device("cpu") if find_engine(facts.engine).loads_on_cpu else facts.device
     model = load_model(folder, own, facts.dtype)
     check_vocabulary(model, tokenizer)

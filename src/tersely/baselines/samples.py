@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,8 +21,10 @@ from tersely.facts import Facts
 from tersely.learn.clock import Clock
 from tersely.learn.run_setup import RESOURCE_KEYS
 from tersely.models.digest import weights_digest
+from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
+from tersely.models.prompt_identity import prompt_identity_of
 from tersely.opened import OpenedModel, open_model
 from tersely.records import Group, Json, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words
@@ -36,7 +39,7 @@ from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks import task_digest
 from tersely.tasks.overlap import TRAINED_ON
-from tersely.tasks.prompts import render
+from tersely.tasks.prompts import render_all
 
 OPERATIONAL = ("threads", "judge_workers")
 """Settings of the run section that don't identify the work: a resume may change them."""
@@ -60,10 +63,13 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
     folder = locate_model(config.model, config.revision)
     with judge_for(judge, config.run.judge_workers, config.verifier) as grader:
         problems = load_problems(config.task, "train", config.train_size, grader, config.template)
-        wanted = samples_identity(config, folder, problems)
+        tokenizer = load_tokenizer(folder)
+        prompts = render_all(problems, tokenizer, config.template)
+        asking = prompt_identity_of(folder, tokenizer, prompts)
+        wanted = {**samples_identity(config, folder, problems), **asking}
         if RunFolder.look(out, RunKind.SAMPLES, wanted) is not None:
             return
-        ready = _open_sampler(config, folder, problems) if _drawn(out) < len(problems) else None
+        ready = _open_sampler(config, folder, tokenizer, prompts) if _drawn(out) < len(problems) else None
         with RunFolder.open(out, RunKind.SAMPLES, wanted) as run:
             keep_problem_ids(run, [p.id for p in problems])
             if ready is not None:
@@ -88,7 +94,7 @@ def identifying(config: SamplesConfig) -> Json:
 
 
 def samples_identity(config: SamplesConfig, folder: Path, problems: Sequence[Problem]) -> JsonObject:
-    """All that decides which responses are drawn."""
+    """Which responses are drawn, by settings, weights and problems."""
     settings = identifying(config)
     for key in RESOURCE_KEYS["sampling"]:
         settings["sampling"].pop(key)
@@ -135,9 +141,8 @@ def _draw(
                 raise Stopped(stop.requested, f"{done} of {len(problems)} problems are answered in {run.path}")
 
 
-def _open_sampler(config: SamplesConfig, folder: Path, problems: Sequence[Problem]) -> Opened:
-    opened = open_model(folder, Facts.of(config.sampling.engine, config.run.device, config.run.dtype))
-    prompts = {p.id: render(p, opened.tokenizer, config.template) for p in problems}
+def _open_sampler(config: SamplesConfig, folder: Path, tokenizer: Any, prompts: PromptIds) -> Opened:
+    opened = open_model(folder, Facts.of(config.sampling.engine, config.run.device, config.run.dtype), tokenizer)
     opened.require_room(prompts.values(), config.sampling.max_new_tokens, "--set sampling.max_new_tokens=")
     return opened, opened.make_sampler(config.sampling, prompts.values()), prompts
 

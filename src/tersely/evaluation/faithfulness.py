@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tersely.analysis.faithfulness import (
     HINTS,
@@ -21,7 +21,7 @@ from tersely.evaluation.hint_records import ARMS, ArmResponse, missing, read_arm
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import AGAIN, RESPONSES, SUMMARY
 from tersely.records import JsonObject, Kind, Problem, Status
-from tersely.rollouts import Grader, respond
+from tersely.rollouts import Grader, PromptIds, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.json_file import read_json
@@ -64,11 +64,12 @@ def faithfulness(
 
     from tersely.evaluation.run import evaluation_folder, pick_template
     from tersely.facts import Facts
-    from tersely.models.digest import weights_digest
     from tersely.models.environment import environment
+    from tersely.models.load import load_tokenizer
     from tersely.models.locate import locate_model
     from tersely.models.memory import explain_out_of_memory
     from tersely.samplers.memory import row_cure
+    from tersely.tasks.prompts import Renderer
 
     require_known("hint", hint, HINTS)
     if threads:
@@ -77,24 +78,25 @@ def faithfulness(
     folder = evaluation_folder(model_path, f"{protocol.name}@{hint}", out, kind="faithfulness")
     weights = locate_model(str(model_path))
     template = pick_template(weights, protocol.template, other_template)
+    tokenizer = load_tokenizer(weights)
     with Judge(workers=1) as judge:
         problems = load_choices(protocol, judge, template)
         rules = {**identity(protocol.facts(template, task_digest(problems))), "hint": hint}
-        wanted = {**rules, "hint_text": HINTS[hint].text, "weights_sha256": weights_digest(weights)}
+        prompts = _prompts(problems, hint, protocol.seed, tokenizer, template)
+        wanted = {**rules, "hint_text": HINTS[hint].text, **_digests(weights, tokenizer, prompts)}
         if RunFolder.look(folder, RunKind.FAITHFULNESS, wanted) is not None:
             display.note(f"{folder} is finished already: nothing to do")
             return folder
-        cure = row_cure("--max-rows ", max_rows, protocol.k)
-        ready = None
+        cure, ready = row_cure("--max-rows ", max_rows, protocol.k), None
         if missing(folder, problems, protocol.k):
             with explain_out_of_memory("sampling", cure):
-                ready = _sampler(weights, protocol, hint, template, problems, facts, max_rows)
+                ready = _sampler(weights, facts, tokenizer, protocol, prompts, max_rows)
         with RunFolder.open(folder, RunKind.FAITHFULNESS, wanted) as run:
             if ready is not None:
-                opened, sampler, render = ready
+                opened, sampler = ready
                 opened.record_check(run.path, display)
                 with explain_out_of_memory("sampling", cure), close_after(sampler):
-                    ask(problems, protocol, hint, sampler, render, judge, run, display)
+                    ask(problems, protocol, hint, sampler, Renderer(tokenizer, template), judge, run, display)
             made = {"weights_sha256": wanted["weights_sha256"], "versions": environment(), "command": command}
             _finish(run, {"protocol": {**rules, "model": str(model_path)}, **made})
     return folder
@@ -212,22 +214,26 @@ def read_summary(folder: Path) -> FaithfulnessSummary:
 
 
 def _sampler(
-    weights: Path,
-    protocol: EvalProtocol,
-    hint: str,
-    template: str,
-    problems: Sequence[Problem],
-    facts: Facts,
-    max_rows: int,
-) -> tuple[OpenedModel, Sampler, Render]:
-    """The model's sampler and renderer, once the longest hinted prompt is known to fit."""
+    weights: Path, facts: Facts, tokenizer: Any, protocol: EvalProtocol, prompts: PromptIds, max_rows: int
+) -> tuple[OpenedModel, Sampler]:
+    """The model and its sampler, once the longest prompt is known to fit."""
     from tersely.opened import open_model, sampling_alone
-    from tersely.tasks.prompts import render
 
-    opened = open_model(weights, facts)
-    rendered = [
-        render(_asked(problem, "hinted", hint, protocol.seed), opened.tokenizer, template) for problem in problems
-    ]
-    opened.require_room(rendered, protocol.max_new_tokens, "--max-new-tokens ")
-    sampler = opened.make_sampler(sampling_alone(protocol.max_new_tokens, max_rows), rendered)
-    return opened, sampler, lambda problem: render(problem, opened.tokenizer, template)
+    opened = open_model(weights, facts, tokenizer)
+    opened.require_room(prompts.values(), protocol.max_new_tokens, "--max-new-tokens ")
+    return opened, opened.make_sampler(sampling_alone(protocol.max_new_tokens, max_rows), prompts.values())
+
+
+def _digests(weights: Path, tokenizer: Any, prompts: PromptIds) -> JsonObject:
+    from tersely.models.digest import weights_digest
+    from tersely.models.prompt_identity import prompt_identity_of
+
+    return {"weights_sha256": weights_digest(weights), **prompt_identity_of(weights, tokenizer, prompts)}
+
+
+def _prompts(problems: Sequence[Problem], hint: str, seed: int, tokenizer: Any, template: str) -> PromptIds:
+    """Prompt ids of both arms, by arm and problem."""
+    from tersely.tasks.prompts import render_all
+
+    arms = {arm: render_all([_asked(p, arm, hint, seed) for p in problems], tokenizer, template) for arm in ARMS}
+    return {f"{arm} {problem_id}": ids for arm, of_arm in arms.items() for problem_id, ids in of_arm.items()}

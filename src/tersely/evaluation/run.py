@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,6 +24,7 @@ from tersely.models.environment import environment
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
+from tersely.models.prompt_identity import prompt_identity_of
 from tersely.models.trained_for import read_trained_for
 from tersely.opened import OpenedModel, open_model, sampling_alone
 from tersely.records import EvalRecord, Group, JsonObject, Problem, Status, Verdict
@@ -38,7 +40,7 @@ from tersely.stop import Stopped, StopRequest
 from tersely.tasks import task_digest
 from tersely.tasks.instructions import parse_instruction, require_readable
 from tersely.tasks.overlap import refuse_trained_on
-from tersely.tasks.prompts import render
+from tersely.tasks.prompts import render_all
 from tersely.tasks.sources.own import OwnTask
 from tersely.verify.verifier import Verifier
 
@@ -65,9 +67,9 @@ class Work:
     weights: Path
     problems: Sequence[Problem]
     protocol: EvalProtocol
-    template: str
-    sentence: str | None
-    """Of an instruction to be brief, appended to every question."""
+    tokenizer: Any
+    prompts: PromptIds
+    """With an instruction to be brief at the end of each, if any."""
     judge: Grader
     facts: Facts
     max_rows: int
@@ -111,7 +113,8 @@ def evaluate(
     folder = evaluation_folder(model_path, protocol.name, out)
     weights = locate_model(str(checkpoint or model_path))
     template = pick_template(weights, protocol.template, other_template)
-    sentence = _sentence(protocol, weights)
+    tokenizer = load_tokenizer(weights)
+    sentence = _sentence(protocol, tokenizer)
     with judge_for(judge, workers, verifier) as grader:
         if judge is None:
             require_verifier_of_training(weights, verifier_of(grader), other_verifier)
@@ -120,14 +123,16 @@ def evaluate(
         refuse_trained_on(model_path, asked, allow_overlap)
         rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
         weights_sha256 = _digest(weights, _stamp(weights))
-        wanted = {**identity(rules), "weights_sha256": weights_sha256}
+        prompts = render_all(asked, tokenizer, template, sentence)
+        asking = prompt_identity_of(weights, tokenizer, prompts)
+        wanted = {**identity(rules), "weights_sha256": weights_sha256, **asking}
         if not find_engine(facts.engine).bit_exact:
             # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
             wanted["engine"] = facts.engine
         if RunFolder.look(folder, RunKind.EVALUATION, wanted) is not None:
             display.note(f"{folder} is finished already: nothing to do")
             return folder
-        work = Work(weights, asked, protocol, template, sentence, grader, facts, max_rows, sampler)
+        work = Work(weights, asked, protocol, tokenizer, prompts, grader, facts, max_rows, sampler)
         made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine}
         _carry_out(work, folder, wanted, rules.of_model(str(model_path)), {**made, "command": command}, display)
     return folder
@@ -195,12 +200,12 @@ def require_verifier_of_training(weights: Path, verifier: str | None, other_veri
         )
 
 
-def _sentence(protocol: EvalProtocol, weights: Path) -> str | None:
+def _sentence(protocol: EvalProtocol, tokenizer: Any) -> str | None:
     """The instruction's sentence, once it is known that the model's tokenizer can write it."""
     if protocol.instruction is None:
         return None
     instruction = parse_instruction(protocol.instruction)
-    require_readable(instruction, load_tokenizer(weights))
+    require_readable(instruction, tokenizer)
     return instruction.text
 
 
@@ -223,8 +228,8 @@ def _prepare(work: Work, folder: Path) -> Ready | None:
     todo = _missing(work, _answered(folder))
     if not todo:
         return None
-    opened = open_model(work.weights, work.facts)
-    prompts = {p.id: render(p, opened.tokenizer, work.template, work.sentence) for p in todo}
+    opened = open_model(work.weights, work.facts, work.tokenizer)
+    prompts = {p.id: work.prompts[p.id] for p in todo}
     own_suite = "a suite of your own, --suite FILE.toml, with max_new_tokens = "
     opened.require_room(prompts.values(), protocol.max_new_tokens, own_suite if protocol.suite else "--max-new-tokens ")
     settings = sampling_alone(protocol.max_new_tokens, work.max_rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,15 @@ from tersely.learn.lora import import_peft, refuse_targets
 from tersely.learn.optimizer import require_installed
 from tersely.learn.parallel import World
 from tersely.learn.scorer_check import BaseCheck, check_base
+from tersely.models.end_tokens import end_tokens
 from tersely.models.load import check_vocabulary, load_model, load_tokenizer
 from tersely.models.positions import positions_of, require_before_switch
+from tersely.models.prompt_identity import prompt_identity
 from tersely.plan.checks import check_plan, check_tokenizer
 from tersely.plan.files import folder_files, has_tokenizer
 from tersely.plan.machine import available_memory
-from tersely.records import Problem
-from tersely.samplers.transformers import end_tokens
-from tersely.tasks.prompts import render, require_room
+from tersely.records import JsonObject, Problem
+from tersely.tasks.prompts import render_all, require_room
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,13 @@ class LoadedBase:
         end_tokens(model, tokenizer)
         return cls(folder, model, tokenizer, check_base(model, config, facts))
 
+    def prompt_identity(self, prompts: Mapping[str, tuple[int, ...]]) -> JsonObject:
+        """What a resumed run must share of prompts, chat template and end tokens."""
+        return prompt_identity(self.tokenizer, end_tokens(self.model, self.tokenizer), prompts)
+
     def render_all(self, problems: Sequence[Problem], config: TrainConfig) -> dict[str, tuple[int, ...]]:
         """Prompt ids by problem id; UserError where the longest one and the cap exceed the model's positions."""
-        prompts = {p.id: render(p, self.tokenizer, config.template) for p in problems}
+        prompts = render_all(problems, self.tokenizer, config.template)
         cap, setting = config.sampling.max_new_tokens, "--set sampling.max_new_tokens="
         require_room(prompts.values(), cap, positions_of(self.model), setting)
         require_before_switch(self.model.config.to_dict(), max(map(len, prompts.values())), cap, setting)

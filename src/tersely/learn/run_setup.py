@@ -76,6 +76,8 @@ class Ready:
     objective: Objective
     problems: Sequence[Problem]
     prompts: PromptIds
+    prompt_identity: JsonObject
+    """Of prompts, chat template and end tokens."""
     folder: Path
     facts: Facts
     verifier: str | None
@@ -110,7 +112,9 @@ def look_before_training(
         facts = Facts.of(config.sampling.engine, config.run.device, config.run.dtype, world.own_device)
         with explain_training_memory("loading", config, world.size):
             base = LoadedBase.load(folder, config, facts, world)
-        return Ready(objective, chosen, base.render_all(chosen, config), folder, facts, verifier_of(judge)), base
+        prompts = base.render_all(chosen, config)
+        asking = base.prompt_identity(prompts)
+        return Ready(objective, chosen, prompts, asking, folder, facts, verifier_of(judge)), base
 
 
 def require_even_shares(config: TrainConfig, world: World) -> None:
@@ -133,7 +137,7 @@ def open_run(out: Path, config: TrainConfig, ready: Ready, world: World) -> Abst
 
 
 def _identity(config: TrainConfig, ready: Ready) -> JsonObject:
-    """What a resumed run must share with the one begun: configuration, weights and problems."""
+    """What a resumed run must share with the one begun: configuration, weights, problems and how they are asked."""
     settings = config.model_dump(mode="json")
     for key in OPERATIONAL:
         settings["run"].pop(key)
@@ -141,7 +145,7 @@ def _identity(config: TrainConfig, ready: Ready) -> JsonObject:
         for key in keys:
             settings[section].pop(key)
     digests = {"model_sha256": weights_digest(ready.folder), "task_sha256": task_digest(ready.problems)}
-    return {**settings, "verifier": ready.verifier, **digests}
+    return {**settings, "verifier": ready.verifier, **digests, **ready.prompt_identity}
 
 
 def read_resume_state(run: RunFolder | None, problems: Sequence[Problem], world: World) -> ResumeState:

@@ -20,7 +20,7 @@ from tersely.runs.identity import read_own_config
 from tersely.runs.kinds import Log, RunKind
 from tersely.runs.logs import read_log
 
-IDENTITY_ONLY = ("model_sha256", "task_sha256")
+IDENTITY_ONLY = ("model_sha256", "task_sha256", "chat_template_sha256", "end_ids", "prompts_sha256")
 """What a run folder's configuration says beyond the settings."""
 
 
