@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tersely.errors import UserError
-from tersely.runs.folder import RunFolder, read_config
+from tersely.runs.folder import RunFolder, read_config, read_log
 from tersely.runs.kinds import RunKind
 
 KIND, OLD, NEW = RunKind.EVALUATION, {"cap": 1024}, {"cap": 893}
@@ -27,7 +27,7 @@ def test_a_folder_without_a_response_takes_another_configuration(tmp_path: Path)
         assert not (path / "expected.json").exists()
         run.append("responses", [{"a": 1}])
     assert read_config(path) == NEW
-    assert (path / "responses.jsonl").read_text() == '{"a": 1}\n'
+    assert read_log(path / "responses.jsonl") == [{"a": 1}]
 
 
 def test_a_torn_first_line_is_no_response(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_torn_first_line_is_no_response(tmp_path: Path) -> None:
     (path / "responses.jsonl").write_text('{"a": ')
     with RunFolder.open(path, KIND, NEW) as run:
         run.append("responses", [{"a": 1}])
-    assert (path / "responses.jsonl").read_text() == '{"a": 1}\n'
+    assert read_log(path / "responses.jsonl") == [{"a": 1}]
 
 
 def test_the_same_configuration_keeps_what_was_noted(tmp_path: Path) -> None:

@@ -621,10 +621,10 @@ def test_a_log_name_stays_in_the_folder(tmp_path: Path, name: str) -> None:
 def test_reading_a_damaged_log_names_the_line(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_bytes(b'{"a": 1}\n{"a": \n{"a": 3}\n')
-    with pytest.raises(UserError, match="line 2"):
+    with pytest.raises(StorageError, match=r"line 2: not JSON .*; restore the file from a copy"):
         read_log(log)
     log.write_bytes(b'{"a": 1}\n[2]\n')
-    with pytest.raises(UserError, match="line 2: a JSON object"):
+    with pytest.raises(StorageError, match="line 2: a JSON object"):
         read_log(log)
     log.write_bytes(b'{"a": 1}\n{"a": 2}')
     with pytest.raises(UserError, match="line 2: torn"):
