@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from run_files import content_of
 from tersely.cli import main
 from tersely.config import TrainConfig
 from tersely.errors import RunError, UserError
@@ -68,7 +69,7 @@ def test_training_scores_what_was_sampled_and_says_what_was_repaired(
     settings = config(tmp_path, learner={"kl_in": "loss", "skip_no_signal": "never"})
     train(settings, tmp_path / "run", display)  # type: ignore[arg-type]
     assert any(note.startswith(f"{repaired}: ") for note in display.notes)
-    assert set(json.loads((tmp_path / "run" / MODEL_CHECK).read_text())) == {"decoder", "output head", "layout"}
+    assert set(content_of(tmp_path / "run" / MODEL_CHECK)) == {"decoder", "output head", "layout"}
     # The reference has the weights that sampled the first step, so any KL there is an error of our own.
     assert abs(read_log(tmp_path / "run/journal.jsonl")[0]["kl"]) < 1e-5
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from run_files import content_of
 from tersely.config import TrainConfig
 from tersely.errors import RunError, UserError
 from tersely.facts import Facts
@@ -141,7 +141,7 @@ def test_the_check_leaves_model_and_random_state_as_they_were() -> None:
 def test_what_was_compared_stands_in_the_folder(tmp_path: Path) -> None:
     notes: list[str] = []
     checked(tiny_model("granite")).whole().record(tmp_path, notes.append)
-    found = json.loads((tmp_path / MODEL_CHECK).read_text())
+    found = content_of(tmp_path / MODEL_CHECK)
     assert {part: content["chosen"] for part, content in found.items()} == {
         "decoder": "model",
         "output head": "forward",

@@ -50,7 +50,7 @@ def test_a_changed_digit_is_seen(tmp_path: Path) -> None:
     write_trained_for(tmp_path, TrainedFor(template="toy", max_new_tokens=160))
     path = tmp_path / TRAINED_FOR
     path.write_text(path.read_text().replace("160", "180"))
-    with pytest.raises(UserError, match="damaged .its check does not fit.*use another checkpoint"):
+    with pytest.raises(UserError, match=r"damaged .its check does not fit.*use another checkpoint"):
         read_trained_for(tmp_path)
 
 

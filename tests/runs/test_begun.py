@@ -15,7 +15,8 @@ KIND, OLD, NEW = RunKind.EVALUATION, {"cap": 1024}, {"cap": 893}
 
 def begun(path: Path) -> Path:
     with RunFolder.open(path, KIND, OLD):
-        (path / "expected.json").write_text('{"responses": 5}')
+        for name in ("expected.json", "model_check.json"):
+            (path / name).write_text("{}")
     return path
 
 
@@ -24,7 +25,7 @@ def test_a_folder_without_a_response_takes_another_configuration(tmp_path: Path)
     assert RunFolder.look(path, KIND, NEW) is None
     assert read_config(path) == OLD
     with RunFolder.open(path, KIND, NEW) as run:
-        assert not (path / "expected.json").exists()
+        assert {entry.name for entry in path.iterdir()} <= {"config.json", ".lock", "checkpoints"}
         run.append("responses", [{"a": 1}])
     assert read_config(path) == NEW
     assert read_log(path / "responses.jsonl") == [{"a": 1}]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from run_files import rewrite, without_checks
+from run_files import content_of, rewrite, without_checks
 from tersely.errors import StorageError, TerselyError
 from tersely.records import Json
 from tersely.runs.folder import RunFolder, read_config, read_done
@@ -46,10 +46,7 @@ def test_what_was_written_is_read_without_checks(run: Path) -> None:
     assert read_config(run) == {"seed": 1}
     lines = [json.loads(line) for line in (run / "responses.jsonl").read_bytes().splitlines()]
     assert all(list(line)[-1] == "check" and len(line["check"]) == 10 for line in lines)
-    assert json.loads((run / "done.json").read_text())["sealed"]["responses"] == {
-        "lines": 4,
-        "check": lines[-1]["check"],
-    }
+    assert content_of(run / "sealed.json") == {"responses": {"lines": 4, "check": lines[-1]["check"]}}
 
 
 def test_the_same_lines_have_the_same_bytes_however_they_were_cut(run: Path, tmp_path: Path) -> None:
@@ -147,7 +144,7 @@ def test_a_log_of_other_work_does_not_fit_the_seal(run: Path, tmp_path: Path) ->
         read_log(run / "responses.jsonl")
 
 
-@pytest.mark.parametrize("name", ["done.json", "config.json"])
+@pytest.mark.parametrize("name", ["done.json", "config.json", "sealed.json"])
 def test_no_bit_of_a_file_can_change_unseen(run: Path, name: str) -> None:
     """Every bit of the file in turn: refused, or what is read is what was written."""
     path = run / name
@@ -220,7 +217,7 @@ def test_random_damage_of_any_file_is_seen_or_changes_nothing(run: Path) -> None
     rng = random.Random(0)
     wanted = (read_log(run / "responses.jsonl"), read_done(run), read_config(run))
     for _ in range(300):
-        path = run / rng.choice(["responses.jsonl", "done.json", "config.json"])
+        path = run / rng.choice(["responses.jsonl", "done.json", "config.json", "sealed.json"])
         whole = path.read_bytes()
         first = rng.randrange(len(whole))
         last = rng.randrange(first, len(whole)) + 1

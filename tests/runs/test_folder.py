@@ -789,7 +789,7 @@ def test_a_model_folder_is_itself(tmp_path: Path) -> None:
     assert resolve_model(tmp_path / "model") == tmp_path / "model"
 
 
-def test_a_run_is_its_newest_valid_checkpoint_even_while_it_runs(tmp_path: Path) -> None:
+def test_a_run_is_its_newest_checkpoint_even_while_it_runs(tmp_path: Path) -> None:
     path = tmp_path / "run"
     with RunFolder.open(path, "toy", CONFIG) as run:
         with pytest.raises(UserError, match="no checkpoint yet"):
@@ -799,7 +799,8 @@ def test_a_run_is_its_newest_valid_checkpoint_even_while_it_runs(tmp_path: Path)
         assert resolve_model(path) == path / "checkpoints/step-000004"
         assert resolve_model(path / "checkpoints/step-000002") == path / "checkpoints/step-000002"
         _flip(path / "checkpoints/step-000004/model.safetensors", random.Random(0))
-        assert resolve_model(path) == path / "checkpoints/step-000002"
+        with pytest.raises(UserError, match=r"newest checkpoint .* is damaged .*SHA-256.* an older one, .*step-000002"):
+            resolve_model(path)
         assert (path / "checkpoints/step-000004").exists(), "reading renames nothing"
         with pytest.raises(UserError, match=r"damaged: .*model\.safetensors has SHA-256"):
             resolve_model(path / "checkpoints/step-000004")

@@ -29,4 +29,5 @@ def without_checks(folder: Path) -> None:
     for path, lines in logs.items():
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     for path, content in files.items():
-        path.write_text(json.dumps({key: value for key, value in content.items() if key not in (CHECKED, SEALED)}))
+        path.write_text(json.dumps({key: value for key, value in content.items() if key != CHECKED}))
+    (folder / SEALED).unlink(missing_ok=True)

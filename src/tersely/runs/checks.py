@@ -2,7 +2,7 @@
 
 A line is ``{..., "check": "0f3a9c21d4"}``: ten digits of a SHA-256 over its other bytes and the check of the line
 before, so that a line that was changed, moved, repeated or lost breaks the chain. A file is checked the same, by
-itself. ``done.json`` holds the count and the last check of every log: the seal of finished work.
+itself. ``sealed.json`` holds the count and the last check of every log: the seal of finished work.
 
 What earlier versions wrote bears no check and is read as it is. A folder made with checks says so in its config.json
 (``"checked": true``), so that no damage can pass for one of theirs. A check finds accidents, not forgery.

@@ -141,10 +141,8 @@ def make_dir(path: Path) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a new file. A refused write leaves no file; replace an existing one with ``write_json_atomic``.
-
-    What bears the name already goes first: a link is removed, not followed.
-    """
+    """Write a new file; a refused write leaves none. What bears the name already goes first: a link is removed, not
+    followed. To replace a file, see ``write_json_atomic``."""
     try:
         with _storage_call("write_file", path, len(content)) as tear:
             path.unlink(missing_ok=True)

@@ -5,6 +5,7 @@
     RUN/config.json              kind, version and configuration; decides whether a command may go on here
     RUN/<name>.jsonl             append-only logs (``tersely.runs.kinds``)
     RUN/checkpoints/step-000010/ what the caller wrote, state.json, MANIFEST.json (``tersely.runs.checkpoints``)
+    RUN/sealed.json              where each log of finished work ends (``tersely.runs.checks``)
     RUN/done.json                summary of finished work
     RUN/.lock                    held while a process works here
 
@@ -182,8 +183,8 @@ class RunFolder:
     def rewind(self, checkpoint: Checkpoint | None) -> None:
         """Cut every log to its length in ``checkpoint`` (None: to nothing), so that work goes on from there.
 
-        Newer checkpoints are set aside first. Raises StorageError if a log is shorter than recorded, or damaged in
-        what is kept of it.
+        Newer checkpoints are set aside first, and what is cut is no longer finished. Raises StorageError if a log is
+        shorter than recorded, or damaged in what is kept of it.
         """
         self._require_open()
         lengths = {} if checkpoint is None else checkpoint.log_bytes
@@ -196,9 +197,11 @@ class RunFolder:
                     f"had {wanted}: lines are lost; restore the file or start anew in another folder"
                 )
         self._checkpoints.set_newer_aside(-1 if checkpoint is None else checkpoint.step)
-        for name in names:
-            if size_of(self.path / name) > lengths.get(name, 0):
-                storage.truncate(self.path / name, lengths.get(name, 0))
+        longer = [name for name in names if size_of(self.path / name) > lengths.get(name, 0)]
+        if longer and self.done is not None:
+            storage.remove(self.path / DONE)
+        for name in longer:
+            storage.truncate(self.path / name, lengths.get(name, 0))
         self._ends = {name.removesuffix(".jsonl"): read_end(self.path / name) for name in names}
 
     # ---- finished work
@@ -207,7 +210,8 @@ class RunFolder:
         """Say that the work is finished; ``done`` returns ``summary`` from now on."""
         self._require_open()
         seals = {log: self._end(log).to_json() for log in self._logs}
-        storage.write_json_atomic(self.path / DONE, {**summary, SEALED: seals})
+        storage.write_json_atomic(self.path / SEALED, seals)
+        storage.write_json_atomic(self.path / DONE, summary)
 
     @property
     def done(self) -> Json | None:
@@ -265,6 +269,4 @@ def read_config(path: Path) -> Json:
 
 def read_done(path: Path) -> Json | None:
     """The summary in done.json of a run folder, or None where its work is not finished."""
-    if not (path / DONE).is_file():
-        return None
-    return {key: value for key, value in read_json(path / DONE, *DONE_IS).items() if key != SEALED}
+    return read_json(path / DONE, *DONE_IS) if (path / DONE).is_file() else None

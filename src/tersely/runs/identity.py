@@ -26,12 +26,13 @@ from tersely.runs.manifest import CHECKPOINTS
 
 CONFIG = "config.json"
 LEFTOVER = re.compile(
-    r"(config|done|probe|trained_on|unjudged|expected|summary|profile)\.json\.tmp-\d+", flags=re.ASCII
+    r"(config|done|probe|trained_on|unjudged|expected|summary|profile|model_check|sealed)\.json\.tmp-\d+",
+    flags=re.ASCII,
 )
 """Names of files that a crash can leave at the top of a run folder."""
 _OURS = re.compile(rf"{re.escape(LOCK)}|{CHECKPOINTS}|.+\.jsonl?")
 """Names that we write to, read or cut at the top of a run folder."""
-_BEGUN = frozenset({CONFIG, LOCK, "expected.json", "trained_on.json", "probe.json"})
+_BEGUN = frozenset({CONFIG, LOCK, "expected.json", "trained_on.json", "probe.json", "model_check.json"})
 """What is written before the first result."""
 _ABSENT = object()
 

@@ -15,8 +15,8 @@ from tersely.runs.kinds import Log
 
 DONE = "done.json"
 DONE_IS = ("the summary of finished work", "remove it and run the same command again")
-SEALED = "sealed"
-"""In done.json: where each log ended."""
+SEALED = "sealed.json"
+"""Where each log of finished work ends; written before done.json, which must be the same however fast a machine was."""
 DRAWN_AGAIN = frozenset({Log.RESPONSES, Log.GROUPS})
 """Logs of which only what is missing is made again."""
 
@@ -128,14 +128,14 @@ def _read_lines(path: Path, allow_torn: bool) -> list[bytes]:
 
 def _read_seal(path: Path) -> LogEnd | None:
     """Where the log ended when its folder's work was finished; None where it is not, or by an earlier version."""
-    done = path.with_name(DONE)
-    if not done.is_file():
+    sealed = path.with_name(SEALED)
+    if not (sealed.is_file() and path.with_name(DONE).is_file()):
         return None
-    return read_record(done, DONE_IS[0], lambda content: _seal_of(content, path.stem), DONE_IS[1])
+    return read_record(sealed, "the ends of the logs", lambda content: _seal_of(content, path.stem), DONE_IS[1])
 
 
-def _seal_of(done: Json, log: str) -> LogEnd | None:
-    return LogEnd.from_json(done[SEALED][log]) if log in done.get(SEALED, {}) else None
+def _seal_of(sealed: Json, log: str) -> LogEnd | None:
+    return LogEnd.from_json(sealed[log]) if log in sealed else None
 
 
 def _parse_line(path: Path, number: int, line: bytes) -> Json:
