@@ -8,12 +8,13 @@ response is a function of (seed, problem, sample), so it does not matter where i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tersely.baselines.kept import SamplesSummary, group_to_json, read_groups
+from tersely.baselines.kept import SamplesSummary, group_to_json, latest_lines, read_groups
 from tersely.baselines.settings import SamplesConfig
 from tersely.display import Display
 from tersely.errors import RunError
@@ -31,7 +32,6 @@ from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respon
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import Log, RunKind
-from tersely.runs.logs import read_log
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.base import close_after
 from tersely.samplers.engines import require_engine
@@ -67,11 +67,13 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
         prompts = render_all(problems, tokenizer, config.template)
         asking = prompt_identity_of(folder, tokenizer, prompts)
         wanted = {**samples_identity(config, folder, problems), **asking}
-        if RunFolder.look(out, RunKind.SAMPLES, wanted) is not None:
+        finished = RunFolder.look(out, RunKind.SAMPLES, wanted) is not None
+        if finished and not any(map(_from_outside, read_groups(out))):
             return
         ready = _open_sampler(config, folder, tokenizer, prompts) if _drawn(out) < len(problems) else None
         with RunFolder.open(out, RunKind.SAMPLES, wanted) as run:
             keep_problem_ids(run, [p.id for p in problems])
+            _judge_again(run, grader)
             if ready is not None:
                 _draw(config, problems, ready, grader, run, display)
             run.mark_done(_summary(read_groups(out)).to_json())
@@ -80,7 +82,23 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
 def _drawn(out: Path) -> int:
     """Problems that are answered in a samples folder, which need not be there."""
     path = out / f"{Log.GROUPS}.jsonl"
-    return len(read_log(path, allow_torn=True)) if path.is_file() else 0
+    return len(latest_lines(path)) if path.is_file() else 0
+
+
+def _from_outside(group: Group) -> bool:
+    """Whether a verdict is missing by no fault of the answer."""
+    return any(verdict.outside for verdict in group.verdicts)
+
+
+def _judge_again(run: RunFolder, judge: Grader) -> None:
+    """What an earlier try could not judge by no fault of the answer; a later line replaces an earlier one."""
+    there = (run.path / f"{Log.GROUPS}.jsonl").is_file()
+    for group in filter(_from_outside, read_groups(run.path) if there else ()):
+        places = [i for i, verdict in enumerate(group.verdicts) if verdict.outside]
+        found = judge.grade([(group.problem, group.rollouts[i].text) for i in places])
+        new = dict(zip(places, found, strict=True))
+        verdicts = tuple(new.get(i, verdict) for i, verdict in enumerate(group.verdicts))
+        run.append(Log.GROUPS, [group_to_json(replace(group, verdicts=verdicts))])
 
 
 def identifying(config: SamplesConfig) -> Json:

@@ -74,16 +74,20 @@ def read_evaluation(folder: Path) -> Evaluation:
 
 
 def read_responses(folder: Path, *, allow_torn: bool = False) -> list[EvalRecord]:
-    """The evaluated responses of an evaluation folder, in the order of their lines."""
-    found = []
+    """The evaluated responses of an evaluation folder, in the order of their lines.
+
+    A response that was judged again stands where it first stood, as it was judged last.
+    """
+    found: dict[tuple[str, int], EvalRecord] = {}
     for number, line in enumerate(read_log(folder / f"{RESPONSES}.jsonl", allow_torn=allow_torn), start=1):
         try:
-            found.append(EvalRecord.from_json(line))
+            record = EvalRecord.from_json(line)
+            found[record.problem_id, record.sample] = record
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{folder / RESPONSES}.jsonl, line {number}: not an evaluated response ({error}); evaluate again"
             ) from error
-    return found
+    return list(found.values())
 
 
 def progress(folder: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,8 @@ def evaluate(
         if not find_engine(facts.engine).bit_exact:
             # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
             wanted["engine"] = facts.engine
-        if RunFolder.look(folder, RunKind.EVALUATION, wanted) is not None:
+        finished = RunFolder.look(folder, RunKind.EVALUATION, wanted) is not None
+        if finished and not any(record.outside for record in _on_disk(folder)):
             display.note(f"{folder} is finished already: nothing to do")
             return folder
         work = Work(weights, asked, protocol, tokenizer, prompts, grader, facts, max_rows, sampler)
@@ -147,6 +148,7 @@ def _carry_out(
         ready = _prepare(work, folder)
     with RunFolder.open(folder, RunKind.EVALUATION, wanted) as run:
         disk.write_json_atomic(folder / EXPECTED, {"responses": len(work.problems) * work.protocol.k})
+        _judge_again(work, run)
         if ready is not None:
             ready.opened.record_check(run.path, display)
             with explain_out_of_memory("sampling", cure):
@@ -237,16 +239,34 @@ def _prepare(work: Work, folder: Path) -> Ready | None:
     return Ready(opened, prompts, sampler, ThinkingCounter(opened.tokenizer))
 
 
+def _on_disk(folder: Path) -> list[EvalRecord]:
+    """Every response that is on disk."""
+    there = (folder / f"{RESPONSES}.jsonl").is_file()
+    return read_responses(folder, allow_torn=True) if there else []
+
+
 def _answered(folder: Path) -> set[tuple[str, int]]:
     """(problem, sample) of every response that is on disk."""
-    there = (folder / f"{RESPONSES}.jsonl").is_file()
-    return {(r.problem_id, r.sample) for r in read_responses(folder, allow_torn=True)} if there else set()
+    return {(r.problem_id, r.sample) for r in _on_disk(folder)}
 
 
 def _missing(work: Work, have: Collection[tuple[str, int]]) -> list[Problem]:
     """The problems that lack a response."""
     counts = Counter(problem_id for problem_id, _ in have)
     return [p for p in work.problems if counts[p.id] < work.protocol.k]
+
+
+def _judge_again(work: Work, run: RunFolder) -> None:
+    """What an earlier try could not judge by no fault of the answer; a later line replaces an earlier one."""
+    asked = {problem.id: problem for problem in work.problems}
+    again = [record for record in _on_disk(run.path) if record.outside]
+    verdicts = work.judge.grade([(asked[record.problem_id], record.text) for record in again])
+    run.append(RESPONSES, [_judged(r, v).to_json() for r, v in zip(again, verdicts, strict=True) if not v.outside])
+
+
+def _judged(record: EvalRecord, verdict: Verdict) -> EvalRecord:
+    correct = verdict.status is Status.CORRECT
+    return replace(record, status=verdict.status, correct=correct, extracted=verdict.extracted, outside=verdict.outside)
 
 
 def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None:
@@ -297,6 +317,7 @@ def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:
             text=rollout.text,
             thinking_tokens=thinking.count(rollout.prompt_tokens, rollout.tokens, rollout.text),
             length_source=rollout.length_source,
+            outside=verdict.outside,
         )
         for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
     ]
