@@ -17,7 +17,7 @@ HEAVY = ("torch", "transformers", "sympy", "matplotlib", "math_verify", "trl", "
 LIGHT_ROOMS = ("", ".objective", ".verify", ".analysis", ".records", ".score")
 
 ROOMS = [
-    {"records", "journal", "errors", "frozen"},
+    {"records", "journal", "errors", "frozen", "terminal"},
     {"plugins", "jsonl", "display", "stop", "extras"},
     {"config", "recipes"},
     {"objective"},

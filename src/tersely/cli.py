@@ -31,6 +31,7 @@ from tersely.commands import (
 )
 from tersely.commands.verb import Handler
 from tersely.errors import TerselyError, nearest
+from tersely.terminal import say, stay_encodable
 
 VERBS = (
     quickstart.add_quickstart,
@@ -63,7 +64,7 @@ class Parser(argparse.ArgumentParser):
         said = message.replace("'", " ").replace(",", " ").split()
         unknown = [word.split("=")[0] for word in said if word not in known]
         close = next((n for word in reversed(unknown) if word.strip("-") and (n := nearest(word, known, 0.7))), "")
-        print(f"tersely: {message}{close}; see `{self.prog} --help`", file=sys.stderr)
+        say(f"tersely: {message}{close}; see `{self.prog} --help`", error=True)
         raise SystemExit(2)
 
     def _words(self) -> list[str]:
@@ -92,6 +93,7 @@ def build_parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 unexpected, 2 the user's input, 3 the run cannot go on, 4 the disk, 128+n stopped."""
+    stay_encodable()
     args = build_parser().parse_args(argv)
     from tersely.stop import Stopped, end_with_parent
 
@@ -102,13 +104,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TerselyError as error:
         if args.debug:
             raise
-        print(f"tersely: {error}", file=sys.stderr)
+        say(f"tersely: {error}", error=True)
         return error.exit_code
     except Stopped as stopped:
-        print(f"tersely: {stopped}", file=sys.stderr)
+        say(f"tersely: {stopped}", error=True)
         return stopped.exit_code
     except KeyboardInterrupt:
-        print("tersely: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        say("tersely: interrupted; the same command goes on from the last checkpoint", error=True)
         return 130
     except BrokenPipeError:
         # The reader (head, less) has gone: nothing is left to say, and nobody to say it to.

@@ -8,6 +8,7 @@ from typing import Any
 
 from tersely.commands.verb import add_verb
 from tersely.errors import UserError
+from tersely.terminal import say
 
 POPULATION = "population"
 NAMES = "normalize, averaging, kl, n, rounds, or population (exact, nothing is trained)"
@@ -65,5 +66,5 @@ def run_ablate(args: argparse.Namespace) -> int:
         settings=tuple(args.set),
         out=args.out,
     )
-    print(f"the page: {ablate(args.name, plan, jobs=args.jobs)}")
+    say(f"the page: {ablate(args.name, plan, jobs=args.jobs)}")
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.verb import add_verb
+from tersely.terminal import say
 
 
 def add_base(verbs: Any) -> None:
@@ -22,5 +23,5 @@ def run_base(args: argparse.Namespace) -> int:
 
     with make_display(f"base seed {args.seed}") as display:
         make_base(args.out, args.seed, args.threads, display)
-    print(f"base reasoner: {args.out}")
+    say(f"base reasoner: {args.out}")
     return 0

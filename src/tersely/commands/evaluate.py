@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, label, out_for
 from tersely.errors import UserError
+from tersely.terminal import say
 
 if TYPE_CHECKING:
     from tersely.evaluation.protocol import EvalProtocol
@@ -81,7 +82,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     else:
         print_table([(row, folder) for row, sets in found.items() for folder in sets.values()])
     if args.all_checkpoints:
-        print("a run keeps its last run.keep checkpoints (default 2): train with --set run.keep=N for a longer curve")
+        say("a run keeps its last run.keep checkpoints (default 2): train with --set run.keep=N for a longer curve")
     return 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, folder_in, label
+from tersely.terminal import say
 
 
 def add_profile(verbs: Any) -> None:
@@ -55,5 +56,5 @@ def run_profile(args: argparse.Namespace) -> int:
         )
     print_profile(read_profile(path))
     judged = f" --verifier {args.verifier}" if args.verifier else ""
-    print(f"profile: {path} (next: tersely plan --model {args.model} --task {args.task}{judged} --profile {path})")
+    say(f"profile: {path} (next: tersely plan --model {args.model} --task {args.task}{judged} --profile {path})")
     return 0

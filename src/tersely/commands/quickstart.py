@@ -8,6 +8,7 @@ from typing import Any
 
 from tersely.commands.verb import add_verb
 from tersely.errors import UserError
+from tersely.terminal import say
 
 DEFAULT_ALPHAS = "0,0.05,0.1,0.2,0.4"
 SIZE = 1200
@@ -47,7 +48,7 @@ def run_quickstart(args: argparse.Namespace) -> int:
     found, runs = quickstart(args.out, alphas, seed=args.seed, base=base, steps=args.steps, size=size, jobs=args.jobs)
     if args.fast:
         _show_one(found, runs[-1])
-    print(f"\nthe page: {args.out / 'report' / 'index.html'}")
+    say(f"\nthe page: {args.out / 'report' / 'index.html'}")
     return 0
 
 
@@ -70,7 +71,7 @@ def _show_one(base: Path, run: Path) -> None:
     right = [(r, first[r.problem_id, r.sample]) for r in after if r.correct and (r.problem_id, r.sample) in first]
     if both := sorted((before.tokens - r.tokens, (r.problem_id, r.sample)) for r, before in right):
         _, (problem, sample) = both[len(both) // 2]
-        print("\nthe same problem before and after, the one of the middle saving:")
+        say("\nthe same problem before and after, the one of the middle saving:")
         print_responses(find_responses([run], base, TASK, problem, sample))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tersely.commands.verb import add_verb, command_line
+from tersely.terminal import say
 
 if TYPE_CHECKING:
     pass
@@ -24,5 +25,5 @@ def run_report(args: argparse.Namespace) -> int:
     from tersely.report import write_report
 
     page = write_report(args.runs, args.base, args.out, [*args.command, command_line()])
-    print(f"report: {page}")
+    say(f"report: {page}")
     return 0

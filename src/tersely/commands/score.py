@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from tersely.commands.verb import add_verb
+from tersely.terminal import say_json
 
 
 def add_score(verbs: Any) -> None:
@@ -33,5 +34,5 @@ def run_score(args: argparse.Namespace) -> int:
         set_key(settings, assignment)
     objective = Objective(args.alpha, args.method, args.advantage, args.normalize, settings)
     for line in score_file(args.file, objective, args.cap):
-        print(line)
+        say_json(line)
     return 0

@@ -121,13 +121,13 @@ def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
 def _print(question: str, about: str | None, shown: Sequence[tuple[str, str, str]], most: int | None) -> None:
     """Columns side by side; every text goes through ``visible``, and none is read as markup."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from tersely.report.text import shorten, visible
+    from tersely.report.text import shorten
+    from tersely.terminal import make_console, visible
 
-    console = Console(width=None if Console().is_terminal else 60 * len(shown))
+    console = make_console(60 * len(shown))
     console.print(Text(visible(question)))
     if about is not None:
         console.print(Text(visible(about), style="dim"))

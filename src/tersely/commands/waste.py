@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tersely.commands.verb import add_verb
 from tersely.errors import UserError
+from tersely.terminal import make_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,8 +35,6 @@ def add_waste(verbs: Any) -> None:
 
 
 def run_waste(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from tersely.analysis.waste import find_waste
     from tersely.evaluation.foreign import read_answers
     from tersely.verify import Judge
@@ -44,7 +43,7 @@ def run_waste(args: argparse.Namespace) -> int:
     with Judge(workers=args.workers) as judge:
         records = read_answers(args.file, judge, _counter(args.tokenizer))
     report = find_waste(records)
-    console = Console(width=None if Console().is_terminal else 140, highlight=False, markup=False)
+    console = make_console(140)
     _print_blocks(report, console)
     _print_worst(report, console)
     for sentence in _remarks(report, records, args):

@@ -20,6 +20,7 @@ from tersely.errors import TerselyError, UserError
 from tersely.runs import disk
 from tersely.runs.logs import read_log
 from tersely.stop import PARENT, Stopped, StopRequest
+from tersely.terminal import visible
 
 POLL_SECONDS = 0.5
 PLAIN_SECONDS = 15.0
@@ -105,11 +106,11 @@ class Runner:
 
     def _progress(self) -> Progress:
         return Progress(
-            TextColumn("{task.description:<22}"),
+            TextColumn("{task.description:<22}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[numbers]}"),
+            TextColumn("{task.fields[numbers]}", markup=False),
             console=self.console,
             disable=not self.console.is_terminal,
         )
@@ -129,7 +130,7 @@ class Runner:
         if code != 0:
             raise self._failure(command, code)
         if not self.console.is_terminal:
-            self.console.print(f"{command.title}: done", highlight=False)
+            self.console.print(f"{command.title}: done")
         progress.update(running.bar, completed=command.total or 1, total=command.total or 1)
         work.running = None
         return True
@@ -147,9 +148,9 @@ class Runner:
                 start_new_session=True,
             )
         self.started.append(command)
-        bar = progress.add_task(command.title, total=command.total, numbers="starting")
+        bar = progress.add_task(visible(command.title), total=command.total, numbers="starting")
         if not self.console.is_terminal:
-            self.console.print(f"{command.title}: {command.text}", highlight=False)
+            self.console.print(f"{command.title}: {command.text}")
         return _Running(command, process, bar, time.monotonic())
 
     def _output(self, command: Command) -> Path:
@@ -167,7 +168,7 @@ class Runner:
         progress.update(running.bar, completed=done, total=total, numbers=numbers)
         if not self.console.is_terminal and time.monotonic() - running.told > PLAIN_SECONDS:
             running.told = time.monotonic()
-            self.console.print(f"{command.title}: {done}/{total or '?'}  {numbers}", highlight=False)
+            self.console.print(f"{command.title}: {done}/{total or '?'}  {numbers}")
 
     def _failure(self, command: Command, code: int) -> TerselyError:
         lines = self._output(command).read_text(encoding="utf-8", errors="replace").strip().splitlines()

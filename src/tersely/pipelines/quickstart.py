@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from tersely.config import TrainConfig, merge, read_recipe, resolve
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
 from tersely.stop import StopRequest
+from tersely.terminal import make_console
 
 TASK = "arithmetic"
 SAMPLES = 2
@@ -39,7 +38,7 @@ def quickstart(
     made = base is None
     base, runs = base or out / "base", [out / f"alpha-{alpha:g}" for alpha in alphas]
     plan = QuickstartPlan(out, seed, steps, size)
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     console.print(f"quickstart in {out}: base, {len(runs)} runs, evaluation, report ({jobs} processes)")
     with StopRequest() as stop:
         runner = Runner(out / "logs", console, stop)
