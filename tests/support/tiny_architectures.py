@@ -78,7 +78,30 @@ OWN: Mapping[str, Mapping[str, Any]] = {
     "falcon_h1": {"lm_head_multiplier": 0.25},
     "nemotron_h": {"layers_block_type": ["mamba", "attention"], "hybrid_override_pattern": "M*"},
     "minimax": {"layer_types": ["linear_attention", "full_attention"], "block_size": 16},
-    "zamba2": {"layers_block_type": ["mamba", "hybrid"], "hybrid_layer_ids": [1], "num_mem_blocks": 1},
+    "zamba2": {
+        "layers_block_type": ["linear_attention", "hybrid"],
+        "hybrid_layer_ids": [1],
+        "num_mem_blocks": 1,
+        "num_key_value_heads": 4,
+        "attention_head_dim": 16,
+        "attention_hidden_size": 64,
+        "use_mem_rope": False,
+        "adapter_rank": 8,
+        "mamba_ngroups": 1,
+        "n_mamba_heads": 4,
+    },
+    "zamba": {"layers_block_type": ["linear_attention", "hybrid"], "layer_types": ["linear_attention", "hybrid"]},
+    "gemma3n_text": {"num_kv_shared_layers": 0, "altup_num_inputs": 2, "final_logit_softcapping": 5.0},
+    "gemma4_unified_text": {"final_logit_softcapping": 5.0},
+    "reformer": {
+        "is_decoder": True,
+        "attn_layers": ["local", "local"],
+        "axial_pos_embds": False,
+        "local_attn_chunk_length": 8,
+        "feed_forward_size": 64,
+    },
+    "dbrx": {"ffn_config": {"ffn_hidden_size": 64, "moe_num_experts": 4, "moe_top_k": 2}},
+    "xlstm": {"num_blocks": 2, "num_hidden_layers": 2},
     "recurrent_gemma": {"block_types": ["recurrent", "attention"], "num_hidden_layers": 2},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "mpt": {"expansion_ratio": 2},
@@ -98,14 +121,29 @@ LONGROPE = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [
 
 
 def tiny_config(architecture: str, **more: Any) -> Any:
-    """The architecture's default configuration with all its sizes small, and what is asked for besides."""
+    """The architecture's default configuration with all its sizes small, and what is asked for besides. Of a composite
+    one (text and images) the text part."""
     kind = CONFIG_MAPPING[architecture]
-    known = kind().to_dict()
+    default = kind()
+    text = default.get_text_config()
+    if text is not default:
+        return kind(**{**_parts(default), "text_config": tiny_config(text.model_type, **more)})
+    known = default.to_dict()
     sizes = {name: value for name, value in SIZES.items() if name in known}
     for name, count in (("layer_types", LAYERS), ("mlp_layer_types", LAYERS)):
         if isinstance(known.get(name), list):
             sizes[name] = known[name][-count:]
     return kind(**{**sizes, **OWN.get(architecture, {}), **more})
+
+
+def _parts(composite: Any) -> dict[str, Any]:
+    """The parts of a composite configuration that are no text, each with its sizes small."""
+    found = {name: getattr(composite, name, None) for name in ("vision_config", "audio_config")}
+    return {name: type(part)(**_small(part)) for name, part in found.items() if part is not None}
+
+
+def _small(part: Any) -> dict[str, Any]:
+    return {name: value for name, value in SIZES.items() if name in part.to_dict() and name != "vocab_size"}
 
 
 def tiny_model(architecture: str, seed: int = 0, **more: Any) -> Any:

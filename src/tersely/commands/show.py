@@ -96,6 +96,7 @@ def _facts(record: EvalRecord) -> str:
 
 def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
     """(name, facts, text) of one response sampled here."""
+    from tersely.display import make_display
     from tersely.evaluation.run import pick_template
     from tersely.facts import Facts
     from tersely.models.locate import locate_model
@@ -109,6 +110,7 @@ def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
     trained = read_trained_for(weights).max_new_tokens or ASK_TOKENS
     cap = args.max_new_tokens or min(trained, ASK_TOKENS)
     opened = open_model(weights, Facts.of("transformers"))
+    opened.record_check(None, make_display("show"))
     problem = Problem("asked", args.ask, "", Kind.EXACT, "asked")
     tokens = render(problem, opened.tokenizer, pick_template(weights, None, False))
     opened.require_room([tokens], cap, "--max-new-tokens ")

@@ -68,7 +68,7 @@ class Trainer:
         self.save_seconds = 0.0
         self.first_step = 0
         self.method_state = ready.objective.initial_state()
-        self._record_check(base.check.whole())
+        self._record_check(base.whole_check())
         self.learner = self._make_learner(base, ready.facts)
         model = self.learner.whole_model()
         settings = base.check.sampling(config.sampling).model_copy(update={"engine": ready.facts.engine})
