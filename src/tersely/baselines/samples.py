@@ -26,6 +26,7 @@ from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
 from tersely.models.prompt_identity import prompt_identity_of
+from tersely.models.text import ResponseText
 from tersely.opened import OpenedModel, open_model
 from tersely.records import Group, Json, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words
@@ -140,6 +141,7 @@ def _draw(
     display: Display,
 ) -> None:
     (opened, sampler, prompts), done = ready, _drawn(run.path)
+    reading = ResponseText(opened.tokenizer)
     opened.record_check(run.path, display)
     size = max(1, config.sampling.max_rows // config.sampling.n)
     blocks = [problems[i : i + size] for i in range(done, len(problems), size)]
@@ -149,7 +151,7 @@ def _draw(
             with explain_out_of_memory(
                 "sampling", row_cure("--set sampling.max_rows=", config.sampling.max_rows, config.sampling.n)
             ):
-                groups = _one_block(config, block, prompts, sampler, judge, clock, display)
+                groups = _one_block(config, block, prompts, sampler, judge, reading, clock, display)
             run.append(Log.GROUPS, [group_to_json(group) for group in groups])
             tokens = sum(r.length for group in groups for r in group.rollouts)
             done += len(block)
@@ -171,6 +173,7 @@ def _one_block(
     prompts: PromptIds,
     sampler: Sampler,
     judge: Grader,
+    reading: ResponseText,
     clock: Clock,
     display: Display,
 ) -> list[Group]:
@@ -181,6 +184,7 @@ def _one_block(
         sampler,
         judge,
         Sampling(settings.n, settings.max_new_tokens, settings.temperature, seed=config.seed),
+        reading=reading,
         on_progress=lambda done, total: display.phase("sampling", done, total),
         on_sampled=lambda: clock.lap("sample_s"),
     )

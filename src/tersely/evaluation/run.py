@@ -25,6 +25,7 @@ from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
 from tersely.models.prompt_identity import prompt_identity_of
+from tersely.models.text import ResponseText
 from tersely.models.trained_for import read_trained_for
 from tersely.opened import OpenedModel, open_model, sampling_alone
 from tersely.records import EvalRecord, Group, JsonObject, Problem, Status, Verdict
@@ -218,6 +219,7 @@ class Ready:
     opened: OpenedModel
     prompts: PromptIds
     sampler: Sampler
+    reading: ResponseText
     thinking: ThinkingCounter
 
 
@@ -236,7 +238,7 @@ def _prepare(work: Work, folder: Path) -> Ready | None:
     opened.require_room(prompts.values(), protocol.max_new_tokens, own_suite if protocol.suite else "--max-new-tokens ")
     settings = sampling_alone(protocol.max_new_tokens, work.max_rows)
     sampler = work.sampler or opened.make_sampler(settings, prompts.values())
-    return Ready(opened, prompts, sampler, ThinkingCounter(opened.tokenizer))
+    return Ready(opened, prompts, sampler, ResponseText(opened.tokenizer), ThinkingCounter(opened.tokenizer))
 
 
 def _on_disk(folder: Path) -> list[EvalRecord]:
@@ -285,6 +287,7 @@ def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None
                 ready.sampler,
                 work.judge,
                 sampling,
+                reading=ready.reading,
                 on_progress=lambda done, total: display.phase("sampling", done, total),
             )
             records = [record for group in groups for record in eval_records(group, ready.thinking)]

@@ -29,6 +29,7 @@ from tersely.learn.step_record import alarms, notable_samples, step_record
 from tersely.models.agreement import ModelCheck
 from tersely.models.load import load_model
 from tersely.models.save import save_model
+from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.objective import view_of
 from tersely.records import Group, Problem, Status, Verdict
@@ -62,7 +63,7 @@ class Trainer:
         self.problems, self.prompts = ready.problems, ready.prompts
         self.verifier = ready.verifier
         self.judge, self.run, self.display, self.world = judge, run, display, world
-        self.tokenizer = base.tokenizer
+        self.tokenizer, self.reading = base.tokenizer, ResponseText(base.tokenizer)
         self.environment = run_environment(config, ready.facts, world)
         # Of the checkpoint since the last step: a step's own line must be on disk before its checkpoint counts it.
         self.save_seconds = 0.0
@@ -168,6 +169,7 @@ class Trainer:
                 self.sampler,
                 self.judge,
                 sampling,
+                reading=self.reading,
                 on_progress=lambda done, total: self.display.phase("sampling", done, total),
                 on_sampled=lambda: clock.lap("sample_s"),
             )
