@@ -115,7 +115,7 @@ OWN: Mapping[str, Mapping[str, Any]] = {
         "feed_forward_size": 64,
     },
     "dbrx": {
-        "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4},
+        "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8.0},
         "ffn_config": {"ffn_hidden_size": 64, "moe_num_experts": 4, "moe_top_k": 2},
     },
     "xlstm": {"num_blocks": 2, "num_hidden_layers": 2},

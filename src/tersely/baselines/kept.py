@@ -11,6 +11,7 @@ from tersely.baselines.records import SamplingCost
 from tersely.baselines.settings import SamplesConfig
 from tersely.errors import UserError
 from tersely.learn.group_codec import decode, encode
+from tersely.models.prompt_identity import ASKED
 from tersely.records import Group, Json, JsonObject, Problem
 from tersely.runs.folder import read_done
 from tersely.runs.identity import CONFIG, read_run_config
@@ -28,11 +29,14 @@ class SamplesIdentity:
     revision: str | None
     seed: int
     model_sha256: str
+    asked: JsonObject
+    """Digests of prompts and chat template, and the end tokens (``models.prompt_identity``)."""
 
     @classmethod
     def from_json(cls, config: Json) -> SamplesIdentity:
         settings = {key: value for key, value in config.items() if key in SamplesConfig.model_fields}
-        return cls(settings, config["model"], config["revision"], config["seed"], config["model_sha256"])
+        asked = {key: config.get(key) for key in ASKED}
+        return cls(settings, config["model"], config["revision"], config["seed"], config["model_sha256"], asked)
 
 
 @dataclass(frozen=True, slots=True)
