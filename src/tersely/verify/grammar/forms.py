@@ -211,13 +211,16 @@ def _assigned(form: Form) -> str | None:
     return left[1] if left and left[0] == "sym" else None
 
 
+_PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
+
+
 def _plus_minus(text: str, depth: int) -> Form | None:
-    count = len(re.findall(r"\\(?:pm|mp)(?![A-Za-z])", text))
+    count = len(_PLUS_MINUS.findall(text)) if "\\pm" in text or "\\mp" in text else 0
     if count == 0:
         return None
     if count > 1 or _RELATION.search(text[text.find("\\p") :]):
         raise Unparsed("more than one plus-minus")
-    signs = [re.sub(r"\\(?:pm|mp)(?![A-Za-z])", sign, text) for sign in "+-"]
+    signs = [_PLUS_MINUS.sub(sign, text) for sign in "+-"]
     items = _spread_name([_read(clean(s), depth + 1) for s in signs])
     return Form(Shape.LIST, items=tuple(items), label=UNORDERED)
 

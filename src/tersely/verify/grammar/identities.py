@@ -10,6 +10,8 @@ not used.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from tersely.verify.grammar.expr import symbols
@@ -30,8 +32,14 @@ def _places(names: frozenset[str]) -> int:
     return min(len(names), 1) * 2 + 1 + 2 * (len(names) > 1)
 
 
-def _point(names: frozenset[str], index: int, ctx: Any) -> dict[str, Any]:
+def _point(names: frozenset[str], index: int, ctx: Any) -> Mapping[str, Any]:
     """The fixed generic point number ``index``: a value for each variable, the same on both sides."""
+    return _kept_point(names, index, ctx, ctx.prec)
+
+
+@lru_cache(maxsize=1024)
+def _kept_point(names: frozenset[str], index: int, ctx: Any, bits: int) -> Mapping[str, Any]:
+    """The point in the precision of ``bits``, to which ``ctx`` is set. A context belongs to one thread."""
     low, span, negative = _PLACES[index]
     values = {}
     for rank, name in enumerate(sorted(names)):

@@ -250,10 +250,14 @@ def key(text: str) -> str:
 @lru_cache(maxsize=8192)
 def _key(text: str) -> str:
     text = _GAP.sub("", clean(text).replace(DOLLAR, ""))
-    text = _FRAC_DIGITS.sub(r"\\frac{\1}{\2}", text)
-    return _COMMAND_DIGIT.sub(r"\1\2", _SINGLE.sub(r"\1\2", text))
+    if "\\" in text:
+        text = _FRAC_DIGITS.sub(r"\\frac{\1}{\2}", text)
+    if "{" in text:
+        text = _SINGLE.sub(r"\1\2", text)
+    return _COMMAND_DIGIT.sub(r"\1\2", text) if "\\" in text else text
 
 
+_LAST_OF_NUMBER = frozenset("0123456789.}")
 _DECIMAL = re.compile(r"[+-]?\s*(?:\d+(?:\.\d*)?|\.\d+)")
 _SCIENTIFIC = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))[eE]([+-]?\d{1,3})")
 _FRACTION = re.compile(
@@ -263,7 +267,7 @@ _FRACTION = re.compile(
 
 def number(text: str) -> Fraction | None:
     """The exact value of a cleaned integer, decimal, ``1.5e3`` or plain fraction; None for anything else."""
-    if len(text) > MAX_DIGITS:
+    if len(text) > MAX_DIGITS or text[-1:] not in _LAST_OF_NUMBER:
         return None
     if _DECIMAL.fullmatch(text):
         return Fraction(text.replace(" ", ""))

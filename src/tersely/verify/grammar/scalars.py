@@ -115,7 +115,7 @@ def split_unit(text: str) -> tuple[str, str]:
 
 def _without_ordinal(text: str) -> str:
     """``21st`` and ``7^{\\text{th}} \\text{ grade}`` as 21 and 7, where the ending is the one of the number."""
-    match = _ORDINAL_NUMBER.match(text)
+    match = _ORDINAL_NUMBER.match(text) if text[:1].isdigit() else None
     if match is None or (match[3] and not units.read(_TEXT.sub(r"\1", match[3]))):
         return text
     teen = match[1][-2:-1] == "1"
