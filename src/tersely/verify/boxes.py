@@ -110,6 +110,8 @@ def is_part(box: Box, text: str) -> bool:
 
 _JOINING = {"or", "and", "maybe", "possibly", "perhaps", "alternatively", "either", "also", "else"}
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
+_ENUMERATED = re.compile(r"(?<=\s)(?:\([0-9a-d]\)|[0-9][.)])\s*\Z")
+"""The number of a part, before its label: "(2) The second root is"."""
 _LABEL = re.compile(r"(?<![A-Za-z\\])((?:[A-Za-z]|\\[A-Za-z]+)(?:_\{?\w+\}?)?)\s*=\s*\Z")
 _NUMBERED = re.compile(
     r"\b(?:the\s+)?(first|second|third|fourth|other)\s+(root|solution|value|number|zero|intercept|part)"
@@ -172,4 +174,4 @@ def _belongs(box: Box, following: Box, label: _Label | None, text: str) -> bool:
     mine = _label(box, text)
     if label is None or mine is None or mine.noun != label.noun or mine.name == label.name:
         return False
-    return _only_joins(text[box.end : label.start])
+    return _only_joins(_ENUMERATED.sub("", text[box.end : label.start]))

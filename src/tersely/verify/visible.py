@@ -9,8 +9,8 @@ TAIL = 20_000
 
 THINKING = re.compile(
     r"< ?(?P<close>/?) ?(?:seed:)?think(?:ing)?\s*>"
-    r"|(?P<begun><[|｜]begin_of_thought[|｜]>|(?-i:\[THINK\])|◁think▷)"
-    r"|\\end\{think(?:ing)?\}|<[|｜]end_of_thought[|｜]>|(?-i:\[/THINK\])|◁/think▷",
+    r"|(?P<begun><[|｜]begin_of_thought[|｜]>|(?-i:\[THINK\])|◁think▷|<\|channel\|>(?:analysis|commentary)<\|message\|>)"
+    r"|\\end\{think(?:ing)?\}|<[|｜]end_of_thought[|｜]>|(?-i:\[/THINK\])|◁/think▷|<\|channel\|>final<\|message\|>",
     re.IGNORECASE,
 )
 """Where thinking begins and ends, in the spellings of the models that write it."""

@@ -106,7 +106,10 @@ def _read_notation(text: str, depth: int) -> Form | None:
     for reader in (notations.system, notations.congruence, notations.real_set):
         if (form := reader(text, read_part)) is not None:
             return form
-    return notations.measures(text) or notations.combinations(text)
+    if text[-1:].isalnum() or text[-1:] in ").}":
+        worded = (notations.amount, notations.date, notations.verdict, notations.measures, notations.combinations)
+        return next((form for reader in worded if (form := reader(text)) is not None), None)
+    return None
 
 
 def _read_ratio(text: str, depth: int) -> Form | None:
@@ -120,6 +123,8 @@ def _read_text(inner: str, depth: int) -> Form:
         return _read_text(inner[match.end() :], depth + 1)
     if inner.casefold() == "infinity":
         return _read("\\infty", depth + 1)
+    if (said := notations.verdict(inner)) is not None:
+        return said
     if "," in inner and PLAIN_WORDS.fullmatch(inner) and all(piece.strip() for piece in inner.split(",")):
         return Form(Shape.LIST, items=tuple(words(piece) for piece in inner.split(",")[:MAX_ITEMS]))
     if len(inner) > 1 and PLAIN_WORDS.fullmatch(inner) and not _TEXT_OR.search(f" {inner} "):
