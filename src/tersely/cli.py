@@ -18,10 +18,12 @@ from tersely.commands import (
     distill,
     evaluate,
     faithfulness,
+    list_settings,
     plan,
     prepare,
     profile,
     quickstart,
+    replay,
     report,
     score,
     show,
@@ -52,6 +54,8 @@ VERBS = (
     verify.add_verify,
     waste.add_waste,
     score.add_score,
+    list_settings.add_settings,
+    replay.add_replay,
 )
 """In the order of ``tersely --help``."""
 

@@ -24,7 +24,7 @@ def add_ablate(verbs: Any) -> None:
     p.add_argument("--alpha", type=float, default=None, help="default: the one that the question is usually asked at")
     p.add_argument("--recipe", default=None, help="what all runs share (default tiny for the embedded task)")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, for all runs")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument("--size", type=int, default=None, help="held-out problems (default: all; 600 of the embedded task)")
     p.add_argument("--k", type=int, default=2, help="responses to each held-out problem (default 2)")
     p.add_argument("--jobs", type=int, default=None, help="processes side by side (default: cores, at most 2)")

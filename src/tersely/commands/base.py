@@ -13,7 +13,7 @@ from tersely.terminal import say
 def add_base(verbs: Any) -> None:
     p = add_verb(verbs, "base", run_base, "make the embedded reasoner that overthinks")
     p.add_argument("--out", type=Path, required=True, help="run folder to make")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument("--threads", type=int, default=1, help="CPU threads")
 
 

@@ -40,7 +40,7 @@ def add_evaluate(verbs: Any) -> None:
     p.add_argument("--data-dir", type=Path, default=None, metavar="DIR", help="every set from DIR/NAME.jsonl")
     p.add_argument("--all-checkpoints", action="store_true", help="every kept checkpoint of each run, for curves")
     p.add_argument("--repeat", action="store_true", help="the first model once more with another seed: the noise floor")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument("--template", default=None, help="default: what the model was trained with")
     p.add_argument(
         "--instruction", default=None, metavar="NAME", help="ask for brevity: limit:512, tale:512 or concise"

@@ -21,7 +21,7 @@ def add_prepare(verbs: Any) -> None:
         "--exclude", nargs="+", action="extend", default=None, metavar="SET",
         help="evaluation sets to keep out, files or names; 'none' for none (default: math500, aime2024, gsm8k)",
     )  # fmt: skip
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument("--balance", default="equal", help="of the sources: equal (default) or proportional")
     p.add_argument("--overlap", default=None, help="with evaluation sets: ngrams (default) or equal (templates)")
     p.add_argument("--numeric-only", action=argparse.BooleanOptionalAction, default=True, help="numbers as golds")

@@ -18,7 +18,7 @@ def add_profile(verbs: Any) -> None:
     p.add_argument("--k", type=int, default=8, help="responses a problem (default 8)")
     p.add_argument("--temperature", type=float, default=1.0, help="default 1, that of training")
     p.add_argument("--max-new-tokens", type=int, default=None, help="default: what it was trained with, or 32000")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument("--template", default=None, help="default: what the model was trained with, or boxed")
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     add_verifier(p)

@@ -22,7 +22,7 @@ def add_quickstart(verbs: Any) -> None:
     p.add_argument("--fast", action="store_true", help="the base that ships with tersely and one member: two minutes")
     p.add_argument("--out", type=Path, default=Path("tersely-quickstart"), help="folder for everything made")
     p.add_argument("--alphas", default=None, help=f"comma-separated (default {DEFAULT_ALPHAS}; --fast: 0.2)")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument(
         "--steps", type=int, default=None, help="iterations an alpha (default: the tiny recipe's; --fast 25)"
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tersely.analysis.waste import WasteBlock, WasteReport
     from tersely.records import Estimate, EvalRecord, LengthSource
 
-EXAMPLE = 'example line: {"problem": "What is 1+1?", "answer": "2", "response": "1+1 is 2. Wait, ..."}'
+LINE = 'a line: {"problem": "What is 1+1?", "answer": "2", "response": "1+1 is 2. Wait, ..."}'
 CAVEAT = (
     "Not all of it can be saved: a check after the answer may be worth its tokens, and the last statement of the "
     "answer is among them. Only training and comparing the accuracy tells: tersely quickstart --fast shows how."
@@ -26,7 +26,7 @@ CAVEAT = (
 
 def add_waste(verbs: Any) -> None:
     p = add_verb(verbs, "waste", run_waste, "tokens spent after the answer, in circles or for nothing, in your own log")
-    p.epilog = EXAMPLE + "; also tokens, finish, kind and difficulty where they are known"
+    p.epilog = f"{p.epilog}\n{LINE}" + "; also tokens, finish, kind and difficulty where they are known"
     p.add_argument("file", metavar="LOG.jsonl", help="problem, answer and response a line; '-' reads standard input")
     p.add_argument("--tokenizer", metavar="DIR", default=None, help="counts tokens where the log does not say them")
     p.add_argument("--price", type=float, default=None, metavar="P", help="of a million output tokens: cost a month")

@@ -32,7 +32,7 @@ from tersely.models.save import save_model
 from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.objective import view_of
-from tersely.records import Group, Problem, Status, Verdict
+from tersely.records import Group, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, respond, unjudged_words
 from tersely.runs.folder import RunFolder
 from tersely.samplers import Sampler, Sampling
@@ -67,6 +67,7 @@ class Trainer:
         self.environment = run_environment(config, ready.facts, world)
         # Of the checkpoint since the last step: a step's own line must be on disk before its checkpoint counts it.
         self.save_seconds = 0.0
+        self.samples: list[JsonObject] = []
         self.first_step = 0
         self.method_state = ready.objective.initial_state()
         self._record_check(base.whole_check())
@@ -218,7 +219,8 @@ class Trainer:
     def _write(self, record: StepRecord, groups: Sequence[Group], clock: Clock) -> None:
         if self.run is None:
             return
-        self.run.append("samples", [sample.to_json() for sample in notable_samples(record.step, groups)])
+        self.samples = [sample.to_json() for sample in notable_samples(record.step, groups)]
+        self.run.append("samples", self.samples)
         self.run.append("journal", [record.to_json()])
         clock.seconds["save_s"] = self.save_seconds
         self.save_seconds = 0.0
