@@ -17,7 +17,7 @@ import baselines
 from publish import replace_page
 from rich.console import Console
 
-from tersely.compare.write import OWN
+from tersely.page.render import OWN
 from tersely.pipelines.ablate import ABLATIONS, AblationPlan, Variant
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
 from tersely.stop import StopRequest

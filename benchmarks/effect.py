@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 from publish import replace_page
 
-from tersely.report.write import OWN
+from tersely.page.render import OWN
 
 SEEDS = (0, 1, 2)
 ABLATION_ALPHA = "0.05"

@@ -11,8 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 from publish import replace_page
 
-from tersely.compare import write as compare_write
-from tersely.report import write as report_write
+from tersely.page.render import OWN
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -25,14 +24,13 @@ def content(folder: Path) -> dict[str, str]:
     return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-@pytest.mark.parametrize("own", [report_write.OWN, compare_write.OWN])
-def test_only_the_names_of_the_page_are_replaced(tmp_path: Path, own: set[str]) -> None:
+@pytest.mark.parametrize("text", sorted(name for name in OWN if name.endswith(".md")))
+def test_only_the_names_of_the_page_are_replaced(tmp_path: Path, text: str) -> None:
     page, place = tmp_path / "page", tmp_path / "results"
-    text = min(name for name in own if name.endswith(".md"))
     write(page, {"index.html": "new", "figures/a.svg": "new", "more": "not of the page"})
     kept = {"reading.md": "kept", "comparison/index.html": "kept", "comparison/figures/a.svg": "kept"}
     write(place, {**kept, "index.html": "old", text: "old", "figures/a.svg": "old", "figures/gone.svg": "old"})
-    replace_page(page, place, own)
+    replace_page(page, place, OWN)
     assert content(place) == {**kept, "index.html": "new", "figures/a.svg": "new"}
 
 

@@ -10,8 +10,8 @@ import fake_runs
 import tiny_models
 from tersely.errors import UserError
 from tersely.evaluation.protocol import EvalProtocol, identity
+from tersely.page.read import read_run
 from tersely.records import Kind, Problem
-from tersely.report.load import read_run
 from tersely.tasks.instructions import parse_instruction, require_readable
 from tersely.tasks.prompts import TEMPLATES, render
 

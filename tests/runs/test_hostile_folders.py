@@ -16,8 +16,8 @@ from rich.console import Console
 from run_files import content_of, rewrite
 from tersely.cli import main
 from tersely.errors import StorageError, TerselyError, UserError
+from tersely.page.render import write_folder
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own
-from tersely.report.output import write_folder
 from tersely.runs import disk as storage
 from tersely.runs import manifest
 from tersely.runs.folder import RunFolder, read_done, read_log
@@ -153,7 +153,7 @@ def train(scene: Scene) -> None:
 
 
 def write_page(scene: Scene) -> None:
-    write_folder(scene.run, {Path("index.html"): b"new", Path("figures/a.svg"): b"new"}, "report")
+    write_folder(scene.run, {Path("index.html"): b"new", Path("figures/a.svg"): b"new"})
 
 
 def run_chain(scene: Scene) -> None:

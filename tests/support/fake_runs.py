@@ -163,3 +163,32 @@ def make_family(
 ) -> tuple[Path, list[Path]]:
     base = make_base(root, k=more.get("k", 2), problems=more.get("problems", 60))
     return base, [make_run(root, base, alpha, **more) for alpha in alphas]
+
+
+def write_variant(run: Path, name: str, records: list[EvalRecord], **rules: Any) -> None:
+    """An evaluation folder ``name`` under a protocol that differs in ``rules``."""
+    folder = run / "evaluation" / name
+    rule = {**protocol(2, str(run)), "task": name.split("@")[0], **rules}
+    write_jsonl(folder / "responses.jsonl", [record.to_json() for record in records])
+    document = {"protocol": rule, "versions": VERSIONS, "command": f"tersely evaluate {run.name}",
+                "summary": summarise(records, ProtocolFacts.from_json(rule)).to_json()}  # fmt: skip
+    (folder / "summary.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+OLD = "dpo"
+"""The method whose clock is from before response tokens were counted by themselves."""
+
+
+def make_baseline(root: Path, base: Path, method: str, rate: float, alike: float, cost: tuple[int, int, float]) -> Path:
+    """A baseline run of such (tokens sampled, tokens trained, seconds) that answers as the family's ``alike`` does."""
+    run = root / f"{method}-{rate:g}"
+    run.mkdir()
+    config = {"model": str(base), "seed": 0, "samples_seed": 0, "method": method, "tuning": {"learning_rate": rate}}
+    (run / "config.json").write_text(json.dumps({"kind": "baseline", "tersely": "0.1.0", "config": config}))
+    sampled = {"step": 0, "sample_s": 4.0, "step_s": 4.5, "tokens_sampled": cost[0], "tokens_trained": 0}
+    tuned = {"step": 1, "step_s": cost[2] - 4.5, "tokens_sampled": 0, "tokens_trained": cost[1] + 7777}
+    if method != OLD:
+        tuned["response_tokens_trained"] = cost[1]
+    write_jsonl(run / "clock.jsonl", [sampled, tuned])
+    write_evaluation(run, make_records(alike, 77), 2)
+    return run

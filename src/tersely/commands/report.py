@@ -3,27 +3,49 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tersely.commands.verb import add_verb, command_line
+from tersely.errors import UserError
 from tersely.terminal import say
 
 if TYPE_CHECKING:
-    pass
+    from tersely.page.render import Asked
 
 
 def add_report(verbs: Any) -> None:
     p = add_verb(verbs, "report", run_report, "draw one page, Markdown and figures from evaluated runs")
     p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="evaluated run folders")
+    add_page_options(p, Path("report"))
+
+
+def add_page_options(p: argparse.ArgumentParser, out: Path) -> None:
+    """What every page can be asked for."""
     p.add_argument("--base", type=Path, default=None, help="base (default: the model that the runs were trained from)")
-    p.add_argument("--out", type=Path, default=Path("report"), help="folder of the report")
+    p.add_argument("--out", type=Path, default=out, help=f"folder of the page (default {out})")
+    p.add_argument("--price", type=float, default=None, help="price of a million generated tokens")
+    p.add_argument("--gpu-hour", type=float, default=None, help="price of an hour of the training machine")
+    p.add_argument("--currency", default="USD", help="of the prices (default USD)")
+    p.add_argument("--allow-mixed", action="store_true", help="show runs of another protocol, marked and uncompared")
     p.add_argument("--command", action="append", default=[], help="a command to print as what made the runs")
 
 
-def run_report(args: argparse.Namespace) -> int:
-    from tersely.report import write_report
+def asked_for(args: argparse.Namespace, **more: bool) -> Asked:
+    """The options of ``add_page_options``; UserError for a price that is none."""
+    from tersely.page.render import Asked
 
-    page = write_report(args.runs, args.base, args.out, [*args.command, command_line()])
-    say(f"report: {page}")
+    for name in ("price", "gpu_hour"):
+        value = getattr(args, name)
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise UserError(f"--{name.replace('_', '-')} {value:g} is no price: give a number above 0, or leave it out")
+    commands = [*args.command, command_line()]
+    return Asked(args.price, args.gpu_hour, args.currency, allow_mixed=args.allow_mixed, commands=commands, **more)
+
+
+def run_report(args: argparse.Namespace) -> int:
+    from tersely.page.render import write_report
+
+    say(f"report: {write_report(args.runs, args.base, args.out, asked_for(args))}")
     return 0

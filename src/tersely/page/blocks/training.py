@@ -1,0 +1,115 @@
+"""What the journal saw: for every setting the running mean over its seeds, and the range of the seeds behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from tersely.page.blocks.base import Block, Options
+from tersely.page.figure import SOFT, WIDTH, Looks, from_zero
+from tersely.page.records import Comparison, Contender, Role, Run
+from tersely.page.table import MODEL, Column, Table
+from tersely.page.text import shorten_line
+
+SHOWN_STEPS, SMOOTHING, MOST_LINES = 9, 5, 6
+CURVES = (
+    ("accuracy", "accuracy, %", 100.0, False),
+    ("length", "tokens a response", 1.0, True),
+    ("truncated", "truncated, %", 100.0, True),
+    ("kl", "KL, nats a token", 1.0, True),
+    ("entropy", "entropy, nats a token", 1.0, True),
+)
+KEPT = ("accuracy", "reward", "length", "length_correct", "length_wrong", "truncated", "kl", "entropy",
+        "clip_fraction", "grad_norm", "unjudged")  # fmt: skip
+CAPTION = (
+    f"Lines are running means over {SMOOTHING} steps and over the seeds of a model, shades the range of its seeds; at "
+    f"most {MOST_LINES} lines a panel. Measured on the training problems at the training temperature; KL is to the "
+    "model that training began with."
+)
+
+
+def block(comparison: Comparison, options: Options) -> Block | None:
+    return _block(comparison, options.looks, "training", "Training", (Role.FAMILY, Role.BASELINE))
+
+
+def ablations_block(comparison: Comparison, options: Options) -> Block | None:
+    """The departures apart: with the family their lines could not be told from each other."""
+    return _block(comparison, options.looks, "training_ablations", "Training, the ablations", (Role.ABLATION,))
+
+
+def _block(comparison: Comparison, looks: Looks, name: str, title: str, roles: Sequence[Role]) -> Block | None:
+    everyone = [c for c in comparison.contenders if c.role in roles and not c.mark]
+    trained = [c for c in everyone if any(run.journal for run in c.runs)]
+    if not trained:
+        return None
+    table = _table(f"curves_{name}", [(c.label, run) for c in trained for run in c.runs])
+    return Block(name, title, (), _draw(trained, looks), CAPTION, (table,))
+
+
+def _draw(trained: Sequence[Contender], looks: Looks) -> Figure:
+    """Six settings at a time: one group has all panels, several have the two that matter."""
+    groups = [trained[i : i + MOST_LINES] for i in range(0, len(trained), MOST_LINES)]
+    curves = CURVES if len(groups) == 1 else CURVES[:2]
+    rows = (len(curves) + 1) // 2
+    figure = Figure(figsize=(WIDTH, (0.7 + 1.75 * rows) * len(groups)), layout="constrained")
+    found: Any = figure.subfigures(len(groups), 1, squeeze=False)
+    parts = found.ravel()
+    for part, group in zip(parts, groups, strict=True):
+        panels = part.subplots(rows, 2).ravel()
+        for axes, curve in zip(panels, curves, strict=False):
+            _panel(axes, group, looks, *curve)
+        for axes in panels[len(curves) :]:
+            axes.axis("off")
+        handles, labels = panels[0].get_legend_handles_labels()
+        columns = max(1, min(len(labels), 44 // (max(map(len, labels), default=1) + 6)))
+        part.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=2.6)
+    return figure
+
+
+def _panel(
+    axes: Axes, group: Sequence[Contender], looks: Looks, key: str, title: str, scale: float, zero: bool
+) -> None:
+    for contender in group:
+        by_step: dict[int, list[float]] = {}
+        for run in contender.runs:
+            for step in run.journal:
+                if (value := getattr(step, key)) is not None:
+                    by_step.setdefault(step.step, []).append(value * scale)
+        steps, look = sorted(by_step), looks[contender.label]
+        values = [by_step[step] for step in steps]
+        if len(contender.runs) > 1 and steps:
+            axes.fill_between(steps, _running([min(v) for v in values]), _running([max(v) for v in values]),
+                              color=look.color, alpha=0.13, linewidth=0)  # fmt: skip
+        means = _running([float(np.mean(v)) for v in values])
+        axes.plot(steps, means, color=look.color, linewidth=1.8, linestyle=look.line,
+                  label=shorten_line(contender.label, 36))  # fmt: skip
+    from_zero(axes, title, zero)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+    if not any(np.size(line.get_xdata()) for line in axes.lines):
+        axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color=SOFT)
+
+
+def _running(values: Sequence[float]) -> list[float]:
+    """Centred mean over ``SMOOTHING`` steps, over fewer at the ends."""
+    half = SMOOTHING // 2
+    return [float(np.mean(values[max(0, i - half) : i + half + 1])) for i in range(len(values))]
+
+
+def _table(name: str, runs: Sequence[tuple[str, Run]]) -> Table:
+    """The journal, a row a step; the page shows about ``SHOWN_STEPS`` evenly spaced ones of each run."""
+    rows: list[tuple[str | int | float | None, ...]] = []
+    picked: list[int] = []
+    for label, run in runs:
+        last = len(run.journal) - 1
+        count = min(SHOWN_STEPS, last + 1)
+        picked += sorted({len(rows) + round(i * last / max(1, count - 1)) for i in range(count)})
+        rows += [(label, run.name, step.step, step.event, *(getattr(step, key) for key in KEPT))
+                 for step in run.journal]  # fmt: skip
+    columns = (MODEL, Column("run", "Run"), Column("step", "Step", "whole"), Column("event", "Event"),
+               *(Column(key, key.replace("_", " ").capitalize(), "small") for key in KEPT))  # fmt: skip
+    return Table(name, "Training, step by step", columns, tuple(rows), tuple(picked))

@@ -1,0 +1,171 @@
+"""Read finished run folders: what was configured, what the journal saw, what the evaluations found.
+
+RUN/config.json                      {"kind": "train" | "base" | ..., "tersely": version, "config": {...}}
+RUN/journal.jsonl, RUN/clock.jsonl   one line a step (absent for a base)
+RUN/evaluation/TASK/responses.jsonl  one EvalRecord a line
+RUN/evaluation/TASK/summary.json     {"protocol", "versions", "command", "summary"}, written last
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+from tersely.errors import UserError, nearest
+from tersely.evaluation.protocol import VARIANT
+from tersely.evaluation.records import Evaluation, progress, read_evaluation
+from tersely.journal import StepRecord
+from tersely.page.records import Run
+from tersely.records import Json
+from tersely.runs.json_file import read_json
+from tersely.runs.logs import read_log
+
+_UNKNOWN = dict.fromkeys((f.name for f in fields(StepRecord)), None)
+
+
+def read_run(path: Path, variants: bool = False) -> Run:
+    """Read a run folder, or the folder that holds the evaluations of somebody else's model (kind "model").
+
+    ``variants`` reads evaluations of checkpoints and under instructions too (``TASK@...``). Whatever is missing or
+    damaged is a UserError that names the file.
+    """
+    settings = _settings(path)
+    folders = evaluation_folders(path, settings is None, variants)
+    if settings is None and not folders:
+        raise UserError(
+            f"{path} is no run folder of tersely and holds no evaluation of one: give a folder that tersely train or "
+            "tersely evaluate --out made"
+        )
+    settings = settings or {"kind": "model"}
+    config = settings.get("config")
+    config = config if isinstance(config, dict) else {}
+    kind, seed = str(settings["kind"]), config.get("seed")
+    return Run(
+        path=path,
+        kind=kind,
+        version=str(settings.get("tersely", "unknown")),
+        config=config,
+        alpha=_alpha(path, config) if kind == "train" else None,
+        seed=seed if isinstance(seed, int) else None,
+        journal=_journal(path / "journal.jsonl") if kind == "train" else (),
+        clock=tuple(_log(path / "clock.jsonl")),
+        evaluations={folder.name: _held(folder) for folder in folders if (folder / "summary.json").is_file()},
+    )
+
+
+def read_finished(path: Path, variants: bool = True) -> Run:
+    """A run with all of its evaluations; an unknown folder, or a half-finished evaluation, is a UserError."""
+    if not path.is_dir() and path.parent.is_dir():
+        beside = nearest(path.name, [p.name for p in path.parent.iterdir()])
+        raise UserError(f"there is no run folder of tersely at {path}{beside}")
+    for log in sorted([*path.glob("evaluation/*/responses.jsonl"), *path.glob("*/responses.jsonl")]):
+        folder = log.parent
+        known = (folder / "summary.json").is_file() or folder.name == "profile"
+        if not known and (variants or VARIANT not in folder.name):
+            raise UserError(
+                f"the evaluation {folder} is half-finished ({progress(folder)}): run tersely evaluate on it again, it "
+                "goes on where it stopped"
+            )
+    run = read_run(path, variants)
+    if not run.evaluations:
+        raise UserError(f"{path} has no evaluation: run tersely evaluate {path} first")
+    return run
+
+
+def base_of(run: Run) -> Path | None:
+    """The run folder that a run was trained from, if its model lies in one."""
+    model = run.config.get("model")
+    if not isinstance(model, str) or not model:
+        return None
+    for place in (Path(model), run.path.parent / model):
+        for folder in (place, *place.parents[:3]):
+            settings = _settings(folder)
+            if settings is not None and settings["kind"] in ("base", "train"):
+                return folder
+    return None
+
+
+def parent_of(run: Run) -> Run | None:
+    """The run that ``run`` was trained from, if its folder can be found; its evaluations may be unfinished."""
+    place = base_of(run)
+    return None if place is None else read_run(place)
+
+
+def root_of(run: Run, known: dict[Path, Run], variants: bool = True) -> Run | None:
+    """The base at the end of the chain of runs that ``run`` was trained from; what is read is kept in ``known``."""
+    chain = [run.path.resolve()]
+    found: Run | None = None
+    place = base_of(run)
+    while place is not None and place.resolve() not in chain:
+        chain.append(place.resolve())
+        found = known.get(chain[-1]) or read_finished(place, variants)
+        known[chain[-1]] = found
+        place = base_of(found) if found.kind != "base" else None
+    return found
+
+
+def require_tasks(runs: Sequence[Run]) -> list[str]:
+    """The tasks that every run finished; a UserError says which run lacks what."""
+    for run in runs:
+        if not run.evaluations:
+            raise UserError(f"{run.path} has no finished evaluation: run tersely evaluate {run.path} first")
+    common = set.intersection(*(set(run.evaluations) for run in runs))
+    if not common:
+        listed = "; ".join(f"{run.name}: {', '.join(sorted(run.evaluations))}" for run in runs)
+        raise UserError(f"no task was evaluated by every run ({listed}): evaluate all of them on the same task")
+    return sorted(common)
+
+
+def evaluation_folders(path: Path, foreign: bool, variants: bool = False) -> list[Path]:
+    """RUN/evaluation/TASK; for somebody else's model TASK lies directly beneath, and must be finished to be known.
+
+    Variants (TASK@step-000010, TASK@limit-512) are other measurements than the model as it is: left out unless asked.
+    """
+    if foreign:
+        found = sorted(summary.parent for summary in path.glob("*/summary.json"))
+    else:
+        found = sorted(folder for folder in (path / "evaluation").glob("*") if folder.is_dir())
+    return [folder for folder in found if variants or VARIANT not in folder.name]
+
+
+def _held(folder: Path) -> Evaluation:
+    """A finished evaluation with its responses in memory; the summary must count as many as there are."""
+    found = read_evaluation(folder)
+    records, counted = found.responses(), found.summary.overall.responses
+    if counted != len(records):
+        raise UserError(
+            f"{folder} holds {len(records)} responses but its summary counts {counted}: run tersely evaluate again"
+        )
+    return replace(found, held=records)
+
+
+def _settings(path: Path) -> Json | None:
+    """config.json of a run folder, or None where there is none (a model folder's has no kind)."""
+    if not (path / "config.json").is_file():
+        return None
+    document = read_json(path / "config.json", "the configuration of a run")
+    return document if isinstance(document.get("kind"), str) else None
+
+
+def _alpha(path: Path, config: Json) -> float | None:
+    """None for a method that has no price of length."""
+    objective = config.get("objective")
+    if not isinstance(objective, dict):
+        raise UserError(f"{path / 'config.json'} names no objective: it is not a training run")
+    alpha = objective.get("alpha")
+    return float(alpha) if isinstance(alpha, int | float) else None
+
+
+def _journal(path: Path) -> tuple[StepRecord, ...]:
+    """The steps; what an older release did not measure is None. Lines that are no step are left out."""
+    steps = []
+    for line in _log(path):
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            steps.append(StepRecord.from_json({**_UNKNOWN, **line}))
+    return tuple(steps)
+
+
+def _log(path: Path) -> list[Json]:
+    return read_log(path, allow_torn=True) if path.is_file() else []

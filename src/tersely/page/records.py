@@ -1,0 +1,304 @@
+"""What a page is made of: runs, their results on each data set, and the settings that compete there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from tersely.analysis import PairedBlock, PairedComparison, ProtocolFacts, SummaryBlock, clustered_mean
+from tersely.analysis.clusters import difficulty_order
+from tersely.analysis.noise import NoiseFloor
+from tersely.evaluation.protocol import VARIANT
+from tersely.evaluation.records import Evaluation
+from tersely.journal import StepRecord
+from tersely.records import Estimate, EvalRecord, Json, Unit
+
+OVER_SEEDS = f"t over {Unit.SEEDS}"
+SEEDS_AGREE = f"no interval: no spread between {Unit.SEEDS}"
+FEW_SEEDS = 5
+"""Below so many, a t interval over seeds promises more than it holds: the values themselves are shown."""
+SHARES = {"accuracy", "truncated", "no_answer", "unjudged", "pass_at_k", "maj_at_k",
+          "share_after_answer", "stated_but_wrong", "stated_by_chance", "loops"}  # fmt: skip
+"""Quantities of a summary that lie in [0, 1]; its other ones are not negative."""
+GAINS = {
+    "accuracy_difference": (-1.0, 1.0),
+    "token_saving": (-math.inf, 1.0),
+    "token_difference": (-math.inf, math.inf),
+}
+
+
+class Role(StrEnum):
+    """What a contender is beside the family."""
+
+    BASE = "base"
+    FAMILY = "family"
+    ABLATION = "ablation"
+    BASELINE = "baseline"
+    CUTOFF = "cutoff"
+    PROMPTED = "prompted"
+    OTHER = "other model"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run folder, read. ``kind``: train, base, baseline, ..., or model (evaluations of somebody else's)."""
+
+    path: Path
+    kind: str
+    version: str
+    config: Json
+    alpha: float | None
+    """None for whatever has no price of length."""
+    seed: int | None
+    journal: tuple[StepRecord, ...]
+    clock: tuple[Json, ...]
+    evaluations: Mapping[str, Evaluation]
+
+    @property
+    def name(self) -> str:
+        return self.path.name or str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """An evaluation folder's name taken apart. Example: ``parse_name("paper.gsm8k@limit-512")``."""
+
+    dataset: str
+    step: int | None
+    variant: str
+    """``limit-512``, ``concise``, ``repeat`` ...; empty for the model as it is."""
+
+    @property
+    def is_repeat(self) -> bool:
+        """The same measurement with another sampling seed: says how much of a difference is noise."""
+        return any(part.startswith(("repeat", "seed-")) for part in self.variant.split(VARIANT))
+
+
+def parse_name(folder: str) -> Name:
+    dataset, *rest = folder.split(VARIANT)
+    steps = [part for part in rest if part.startswith("step-") and part[5:].isdigit()]
+    others = [part for part in rest if part not in steps]
+    return Name(dataset, int(steps[0][5:]) if steps else None, VARIANT.join(others))
+
+
+@dataclass(frozen=True, slots=True)
+class SeedMean(Estimate):
+    """A mean over seeds that remembers them."""
+
+    seeds: tuple[float, ...] = ()
+
+
+def over_seeds(
+    estimates: Sequence[Estimate | None], bounds: tuple[float, float] = (-math.inf, math.inf)
+) -> Estimate | None:
+    """One seed's estimate as it is; several seeds as their mean.
+
+    Fewer than ``FEW_SEEDS`` have no interval, since t over two to four promises more than it holds; from there on it
+    is t over seeds, cut to what is possible (``bounds``). Seeds that cannot tell (None) are left out; seeds that all
+    agree have no interval.
+    """
+    known = [estimate for estimate in estimates if estimate is not None]
+    if len(known) < 2:
+        return known[0] if known else None
+    values = tuple(estimate.value for estimate in known)
+    joint = clustered_mean({str(i): [value] for i, value in enumerate(values)})
+    if len(known) < FEW_SEEDS:
+        method = f"no interval: {len(known)} {Unit.SEEDS} are too few to say"
+        return SeedMean(joint.value, None, None, joint.n, method, Unit.SEEDS, values)
+    if joint.low is None or joint.high is None:
+        return SeedMean(joint.value, None, None, joint.n, SEEDS_AGREE, Unit.SEEDS, values)
+    low, high = max(bounds[0], joint.low), min(bounds[1], joint.high)
+    return SeedMean(joint.value, low, high, joint.n, OVER_SEEDS, Unit.SEEDS, values)
+
+
+def scaled(estimate: Estimate, factor: float, shift: float = 0.0) -> Estimate:
+    """``factor * estimate + shift``, its ends and seeds with it."""
+    ends = [None if end is None else factor * end + shift for end in (estimate.low, estimate.high)]
+    low, high = ends if factor >= 0 else reversed(ends)
+    moved = replace(estimate, value=factor * estimate.value + shift, low=low, high=high)
+    if isinstance(moved, SeedMean):
+        return replace(moved, seeds=tuple(factor * value + shift for value in moved.seeds))
+    return moved
+
+
+def floor(estimate: Estimate) -> float:
+    """The lower end of the interval; without one the worst of few seeds, or the value itself."""
+    if estimate.low is not None:
+        return estimate.low
+    return min(estimate.seeds) if isinstance(estimate, SeedMean) else estimate.value
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One seed of a setting on one data set."""
+
+    run: Run
+    evaluation: Evaluation
+    versus: PairedComparison | None
+    """With its base; None for a base or a run without one."""
+    base_path: Path | None = None
+    """Folder of that base."""
+
+    @property
+    def seed(self) -> str:
+        return "-" if self.run.seed is None else str(self.run.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """What a line of a table, a mark of a figure and a rank belong to: one setting."""
+
+    label: str
+    role: Role
+    series: str
+    """What shares a colour and a line: the method, without its settings."""
+    alpha: float | None
+    mark: str
+    """In what its protocol differs; a marked contender is shown, and compared with nothing."""
+
+    @property
+    def who(self) -> tuple[str, Role, str, float | None, str]:
+        """The fields above, to make another record of the same."""
+        return self.label, self.role, self.series, self.alpha, self.mark
+
+    @property
+    def is_base(self) -> bool:
+        return self.role is Role.BASE and not self.mark
+
+    @property
+    def method(self) -> str:
+        """What it competes as: the whole family is one method."""
+        return "RL with the length penalty" if self.role is Role.FAMILY else self.series
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Who):
+    """A setting on one data set, a result a seed."""
+
+    results: tuple[Result, ...]
+
+    def overall(self, *keys: str | int) -> Estimate | None:
+        """A quantity of the summary's overall block, for example ``overall("behaviours", "verification")``."""
+        return self._joined([result.evaluation.summary.overall for result in self.results], keys)
+
+    def at(self, difficulty: str, *keys: str | int) -> Estimate | None:
+        """The same at one difficulty."""
+        return self._joined([r.evaluation.summary.by_difficulty.get(difficulty) for r in self.results], keys)
+
+    def gain(self, key: str, difficulty: str | None = None) -> Estimate | None:
+        """A quantity of the comparison with the base: "token_saving", "accuracy_difference", ..."""
+        pairs = [result.versus for result in self.results if result.versus is not None]
+        blocks = [pair.overall if difficulty is None else pair.by_difficulty.get(difficulty) for pair in pairs]
+        return over_seeds([_dig(block, (key,)) for block in blocks], GAINS.get(key, (-math.inf, math.inf)))
+
+    def clusters(self, make: Callable[[Sequence[EvalRecord]], dict[str, list[float]]]) -> dict[str, list[float]]:
+        """Problem id -> the values of all seeds together."""
+        joined: dict[str, list[float]] = {}
+        for result in self.results:
+            for problem, values in make(result.evaluation.responses()).items():
+                joined.setdefault(problem, []).extend(values)
+        return joined
+
+    def over_results(self, value: Callable[[Sequence[EvalRecord]], Estimate | None]) -> Estimate | None:
+        """An estimate of each seed's responses, over seeds."""
+        return over_seeds([value(result.evaluation.responses()) for result in self.results], (0.0, math.inf))
+
+    def _joined(self, blocks: Sequence[SummaryBlock | None], keys: Sequence[str | int]) -> Estimate | None:
+        return over_seeds([_dig(block, keys) for block in blocks], (0.0, 1.0 if SHARES & set(keys) else math.inf))
+
+
+@dataclass(frozen=True, slots=True)
+class Contender(Who):
+    """A setting on every data set that it was evaluated on."""
+
+    entries: Mapping[str, Entry]
+    """Data set -> its results there."""
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """One member of the family along its training: step -> data set -> results."""
+
+    label: str
+    runs: tuple[Run, ...]
+    steps: Mapping[int, Mapping[str, Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything known about one data set."""
+
+    dataset: str
+    protocol: ProtocolFacts
+    entries: tuple[Entry, ...]
+    difficulties: tuple[str, ...]
+    phrases: Mapping[str, tuple[str, ...]]
+    """Behaviour -> what was counted as it."""
+
+    @property
+    def base(self) -> Entry | None:
+        return next((entry for entry in self.entries if entry.is_base), None)
+
+    @property
+    def line(self) -> tuple[Entry, ...]:
+        """Members with the family's usual settings, by rising alpha."""
+        return tuple(entry for entry in self.entries if entry.role is Role.FAMILY and not entry.mark)
+
+    @property
+    def trained(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if not entry.is_base)
+
+    def only(self, keep: Callable[[Entry], bool]) -> View:
+        return replace(self, entries=tuple(entry for entry in self.entries if keep(entry)))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything that one page is about."""
+
+    contenders: tuple[Contender, ...]
+    checkpoints: tuple[Checkpoints, ...]
+    noise: Mapping[str, tuple[NoiseFloor, ...]]
+    """Data set -> floors of the bases."""
+    datasets: tuple[str, ...]
+
+    @property
+    def base(self) -> Contender | None:
+        return next((c for c in self.contenders if c.role is Role.BASE), None)
+
+    @property
+    def reference(self) -> Contender | None:
+        """What savings are told against first: the family's member without length pressure; else the base."""
+        free = (c for c in self.contenders if c.role is Role.FAMILY and c.alpha == 0 and not c.mark)
+        return next((c for c in free if set(self.datasets) <= set(c.entries)), self.base)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        return tuple({run.path: run for c in self.contenders for run in c.runs}.values())
+
+    def on(self, dataset: str) -> Comparison:
+        """The same on one data set alone."""
+        return replace(self, datasets=(dataset,))
+
+    def view(self, *roles: Role) -> View:
+        """The first data set with the contenders of such roles, or with all of them."""
+        dataset = self.datasets[0]
+        everyone = [c.entries[dataset] for c in self.contenders if dataset in c.entries]
+        entries = tuple(entry for entry in everyone if not roles or entry.role in roles)
+        summaries = [r.evaluation.summary for entry in entries or everyone for r in entry.results]
+        labels = {label for summary in summaries for label in summary.by_difficulty}
+        first = everyone[0].results[0].evaluation
+        order = tuple(sorted(labels, key=difficulty_order))
+        return View(dataset, first.protocol.without_model(), entries, order, first.summary.phrases)
+
+
+def _dig(block: SummaryBlock | PairedBlock | None, keys: Sequence[str | int]) -> Estimate | None:
+    """What stands in a block under these names, one within the other; None where any of them is missing."""
+    found: object = block
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else getattr(found, str(key), None)
+    return found if isinstance(found, Estimate) else None

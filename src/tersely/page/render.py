@@ -1,0 +1,180 @@
+"""Write a page: one self-contained HTML file, the same as Markdown, tables as CSV, figures as SVG, PDF and PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib
+
+from tersely.errors import StorageError, UserError
+from tersely.page.blocks import BLOCKS, COMPARE, REPORT
+from tersely.page.blocks.base import Block, Options
+from tersely.page.collect import collect
+from tersely.page.figure import RC, Looks, inline_svg, make_looks, render_figure, variables
+from tersely.page.message import Message, make_message
+from tersely.page.published import published_blocks, published_message, published_planes, read_published
+from tersely.page.records import Comparison, Role
+from tersely.page.standings import standings
+from tersely.page.text import markdown_block, markdown_cell, marked, place, visible
+from tersely.runs import disk
+
+PAGE, REPORT_MARKDOWN, COMPARE_MARKDOWN = "index.html", "report.md", "compare.md"
+OWN = frozenset({PAGE, REPORT_MARKDOWN, COMPARE_MARKDOWN, "figures", "tables"})
+ENDINGS = ("svg", "pdf", "png")
+FIRST_TABLES = ("overview", "aggregate")
+"""Of the first two blocks' tables the one with such a name stands on the first screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asked for beside the runs."""
+
+    price: float | None = None
+    gpu_hour: float | None = None
+    currency: str = "USD"
+    with_ablations: bool = False
+    allow_mixed: bool = False
+    commands: Sequence[str] = ()
+
+
+def write_report(runs: Sequence[Path], base: Path | None, out: Path, asked: Asked = Asked()) -> Path:
+    """The models as they are: one page about a family, without cutoffs, instructions and checkpoints.
+
+    Nothing is written before everything could be read; files of an earlier page in ``out`` are replaced, a folder that
+    holds anything else is a UserError, a refused write a StorageError.
+    """
+    comparison = collect(runs, base, asked.allow_mixed, variants=False)
+    if not any(c.role in (Role.FAMILY, Role.ABLATION, Role.BASELINE) for c in comparison.contenders):
+        raise UserError("a report needs at least one trained run: give the folders that tersely train made")
+    return write_page(comparison, REPORT, out, replace(asked, with_ablations=True), REPORT_MARKDOWN)
+
+
+def write_comparison(runs: Sequence[Path], base: Path | None, out: Path, asked: Asked = Asked()) -> Path:
+    """The family beside baselines, cutoffs, instructions and ablations, with what they cost; returns the page."""
+    return write_page(collect(runs, base, asked.allow_mixed), COMPARE, out, asked, COMPARE_MARKDOWN)
+
+
+def write_page(comparison: Comparison, selection: Sequence[str], out: Path, asked: Asked, markdown: str) -> Path:
+    require_own(out)
+    looks = make_looks(comparison.contenders, comparison.datasets)
+    options = Options(looks, standings(comparison), None, asked.price, asked.gpu_hour, asked.currency,
+                      asked.with_ablations)  # fmt: skip
+    message = make_message(comparison, options)
+    options = replace(options, chosen=message.chosen)
+    with matplotlib.rc_context(RC):
+        blocks = [block for name in selection for block in BLOCKS[name](comparison, options)]
+        return _write(out, message, blocks, looks, markdown, _made_of(comparison, asked.commands))
+
+
+def write_published(scale: str, out: Path, *, commands: Sequence[str] = ()) -> Path:
+    """Draw the paper's published tables of one scale, "1.5b" or "7b", without intervals; returns the page."""
+    require_own(out)
+    source = read_published(scale)
+    looks = make_looks({s.label: s for plane in published_planes(source) for s in plane.spots}.values(), source["sets"])
+    made = {"commands": commands, "protocols": [], "versions": {"source": source["paper"]}, "runs": [], "phrases": {}}
+    with matplotlib.rc_context(RC):
+        blocks = published_blocks(source, looks)
+        return _write(out, published_message(source), blocks, looks, COMPARE_MARKDOWN, made)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A block as it stands in the page."""
+
+    block: Block
+    svg: str | None
+
+
+def _write(
+    out: Path, message: Message, blocks: Sequence[Block], looks: Looks, markdown: str, made: Mapping[str, Any]
+) -> Path:
+    files: dict[Path, bytes] = {}
+    drawn = [_draw(block, looks, files) for block in blocks]
+    for table in (table for block in blocks for table in block.tables):
+        files[Path("tables") / f"{table.name}.csv"] = table.to_csv().encode(errors="backslashreplace")
+    heads = [table for block in blocks[:2] for table in block.tables if table.name.startswith(FIRST_TABLES)]
+    context = {
+        "message": message,
+        "first": drawn[0],
+        "table": next(iter(heads), None),
+        "rest": [one for one in drawn[1:] if one.svg or one.block.examples or one.block.tables != tuple(heads[:1])],
+        "light": variables(looks, dark=False),
+        "dark": variables(looks, dark=True),
+        **made,
+    }
+    for name, template, escaped in ((markdown, "page.md.j2", False), (PAGE, "page.html.j2", True)):
+        text = environment(escaped).get_template(template).render(context)
+        files[Path(name)] = text.encode(errors="backslashreplace")
+    write_folder(out, files)
+    return out / PAGE
+
+
+def _draw(block: Block, looks: Looks, files: dict[Path, bytes]) -> Drawn:
+    if block.figure is None:
+        return Drawn(block, None)
+    made = render_figure(block.figure, ENDINGS)
+    files.update({Path("figures") / f"{block.name}.{ending}": content for ending, content in made.items()})
+    alt = f"{visible(block.title)}. The numbers are in the tables below."
+    return Drawn(block, inline_svg(made["svg"].decode(), block.name, alt, looks))
+
+
+def _made_of(comparison: Comparison, commands: Sequence[str]) -> dict[str, Any]:
+    runs = comparison.runs
+    evaluated = [(run, evaluation) for run in runs for evaluation in run.evaluations.values()]
+    made = dict.fromkeys([*commands, *(evaluation.command for _, evaluation in evaluated if evaluation.command)])
+    versions: dict[str, dict[str, None]] = {}
+    for run, evaluation in evaluated:
+        for name, version in {"tersely (training)": run.version, **evaluation.versions}.items():
+            versions.setdefault(str(name), {})[str(version)] = None
+    views = [comparison.on(dataset).view() for dataset in comparison.datasets]
+    return {
+        "commands": list(made),
+        "protocols": [(view.dataset, view.protocol) for view in views],
+        "phrases": views[0].phrases,
+        "versions": {name: ", ".join(values) for name, values in sorted(versions.items())},
+        "runs": [(r.name, r.kind, "–" if r.seed is None else str(r.seed), place(r.path)) for r in runs],
+    }
+
+
+def write_folder(out: Path, files: Mapping[Path, bytes]) -> None:
+    """Write all files beneath ``out``; a link in there is a UserError, a refused write a StorageError."""
+    for path in files:
+        disk.require_no_links(out / path, below=out)
+    try:
+        for folder in sorted({(out / path).parent for path in files}):
+            disk.make_dir(folder)
+        for path, content in files.items():
+            disk.write_file(out / path, content)
+    except StorageError as error:
+        raise StorageError(f"the page is not whole: {error}") from error
+
+
+def environment(autoescape: bool) -> jinja2.Environment:
+    """The templates; every value is escaped in HTML, and a missing one is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("tersely.page"),
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(cell=markdown_cell, block=markdown_block, marked=marked, visible=visible, said=said)
+    return made
+
+
+def said(sentence: str) -> str:
+    """A sentence with what is foreign in it made visible, and numbers kept with their percent signs."""
+    return visible(sentence).replace(" %", "\u00a0%")
+
+
+def require_own(out: Path, own: Collection[str] = OWN) -> None:
+    """A page replaces only a page."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file: give a folder for the page")
+    strange = sorted({path.name for path in out.iterdir()} - set(own)) if out.is_dir() else []
+    if strange:
+        raise UserError(f"{out} holds {strange[0]!r}, which is no part of a page: give an empty or new folder")

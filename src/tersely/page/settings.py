@@ -1,0 +1,101 @@
+"""What each run is called: the settings in which it differs from the others of its kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tersely.config import TrainConfig, merge
+from tersely.page.read import parent_of
+from tersely.page.records import Role, Run
+from tersely.page.text import shorten_line
+from tersely.records import Json
+
+METHODS = {"sft": "SFT", "dpo": "DPO", "o1-pruner": "O1-Pruner", "o1_pruner": "O1-Pruner", "distill": "Distilled"}
+_NOT_A_SETTING = {
+    "seed", "samples_seed", "model", "model_sha256", "revision", "alpha", "out", "name", "threads", "device",
+    "judge_workers", "keep", "checkpoint_every", "engine", "engine_memory", "engine_sleep", "max_rows", "token_budget",
+    "gradient_checkpointing", "sharding", "probe",
+}  # fmt: skip
+"""What identifies a run, or how and where it was computed: no part of the method."""
+
+
+def describe(runs: Sequence[Run]) -> dict[Path, tuple[Role, str, str]]:
+    """Run folder -> (role, series, label).
+
+    With a price of length a run is of the family, or a departure from it; else its method and settings name it.
+    """
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.kind, "" if run.alpha is not None else _method(run)), []).append(run)
+    words = {run.path: said for group in groups.values() for run, said in zip(group, variants(group), strict=True)}
+    return {run.path: _named(run, words[run.path]) for run in runs}
+
+
+def _named(run: Run, words: str) -> tuple[Role, str, str]:
+    if run.kind == "model":
+        return Role.OTHER, "other models", run.name
+    if run.alpha is None:
+        return Role.BASELINE, METHODS.get(_method(run), _method(run)), _tuned(run, words)
+    parent = parent_of(run)
+    after = f"after {parent.name}" if parent is not None and parent.kind == "train" else ""
+    variant = ", ".join(filter(None, [words, after]))
+    label = f"α {run.alpha:g}" + (f" ({variant})" if variant else "")
+    return (Role.ABLATION, variant, label) if variant else (Role.FAMILY, "family", label)
+
+
+def learning_rate(run: Run) -> float | None:
+    sections = [run.config, *(part for part in run.config.values() if isinstance(part, dict))]
+    found = next((part["learning_rate"] for part in sections if "learning_rate" in part), None)
+    return float(found) if isinstance(found, int | float) else None
+
+
+def variants(runs: Sequence[Run]) -> list[str]:
+    """For each run the settings in which it differs from most of the others, as words; usually empty."""
+    flat = [_flatten(_with_defaults(run.config)) for run in runs]
+    names = sorted({name for settings in flat for name in settings})
+    words: list[list[str]] = [[] for _ in runs]
+    for name in names:
+        values = [settings.get(name, "unset") for settings in flat]
+        usual = Counter(values).most_common(1)[0][0]
+        for place, value in zip(words, values, strict=True):
+            if value != usual:
+                place.append(shorten_line(f"{name.rpartition('.')[2]} {value}", 60))
+    return [", ".join(place) for place in words]
+
+
+def _tuned(run: Run, words: str) -> str:
+    """The method with its learning rate, where that was searched over, and whatever else differs among its runs."""
+    rate = None if run.kind == "train" else learning_rate(run)
+    others = [word for word in words.split(", ") if word and not (rate is not None and "learning_rate " in word)]
+    name = METHODS.get(_method(run), _method(run))
+    label = name if rate is None else f"{name} lr {_shown_rate(rate)}"
+    return label + (f" ({', '.join(others)})" if others else "")
+
+
+def _method(run: Run) -> str:
+    if run.kind != "train":
+        return str(run.config.get("method", run.kind))
+    return str(run.config["objective"].get("method", "RL")).rpartition(":")[2]
+
+
+def _shown_rate(rate: float) -> str:
+    """One notation for all of a sweep: 1e-05 and 1e-04, not 0.0001."""
+    short = f"{rate:.0e}"
+    return short if float(short) == rate else f"{rate:g}"
+
+
+def _with_defaults(config: Json) -> dict[str, Any]:
+    """A setting that an earlier version did not know was what it is now by default."""
+    given = {"model": "", "task": ""}
+    return merge(TrainConfig.model_validate(given).model_dump(mode="json"), dict(config))
+
+
+def _flatten(value: Any, key: str = "") -> dict[str, str]:
+    if key.rpartition(".")[2] in _NOT_A_SETTING:
+        return {}
+    if isinstance(value, dict):
+        return {name: v for k, part in value.items() for name, v in _flatten(part, f"{key}.{k}".strip(".")).items()}
+    return {key: str(value)}
