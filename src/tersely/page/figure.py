@@ -33,19 +33,19 @@ _DARK_INK = {INK: "#e6e9ee", SOFT: "#a3acb8", GRID: "#3a424d", PAPER: "#161a20"}
 _CSS_INK = {INK: "--ink", SOFT: "--soft", GRID: "--grid", PAPER: "--paper"}
 _LINES: tuple[Any, ...] = ("-", (0, (6, 1.5)), (0, (3, 1.2)), (0, (5, 1.5, 1, 1.5)), (0, (1.2, 1.2)))
 _MEMBERS = {0.0: "o", 0.05: "s", 0.1: "^", 0.2: "v", 0.4: "p"}
-_MORE_MEMBERS, _SET_MARKERS = ("h", "8", ">", "<"), ("o", "s", "^", "v", "D", "P", "X", "d")
+_MORE_MEMBERS, _SET_MARKERS = ((6, 0, 0), (7, 0, 0), (3, 0, 50), (4, 0, 22)), ("o", "s", "^", "v", "D", "P", "X", "d")
 # Dark enough on paper, light enough on ink; neighbours differ in lightness as well as in hue, and each has its shape.
 _METHODS: dict[str, tuple[str, str, Any]] = {
     "SFT": ("#b3346c", "#ff8fbf", "X"),
     "DPO": ("#c2410c", "#ff9d6b", "P"),
     "O1-Pruner": ("#6b21a8", "#c9a0ff", "d"),
     "other models": ("#8a5a00", "#e3b341", "*"),
-    "cutoff": ("#77808b", "#8f9aa6", (4, 1, 0)),
+    "cutoff": ("#77808b", "#8f9aa6", "h"),
     "Distilled": ("#0b5d8a", "#7cc4f0", "H"),
 }
 _OTHERS: tuple[tuple[str, str, Any], ...] = (
-    ("#7f1d1d", "#ff9a9a", (6, 1, 0)), ("#475569", "#a8b6c8", (3, 1, 0)), ("#9d5f9d", "#d9a6d9", (8, 1, 0)),
-    ("#3f6212", "#b5d96b", (5, 0, 36)),
+    ("#7f1d1d", "#ff9a9a", "<"), ("#475569", "#a8b6c8", ">"), ("#9d5f9d", "#d9a6d9", "8"),
+    ("#3f6212", "#b5d96b", (3, 0, 15)),
 )  # fmt: skip
 _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
@@ -105,7 +105,7 @@ def make_looks(everyone: Iterable[Who], datasets: Sequence[str] = ()) -> dict[st
     return found
 
 
-def _member(alpha: float, marker: str, rank: int) -> Look:
+def _member(alpha: float, marker: Any, rank: int) -> Look:
     """The colour follows alpha itself, so that it is the same beside any other alphas."""
     share = alpha / (alpha + 0.1)
     light, dark = _viridis(0.72 * (1 - share)), _viridis(0.42 + 0.55 * share)

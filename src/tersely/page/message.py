@@ -76,7 +76,7 @@ def _gained(
 
 
 def _unit(comparison: Comparison) -> str:
-    return "points" if len(comparison.datasets) == 1 else "percent"
+    return "points" if len(comparison.datasets) == 1 else "relative"
 
 
 def _reference_words(reference: Contender) -> str:
@@ -129,9 +129,8 @@ def loss_words(change: Estimate, unit: str) -> str:
 
 
 def _size(value: float, unit: str, sign: bool = False) -> str:
-    kind = "change" if unit == "points" else "percent"
-    shown = show(value if sign or unit != "points" else abs(value), kind)
-    return (shown if sign else shown.lstrip("+±−")) + (" points" if unit == "points" else "")
+    shown = show(value, unit).replace("\u00a0points", " points")
+    return shown if sign else shown.lstrip("+±−")
 
 
 def _against(label: str, words: str, saving: Estimate, change: Estimate, comparison: Comparison) -> str:

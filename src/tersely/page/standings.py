@@ -13,7 +13,7 @@ from pathlib import Path
 from tersely.analysis import Point, compare_paired, dominance
 from tersely.analysis.aggregate import Aggregate, aggregate_sets, pair_records
 from tersely.errors import UserError
-from tersely.page.records import GAINS, Comparison, Contender, Entry, Result, Role, Who, floor, over_seeds
+from tersely.page.records import GAINS, Comparison, Contender, Entry, Result, Role, SeedMean, Who, floor, over_seeds
 from tersely.page.subset import shared
 from tersely.records import Estimate
 
@@ -170,9 +170,15 @@ ONE = Estimate(1.0, None, None, 0, "the base by definition")
 def aggregate_plane(found: Sequence[Standing], count: int, base: str = "base", intervals: bool = True) -> Plane:
     """The mean over data sets of the ratios to the base, which stands at (1, 1) by definition."""
     spots = [Spot(base, Role.BASE, "base", None, "", ONE, ONE)]
-    spots += [Spot(*s.who, s.tokens, s.accuracy) for s in found]
+    spots += [Spot(*s.who, s.tokens, s.accuracy, _seeds(s.tokens, s.accuracy)) for s in found]
     title = f"All {count} data sets, normalised by the base" if count > 1 else "Normalised by the base"
     return Plane("aggregate", title, tuple(spots), normalised=True, intervals=intervals)
+
+
+def _seeds(tokens: Estimate, accuracy: Estimate) -> tuple[tuple[float, float], ...]:
+    if not (isinstance(tokens, SeedMean) and isinstance(accuracy, SeedMean)):
+        return ()
+    return tuple(zip(tokens.seeds, accuracy.seeds, strict=True))
 
 
 def set_plane(found: Sequence[Standing], dataset: str, whole: Plane) -> Plane:

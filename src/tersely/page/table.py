@@ -16,7 +16,7 @@ Cell = str | int | float | Estimate | None
 @dataclass(frozen=True, slots=True)
 class Column:
     """``kind`` says how a value is shown: text, whole, tokens, count, percent, points (with the unit), change
-    (points without it), reach (points either way), ratio, seconds or small."""
+    (points without it), relative (a signed percentage), reach (points either way), ratio, seconds or small."""
 
     key: str
     title: str
@@ -107,7 +107,7 @@ def _disarmed(text: str) -> str:
 def _number(value: float, kind: str) -> str:
     if kind == "percent":
         return _minus(f"{value * 100:.1f}")
-    if kind in ("points", "change"):
+    if kind in ("points", "change", "relative"):
         shown = _minus(f"{value * 100:+.1f}")
         return f"±{shown}" if shown == "0.0" else shown
     if kind == "reach":
@@ -127,4 +127,4 @@ def _minus(text: str) -> str:
 
 
 def _unit(kind: str) -> str:
-    return {"percent": "\u00a0%", "points": "\u00a0points", "seconds": "\u00a0s"}.get(kind, "")
+    return {"percent": "\u00a0%", "relative": "\u00a0%", "points": "\u00a0points", "seconds": "\u00a0s"}.get(kind, "")

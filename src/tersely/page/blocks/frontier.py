@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -33,7 +34,8 @@ SMALL = (Role.CUTOFF, Role.PROMPTED)
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
-    return plane_block(plane_of(comparison, options.with_ablations), options.looks)
+    plane = plane_of(comparison, options.with_ablations)
+    return plane_block(replace(plane, title="Accuracy against tokens"), options.looks)
 
 
 def plane_block(plane: Plane, looks: Looks) -> Block:
@@ -149,8 +151,8 @@ def _frame(axes: Axes, spots: Sequence[Spot], scale: float, normalised: bool) ->
     """Fitted to the marks, their bars and seeds; an axis that does not start at 0 shows where it starts."""
     ends: dict[str, list[float]] = {"tokens": [], "accuracy": []}
     for spot in spots:
-        ends["tokens"] += [x for x, _ in spot.seeds]
-        ends["accuracy"] += [y * scale for _, y in spot.seeds]
+        ends["tokens"] += [x for x, _ in spot.seeds if spot.role not in SMALL]
+        ends["accuracy"] += [y * scale for _, y in spot.seeds if spot.role not in SMALL]
         for key, unit in (("tokens", 1.0), ("accuracy", scale)):
             one = getattr(spot, key)
             ends[key] += [end * unit for end in (one.value, one.low, one.high) if end is not None]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tersely.analysis.clusters import token_clusters
 from tersely.analysis.profile import clustered_quantile
 from tersely.page.blocks.base import Block, Options
-from tersely.page.records import Comparison, Entry, Role
+from tersely.page.records import Comparison, Entry, Role, Who
 from tersely.page.standings import Standing, apart, best_of, gains
 from tersely.page.table import ACCURACY, CHANGE, MODEL, SAVING, TOKENS, Cell, Column, Table
 from tersely.records import Estimate
@@ -19,7 +19,7 @@ QUANTILES = (0.5, 0.95, 0.99)
 def block(comparison: Comparison, options: Options) -> Block | None:
     hidden = (Role.ABLATION,) if apart(comparison, options.with_ablations) else ()
     entries = comparison.view(*(role for role in Role if role not in hidden)).entries
-    table = _table(comparison, entries, _pick(comparison, entries, options))
+    table = _table(comparison, entries, pick(comparison, entries, options))
     return Block("overview", "Every model, all problems", tables=(table,))
 
 
@@ -53,8 +53,9 @@ def _quantile(entry: Entry, share: float) -> Estimate | None:
     return None if found is None else Estimate(found.value, None, None, found.n, found.method, found.unit)
 
 
-def _pick(comparison: Comparison, entries: Sequence[Entry], options: Options) -> tuple[int, ...] | None:
-    """The base, the reference, the model that the message names, the best of each other method, then the family."""
+def pick(comparison: Comparison, entries: Sequence[Who], options: Options) -> tuple[int, ...] | None:
+    """Places of at most eight: the base, the reference, the model that the message names, the best of each other
+    method, then the family."""
     if len(entries) <= MOST:
         return None
     reference = comparison.reference
@@ -65,7 +66,7 @@ def _pick(comparison: Comparison, entries: Sequence[Entry], options: Options) ->
             methods.setdefault(standing.series, []).append(standing)
     ordered = sorted(methods.values(), key=lambda group: group[0].role is not Role.BASELINE)
     wanted += [best.label for group in ordered if (best := best_of(group)) is not None]
-    wanted += [entry.label for entry in sorted(entries, key=lambda e: e.role is not Role.FAMILY)]
+    wanted += [entry.label for entry in entries if entry.role is Role.FAMILY]
     places = {entry.label: place for place, entry in enumerate(entries)}
     known = list(dict.fromkeys(label for label in wanted if label in places))
     return tuple(sorted(places[label] for label in known[:MOST]))
