@@ -69,7 +69,7 @@ def test_the_responses_of_an_evaluation_are_such_a_log(tmp_path: Path, capsys: p
         ({"response": 5}, "line 1: 'response' must be text"),
         ({"tokens": 0}, "line 1: 'tokens' is 0: it must be a whole number of at least 1"),
         ({"tokens": True}, "line 1: 'tokens' is True"),
-        ({"finish": "stopp"}, "did you mean 'stop'?"),
+        ({"finish": "stopp"}, "unexpected finish_reason 'stopp' (did you mean 'stop'?)"),
         ({"answer": None}, "line 1: no 'answer' field"),
     ],
 )

@@ -32,7 +32,8 @@ def _pass_words(block: ProfileBlock, k: int) -> str:
 
 def _signal_words(block: ProfileBlock) -> str:
     parts = [
-        f"{_percent_number(found.mixed.value)} at n = {n} ({_percent_number(1 - found.all_wrong.value)} with alpha > 0)"
+        f"{_percent_number(found.mixed.value)} with {n} responses per problem "
+        f"({_percent_number(1 - found.all_wrong.value)} with alpha > 0)"
         for n, found in block.signal.items()
         if found is not None
     ]

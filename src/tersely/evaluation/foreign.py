@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tersely.errors import UserError, require_known
+from tersely.errors import UserError, nearest
 from tersely.evaluation.records import RESPONSES
 from tersely.jsonl import display_name, read_jsonl
 from tersely.records import EvalRecord, Finish, LengthSource, Problem, Status, Verdict
@@ -104,7 +104,12 @@ def _tokens(row: Mapping[str, Any]) -> int | None:
 
 def _finish(row: Mapping[str, Any]) -> Finish:
     said = next((row[name] for name in ("finish", "finish_reason") if row.get(name) is not None), Finish.EOS.value)
-    return FINISHES[require_known("finish", str(said), FINISHES)]
+    if str(said) not in FINISHES:
+        known = ", ".join(FINISHES)
+        raise UserError(
+            f"unexpected finish_reason {said!r}{nearest(str(said), FINISHES)}: give one of {known}, or none"
+        )
+    return FINISHES[str(said)]
 
 
 def _refuse_golds(lines: Sequence[tuple[int, Line]], judge: Judge, name: str) -> None:

@@ -131,8 +131,8 @@ def _lengths(blocks: Mapping[str, ProfileBlock]) -> Table:
 def _signal(blocks: Mapping[str, ProfileBlock]) -> Table:
     sizes = list(next(iter(blocks.values())).signal)
     table = _table(
-        "groups of n expected, in %: mixed (signal) / all correct (signal if alpha > 0) / all wrong (none)",
-        *("difficulty", *(f"n = {n}" for n in sizes)),
+        "groups expected, in %: mixed (signal) / all correct (signal if alpha > 0) / all wrong (none)",
+        *("difficulty", *(f"{n} responses per problem" for n in sizes)),
     )
     for name, block in blocks.items():
         table.add_row(name, *(_shares(block.signal[n]) for n in sizes))

@@ -40,6 +40,6 @@ def locate_model(name: str, revision: str | None = None) -> Path:
         return resolve_model(Path(snapshot_download(name, revision=revision, allow_patterns=NEEDED)))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise UserError(
-            f"{name} is no folder here, and it could not be had from the hub ({first_line(error)}): check the name and "
-            "the connection, or give the path of a model folder"
+            f"{name} is no folder here, and it could not be downloaded from the hub ({first_line(error)}): check the "
+            "name and the connection, or give the path of a model folder"
         ) from error

@@ -119,8 +119,10 @@ class AblationPlan:
         for n in (4, 8, 16):
             place = f"{{responses/{n}}}"
             if place in setting and responses % n:
-                raise UserError(f"{responses} responses an iteration cannot be cut into groups of {n}: "
-                                "make sampling.prompts a multiple of 2 with n = 8")  # fmt: skip
+                raise UserError(
+                    f"{responses} responses an iteration cannot be cut into groups of {n}: make sampling.prompts a "
+                    "multiple of 2 with 8 responses per problem"
+                )
             setting = setting.replace(place, str(responses // n))
         return setting.replace("{2*steps}", str(2 * steps))
 

@@ -44,7 +44,7 @@ def locate_files(name: str, revision: str | None = None) -> Path:
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         what = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UserError(
-            f"{name} is no folder here, and it could not be had from the hub ({what}): check the name and the "
+            f"{name} is no folder here, and it could not be downloaded from the hub ({what}): check the name and the "
             "connection, or give the path of a model folder or of a config.json"
         ) from error
 

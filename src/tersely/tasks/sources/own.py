@@ -31,7 +31,7 @@ def load_own(given: OwnTask, split: Split, check_golds: CheckGolds | None, readi
             faults.append((f"number {number}", str(error)))
     raise_faults(faults, f"{NAME}: {{count}} of {len(given)} cannot be used")
     if not placed:
-        raise UserError("there are no problems in the list that was given: give at least one")
+        raise UserError("no problems found in the list that was given: give at least one")
     return require_sound(placed, NAME, check_golds)
 
 
