@@ -21,6 +21,7 @@ def replace_page(page: Path, place: Path, own: Collection[str]) -> None:
         if target.is_dir():
             shutil.rmtree(target)
         target.unlink(missing_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target)
         elif source.exists():

@@ -34,6 +34,12 @@ def test_only_the_names_of_the_page_are_replaced(tmp_path: Path, text: str) -> N
     assert content(place) == {**kept, "index.html": "new", "figures/a.svg": "new"}
 
 
+def test_files_alone_can_be_named(tmp_path: Path) -> None:
+    write(tmp_path / "page", {"tables/a": "new", "tables/b": "not shown"})
+    replace_page(tmp_path / "page", tmp_path / "results", ("tables/a",))
+    assert content(tmp_path / "results") == {"tables/a": "new"}
+
+
 def test_a_place_that_is_not_there_is_made(tmp_path: Path) -> None:
     write(tmp_path / "page", {"tables/a": "new"})
     replace_page(tmp_path / "page", tmp_path / "docs" / "results", {"tables"})
