@@ -17,16 +17,17 @@ from fake_runs import make_baseline, write_variant
 from pages import PAYLOADS, Page
 from tersely.analysis import cut, paired_saving
 from tersely.analysis.clusters import token_clusters
+from tersely.analysis.cutoff import cutoff_limits
 from tersely.errors import UserError
 from tersely.page.blocks.ablations import ablations
 from tersely.page.blocks.base import Options
 from tersely.page.blocks.behaviours import behaviour_tables, unmeasured
+from tersely.page.blocks.dynamics import start_of
 from tersely.page.blocks.findings import monotone
 from tersely.page.blocks.frontier import below_view
 from tersely.page.blocks.training_cost import cost_table, prompts_sentence
 from tersely.page.collect import collect
 from tersely.page.cost import Payback, cost_of, matched, mean_cost, paybacks
-from tersely.page.cutoffs import cutoff_limits
 from tersely.page.figure import make_looks
 from tersely.page.message import make_message, warnings
 from tersely.page.published import published_planes, published_standings, read_published
@@ -34,7 +35,6 @@ from tersely.page.read import read_run
 from tersely.page.records import Comparison, Role, View, Who, parse_name
 from tersely.page.render import Asked, write_comparison, write_published
 from tersely.page.standings import Plane, Spot, Standing, best_of, plane_of, stand, standings
-from tersely.page.subset import start_of
 from tersely.records import Estimate
 
 

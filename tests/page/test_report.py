@@ -20,11 +20,12 @@ from tersely.errors import StorageError, TerselyError, UserError
 from tersely.page import table as tables
 from tersely.page.read import read_run
 from tersely.page.records import over_seeds
-from tersely.page.render import Asked, write_report
+from tersely.page.render import Asked, marked, write_report
 from tersely.page.settings import variants
-from tersely.page.text import markdown_block, markdown_cell, marked, place, shorten, visible
 from tersely.records import Estimate
 from tersely.runs import disk
+from tersely.terminal import visible
+from tersely.text import markdown_block, markdown_cell, place, shorten
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from tersely.errors import UserError
 from tersely.records import EvalRecord, Finish, Status
+
+PAPER = (8192, 16384, 20480, 24576, 32768)
+"""The paper's 8K to 32K."""
+QUANTILES = (0.25, 0.5, 0.75, 0.9, 0.95)
+"""Of the base's own lengths, where the paper's cutoffs lie beyond every response."""
+
+
+def cutoff_limits(seeds: Sequence[Sequence[EvalRecord]]) -> list[int]:
+    """Limits that shorten something and can be computed for every seed: the paper's, else quantiles of the lengths."""
+    pooled = [record for records in seeds for record in records]
+    longest = max(record.tokens for record in pooled)
+    stopped = min((r.tokens for r in pooled if r.finish is not Finish.EOS), default=longest)
+    limits = [limit for limit in PAPER if limit < longest]
+    if not limits:
+        found = np.quantile([record.tokens for record in pooled], QUANTILES, method="higher")
+        limits = sorted({int(value) for value in found})
+    return [limit for limit in limits if limit < longest and limit <= stopped]
 
 
 def cut(records: Sequence[EvalRecord], limit: int) -> list[EvalRecord]:

@@ -58,6 +58,17 @@ def judged_in_both(one: Clusters, other: Clusters) -> tuple[Clusters, Clusters]:
     return {p: one[p] for p in common}, {p: other[p] for p in common}
 
 
+def shared(base: Sequence[EvalRecord], other: Sequence[EvalRecord]) -> list[EvalRecord]:
+    """The base's responses to the (problem, sample) that ``other`` answered too."""
+    asked = {(record.problem_id, record.sample) for record in other}
+    return [record for record in base if (record.problem_id, record.sample) in asked]
+
+
+def covers(base: Sequence[EvalRecord], other: Sequence[EvalRecord]) -> bool:
+    """Whether the base answered everything that ``other`` did."""
+    return len(shared(base, other)) == len({(record.problem_id, record.sample) for record in other})
+
+
 def _block(base: Sequence[EvalRecord], model: Sequence[EvalRecord]) -> PairedBlock:
     base_right, model_right = judged_in_both(accuracy_clusters(base), accuracy_clusters(model))
     base_tokens, model_tokens = token_clusters(base), token_clusters(model)

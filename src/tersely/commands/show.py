@@ -126,8 +126,8 @@ def _print(question: str, about: str | None, shown: Sequence[tuple[str, str, str
     from rich.table import Table
     from rich.text import Text
 
-    from tersely.page.text import shorten
     from tersely.terminal import make_console, visible
+    from tersely.text import shorten
 
     console = make_console(60 * len(shown))
     console.print(Text(visible(question)))

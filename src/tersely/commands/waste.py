@@ -76,7 +76,7 @@ def _print_blocks(report: WasteReport, console: Console) -> None:
     from rich.table import Table
 
     from tersely.analysis.waste import Waste
-    from tersely.page.text import shorten_line
+    from tersely.text import shorten_line
 
     table = Table(title="Shares of all tokens; 95 % intervals, clustered by problem", title_justify="left")
     reasons = [why for why in Waste if why is not Waste.NONE]
@@ -101,7 +101,7 @@ def _cell(estimate: Estimate, scale: float = 1.0) -> str:
 def _print_worst(report: WasteReport, console: Console) -> None:
     from rich.table import Table
 
-    from tersely.page.text import shorten_line
+    from tersely.text import shorten_line
 
     if not report.worst:
         return

@@ -13,6 +13,7 @@ from pathlib import Path
 from tersely.analysis import ProtocolFacts, compare_paired
 from tersely.analysis.facts import MEASURED
 from tersely.analysis.noise import NoiseFloor, noise_floor
+from tersely.analysis.paired import covers, shared
 from tersely.errors import UserError
 from tersely.evaluation.protocol import VARIANT
 from tersely.evaluation.records import Evaluation
@@ -20,7 +21,6 @@ from tersely.page.cutoffs import cutoff_contenders
 from tersely.page.read import read_finished, root_of
 from tersely.page.records import Checkpoints, Comparison, Contender, Entry, Result, Role, Run, Who, parse_name
 from tersely.page.settings import describe, learning_rate
-from tersely.page.subset import covers, shared
 from tersely.records import EvalRecord
 
 _FREE = MEASURED | {"repeat"}

@@ -21,8 +21,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from tersely.page.records import Role, Who
-from tersely.page.text import shorten_line
 from tersely.records import Estimate
+from tersely.text import shorten_line
 
 WIDTH = 4.9
 """Inches; 353 CSS pixels at one pixel a point."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 import jinja2
 import matplotlib
+from markupsafe import Markup
 
+from tersely.analysis.behaviours import Phrases, find_behaviours
 from tersely.errors import StorageError, UserError
 from tersely.page.blocks import BLOCKS, COMPARE, REPORT
 from tersely.page.blocks.base import Block, Options
@@ -19,8 +22,9 @@ from tersely.page.message import Message, make_message
 from tersely.page.published import published_blocks, published_message, published_planes, read_published
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import standings
-from tersely.page.text import markdown_block, markdown_cell, marked, place, visible
 from tersely.runs import disk
+from tersely.terminal import visible
+from tersely.text import markdown_block, markdown_cell, place
 
 PAGE, REPORT_MARKDOWN, COMPARE_MARKDOWN = "index.html", "report.md", "compare.md"
 OWN = frozenset({PAGE, REPORT_MARKDOWN, COMPARE_MARKDOWN, "figures", "tables"})
@@ -164,6 +168,18 @@ def environment(autoescape: bool) -> jinja2.Environment:
     )
     made.filters.update(cell=markdown_cell, block=markdown_block, marked=marked, visible=visible, said=said)
     return made
+
+
+def marked(text: str, phrases: Phrases) -> Markup:
+    """Escaped HTML with each behaviour's phrases in ``<mark>``: class b0 for the first behaviour, b1, b2, b0, ..."""
+    pieces, end = [], 0
+    for start, stop, which in find_behaviours(text, phrases):
+        if start < end:
+            continue
+        pieces.append(html.escape(text[end:start]))
+        pieces.append(f'<mark class="b{which % 3}">{html.escape(text[start:stop])}</mark>')
+        end = stop
+    return Markup("".join(pieces) + html.escape(text[end:]))
 
 
 def said(sentence: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 from tersely.config import TrainConfig, merge
 from tersely.page.read import parent_of
 from tersely.page.records import Role, Run
-from tersely.page.text import shorten_line
 from tersely.records import Json
+from tersely.text import shorten_line
 
 METHODS = {"sft": "SFT", "dpo": "DPO", "o1-pruner": "O1-Pruner", "o1_pruner": "O1-Pruner", "distill": "Distilled"}
 _NOT_A_SETTING = {

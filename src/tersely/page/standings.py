@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tersely.analysis import Point, compare_paired, dominance
 from tersely.analysis.aggregate import Aggregate, aggregate_sets, pair_records
+from tersely.analysis.paired import shared
 from tersely.errors import UserError
 from tersely.page.records import GAINS, Comparison, Contender, Entry, Result, Role, SeedMean, Who, floor, over_seeds
-from tersely.page.subset import shared
 from tersely.records import Estimate
 
 KEPT = 0.98

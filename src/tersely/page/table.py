@@ -7,8 +7,9 @@ import io
 from dataclasses import dataclass, replace
 
 from tersely.page.records import SeedMean
-from tersely.page.text import markdown_cell, visible
 from tersely.records import Estimate
+from tersely.terminal import visible
+from tersely.text import markdown_cell
 
 Cell = str | int | float | Estimate | None
 

@@ -12,8 +12,8 @@ from tersely.page.figure import INK, SOFT, bar_lengths, canvas
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import apart, gains
 from tersely.page.table import ACCURACY, CHANGE, SAVING, TOKENS, Column, Table
-from tersely.page.text import shorten_line
 from tersely.records import Estimate
+from tersely.text import shorten_line
 
 
 @dataclass(frozen=True, slots=True)

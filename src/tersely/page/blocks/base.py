@@ -11,7 +11,7 @@ from tersely.page.figure import Looks
 from tersely.page.records import Comparison
 from tersely.page.standings import Standing
 from tersely.page.table import Table
-from tersely.page.text import slug
+from tersely.text import slug
 
 
 @dataclass(frozen=True, slots=True)

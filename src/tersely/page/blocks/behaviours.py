@@ -13,8 +13,8 @@ from tersely.page.blocks.saving import DIFFICULTY, TOLD, dodged
 from tersely.page.figure import Looks, canvas, legend_below
 from tersely.page.records import Comparison, Entry, View
 from tersely.page.table import MODEL, Cell, Column, Table
-from tersely.page.text import shorten_line
 from tersely.records import Estimate, EvalRecord
+from tersely.text import shorten_line
 
 Read = Callable[..., Estimate | None]
 CHECKS = ("verification", "backtracking")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from matplotlib.ticker import MaxNLocator
 
+from tersely.analysis import summarise
+from tersely.analysis.paired import shared
+from tersely.evaluation.records import Evaluation
 from tersely.page.blocks.base import Block, Options
 from tersely.page.figure import canvas, draw_line, from_zero, legend_below
 from tersely.page.records import Checkpoints, Comparison, Entry
-from tersely.page.subset import start_of
 from tersely.page.table import ACCURACY, MODEL, TOKENS, Cell, Column, Table
+from tersely.records import EvalRecord
 
 CAPTION = (
     "Evaluated checkpoints on held-out problems; iteration 0 is the base on the same problems. Bars are 95 % intervals."
@@ -52,3 +58,28 @@ def lines_on(comparison: Comparison, dataset: str) -> list[tuple[Checkpoints, li
         points = [(step, entries[dataset]) for step, entries in line.steps.items() if dataset in entries]
         found += [(line, points)] if points else []
     return found
+
+
+def start_of(comparison: Comparison, dataset: str) -> Entry | None:
+    """The base where the curves start.
+
+    A curve is often measured on fewer problems than a result: then the base is read on those same responses alone.
+    """
+    base = None if comparison.base is None else comparison.base.entries.get(dataset)
+    entries = [step[dataset] for line in comparison.checkpoints for step in line.steps.values() if dataset in step]
+    asked = {result.base_path: result.evaluation.responses() for entry in entries for result in entry.results}
+    if base is None or not entries:
+        return base
+    results = [
+        replace(result, evaluation=_narrowed(result.evaluation, asked[result.run.path]))
+        for result in base.results
+        if result.run.path in asked
+    ]
+    return replace(base, results=tuple(results)) if results else base
+
+
+def _narrowed(evaluation: Evaluation, other: Sequence[EvalRecord]) -> Evaluation:
+    records = tuple(shared(evaluation.responses(), other))
+    if len(records) == evaluation.summary.overall.responses or not records:
+        return evaluation
+    return replace(evaluation, held=records, summary=summarise(records, evaluation.protocol, phrases={}))

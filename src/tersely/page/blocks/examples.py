@@ -6,8 +6,9 @@ from tersely.analysis.clusters import label_of
 from tersely.page.blocks.base import Block, Example, Options, Shown
 from tersely.page.blocks.saving import TOLD
 from tersely.page.records import Comparison, Entry, View
-from tersely.page.text import shorten, visible
 from tersely.records import EvalRecord
+from tersely.terminal import visible
+from tersely.text import shorten
 
 MOST = 2400
 """Characters of a response that are shown."""

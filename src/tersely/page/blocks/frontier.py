@@ -26,7 +26,7 @@ from tersely.page.figure import (
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import Plane, Spot, plane_of, plane_sentence
 from tersely.page.table import ACCURACY, MODEL, TOKENS, Cell, Column, Table, show
-from tersely.page.text import shorten_line
+from tersely.text import shorten_line
 
 FAILED = 0.5
 """Share of the base's accuracy under which a model is no trade-off but a failure."""

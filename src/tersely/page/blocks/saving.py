@@ -10,8 +10,8 @@ from tersely.page.blocks.base import Block, Options
 from tersely.page.figure import GRID, INK, Looks, canvas, draw_line, legend_below
 from tersely.page.records import Comparison, Entry, Role, View
 from tersely.page.table import MODEL, SAVING, TOKENS, Column, Table
-from tersely.page.text import shorten_line
 from tersely.records import Estimate
+from tersely.text import shorten_line
 
 DIFFICULTY = Column("difficulty", "Difficulty")
 CAPTION = "Share of the base's tokens saved on the same problems. Bars are 95 % intervals."

@@ -11,7 +11,7 @@ from tersely.page.blocks.frontier import draw_spots
 from tersely.page.figure import INK, Looks, canvas, legend_below
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import Standing, aggregate_plane, set_plane
-from tersely.page.text import shorten_line
+from tersely.text import shorten_line
 
 CAPTION = (
     "One panel a data set; tokens and accuracy as ratios to the base, which stands at (1, 1). Shaded: fewer tokens "

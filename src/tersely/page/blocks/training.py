@@ -14,7 +14,7 @@ from tersely.page.blocks.base import Block, Options
 from tersely.page.figure import SOFT, WIDTH, Looks, from_zero
 from tersely.page.records import Comparison, Contender, Role, Run
 from tersely.page.table import MODEL, Column, Table
-from tersely.page.text import shorten_line
+from tersely.text import shorten_line
 
 SHOWN_STEPS, SMOOTHING, MOST_LINES = 9, 5, 6
 CURVES = (

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from tersely.page.blocks.base import Block, Options
-from tersely.page.blocks.dynamics import lines_on
+from tersely.page.blocks.dynamics import lines_on, start_of
 from tersely.page.figure import INK, PAPER, better_arrow, canvas, legend_below
 from tersely.page.records import Comparison, Entry
-from tersely.page.subset import start_of
 
 CAPTION = (
     "One line an alpha, from the base (diamond) over the evaluated checkpoints (hollow) to the last (filled), on the "

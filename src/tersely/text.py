@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import re
 from pathlib import Path
 
-from markupsafe import Markup
-
-from tersely.analysis.behaviours import Phrases, find_behaviours
 from tersely.terminal import visible
 
 
@@ -24,18 +20,6 @@ def shorten_line(text: str, most: int = 18) -> str:
     """One visible line of at most ``most`` characters."""
     line = " ".join(visible(text).split())
     return line if len(line) <= most else line[: most - 1] + "…"
-
-
-def marked(text: str, phrases: Phrases) -> Markup:
-    """Escaped HTML with each behaviour's phrases in ``<mark>``: class b0 for the first behaviour, b1, b2, b0, ..."""
-    pieces, end = [], 0
-    for start, stop, place in find_behaviours(text, phrases):
-        if start < end:
-            continue
-        pieces.append(html.escape(text[end:start]))
-        pieces.append(f'<mark class="b{place % 3}">{html.escape(text[start:stop])}</mark>')
-        end = stop
-    return Markup("".join(pieces) + html.escape(text[end:]))
 
 
 def markdown_cell(text: str) -> str:
