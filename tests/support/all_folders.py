@@ -28,10 +28,10 @@ from tersely.learn.loop import train as run_training
 from tersely.models.digest import weights_digest
 from tersely.models.folder import resolve_model
 from tersely.models.trained_for import read_trained_for
+from tersely.page.read import read_run
 from tersely.plan.against_run import read_training_config
 from tersely.plan.lengths import read_lengths
 from tersely.records import Problem, Status, Verdict
-from tersely.report.load import read_run
 from tersely.runs.folder import read_config, read_done
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log

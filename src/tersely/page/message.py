@@ -12,6 +12,7 @@ from tersely.page.records import Comparison, Contender, Role, SeedMean, View, sc
 from tersely.page.standings import Standing, best_of, choose, gains, standings
 from tersely.page.table import show
 from tersely.records import Estimate, Unit
+from tersely.runs.checks import is_checked
 
 ALPHA = "α (alpha) says how hard training presses for short answers: 0 not at all, towards 1 ever harder."
 TOY_TASKS = {"arithmetic": "made-up sums"}
@@ -196,7 +197,7 @@ def warnings(comparison: Comparison, found: Sequence[Standing]) -> tuple[str, ..
         said.append(f"Evaluated under another protocol, so shown and compared with nothing: {'; '.join(marked)}.")
     for dataset in comparison.datasets:
         view = comparison.on(dataset).view()
-        said += [f"{dataset}: {sentence}" for sentence in (_cap(view), _unjudged(view)) if sentence]
+        said += [f"{dataset}: {sentence}" for sentence in (_cap(view), _unjudged(view), _unchecked(view)) if sentence]
         if view.entries[0].results[0].evaluation.summary.overall.problems == 1:
             said.append(f"{dataset} holds a single problem: nothing measured on it has an interval.")
         if dataset not in comparison.noise and comparison.base is not None:
@@ -234,3 +235,9 @@ def _unjudged(view: View) -> str:
     counts = {e.label: sum(r.evaluation.summary.overall.unjudged_responses for r in e.results) for e in view.entries}
     some = [f"{label} {count}" for label, count in counts.items() if count]
     return f"Responses that could not be judged, left out of every accuracy: {', '.join(some)}." if some else ""
+
+
+def _unchecked(view: View) -> str:
+    entries = [e for e in view.entries if e.role is not Role.CUTOFF]
+    old = [e.label for e in entries if any(not is_checked(r.evaluation.path) for r in e.results)]
+    return f"Evaluated by an earlier version, in whose files damage would not be seen: {', '.join(old)}." if old else ""
