@@ -562,3 +562,14 @@ def test_the_command_line_refuses_in_one_sentence(capsys: pytest.CaptureFixture[
     assert main(["compare", "--published", "7b", str(tmp_path)]) == 2
     assert main(["compare", str(tmp_path), "--price", "-1"]) == 2
     assert "no price" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("scale", ["7b", "1.5b"])
+def test_the_first_screen_of_the_published_tables_holds_at_most_eight_rows_and_starts_from_alpha_0(
+    scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tersely.page.render.ENDINGS", ("svg",))
+    text = write_published(scale, tmp_path / "out").read_text(encoding="utf-8")
+    table = text[text.index("<table>") : text.index("</table>")]
+    assert 5 <= table.count('<th scope="row"') <= 8
+    assert "as published: against α\u00a00, the same training without length pressure" in text

@@ -16,6 +16,7 @@ from tersely.errors import require_known
 from tersely.page.blocks.aggregate import table as aggregate_table
 from tersely.page.blocks.base import Block
 from tersely.page.blocks.frontier import plane_block
+from tersely.page.blocks.overview import MOST
 from tersely.page.blocks.ratios import ratio_block
 from tersely.page.blocks.sets import sets_block
 from tersely.page.figure import Looks
@@ -96,7 +97,9 @@ def published_blocks(source: Mapping[str, Any], looks: Looks) -> list[Block]:
     more = [sets_block(found, source["sets"], looks), ratio_block(found, source["sets"], looks)]
     printed = Block("printed", "As it was printed", tables=(_printed(source), *map(_further, source["further"])))
     first, *planes = [plane_block(plane, looks) for plane in published_planes(source)]
-    first = replace(first, tables=(aggregate_table(found, len(source["sets"])), *first.tables))
+    picked = tuple(place for place, s in enumerate(found) if s.role in (Role.FAMILY, Role.BASELINE))[:MOST]
+    head = replace(aggregate_table(found, len(source["sets"])), picked=picked)
+    first = replace(first, tables=(head, *first.tables))
     return [first, *planes, *(block for block in more if block is not None), printed]
 
 
