@@ -5,7 +5,15 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from tersely.analysis import Point, count_behaviours, dominance, paired_difference, paired_ratio, trend
+from tersely.analysis import (
+    Point,
+    count_behaviours,
+    dominance,
+    family_steps,
+    paired_difference,
+    paired_ratio,
+    trend,
+)
 from tersely.analysis.clusters import accuracy_clusters, clusters_of, label_of, token_clusters
 from tersely.analysis.frontier import Trend, beyond
 from tersely.records import Estimate, EvalRecord, Unit
@@ -74,14 +82,15 @@ def family_trend(view: View, what: str) -> Trend | None:
     line = view.line
     if len(line) < 2:
         return None
-    clusters = [entry.clusters(token_clusters if what == "tokens" else accuracy_clusters) for entry in line]
+    make = token_clusters if what == "tokens" else accuracy_clusters
+    members = [[make(result.evaluation.responses()) for result in entry.results] for entry in line]
     values = [entry.overall(what) for entry in line]
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return None
     alphas = [entry.alpha or 0.0 for entry in line]
-    steps = [paired_step(a, b, what) for a, b in itertools.pairwise(clusters)]
-    return trend(what, alphas, known, steps, paired_step(clusters[0], clusters[-1], what), percent=what == "accuracy")
+    steps, ends = family_steps(members, rates=what == "accuracy")
+    return trend(what, alphas, known, steps, ends, percent=what == "accuracy")
 
 
 def _headline(view: View, chosen: Entry | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,18 +17,17 @@ from tersely.analysis import (
     compare_paired,
     count_behaviours,
     difficulty_order,
+    seeds,
 )
 from tersely.analysis.behaviours import Phrases
 from tersely.analysis.clusters import label_of
 from tersely.errors import UserError
 from tersely.evaluation.records import Evaluation
-from tersely.records import Estimate, EvalRecord, Unit
+from tersely.records import Estimate, EvalRecord
 from tersely.report.family import Family
 from tersely.report.load import Run
 
 BASE = "base"
-OVER_SEEDS = f"t over {Unit.SEEDS}"
-SEEDS_AGREE = f"no interval: no spread between {Unit.SEEDS}"
 SHARES = {"accuracy", "truncated", "no_answer", "unjudged", "pass_at_k",
           "share_after_answer", "stated_but_wrong", "stated_by_chance", "loops"}  # fmt: skip
 """Quantities of a summary that lie in [0, 1]."""
@@ -150,20 +150,8 @@ def make_view(family: Family, task: str) -> View:
 
 
 def over_seeds(estimates: Sequence[Estimate | None], share: bool = False) -> Estimate | None:
-    """One seed's estimate as it is; several seeds as their mean with the t interval over seeds.
-
-    The interval over seeds says how far another training run would land; the one of a single seed only how far
-    other problems would. Seeds that cannot tell (None) are left out; seeds that all agree have no interval. The
-    interval of a ``share`` is cut to [0, 1].
-    """
-    known = [estimate for estimate in estimates if estimate is not None]
-    if len(known) < 2:
-        return known[0] if known else None
-    joint = clustered_mean({str(i): [estimate.value] for i, estimate in enumerate(known)})
-    if joint.low is None or joint.high is None:
-        return Estimate(joint.value, None, None, joint.n, SEEDS_AGREE, Unit.SEEDS)
-    low, high = (max(0.0, joint.low), min(1.0, joint.high)) if share else (joint.low, joint.high)
-    return Estimate(joint.value, low, high, joint.n, OVER_SEEDS, Unit.SEEDS)
+    """``analysis.seeds.over_seeds``; the interval of a ``share`` is cut to [0, 1]."""
+    return seeds.over_seeds(estimates, (0.0, 1.0) if share else (-math.inf, math.inf))
 
 
 def _result(run: Run, base: Run | None, task: str) -> Result:
