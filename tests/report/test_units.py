@@ -24,10 +24,12 @@ def test_estimates_of_responses_count_problems() -> None:
 def test_several_seeds_count_seeds_and_one_stays_what_it_is() -> None:
     joint = over_seeds([ONE, OTHER, None])
     assert joint is not None
-    assert (joint.unit, joint.n, joint.method) == (Unit.SEEDS, 2, "t over seeds")
-    agreed = over_seeds([ONE, ONE])
+    assert (joint.unit, joint.n, joint.method) == (Unit.SEEDS, 2, "no interval: too few seeds to say (fewer than 10)")
+    agreed = over_seeds([ONE] * 10)
     assert agreed is not None
-    assert (agreed.unit, agreed.method) == (Unit.SEEDS, "no interval: no spread between seeds")
+    assert (agreed.unit, agreed.n) == (Unit.SEEDS, 10)
+    assert agreed.low is not None
+    assert agreed.low < agreed.value
     assert over_seeds([ONE, None]) == ONE
 
 

@@ -10,14 +10,14 @@ those n means; k only makes them less noisy. Problems are seen as drawn from a l
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from tersely.analysis.bounded import mean_interval_within
-from tersely.analysis.skewed import FEWEST, mean_interval, ratio_interval
+from tersely.analysis.skewed import FEWEST, difference_interval, mean_interval, ratio_interval
 from tersely.records import Estimate, FloatArray, Unit
 
 Clusters = Mapping[str, Sequence[float]]
@@ -25,16 +25,16 @@ Clusters = Mapping[str, Sequence[float]]
 CONFIDENCE = 0.95
 
 MEAN = f"t over {Unit.PROBLEMS}, skewness allowed for (Hall)"
-PAIRED = f"paired t over {Unit.PROBLEMS}, skewness allowed for (Hall)"
+PAIRED = f"paired t over {Unit.PROBLEMS}, skewness allowed for (Edgeworth)"
 PAIRED_RATES = f"paired exact bounds over {Unit.PROBLEMS} (Gaffke)"
 WILSON_EFFECTIVE = f"Wilson over {Unit.PROBLEMS} (effective n)"
 WILSON_PLAIN = f"Wilson (n = {Unit.PROBLEMS}; no spread between {Unit.PROBLEMS})"
-RATIO = f"paired ratio over {Unit.PROBLEMS}, skewness allowed for (Fieller, Hall)"
+RATIO = f"paired ratio over {Unit.PROBLEMS}, skewness allowed for (Fieller, Edgeworth)"
 ONLY_ONE = f"no interval: fewer than two {Unit.PROBLEMS}"
 TOO_FEW = f"no interval: too few to say (fewer than {FEWEST} {Unit.PROBLEMS})"
 NO_SPREAD = f"no interval: no spread between {Unit.PROBLEMS}"
 ZERO_MEAN = "no interval: a mean of zero"
-BASE_NEAR_ZERO = "no interval: the base's mean may be zero"
+BASE_NEAR_ZERO = "no interval: too few to say (the base's mean may be zero)"
 
 
 def clustered_mean(clusters: Clusters) -> Estimate:
@@ -47,7 +47,7 @@ def clustered_mean(clusters: Clusters) -> Estimate:
     Degenerate: fewer than ``FEWEST`` problems or all ``m_i`` equal has no interval, and ``method`` says which; an empty
     mapping is a ValueError.
     """
-    return clipped(_mean_estimate(_means(clusters), MEAN, CONFIDENCE), 0.0, math.inf)
+    return clipped(_mean_estimate(_means(clusters), MEAN, mean_interval, CONFIDENCE), 0.0, math.inf)
 
 
 def clustered_rate(clusters: Clusters) -> Estimate:
@@ -69,11 +69,11 @@ def clustered_rate(clusters: Clusters) -> Estimate:
 def paired_difference(base: Clusters, model: Clusters, rates: bool = False, comparisons: int = 1) -> Estimate:
     """Mean of ``model - base`` on the same problems, from the n differences of problem means.
 
-    Pairing removes the part of the spread that comes from problems being easy or hard for both. The interval is that of
-    ``clustered_mean`` over the differences; with ``rates`` (values in [0, 1]) both ends are bounds that hold when a few
-    problems are always lost or won (``bounded.loss_bound``), and there is an interval from two problems on, whatever
-    they are. Of several ``comparisons`` each gets its share of the 5 % (Bonferroni), so that all of them hold
-    together in 95 %.
+    Pairing removes the part of the spread that comes from problems being easy or hard for both. The interval is the t
+    interval over the differences, widened for their skewness (``skewed.difference_interval``); with ``rates`` (values
+    in [0, 1]) both ends are bounds that hold when a few problems are always lost or won (``bounded.loss_bound``), and
+    there is an interval from two problems on, whatever they are. Of several ``comparisons`` each gets its share of the
+    5 % (Bonferroni), so that all of them hold together in 95 %.
 
     Degenerate: one problem, and without ``rates`` fewer than ``FEWEST`` or all differences equal, has no interval.
     Different problems are a ValueError.
@@ -81,7 +81,7 @@ def paired_difference(base: Clusters, model: Clusters, rates: bool = False, comp
     base_P, model_P = _paired_means(base, model)
     confidence = 1 - (1 - CONFIDENCE) / comparisons
     if not rates:
-        return _mean_estimate(model_P - base_P, PAIRED, confidence)
+        return _mean_estimate(model_P - base_P, PAIRED, difference_interval, confidence)
     differences_P = model_P - base_P
     value, n = float(differences_P.mean()), differences_P.size
     if n < 2:
@@ -187,13 +187,18 @@ def _paired_means(base: Clusters, model: Clusters) -> tuple[FloatArray, FloatArr
     return _means(base), _means({problem: model[problem] for problem in base})
 
 
-def _mean_estimate(values_P: FloatArray, method: str, confidence: float) -> Estimate:
+def _mean_estimate(
+    values_P: FloatArray,
+    method: str,
+    interval: Callable[[FloatArray, float], tuple[float, float]],
+    confidence: float,
+) -> Estimate:
     n, mean = values_P.size, float(values_P.mean())
     if n < FEWEST:
         return Estimate(mean, None, None, n, ONLY_ONE if n < 2 else TOO_FEW)
     if _no_spread(values_P):
         return Estimate(mean, None, None, n, NO_SPREAD)
-    low, high = mean_interval(values_P, confidence)
+    low, high = interval(values_P, confidence)
     return Estimate(mean, min(low, mean), max(high, mean), n, method)
 
 
