@@ -274,7 +274,8 @@ def page(tables: Mapping[str, Table], repetitions: int) -> str:
         f"{datetime.date.today()}, numpy {np.__version__}, scipy {scipy.__version__}. "
         f"Command: `python benchmarks/intervals.py`. {repetitions:,} simulations a number, seeds fixed by n and k; "
         f"percent; a nominal 95 has a counting error of ±{reach:.1f}. In brackets: what was printed before. "
-        "*none*: too few to say, no interval is printed.",
+        "*none*: too few to say, no interval is printed. One and three seeds tell the steps of a family for these "
+        "trained models only: where seeds differ they move without any effect.",
         "",
     ]
     for title, rows in tables.items():
