@@ -22,7 +22,7 @@ PARAMETERS = {
     "RunResult": "path, config, finished, steps, checkpoint, evaluations",
     "clustered_mean": "clusters",
     "clustered_rate": "clusters",
-    "paired_difference": "base, model, rates",
+    "paired_difference": "base, model, rates, comparisons",
     "paired_ratio": "base, model",
     "paired_saving": "base, model",
 }

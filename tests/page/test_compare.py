@@ -192,7 +192,7 @@ def test_several_seeds_are_a_mean_and_few_of_them_have_no_interval(tmp_path: Pat
     spot = next(s for s in plane_of(found).spots if s.alpha == 0.2)
     values = [read_run(run).evaluations[fake_runs.TASK].summary.overall.tokens.value for run in trained]
     assert (spot.tokens.n, spot.tokens.value) == (2, pytest.approx(sum(values) / 2))
-    assert spot.tokens.method == "no interval: 2 seeds are too few to say"
+    assert spot.tokens.method == "no interval: too few seeds to say (fewer than 10)"
     assert spot.tokens.low is None
     assert [tokens for tokens, _ in spot.seeds] == values
     twin = tmp_path / "twin"

@@ -9,7 +9,8 @@ from tersely.analysis import aggregate_sets, clustered_mean, compare_paired, pas
 from tersely.analysis.aggregate import pair_records
 from tersely.analysis.frontier import trend
 from tersely.analysis.intervals import difference_of_estimates
-from tersely.page.records import FEW_SEEDS, SeedMean, over_seeds, scaled
+from tersely.analysis.seeds import FEW_SEEDS, FEWEST_SEEDS, OVER_SEEDS
+from tersely.page.records import SeedMean, over_seeds, scaled
 from tersely.records import Estimate, Unit
 
 ONE, OTHER = (Estimate(value, value - 1, value + 1, 30, "t over problems") for value in (4.0, 5.0))
@@ -23,13 +24,14 @@ def test_estimates_of_responses_count_problems() -> None:
 
 
 def test_several_seeds_count_seeds_and_one_stays_what_it_is() -> None:
-    joint = over_seeds([ONE, OTHER, None, *[ONE] * 3])
+    joint = over_seeds([ONE, OTHER, None, *[ONE] * (FEWEST_SEEDS - 2)])
     assert joint is not None
-    assert (joint.unit, joint.n, joint.method) == (Unit.SEEDS, 5, "t over seeds")
+    assert (joint.unit, joint.n, joint.method) == (Unit.SEEDS, FEWEST_SEEDS, OVER_SEEDS)
     assert joint.low is not None
-    agreed = over_seeds([ONE] * FEW_SEEDS)
+    agreed = over_seeds([ONE] * FEWEST_SEEDS)
     assert agreed is not None
-    assert (agreed.unit, agreed.low, agreed.method) == (Unit.SEEDS, None, "no interval: no spread between seeds")
+    assert agreed.low is not None
+    assert agreed.low < ONE.value
     assert over_seeds([ONE, None]) == ONE
 
 
@@ -38,13 +40,13 @@ def test_few_seeds_are_shown_and_have_no_interval(count: int) -> None:
     joint = over_seeds([ONE, OTHER, ONE, OTHER][:count])
     assert isinstance(joint, SeedMean)
     assert (joint.low, joint.high, joint.unit, joint.n) == (None, None, Unit.SEEDS, count)
-    assert joint.method == f"no interval: {count} seeds are too few to say"
+    assert joint.method == FEW_SEEDS.format(fewest=FEWEST_SEEDS)
     assert joint.seeds == (4.0, 5.0, 4.0, 5.0)[:count]
     assert joint.value == pytest.approx(sum(joint.seeds) / count)
 
 
 def test_an_interval_over_seeds_ends_at_what_is_possible() -> None:
-    shares = [Estimate(value, None, None, 30, "") for value in (0.9, 1.0, 1.0, 0.7, 1.0)]
+    shares = [Estimate(value, value - 0.1, value + 0.1, 30, "") for value in (0.9, 1.0, 1.0, 0.7, 1.0) * 2]
     free, cut = over_seeds(shares), over_seeds(shares, (0.0, 1.0))
     assert free is not None
     assert cut is not None

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from tersely.analysis.clusters import accuracy_clusters, token_clusters
 from tersely.analysis.intervals import CONFIDENCE, Clusters, paired_ratio
@@ -20,7 +19,7 @@ from tersely.records import Estimate, EvalRecord, FloatArray, Unit
 GAIN, LOSS = 3.0, 5.0
 """Weights of relative gains and losses of accuracy in AES (O1-Pruner, Luo et al. 2025, arXiv:2501.12570)."""
 
-MEAN_OF_RATIOS = "delta method within each set, sets fixed, Welch-Satterthwaite t"
+MEAN_OF_RATIOS = "from the intervals of the sets, sets fixed (MOVER)"
 SCORE = f"quantiles over both ratios varying together by the delta method, t over {Unit.PROBLEMS}"
 DRAWS = 20_000
 
@@ -95,11 +94,12 @@ def pair_records(name: str, base: Sequence[EvalRecord], model: Sequence[EvalReco
 def aggregate_sets(sets: Sequence[PairedSet]) -> Aggregate:
     """Ratios of every set and of the whole. No sets, or a base that solves nothing of a set, is a ValueError.
 
-    Accuracy and token ratios of one set are ``paired_ratio``'s. Their means over S sets have the variance
-    ``sum se_s^2 / S^2`` with ``se_s = r_s sd(m_i / M - b_i / B) / sqrt(n_s)`` (delta method) and a t quantile with
-    Welch's and Satterthwaite's degrees of freedom. AES has a kink where accuracy is kept, so its interval holds the
-    middle 95 % of the scores of ``DRAWS`` pairs of ratios, drawn (always the same) from a bivariate t with the delta
-    method's covariance. A set without an interval (one problem, no spread) leaves the whole without one.
+    Accuracy and token ratios of one set are ``paired_ratio``'s. Their means over S sets reach as far below as
+    ``sqrt(sum (r_s - low_s)^2) / S`` and likewise above (Zou and Donner 2008, Statistics in Medicine 27): sets are
+    independent, and each side keeps its own reach, so the mean allows for skewness as the ratios do. AES has a kink
+    where accuracy is kept, so its interval holds the middle 95 % of the scores of ``DRAWS`` pairs of ratios, drawn
+    (always the same) from a bivariate t with the delta method's covariance. A set without an interval (one problem,
+    no spread) leaves the whole without one.
     """
     if not sets:
         raise ValueError("an aggregate needs at least one set")
@@ -109,8 +109,7 @@ def aggregate_sets(sets: Sequence[PairedSet]) -> Aggregate:
         Ratios(one.name, *ratios, _score(*ratios, [spread]))
         for one, ratios, spread in zip(sets, pairs, spreads, strict=True)
     )
-    accuracy = _mean_estimate([ratios[0] for ratios in pairs], spreads, 0)
-    tokens = _mean_estimate([ratios[1] for ratios in pairs], spreads, 1)
+    accuracy, tokens = (_mean_estimate([ratios[place] for ratios in pairs]) for place in (0, 1))
     return Aggregate(found, accuracy, tokens, _score(accuracy, tokens, spreads))
 
 
@@ -171,15 +170,17 @@ def _freedom(spreads: Sequence[_Spread], place: int) -> float:
     return math.fsum(v for v, _ in variances) ** 2 / math.fsum(v**2 / (n - 1) for v, n in variances)
 
 
-def _mean_estimate(ratios: Sequence[Estimate], spreads: Sequence[_Spread], place: int) -> Estimate:
+def _mean_estimate(ratios: Sequence[Estimate]) -> Estimate:
     value, count = mean_of_ratios([r.value for r in ratios]), len(ratios)
-    lacking = next((r.method for r in ratios if r.low is None), None)
-    if lacking is not None:
-        return Estimate(value, None, None, count, f"{lacking} in one of the sets" if count > 1 else lacking, Unit.SETS)
-    variance = math.fsum(float(s.covariance[place, place]) for s in spreads)
-    quantile = float(stdtrit(_freedom(spreads, place), (1 + CONFIDENCE) / 2))
-    reach = quantile * math.sqrt(variance) / count
-    return Estimate(value, value - reach, value + reach, count, MEAN_OF_RATIOS, Unit.SETS)
+    below, above = [], []
+    for ratio in ratios:
+        if ratio.low is None or ratio.high is None:
+            lacking = f"{ratio.method} in one of the sets" if count > 1 else ratio.method
+            return Estimate(value, None, None, count, lacking, Unit.SETS)
+        below.append(ratio.value - ratio.low)
+        above.append(ratio.high - ratio.value)
+    low, high = value - math.hypot(*below) / count, value + math.hypot(*above) / count
+    return Estimate(value, low, high, count, MEAN_OF_RATIOS, Unit.SETS)
 
 
 def _score(accuracy: Estimate, tokens: Estimate, spreads: Sequence[_Spread]) -> Estimate:

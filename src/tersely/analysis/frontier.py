@@ -84,20 +84,23 @@ def trend(
     """Test and say whether ``what`` falls with alpha.
 
     ``alphas`` rise strictly and ``values`` belong to them. ``steps`` are the changes between neighbours and ``ends``
-    the change over all, from ``paired_difference`` where the responses are at hand; without them they are made from
-    the two intervals as if independent, which is wider. Each interval is a 95 % one by itself: among m steps without
-    any effect about 0.05 m fall beyond it by chance.
+    the change over all, from ``seeds.family_steps`` where the responses are at hand; without them they are made from
+    the two intervals as if independent, which is wider. The sentence speaks of all steps and the whole at once, so
+    their intervals are to hold together in 95 %: ``seeds.family_steps`` makes such, and what is made here is widened
+    to.
 
     ``what`` takes a plural verb where it ends in s ("tokens fall", "accuracy falls"). ``percent`` prints values as
     percentages. Fewer than two alphas, or lengths that do not fit, are a ValueError.
     """
     if len(alphas) < 2 or len(alphas) != len(values) or any(b <= a for a, b in itertools.pairwise(alphas)):
         raise ValueError("a trend needs at least two strictly rising alphas, each with a value")
+    comparisons = 1 if len(alphas) == 2 else len(alphas)
     if steps is None:
-        steps = [difference_of_estimates(a, b) for a, b in itertools.pairwise(values)]
+        steps = [difference_of_estimates(a, b, comparisons=comparisons) for a, b in itertools.pairwise(values)]
     if len(steps) != len(alphas) - 1:
         raise ValueError(f"{len(alphas)} alphas have {len(alphas) - 1} steps, not {len(steps)}")
-    ends = difference_of_estimates(values[0], values[-1]) if ends is None else ends
+    if ends is None:
+        ends = difference_of_estimates(values[0], values[-1], comparisons=comparisons)
     numbers = tuple(value.value for value in values)
     draft = Trend(tuple(alphas), numbers, tuple(steps), ends, "")
     return Trend(draft.alphas, numbers, draft.steps, ends, _words(what, draft, percent))

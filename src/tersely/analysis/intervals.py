@@ -10,41 +10,44 @@ those n means; k only makes them less noisy. Problems are seen as drawn from a l
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
+from tersely.analysis.bounded import mean_interval_within
+from tersely.analysis.skewed import FEWEST, difference_interval, mean_interval, ratio_interval
 from tersely.records import Estimate, FloatArray, Unit
 
 Clusters = Mapping[str, Sequence[float]]
 
 CONFIDENCE = 0.95
 
-T_MEAN = f"t over {Unit.PROBLEMS}"
-T_PAIRED = f"paired t over {Unit.PROBLEMS}"
+MEAN = f"t over {Unit.PROBLEMS}, skewness allowed for (Hall)"
+PAIRED = f"paired t over {Unit.PROBLEMS}, skewness allowed for (Edgeworth)"
+PAIRED_RATES = f"paired exact bounds over {Unit.PROBLEMS} (Gaffke)"
 WILSON_EFFECTIVE = f"Wilson over {Unit.PROBLEMS} (effective n)"
 WILSON_PLAIN = f"Wilson (n = {Unit.PROBLEMS}; no spread between {Unit.PROBLEMS})"
-LOG_RATIO = f"paired delta method on the log ratio, t over {Unit.PROBLEMS}"
-MOVER = f"from two rate intervals, pairing unused (no spread between {Unit.PROBLEMS})"
-TOO_FEW = f"no interval: fewer than two {Unit.PROBLEMS}"
+RATIO = f"paired ratio over {Unit.PROBLEMS}, skewness allowed for (Fieller, Edgeworth)"
+ONLY_ONE = f"no interval: fewer than two {Unit.PROBLEMS}"
+TOO_FEW = f"no interval: too few to say (fewer than {FEWEST} {Unit.PROBLEMS})"
 NO_SPREAD = f"no interval: no spread between {Unit.PROBLEMS}"
-ZERO_MEAN = "no interval: a mean of zero has no log ratio"
+ZERO_MEAN = "no interval: a mean of zero"
+BASE_NEAR_ZERO = "no interval: too few to say (the base's mean may be zero)"
 
 
 def clustered_mean(clusters: Clusters) -> Estimate:
-    """Mean of any quantity (tokens, counts), every problem weighing the same.
+    """Mean of a quantity that is never negative (tokens, counts), every problem weighing the same.
 
-    With problem means ``m_i``, ``i = 1..n``: ``mean +- t(0.975, n-1) * s / sqrt(n)``, ``s`` the sample standard
-    deviation (ddof 1) of the ``m_i``. Source: the textbook t interval on cluster means (Miller 2024,
-    arXiv:2411.00640, section 2.2, for evaluations of language models). With equally many responses a problem the
-    value is the plain mean over responses.
+    The value is the mean of the problem means ``m_i``, ``i = 1..n``; with equally many responses a problem that is the
+    plain mean over responses. The interval is the t interval over the ``m_i`` (Miller 2024, arXiv:2411.00640, section
+    2.2) corrected for their skewness (``skewed.mean_interval``), and not below 0.
 
-    Degenerate: n = 1 or all ``m_i`` equal has no interval, and ``method`` says which; an empty mapping is a
-    ValueError.
+    Degenerate: fewer than ``FEWEST`` problems or all ``m_i`` equal has no interval, and ``method`` says which; an empty
+    mapping is a ValueError.
     """
-    return _t_estimate(_means(clusters), T_MEAN)
+    return clipped(_mean_estimate(_means(clusters), MEAN, mean_interval, CONFIDENCE), 0.0, math.inf)
 
 
 def clustered_rate(clusters: Clusters) -> Estimate:
@@ -63,49 +66,55 @@ def clustered_rate(clusters: Clusters) -> Estimate:
     return _rate_estimate(_means(clusters), sum(len(values) for values in clusters.values()))
 
 
-def paired_difference(base: Clusters, model: Clusters, rates: bool = False) -> Estimate:
-    """Mean of ``model - base`` on the same problems: the t interval over the n differences of problem means.
+def paired_difference(base: Clusters, model: Clusters, rates: bool = False, comparisons: int = 1) -> Estimate:
+    """Mean of ``model - base`` on the same problems, from the n differences of problem means.
 
-    Pairing removes the part of the spread that comes from problems being easy or hard for both.
+    Pairing removes the part of the spread that comes from problems being easy or hard for both. The interval is the t
+    interval over the differences, widened for their skewness (``skewed.difference_interval``); with ``rates`` (values
+    in [0, 1]) both ends are bounds that hold when a few problems are always lost or won (``bounded.loss_bound``), and
+    there is an interval from two problems on, whatever they are. Of several ``comparisons`` each gets its share of the
+    5 % (Bonferroni), so that all of them hold together in 95 %.
 
-    Degenerate: n = 1 or all differences equal has no interval, except that with ``rates`` (values 0 or 1, for
-    example two models that solve everything) the two Wilson intervals of the rates are combined by
-    ``d - sqrt((p2 - l2)^2 + (u1 - p1)^2)`` and ``d + sqrt((u2 - p2)^2 + (p1 - l1)^2)`` (Newcombe 1998, Statistics in
-    Medicine 17, method 10), which ignores the pairing and so errs to the wide side. Different problems are a
-    ValueError.
+    Degenerate: one problem, and without ``rates`` fewer than ``FEWEST`` or all differences equal, has no interval.
+    Different problems are a ValueError.
     """
     base_P, model_P = _paired_means(base, model)
+    confidence = 1 - (1 - CONFIDENCE) / comparisons
+    if not rates:
+        return _mean_estimate(model_P - base_P, PAIRED, difference_interval, confidence)
     differences_P = model_P - base_P
-    if rates and differences_P.size > 1 and _no_spread(differences_P):
-        return difference_of_estimates(clustered_rate(base), clustered_rate(model), MOVER)
-    return _t_estimate(differences_P, T_PAIRED)
+    value, n = float(differences_P.mean()), differences_P.size
+    if n < 2:
+        return Estimate(value, None, None, n, ONLY_ONE)
+    low, high = mean_interval_within(differences_P, -1.0, 1.0, confidence)
+    return Estimate(value, min(low, value), max(high, value), n, PAIRED_RATES)
 
 
 def paired_ratio(base: Clusters, model: Clusters) -> Estimate:
-    """Ratio of means ``r = mean(model) / mean(base)`` on the same problems.
+    """Ratio of means ``r = mean(model) / mean(base)`` on the same problems, of values that are never negative.
 
-    Delta method on the log scale: ``log r`` has the standard error ``sd(m_i / M - b_i / B) / sqrt(n)``, where ``m_i``
-    and ``b_i`` are problem means, ``M`` and ``B`` their means and sd has ddof 1; the interval is
-    ``r * exp(+- t(0.975, n-1) * se)``, always positive. It is the ratio of means, not the mean of ratios: what is
-    saved of the tokens that are paid for.
+    It is the ratio of means, not the mean of ratios: what is saved of the tokens that are paid for. The interval holds
+    every r for which the mean of ``m_i - r b_i`` over problem means may be 0, skewness allowed for
+    (``skewed.ratio_interval``): it holds when long problems save another share than short ones.
 
-    Degenerate: n = 1, no spread of the linearised terms, or a model mean of zero has no interval. A base mean of zero
-    has no ratio at all: a ValueError, as are different problems.
+    Degenerate: fewer than ``FEWEST`` problems, no spread of ``m_i - r b_i``, a model mean of zero, or a base mean that
+    may be zero has no interval. A base mean of zero has no ratio at all: a ValueError, as are different problems.
     """
     base_P, model_P = _paired_means(base, model)
     n, base_mean, model_mean = base_P.size, float(base_P.mean()), float(model_P.mean())
     if base_mean <= 0:
         raise ValueError("a ratio needs a base mean above zero")
     ratio = model_mean / base_mean
-    if n < 2:
-        return Estimate(ratio, None, None, n, TOO_FEW)
+    if n < FEWEST:
+        return Estimate(ratio, None, None, n, ONLY_ONE if n < 2 else TOO_FEW)
     if model_mean <= 0:
         return Estimate(ratio, None, None, n, ZERO_MEAN)
-    terms_P = model_P / model_mean - base_P / base_mean
-    if _no_spread(terms_P):
+    if _no_spread(model_P / model_mean - base_P / base_mean):
         return Estimate(ratio, None, None, n, NO_SPREAD)
-    reach = _t_quantile(n) * float(terms_P.std(ddof=1)) / math.sqrt(n)
-    return Estimate(ratio, ratio * math.exp(-reach), ratio * math.exp(reach), n, LOG_RATIO)
+    found = ratio_interval(base_P, model_P, CONFIDENCE)
+    if found is None:
+        return Estimate(ratio, None, None, n, BASE_NEAR_ZERO)
+    return Estimate(ratio, min(found[0], ratio), max(found[1], ratio), n, RATIO)
 
 
 def paired_saving(base: Clusters, model: Clusters) -> Estimate:
@@ -138,18 +147,30 @@ def pass_at_k(correct: Clusters, k: int) -> Estimate:
     return _rate_estimate(chances_P, sum(len(values) for values in usable))
 
 
-def difference_of_estimates(first: Estimate, second: Estimate, method: str = "from two intervals (MOVER)") -> Estimate:
+def difference_of_estimates(
+    first: Estimate, second: Estimate, method: str = "from two intervals (MOVER)", comparisons: int = 1
+) -> Estimate:
     """``second - first`` from two intervals alone, as if independent (Zou and Donner 2008, Statistics in Medicine 27).
 
     For values on the same problems ``paired_difference`` is sharper; this one is for when only the two estimates are
-    known. Without either interval the difference has none. Its unit is that of ``first``.
+    known. Of several ``comparisons`` each reaches as much further as the normal quantile of its share of the 5 % does.
+    Without either interval the difference has none. Its unit is that of ``first``.
     """
     value, n = second.value - first.value, min(first.n, second.n)
     if first.low is None or first.high is None or second.low is None or second.high is None:
         return Estimate(value, None, None, n, "no interval: one side has none", first.unit)
-    low = value - math.hypot(second.value - second.low, first.high - first.value)
-    high = value + math.hypot(second.high - second.value, first.value - first.low)
+    each = (1 - CONFIDENCE) / 2
+    wider = float(ndtri(each / comparisons) / ndtri(each))
+    low = value - wider * math.hypot(second.value - second.low, first.high - first.value)
+    high = value + wider * math.hypot(second.high - second.value, first.value - first.low)
     return Estimate(value, low, high, n, method, first.unit)
+
+
+def clipped(estimate: Estimate, least: float, most: float) -> Estimate:
+    """The estimate with its interval cut to what is possible; its value is left as it is."""
+    low = None if estimate.low is None else max(least, estimate.low)
+    high = None if estimate.high is None else min(most, estimate.high)
+    return replace(estimate, low=low, high=high)
 
 
 def _means(clusters: Clusters) -> FloatArray:
@@ -166,21 +187,26 @@ def _paired_means(base: Clusters, model: Clusters) -> tuple[FloatArray, FloatArr
     return _means(base), _means({problem: model[problem] for problem in base})
 
 
-def _t_estimate(values_P: FloatArray, method: str) -> Estimate:
+def _mean_estimate(
+    values_P: FloatArray,
+    method: str,
+    interval: Callable[[FloatArray, float], tuple[float, float]],
+    confidence: float,
+) -> Estimate:
     n, mean = values_P.size, float(values_P.mean())
-    if n < 2:
-        return Estimate(mean, None, None, n, TOO_FEW)
+    if n < FEWEST:
+        return Estimate(mean, None, None, n, ONLY_ONE if n < 2 else TOO_FEW)
     if _no_spread(values_P):
         return Estimate(mean, None, None, n, NO_SPREAD)
-    reach = _t_quantile(n) * float(values_P.std(ddof=1)) / math.sqrt(n)
-    return Estimate(mean, mean - reach, mean + reach, n, method)
+    low, high = interval(values_P, confidence)
+    return Estimate(mean, min(low, mean), max(high, mean), n, method)
 
 
 def _rate_estimate(means_P: FloatArray, responses: int) -> Estimate:
     """See ``clustered_rate``; ``means_P`` lie in [0, 1], so their variance is at most that of a coin."""
     n, rate = means_P.size, float(means_P.mean())
     if n < 2:
-        return Estimate(rate, None, None, n, TOO_FEW)
+        return Estimate(rate, None, None, n, ONLY_ONE)
     if _no_spread(means_P):
         low, high = _wilson(rate, float(n), float(ndtri((1 + CONFIDENCE) / 2)))
         return Estimate(rate, low, high, n, WILSON_PLAIN)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tersely.analysis.clusters import accuracy_clusters, token_clusters
-from tersely.analysis.intervals import paired_difference, paired_saving
+from tersely.analysis.intervals import Clusters, paired_difference, paired_saving
 from tersely.analysis.paired import judged_in_both
 from tersely.records import Estimate, EvalRecord
 
@@ -60,7 +60,15 @@ def _floor(source: str, one: Sequence[EvalRecord], other: Sequence[EvalRecord], 
     accuracy = paired_difference(*right, rates=True) if right[0] else None
     spent = any(r.tokens for r in one)
     saving = paired_saving(token_clusters(one), token_clusters(other)) if spent else None
-    return NoiseFloor(source, accuracy, saving, _reach(accuracy, scale), _reach(saving, scale))
+    # The bounds of rates do not shrink with the differences, so these are scaled first.
+    calmer = paired_difference(*_scaled(*right, scale), rates=True) if right[0] else None
+    return NoiseFloor(source, accuracy, saving, _reach(calmer, 1.0), _reach(saving, scale))
+
+
+def _scaled(one: Clusters, other: Clusters, scale: float) -> tuple[Clusters, Clusters]:
+    """Problem means of which the differences are ``scale`` times as large."""
+    means = {p: (math.fsum(one[p]) / len(one[p]), math.fsum(other[p]) / len(other[p])) for p in one}
+    return {p: [a] for p, (a, _) in means.items()}, {p: [a + scale * (b - a)] for p, (a, b) in means.items()}
 
 
 def _reach(estimate: Estimate | None, scale: float) -> float | None:

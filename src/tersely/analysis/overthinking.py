@@ -268,7 +268,7 @@ def summarise_overthinking(records: Sequence[EvalRecord], readings: Readings) ->
     others = [(r, reading.by_chance) for r, reading in right if reading.by_chance is not None]
     return Overthinking(
         tokens_after_answer=_mean([(r, reading.share_after * r.tokens) for r, reading in right], clustered_mean),
-        share_after_answer=_mean([(r, reading.share_after) for r, reading in right], clustered_mean),
+        share_after_answer=_mean([(r, reading.share_after) for r, reading in right], clustered_rate),
         stated_but_wrong=_mean([(r, reading.stated) for r, reading in wrong], clustered_rate),
         stated_by_chance=_mean(others, clustered_rate),
         loops=_mean([(r, reading.loops) for r, reading in pairs], clustered_rate),

@@ -14,6 +14,7 @@ from tersely.analysis.clusters import (
 from tersely.analysis.facts import MEASURED, ProtocolFacts
 from tersely.analysis.intervals import CONFIDENCE, Clusters, paired_difference, paired_ratio, paired_saving
 from tersely.analysis.records import PairedBlock, PairedComparison
+from tersely.analysis.strata import marked
 from tersely.errors import UserError
 from tersely.records import EvalRecord
 
@@ -31,11 +32,12 @@ def compare_paired(
     """
     require_comparable(base_records, model_records, base_protocol, model_protocol)
     base_groups, model_groups = by_difficulty(base_records), by_difficulty(model_records)
-    return PairedComparison(
+    comparison = PairedComparison(
         confidence=CONFIDENCE,
         overall=_block(base_records, model_records),
         by_difficulty={label: _block(group, model_groups[label]) for label, group in base_groups.items()},
     )
+    return marked(comparison, base_protocol)
 
 
 def require_comparable(

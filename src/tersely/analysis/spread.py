@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tersely.analysis.intervals import Clusters, clustered_mean
+from tersely.analysis.intervals import Clusters, clustered_mean, clustered_rate
 from tersely.analysis.records import LengthSpread
 
 
@@ -20,4 +20,4 @@ def length_spread(correct: Clusters) -> LengthSpread | None:
         return None
     ratios = {problem: [float(v.std() / v.mean())] for problem, v in groups.items()}
     shortest = {problem: [float((v.mean() - v.min()) / v.mean())] for problem, v in groups.items()}
-    return LengthSpread(len(groups), clustered_mean(ratios), clustered_mean(shortest))
+    return LengthSpread(len(groups), clustered_mean(ratios), clustered_rate(shortest))

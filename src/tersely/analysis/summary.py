@@ -19,6 +19,7 @@ from tersely.analysis.intervals import CONFIDENCE, Clusters, clustered_mean, clu
 from tersely.analysis.overthinking import Readings, read_texts, summarise_overthinking
 from tersely.analysis.records import BestOfK, Summary, SummaryBlock
 from tersely.analysis.spread import length_spread
+from tersely.analysis.strata import marked
 from tersely.analysis.votes import majority_clusters, shortest_correct
 from tersely.records import Estimate, EvalRecord, Finish, Status
 
@@ -34,7 +35,7 @@ def summarise(records: Sequence[EvalRecord], protocol: ProtocolFacts, phrases: P
     require_distinct_samples(records)
     readings = read_texts(records)
     counts = {(r.problem_id, r.sample): count_behaviours(r.text, phrases) for r in records}
-    return Summary(
+    summary = Summary(
         confidence=CONFIDENCE,
         protocol=protocol,
         k=_largest_k(by_problem(records)),
@@ -42,6 +43,7 @@ def summarise(records: Sequence[EvalRecord], protocol: ProtocolFacts, phrases: P
         overall=_block(records, counts, readings),
         by_difficulty={label: _block(group, counts, readings) for label, group in by_difficulty(records).items()},
     )
+    return marked(summary, protocol)
 
 
 def _block(records: Sequence[EvalRecord], counts: Counts, readings: Readings) -> SummaryBlock:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tersely.analysis.intervals import clustered_mean, clustered_rate, paired_ratio
+from tersely.analysis.intervals import clipped, clustered_mean, clustered_rate, paired_ratio
 from tersely.analysis.overthinking import Reading, read_texts
 from tersely.records import Estimate, EvalRecord, Finish, Status
 
@@ -99,7 +99,7 @@ def _spent(record: EvalRecord, reading: Reading) -> Spent:
 def _block(spent: Sequence[Spent]) -> WasteBlock:
     tokens = _clusters(spent, [float(s.record.tokens) for s in spent])
     shares: dict[Waste, Estimate] = {
-        why: paired_ratio(tokens, _clusters(spent, [s.tokens * (s.why is why) for s in spent]))
+        why: _share(tokens, _clusters(spent, [s.tokens * (s.why is why) for s in spent]))
         for why in Waste
         if why is not Waste.NONE
     }
@@ -109,8 +109,13 @@ def _block(spent: Sequence[Spent]) -> WasteBlock:
         tokens=clustered_mean(tokens),
         accuracy=clustered_rate(_clusters(spent, [float(s.record.correct) for s in spent])),
         shares=shares,
-        together=paired_ratio(tokens, _clusters(spent, [s.tokens for s in spent])),
+        together=_share(tokens, _clusters(spent, [s.tokens for s in spent])),
     )
+
+
+def _share(whole: dict[str, list[float]], part: dict[str, list[float]]) -> Estimate:
+    """A part of the tokens over all of them: a ratio of means that cannot exceed 1."""
+    return clipped(paired_ratio(whole, part), 0.0, 1.0)
 
 
 def _clusters(spent: Sequence[Spent], values: Sequence[float]) -> dict[str, list[float]]:

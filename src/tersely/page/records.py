@@ -8,18 +8,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from tersely.analysis import PairedBlock, PairedComparison, ProtocolFacts, SummaryBlock, clustered_mean
+from tersely.analysis import PairedBlock, PairedComparison, ProtocolFacts, SummaryBlock, seeds
 from tersely.analysis.clusters import difficulty_order
 from tersely.analysis.noise import NoiseFloor
 from tersely.evaluation.protocol import VARIANT
 from tersely.evaluation.records import Evaluation
 from tersely.journal import StepRecord
-from tersely.records import Estimate, EvalRecord, Json, Unit
+from tersely.records import Estimate, EvalRecord, Json
 
-OVER_SEEDS = f"t over {Unit.SEEDS}"
-SEEDS_AGREE = f"no interval: no spread between {Unit.SEEDS}"
-FEW_SEEDS = 5
-"""Below so many, a t interval over seeds promises more than it holds: the values themselves are shown."""
 SHARES = {"accuracy", "truncated", "no_answer", "unjudged", "pass_at_k", "maj_at_k",
           "share_after_answer", "stated_but_wrong", "stated_by_chance", "loops"}  # fmt: skip
 """Quantities of a summary that lie in [0, 1]; its other ones are not negative."""
@@ -94,24 +90,13 @@ class SeedMean(Estimate):
 def over_seeds(
     estimates: Sequence[Estimate | None], bounds: tuple[float, float] = (-math.inf, math.inf)
 ) -> Estimate | None:
-    """One seed's estimate as it is; several seeds as their mean.
-
-    Fewer than ``FEW_SEEDS`` have no interval, since t over two to four promises more than it holds; from there on it
-    is t over seeds, cut to what is possible (``bounds``). Seeds that cannot tell (None) are left out; seeds that all
-    agree have no interval.
-    """
+    """``analysis.seeds.over_seeds``, with the seeds beside it: it says from how many on there is an interval."""
     known = [estimate for estimate in estimates if estimate is not None]
-    if len(known) < 2:
-        return known[0] if known else None
-    values = tuple(estimate.value for estimate in known)
-    joint = clustered_mean({str(i): [value] for i, value in enumerate(values)})
-    if len(known) < FEW_SEEDS:
-        method = f"no interval: {len(known)} {Unit.SEEDS} are too few to say"
-        return SeedMean(joint.value, None, None, joint.n, method, Unit.SEEDS, values)
-    if joint.low is None or joint.high is None:
-        return SeedMean(joint.value, None, None, joint.n, SEEDS_AGREE, Unit.SEEDS, values)
-    low, high = max(bounds[0], joint.low), min(bounds[1], joint.high)
-    return SeedMean(joint.value, low, high, joint.n, OVER_SEEDS, Unit.SEEDS, values)
+    joint = seeds.over_seeds(known, bounds)
+    if joint is None or len(known) < 2:
+        return joint
+    parts = (joint.value, joint.low, joint.high, joint.n, joint.method, joint.unit)
+    return SeedMean(*parts, seeds=tuple(estimate.value for estimate in known))
 
 
 def scaled(estimate: Estimate, factor: float, shift: float = 0.0) -> Estimate:

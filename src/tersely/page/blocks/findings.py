@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from tersely.analysis import paired_difference, paired_ratio, trend
+from tersely.analysis import family_steps, paired_ratio, trend
 from tersely.analysis.clusters import accuracy_clusters, token_clusters
 from tersely.analysis.frontier import Trend
 from tersely.page.blocks.base import Block, Options
@@ -30,22 +30,15 @@ def block(comparison: Comparison, options: Options) -> Block | None:
 
 
 def family_trend(view: View, what: str) -> Trend | None:
-    """Tokens or accuracy along the family, steps paired by problem with the seeds of a member taken together."""
+    """Tokens or accuracy along the family, steps paired by problem, with intervals that hold all together."""
     make = token_clusters if what == "tokens" else accuracy_clusters
     line = [(entry, value) for entry in view.line if (value := entry.overall(what)) is not None]
     if len(line) < 2 or len(line) < len(view.line):
         return None
-    clusters = [entry.clusters(make) for entry, _ in line]
-    steps = [_step(a, b, what) for a, b in itertools.pairwise(clusters)]
-    ends = _step(clusters[0], clusters[-1], what)
+    members = [[make(result.evaluation.responses()) for result in entry.results] for entry, _ in line]
+    steps, ends = family_steps(members, rates=what == "accuracy")
     alphas = [entry.alpha or 0.0 for entry, _ in line]
     return trend(what, alphas, [value for _, value in line], steps, ends, percent=what == "accuracy")
-
-
-def _step(first: dict[str, list[float]], second: dict[str, list[float]], what: str) -> Estimate:
-    both = [problem for problem in first if problem in second]
-    pairs = {problem: first[problem] for problem in both}, {problem: second[problem] for problem in both}
-    return paired_difference(*pairs, rates=what == "accuracy")
 
 
 def _trends(view: View) -> list[str]:

@@ -23,6 +23,8 @@ class EmbeddedTask:
     """How many where nobody says."""
     seeds: Mapping[Split, int]
     """Fixed, so that everybody's numbers are of the same problems."""
+    stratified: str = ""
+    """What every set holds in exact shares instead of by chance, in words; empty where problems are drawn freely."""
 
     def load(self, split: Split, size: int | None) -> list[Problem]:
         return self.generate(split, self.sizes[split] if size is None else size, self.seeds[split])
@@ -31,6 +33,9 @@ class EmbeddedTask:
 EMBEDDED_TASKS: Mapping[str, EmbeddedTask] = {
     # Tuned on held-out problems of another seed.
     "arithmetic": EmbeddedTask(
-        arithmetic_problems, sizes={"train": 3200, "held_out": 600}, seeds={"train": 1, "held_out": 97_112_358}
+        arithmetic_problems,
+        sizes={"train": 3200, "held_out": 600},
+        seeds={"train": 1, "held_out": 97_112_358},
+        stratified="its levels, and within each of them its exceptions",
     ),
 }
