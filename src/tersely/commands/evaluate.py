@@ -188,6 +188,7 @@ def _evaluate(args: argparse.Namespace, job: Job) -> Path:
             other_template=args.other_template,
             other_verifier=args.other_verifier,
             verifier=args.verifier,
+            drop_unjudgeable=args.drop_unjudgeable,
             allow_overlap=args.allow_overlap,
             threads=args.threads,
             engine=args.engine,

@@ -98,12 +98,14 @@ def evaluate(
     judge: Grader | None = None,
     verifier: Verifier | str | None = None,
     sampler: Sampler | None = None,
+    drop_unjudgeable: bool = False,
 ) -> Path:
     """Evaluate one model; returns the evaluation folder with responses.jsonl and summary.json.
 
     ``source`` is where the problems come from, where the task of the protocol is only its name in a suite;
     ``checkpoint`` is the checkpoint of the run folder to evaluate instead of its newest. ``problems``, ``judge`` (or a
     ``verifier`` for one of ours) and ``sampler`` take the place of those that the protocol names.
+    ``drop_unjudgeable`` leaves out problems whose gold answers cannot be judged, which are otherwise refused.
     Raises UserError where the model, the task or the folder cannot be used, Stopped after a stop was asked for.
     """
     if threads:
@@ -120,13 +122,16 @@ def evaluate(
         if judge is None:
             require_verifier_of_training(weights, verifier_of(grader), other_verifier)
         task = problems or source or protocol.task
-        asked = load_problems(task, "held_out", protocol.size, grader, template)
+        loaded = load_problems(task, "held_out", protocol.size, grader, template, drop=drop_unjudgeable)
+        asked = loaded.problems
+        if said := loaded.words():
+            display.note(said)
         refuse_trained_on(model_path, asked, allow_overlap)
         rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
         weights_sha256 = _digest(weights, _stamp(weights))
         prompts = render_all(asked, tokenizer, template, sentence)
         asking = prompt_identity_of(weights, tokenizer, prompts)
-        wanted = {**identity(rules), "weights_sha256": weights_sha256, **asking}
+        wanted = {**identity(rules), "weights_sha256": weights_sha256, **loaded.identity, **asking}
         if not find_engine(facts.engine).bit_exact:
             # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
             wanted["engine"] = facts.engine
@@ -135,7 +140,8 @@ def evaluate(
             display.note(f"{folder} is finished already: nothing to do")
             return folder
         work = Work(weights, asked, protocol, tokenizer, prompts, grader, facts, max_rows, sampler)
-        made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine}
+        dropped = {"dropped": [one.to_json() for one in loaded.dropped]} if loaded.dropped else {}
+        made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine, **dropped}
         _carry_out(work, folder, wanted, rules.of_model(str(model_path)), {**made, "command": command}, display)
     return folder
 
