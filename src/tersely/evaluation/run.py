@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -43,6 +44,8 @@ from tersely.tasks.instructions import parse_instruction, require_readable
 from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render_all
 from tersely.tasks.sources.own import OwnTask
+from tersely.verify.published import PublishedJudge
+from tersely.verify.summary import counts, remark
 from tersely.verify.verifier import Verifier
 
 MAX_ROWS = 256
@@ -99,6 +102,7 @@ def evaluate(
     verifier: Verifier | str | None = None,
     sampler: Sampler | None = None,
     drop_unjudgeable: bool = False,
+    policy: str | None = None,
 ) -> Path:
     """Evaluate one model; returns the evaluation folder with responses.jsonl and summary.json.
 
@@ -106,6 +110,7 @@ def evaluate(
     ``checkpoint`` is the checkpoint of the run folder to evaluate instead of its newest. ``problems``, ``judge`` (or a
     ``verifier`` for one of ours) and ``sampler`` take the place of those that the protocol names.
     ``drop_unjudgeable`` leaves out problems whose gold answers cannot be judged, which are otherwise refused.
+    ``policy`` "published" counts as papers do; both verdicts are kept.
     Raises UserError where the model, the task or the folder cannot be used, Stopped after a stop was asked for.
     """
     if threads:
@@ -118,7 +123,7 @@ def evaluate(
     template = pick_template(weights, protocol.template, other_template)
     tokenizer = load_tokenizer(weights)
     sentence = _sentence(protocol, tokenizer)
-    with judge_for(judge, workers, verifier) as grader:
+    with _grader(judge, workers, verifier, policy) as grader:
         if judge is None:
             require_verifier_of_training(weights, verifier_of(grader), other_verifier)
         task = problems or source or protocol.task
@@ -127,7 +132,7 @@ def evaluate(
         if said := loaded.words():
             display.note(said)
         refuse_trained_on(model_path, asked, allow_overlap)
-        rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
+        rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader)).counted_by(policy)
         weights_sha256 = _digest(weights, _stamp(weights))
         prompts = render_all(asked, tokenizer, template, sentence)
         asking = prompt_identity_of(weights, tokenizer, prompts)
@@ -144,6 +149,17 @@ def evaluate(
         made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine, **dropped}
         _carry_out(work, folder, wanted, rules.of_model(str(model_path)), {**made, "command": command}, display)
     return folder
+
+
+def _grader(
+    judge: Grader | None, workers: int, verifier: Verifier | str | None, policy: str | None
+) -> AbstractContextManager[Grader]:
+    """The judge that was given, or one of our own, under a policy if one is named."""
+    if policy is None:
+        return judge_for(judge, workers, verifier)
+    if judge is not None or verifier is not None:
+        raise UserError(f"the policy {policy} is a rule of our own judge: leave the verifier out, or the policy")
+    return PublishedJudge(workers, policy)
 
 
 def _carry_out(
@@ -167,6 +183,7 @@ def _finish(run: RunFolder, facts: ProtocolFacts, made: JsonObject) -> None:
     """The summary of all responses, with what they were made with; written last, so that its being there means done."""
     records = read_responses(run.path)
     summary = summarise(records, facts).to_json()
+    made = {**made, **counts(records, facts.policy)}
     content = {"protocol": facts.to_json(), **made, "versions": environment(), "summary": summary}
     disk.write_json_atomic(run.path / SUMMARY, content)
     run.mark_done({"responses": len(records)})
@@ -327,6 +344,8 @@ def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:
             thinking_tokens=thinking.count(rollout.prompt_tokens, rollout.tokens, rollout.text),
             length_source=rollout.length_source,
             outside=verdict.outside,
+            remark=remark(verdict),
+            own_status=verdict.own_status,
         )
         for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
     ]
