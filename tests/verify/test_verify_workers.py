@@ -340,7 +340,7 @@ def test_the_serving_process_is_renewed_without_losing_an_answer() -> None:
 
 @pytest.mark.slow
 def test_no_verdict_changes_with_the_load_of_the_machine() -> None:
-    """What the grammar leaves of sums without end and of limits is not judged at all; the rest is far from its budget."""
+    """What the grammar leaves of sums without end and of limits is not judged; the rest is far from its budget."""
     hard = ["\\sum_{n=1}^\\infty \\frac{1}{n^2}", "\\prod_{k=1}^{10^9} k", "\\int_0^1 x^x dx", "\\lim_{x\\to 0} x^x"]
     items = [(gold, f"\\boxed{{{answer}}}", Kind.MATH) for gold in hard for answer in ("\\frac{\\pi^2}{6}", "1", gold)]
     items += [("\\sum_{k=1}^n k^2", "\\boxed{\\frac{n(n+1)(2n+1)}{6}}", Kind.MATH)]
