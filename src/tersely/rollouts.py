@@ -11,12 +11,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tersely.errors import UserError
 from tersely.models.text import ResponseText
 from tersely.records import Finish, Group, JsonObject, Problem, Rollout, Status, Verdict
 from tersely.samplers.base import Progress, Prompt, Sampler, Sampling
 from tersely.tasks.load import Task, load_task
 from tersely.tasks.sources import Split, Unjudgeable, shown
 from tersely.verify import Judge
+from tersely.verify.published import PublishedJudge
 from tersely.verify.verifier import Verifier
 from tersely.verify.visible import graded
 
@@ -97,12 +99,19 @@ def unjudged_words(verdicts: Sequence[Verdict]) -> str | None:
 
 
 @contextlib.contextmanager
-def judge_for(given: Grader | None, workers: int, verifier: Verifier | str | None = None) -> Iterator[Grader]:
-    """The judge that was given, or one of our own (with the verifier if any) for as long as the context lasts."""
+def judge_for(
+    given: Grader | None, workers: int, verifier: Verifier | str | None = None, policy: str | None = None
+) -> Iterator[Grader]:
+    """The judge that was given, or one of our own for as long as the context lasts.
+
+    With the verifier if any, or under the policy if any. UserError for a policy beside another judge.
+    """
+    if policy is not None and (given is not None or verifier is not None):
+        raise UserError(f"the policy {policy} is a rule of our own judge: leave the verifier out, or the policy")
     if given is not None:
         yield given
         return
-    with Judge(workers=workers, verifier=verifier) as own:
+    with PublishedJudge(workers, policy) if policy is not None else Judge(workers=workers, verifier=verifier) as own:
         yield own
 
 
@@ -125,6 +134,11 @@ class Loaded:
     def identity(self) -> JsonObject:
         """What a run remembers of the dropped ones; nothing where there are none."""
         return {"dropped": [one.id for one in self.dropped]} if self.dropped else {}
+
+    @property
+    def report(self) -> JsonObject:
+        """What a summary says of the dropped ones; nothing where there are none."""
+        return {"dropped": [one.to_json() for one in self.dropped]} if self.dropped else {}
 
     def words(self) -> str | None:
         """Which ones were left out, in one sentence; None for none."""

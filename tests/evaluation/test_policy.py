@@ -122,7 +122,7 @@ def test_an_evaluation_under_the_policy_says_so_everywhere(
         measured(model, tmp_path / "own", "published")
 
 
-def test_a_policy_of_another_name_or_beside_a_verifier_is_refused(model: Path, tmp_path: Path) -> None:
+def test_a_policy_of_another_name_is_refused(model: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="policy 'paper' is unknown"):
         measured(model, tmp_path, "paper")
 
@@ -137,3 +137,10 @@ def test_the_page_bears_the_mark_of_the_policy(model: Path, tmp_path: Path) -> N
     told = judge_warnings(SimpleNamespace(entries=[entry, entry]))  # type: ignore[arg-type]
     assert told == [f"tiny: {said}." for said in found.sentences()]
     assert "policy published" in told[0]
+
+
+def test_a_policy_beside_a_verifier_is_refused() -> None:
+    from tersely.rollouts import judge_for
+
+    with pytest.raises(UserError, match="a rule of our own judge"), judge_for(None, 1, "my:check", "published"):
+        pass

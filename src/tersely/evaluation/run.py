@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +29,7 @@ from tersely.models.text import ResponseText
 from tersely.models.trained_for import read_trained_for
 from tersely.opened import OpenedModel, open_model, sampling_alone
 from tersely.records import EvalRecord, Group, JsonObject, Problem, Status, Verdict
-from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words, verifier_of
+from tersely.rollouts import Grader, Loaded, PromptIds, judge_for, load_problems, respond, unjudged_words, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
 from tersely.runs.kinds import RunKind
@@ -39,12 +38,11 @@ from tersely.samplers.base import close_after
 from tersely.samplers.engines import find_engine
 from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
-from tersely.tasks import task_digest
+from tersely.tasks import Task, task_digest
 from tersely.tasks.instructions import parse_instruction, require_readable
 from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render_all
 from tersely.tasks.sources.own import OwnTask
-from tersely.verify.published import PublishedJudge
 from tersely.verify.summary import counts, remark
 from tersely.verify.verifier import Verifier
 
@@ -109,8 +107,7 @@ def evaluate(
     ``source`` is where the problems come from, where the task of the protocol is only its name in a suite;
     ``checkpoint`` is the checkpoint of the run folder to evaluate instead of its newest. ``problems``, ``judge`` (or a
     ``verifier`` for one of ours) and ``sampler`` take the place of those that the protocol names.
-    ``drop_unjudgeable`` leaves out problems whose gold answers cannot be judged, which are otherwise refused.
-    ``policy`` "published" counts as papers do; both verdicts are kept.
+    ``drop_unjudgeable`` leaves out problems whose golds cannot be judged; ``policy`` "published" counts as papers do.
     Raises UserError where the model, the task or the folder cannot be used, Stopped after a stop was asked for.
     """
     if threads:
@@ -123,43 +120,40 @@ def evaluate(
     template = pick_template(weights, protocol.template, other_template)
     tokenizer = load_tokenizer(weights)
     sentence = _sentence(protocol, tokenizer)
-    with _grader(judge, workers, verifier, policy) as grader:
+    with judge_for(judge, workers, verifier, policy) as grader:
         if judge is None:
             require_verifier_of_training(weights, verifier_of(grader), other_verifier)
-        task = problems or source or protocol.task
-        loaded = load_problems(task, "held_out", protocol.size, grader, template, drop=drop_unjudgeable)
+        loaded = _load(problems or source or protocol.task, protocol.size, grader, template, drop_unjudgeable, display)
         asked = loaded.problems
-        if said := loaded.words():
-            display.note(said)
         refuse_trained_on(model_path, asked, allow_overlap)
         rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader)).counted_by(policy)
         weights_sha256 = _digest(weights, _stamp(weights))
         prompts = render_all(asked, tokenizer, template, sentence)
         asking = prompt_identity_of(weights, tokenizer, prompts)
-        wanted = {**identity(rules), "weights_sha256": weights_sha256, **loaded.identity, **asking}
-        if not find_engine(facts.engine).bit_exact:
-            # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
-            wanted["engine"] = facts.engine
+        wanted = {**identity(rules), "weights_sha256": weights_sha256, **loaded.identity, **asking, **_engine(facts)}
         finished = RunFolder.look(folder, RunKind.EVALUATION, wanted) is not None
         if finished and not any(record.outside for record in _on_disk(folder)):
             display.note(f"{folder} is finished already: nothing to do")
             return folder
         work = Work(weights, asked, protocol, tokenizer, prompts, grader, facts, max_rows, sampler)
-        dropped = {"dropped": [one.to_json() for one in loaded.dropped]} if loaded.dropped else {}
-        made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine, **dropped}
-        _carry_out(work, folder, wanted, rules.of_model(str(model_path)), {**made, "command": command}, display)
+        made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine}
+        told = {**made, **loaded.report, "command": command}
+        _carry_out(work, folder, wanted, rules.of_model(str(model_path)), told, display)
     return folder
 
 
-def _grader(
-    judge: Grader | None, workers: int, verifier: Verifier | str | None, policy: str | None
-) -> AbstractContextManager[Grader]:
-    """The judge that was given, or one of our own, under a policy if one is named."""
-    if policy is None:
-        return judge_for(judge, workers, verifier)
-    if judge is not None or verifier is not None:
-        raise UserError(f"the policy {policy} is a rule of our own judge: leave the verifier out, or the policy")
-    return PublishedJudge(workers, policy)
+def _load(task: Task, size: int | None, grader: Grader, template: str, drop: bool, display: Display) -> Loaded:
+    """The held-out problems; what is left out is said."""
+    loaded = load_problems(task, "held_out", size, grader, template, drop=drop)
+    if said := loaded.words():
+        display.note(said)
+    return loaded
+
+
+def _engine(facts: Facts) -> JsonObject:
+    """Not among the facts of the protocol: models sampled by different engines are compared, but one folder is of one
+    engine, unless that gives the same bits as any."""
+    return {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}
 
 
 def _carry_out(
