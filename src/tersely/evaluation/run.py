@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.summary import summarise
 from tersely.display import Display
 from tersely.errors import UserError
+from tersely.evaluation.judged import eval_records, judged_again
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, read_responses
 from tersely.evaluation.thinking import ThinkingCounter
@@ -28,7 +29,7 @@ from tersely.models.prompt_identity import prompt_identity_of
 from tersely.models.text import ResponseText
 from tersely.models.trained_for import read_trained_for
 from tersely.opened import OpenedModel, open_model, sampling_alone
-from tersely.records import EvalRecord, Group, JsonObject, Problem, Status, Verdict
+from tersely.records import EvalRecord, JsonObject, Problem, Verdict
 from tersely.rollouts import Grader, Loaded, PromptIds, judge_for, load_problems, respond, unjudged_words, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
@@ -43,7 +44,7 @@ from tersely.tasks.instructions import parse_instruction, require_readable
 from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render_all
 from tersely.tasks.sources.own import OwnTask
-from tersely.verify.summary import counts, remark
+from tersely.verify.summary import counts
 from tersely.verify.verifier import Verifier
 
 MAX_ROWS = 256
@@ -106,9 +107,9 @@ def evaluate(
 
     ``source`` is where the problems come from, where the task of the protocol is only its name in a suite;
     ``checkpoint`` is the checkpoint of the run folder to evaluate instead of its newest. ``problems``, ``judge`` (or a
-    ``verifier`` for one of ours) and ``sampler`` take the place of those that the protocol names.
-    ``drop_unjudgeable`` leaves out problems whose golds cannot be judged; ``policy`` "published" counts as papers do.
-    Raises UserError where the model, the task or the folder cannot be used, Stopped after a stop was asked for.
+    ``verifier`` for one of ours) and ``sampler`` take the place of those that the protocol names. ``drop_unjudgeable``
+    leaves out problems whose golds cannot be judged; ``policy`` "published" counts as papers do. UserError where
+    the model, the task or the folder cannot be used, Stopped after a stop was asked for.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -280,12 +281,7 @@ def _judge_again(work: Work, run: RunFolder) -> None:
     asked = {problem.id: problem for problem in work.problems}
     again = [record for record in _on_disk(run.path) if record.outside]
     verdicts = work.judge.grade([(asked[record.problem_id], record.text) for record in again])
-    run.append(RESPONSES, [_judged(r, v).to_json() for r, v in zip(again, verdicts, strict=True) if not v.outside])
-
-
-def _judged(record: EvalRecord, verdict: Verdict) -> EvalRecord:
-    correct = verdict.status is Status.CORRECT
-    return replace(record, status=verdict.status, correct=correct, extracted=verdict.extracted, outside=verdict.outside)
+    run.append(RESPONSES, [judged_again(r, v).to_json() for r, v in zip(again, verdicts, strict=True) if not v.outside])
 
 
 def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None:
@@ -317,29 +313,3 @@ def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None
                 raise Stopped(stop.requested, f"{finished} of {total} responses are saved in {run.path}")
     if text := unjudged_words(verdicts):
         display.note(f"{text}; they enter no accuracy")
-
-
-def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:
-    """The judged responses to one problem, as responses.jsonl keeps them."""
-    problem = group.problem
-    return [
-        EvalRecord(
-            problem_id=problem.id,
-            question=problem.question,
-            answer=problem.gold,
-            difficulty=problem.difficulty,
-            sample=rollout.index,
-            status=verdict.status,
-            correct=verdict.status is Status.CORRECT,
-            tokens=rollout.length,
-            finish=rollout.finish,
-            extracted=verdict.extracted,
-            text=rollout.text,
-            thinking_tokens=thinking.count(rollout.prompt_tokens, rollout.tokens, rollout.text),
-            length_source=rollout.length_source,
-            outside=verdict.outside,
-            remark=remark(verdict),
-            own_status=verdict.own_status,
-        )
-        for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
-    ]
