@@ -120,7 +120,6 @@ def evaluate(
     weights = locate_model(str(checkpoint or model_path))
     template = pick_template(weights, protocol.template, other_template)
     tokenizer = load_tokenizer(weights)
-    sentence = _sentence(protocol, tokenizer)
     with judge_for(judge, workers, verifier, policy) as grader:
         if judge is None:
             require_verifier_of_training(weights, verifier_of(grader), other_verifier)
@@ -129,7 +128,7 @@ def evaluate(
         refuse_trained_on(model_path, asked, allow_overlap)
         rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader)).counted_by(policy)
         weights_sha256 = _digest(weights, _stamp(weights))
-        prompts = render_all(asked, tokenizer, template, sentence)
+        prompts = render_all(asked, tokenizer, template, _sentence(protocol, tokenizer))
         asking = prompt_identity_of(weights, tokenizer, prompts)
         wanted = {**identity(rules), "weights_sha256": weights_sha256, **loaded.identity, **asking, **_engine(facts)}
         finished = RunFolder.look(folder, RunKind.EVALUATION, wanted) is not None
