@@ -193,6 +193,8 @@ class AskedConfig(Section):
     """arithmetic, a named task such as gsm8k, or a JSONL file with problem and answer a line."""
     verifier: str | None = None
     """Your own check of a response, package.module:Name, in place of the judge (docs/verifiers.md)."""
+    drop_unjudgeable: bool = False
+    """Leave out problems whose gold answers cannot be judged, where a task with such is otherwise refused."""
     template: str = "boxed"
     """How a problem becomes a prompt: question, boxed, paper-raw, plain, or a text with {question} in it."""
     train_size: Annotated[int, Field(ge=1)] | None = None

@@ -63,11 +63,15 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
     require_engine(config.sampling.engine)
     folder = locate_model(config.model, config.revision)
     with judge_for(judge, config.run.judge_workers, config.verifier) as grader:
-        problems = load_problems(config.task, "train", config.train_size, grader, config.template)
+        drop = config.drop_unjudgeable
+        loaded = load_problems(config.task, "train", config.train_size, grader, config.template, drop=drop)
+        problems = loaded.problems
+        if said := loaded.words():
+            display.note(said)
         tokenizer = load_tokenizer(folder)
         prompts = render_all(problems, tokenizer, config.template)
         asking = prompt_identity_of(folder, tokenizer, prompts)
-        wanted = {**samples_identity(config, folder, problems), **asking}
+        wanted = {**samples_identity(config, folder, problems), **loaded.identity, **asking}
         finished = RunFolder.look(out, RunKind.SAMPLES, wanted) is not None
         if finished and not any(map(_from_outside, read_groups(out))):
             return
@@ -109,6 +113,7 @@ def identifying(config: SamplesConfig) -> Json:
         settings["run"].pop(key)
     if config.verifier is None:
         del settings["verifier"]
+    del settings["drop_unjudgeable"]  # what it dropped is said beside the digest of the task
     return settings
 
 

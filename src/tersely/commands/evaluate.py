@@ -47,6 +47,7 @@ def add_evaluate(verbs: Any) -> None:
     )
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     add_verifier(p)
+    p.add_argument("--policy", choices=["published"], help="count as papers do (docs/verify.md); off by default")
     p.add_argument("--allow-overlap", action="store_true", help="allow problems that the model was trained on")
     p.add_argument("--out", type=Path, default=None, help=OUT)
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
@@ -188,6 +189,8 @@ def _evaluate(args: argparse.Namespace, job: Job) -> Path:
             other_template=args.other_template,
             other_verifier=args.other_verifier,
             verifier=args.verifier,
+            drop_unjudgeable=args.drop_unjudgeable,
+            policy=args.policy,
             allow_overlap=args.allow_overlap,
             threads=args.threads,
             engine=args.engine,

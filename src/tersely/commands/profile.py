@@ -50,6 +50,7 @@ def run_profile(args: argparse.Namespace) -> int:
             other_template=args.other_template,
             other_verifier=args.other_verifier,
             verifier=args.verifier,
+            drop_unjudgeable=args.drop_unjudgeable,
             threads=args.threads,
             engine=args.engine,
             max_rows=args.max_rows,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from tersely.commands.verb import VERIFIER
+from tersely.commands.verb import DROP, VERIFIER
 from tersely.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def add_training_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--steps", type=int, default=None, help="iterations")
     p.add_argument("--template", default=None, help="question, boxed, paper-raw, plain, or text with {question} in it")
     p.add_argument("--verifier", default=None, metavar="MODULE:NAME", help=VERIFIER)
+    p.add_argument("--drop-unjudgeable", action="store_true", default=None, help=DROP)
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, by its full name")
 
 
@@ -44,7 +45,7 @@ def training_config(args: argparse.Namespace) -> TrainConfig:
     for name, place in (("alpha", "objective"), ("steps", "run")):
         if (value := getattr(args, name)) is not None:
             given.setdefault(place, {})[name] = value
-    for name in ("model", "task", "seed", "template", "revision", "verifier"):
+    for name in ("model", "task", "seed", "template", "revision", "verifier", "drop_unjudgeable"):
         if (value := getattr(args, name)) is not None:
             given[name] = value
     return assemble(_recipe(args), given, args.set)

@@ -29,6 +29,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-rows", type=int, default=256, help="responses decoded at once (default 256)")
 
 
+DROP = "leave out problems whose gold answers cannot be judged, which are otherwise refused"
 VERIFIER = "your own check of a response, in place of the judge"
 
 
@@ -36,6 +37,7 @@ def add_verifier(parser: argparse.ArgumentParser) -> None:
     """For the verbs that measure a model: with what, and whether it may be something else than in training."""
     parser.add_argument("--verifier", default=None, metavar="MODULE:NAME", help=VERIFIER)
     parser.add_argument("--other-verifier", action="store_true", help="allow another verifier than trained with")
+    parser.add_argument("--drop-unjudgeable", action="store_true", help=DROP)
 
 
 def label(model: Path) -> str:

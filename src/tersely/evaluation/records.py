@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from glob import escape as glob_escape
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from tersely.errors import UserError
 from tersely.records import EvalRecord
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
+from tersely.verify.summary import PolicyCount, Remarks
 
 RESPONSES = "responses"
 SUMMARY = "summary.json"
@@ -41,8 +42,17 @@ class Evaluation:
     """That made it; empty where it was not recorded."""
     engine: str | None = None
     weights_sha256: str | None = None
+    remarks: Remarks = field(default_factory=Remarks)
+    """What the judge said that reports count."""
+    policy: PolicyCount | None = None
+    """How often our own rule agrees, where a policy decided."""
     held: tuple[EvalRecord, ...] | None = None
     """Responses in memory, where they are not read from the folder at every call."""
+
+    def sentences(self) -> list[str]:
+        """What must be said beside the numbers: what was restated or cut, and the policy that counted."""
+        told = [*self.remarks.sentences(self.summary.overall.responses)]
+        return told if self.policy is None else [self.policy.sentence(), *told]
 
     def responses(self) -> tuple[EvalRecord, ...]:
         """Every evaluated response, in the order of the file. UserError where it cannot be read."""
@@ -68,6 +78,8 @@ def read_evaluation(folder: Path) -> Evaluation:
             command=str(content.get("command", "")),
             engine=content.get("engine"),
             weights_sha256=content.get("weights_sha256"),
+            remarks=Remarks(**content.get("judged", {})),
+            policy=PolicyCount(**content["policy"]) if "policy" in content else None,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not a summary of tersely ({error}): evaluate again") from error

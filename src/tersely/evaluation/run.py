@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.summary import summarise
 from tersely.display import Display
 from tersely.errors import UserError
+from tersely.evaluation.judged import eval_records, judged_again
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, read_responses
 from tersely.evaluation.thinking import ThinkingCounter
@@ -28,8 +29,8 @@ from tersely.models.prompt_identity import prompt_identity_of
 from tersely.models.text import ResponseText
 from tersely.models.trained_for import read_trained_for
 from tersely.opened import OpenedModel, open_model, sampling_alone
-from tersely.records import EvalRecord, Group, JsonObject, Problem, Status, Verdict
-from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words, verifier_of
+from tersely.records import EvalRecord, JsonObject, Problem, Verdict
+from tersely.rollouts import Grader, Loaded, PromptIds, judge_for, load_problems, respond, unjudged_words, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
 from tersely.runs.kinds import RunKind
@@ -38,11 +39,12 @@ from tersely.samplers.base import close_after
 from tersely.samplers.engines import find_engine
 from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
-from tersely.tasks import task_digest
+from tersely.tasks import Task, task_digest
 from tersely.tasks.instructions import parse_instruction, require_readable
 from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render_all
 from tersely.tasks.sources.own import OwnTask
+from tersely.verify.summary import counts
 from tersely.verify.verifier import Verifier
 
 MAX_ROWS = 256
@@ -98,13 +100,16 @@ def evaluate(
     judge: Grader | None = None,
     verifier: Verifier | str | None = None,
     sampler: Sampler | None = None,
+    drop_unjudgeable: bool = False,
+    policy: str | None = None,
 ) -> Path:
     """Evaluate one model; returns the evaluation folder with responses.jsonl and summary.json.
 
     ``source`` is where the problems come from, where the task of the protocol is only its name in a suite;
     ``checkpoint`` is the checkpoint of the run folder to evaluate instead of its newest. ``problems``, ``judge`` (or a
-    ``verifier`` for one of ours) and ``sampler`` take the place of those that the protocol names.
-    Raises UserError where the model, the task or the folder cannot be used, Stopped after a stop was asked for.
+    ``verifier`` for one of ours) and ``sampler`` take the place of those that the protocol names. ``drop_unjudgeable``
+    leaves out problems whose golds cannot be judged; ``policy`` "published" counts as papers do. UserError where
+    the model, the task or the folder cannot be used, Stopped after a stop was asked for.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -115,29 +120,40 @@ def evaluate(
     weights = locate_model(str(checkpoint or model_path))
     template = pick_template(weights, protocol.template, other_template)
     tokenizer = load_tokenizer(weights)
-    sentence = _sentence(protocol, tokenizer)
-    with judge_for(judge, workers, verifier) as grader:
+    with judge_for(judge, workers, verifier, policy) as grader:
         if judge is None:
             require_verifier_of_training(weights, verifier_of(grader), other_verifier)
-        task = problems or source or protocol.task
-        asked = load_problems(task, "held_out", protocol.size, grader, template)
+        loaded = _load(problems or source or protocol.task, protocol.size, grader, template, drop_unjudgeable, display)
+        asked = loaded.problems
         refuse_trained_on(model_path, asked, allow_overlap)
-        rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
+        rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader)).counted_by(policy)
         weights_sha256 = _digest(weights, _stamp(weights))
-        prompts = render_all(asked, tokenizer, template, sentence)
+        prompts = render_all(asked, tokenizer, template, _sentence(protocol, tokenizer))
         asking = prompt_identity_of(weights, tokenizer, prompts)
-        wanted = {**identity(rules), "weights_sha256": weights_sha256, **asking}
-        if not find_engine(facts.engine).bit_exact:
-            # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
-            wanted["engine"] = facts.engine
+        wanted = {**identity(rules), "weights_sha256": weights_sha256, **loaded.identity, **asking, **_engine(facts)}
         finished = RunFolder.look(folder, RunKind.EVALUATION, wanted) is not None
         if finished and not any(record.outside for record in _on_disk(folder)):
             display.note(f"{folder} is finished already: nothing to do")
             return folder
         work = Work(weights, asked, protocol, tokenizer, prompts, grader, facts, max_rows, sampler)
         made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine}
-        _carry_out(work, folder, wanted, rules.of_model(str(model_path)), {**made, "command": command}, display)
+        told = {**made, **loaded.report, "command": command}
+        _carry_out(work, folder, wanted, rules.of_model(str(model_path)), told, display)
     return folder
+
+
+def _load(task: Task, size: int | None, grader: Grader, template: str, drop: bool, display: Display) -> Loaded:
+    """The held-out problems; what is left out is said."""
+    loaded = load_problems(task, "held_out", size, grader, template, drop=drop)
+    if said := loaded.words():
+        display.note(said)
+    return loaded
+
+
+def _engine(facts: Facts) -> JsonObject:
+    """Not among the facts of the protocol: models sampled by different engines are compared, but one folder is of one
+    engine, unless that gives the same bits as any."""
+    return {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}
 
 
 def _carry_out(
@@ -161,6 +177,7 @@ def _finish(run: RunFolder, facts: ProtocolFacts, made: JsonObject) -> None:
     """The summary of all responses, with what they were made with; written last, so that its being there means done."""
     records = read_responses(run.path)
     summary = summarise(records, facts).to_json()
+    made = {**made, **counts(records, facts.policy)}
     content = {"protocol": facts.to_json(), **made, "versions": environment(), "summary": summary}
     disk.write_json_atomic(run.path / SUMMARY, content)
     run.mark_done({"responses": len(records)})
@@ -263,12 +280,7 @@ def _judge_again(work: Work, run: RunFolder) -> None:
     asked = {problem.id: problem for problem in work.problems}
     again = [record for record in _on_disk(run.path) if record.outside]
     verdicts = work.judge.grade([(asked[record.problem_id], record.text) for record in again])
-    run.append(RESPONSES, [_judged(r, v).to_json() for r, v in zip(again, verdicts, strict=True) if not v.outside])
-
-
-def _judged(record: EvalRecord, verdict: Verdict) -> EvalRecord:
-    correct = verdict.status is Status.CORRECT
-    return replace(record, status=verdict.status, correct=correct, extracted=verdict.extracted, outside=verdict.outside)
+    run.append(RESPONSES, [judged_again(r, v).to_json() for r, v in zip(again, verdicts, strict=True) if not v.outside])
 
 
 def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None:
@@ -300,27 +312,3 @@ def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None
                 raise Stopped(stop.requested, f"{finished} of {total} responses are saved in {run.path}")
     if text := unjudged_words(verdicts):
         display.note(f"{text}; they enter no accuracy")
-
-
-def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:
-    """The judged responses to one problem, as responses.jsonl keeps them."""
-    problem = group.problem
-    return [
-        EvalRecord(
-            problem_id=problem.id,
-            question=problem.question,
-            answer=problem.gold,
-            difficulty=problem.difficulty,
-            sample=rollout.index,
-            status=verdict.status,
-            correct=verdict.status is Status.CORRECT,
-            tokens=rollout.length,
-            finish=rollout.finish,
-            extracted=verdict.extracted,
-            text=rollout.text,
-            thinking_tokens=thinking.count(rollout.prompt_tokens, rollout.tokens, rollout.text),
-            length_source=rollout.length_source,
-            outside=verdict.outside,
-        )
-        for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
-    ]

@@ -56,6 +56,8 @@ def train(
     torch.manual_seed(config.seed)
     with World.joined() as world, judge_for(judge, config.run.judge_workers, verifier or config.verifier) as grader:
         ready, base = look_before_training(config, grader, world, problems)
+        if said := ready.loaded.words():
+            display.note(said)
         with open_run(out, config, ready, world) as run:
             state = read_resume_state(run, ready.problems, world)
             if state.done is not None:

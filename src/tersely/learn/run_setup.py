@@ -25,7 +25,7 @@ from tersely.models.environment import differences, environment
 from tersely.models.locate import locate_model
 from tersely.objective import Need, Objective
 from tersely.records import Json, JsonObject, Problem, Verdict
-from tersely.rollouts import Grader, PromptIds, load_problems, verifier_of
+from tersely.rollouts import Grader, Loaded, PromptIds, load_problems, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import Checkpoint, RunFolder
 from tersely.runs.json_file import read_json
@@ -75,7 +75,7 @@ class Ready:
     """What a run starts from, all of it looked at (the model apart, so that it can be let go of)."""
 
     objective: Objective
-    problems: Sequence[Problem]
+    loaded: Loaded
     prompts: PromptIds
     prompt_identity: JsonObject
     """Of prompts, chat template and end tokens."""
@@ -83,6 +83,10 @@ class Ready:
     facts: Facts
     verifier: str | None
     """What judges in place of our answer kinds."""
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        return self.loaded.problems
 
     @property
     def longest_prompt(self) -> int:
@@ -109,14 +113,16 @@ def look_before_training(
         require_tracker(config.run.report_to)
         require_even_shares(config, world)
         folder = locate_model(config.model, config.revision)
-        chosen = load_problems(problems or config.task, "train", config.train_size, judge, config.template)
+        drop = config.drop_unjudgeable
+        loaded = load_problems(problems or config.task, "train", config.train_size, judge, config.template, drop=drop)
+        chosen = loaded.problems
         problems_of_step(chosen, config.sampling.prompts, config.seed, 0)
         facts = Facts.of(config.sampling.engine, config.run.device, config.run.dtype, world.own_device)
         with explain_training_memory("loading", config, world.size):
             base = LoadedBase.load(folder, config, facts, world)
         prompts = base.render_all(chosen, config)
         asking = base.prompt_identity(prompts)
-        return Ready(objective, chosen, prompts, asking, folder, facts, verifier_of(judge)), base
+        return Ready(objective, loaded, prompts, asking, folder, facts, verifier_of(judge)), base
 
 
 def require_even_shares(config: TrainConfig, world: World) -> None:
@@ -147,7 +153,8 @@ def _identity(config: TrainConfig, ready: Ready) -> JsonObject:
         for key in keys:
             settings[section].pop(key)
     digests = {"model_sha256": weights_digest(ready.folder), "task_sha256": task_digest(ready.problems)}
-    return {**settings, "verifier": ready.verifier, **digests, **ready.prompt_identity}
+    del settings["drop_unjudgeable"]  # what it dropped is said
+    return {**settings, "verifier": ready.verifier, **digests, **ready.loaded.identity, **ready.prompt_identity}
 
 
 def read_resume_state(run: RunFolder | None, problems: Sequence[Problem], world: World) -> ResumeState:

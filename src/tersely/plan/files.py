@@ -78,7 +78,10 @@ def prompt_tokens(config: TrainConfig, place: Path, files: ModelFiles) -> tuple[
     with Judge(workers=1) as judge:
         # A verifier is not even loaded: where it decides, golds are not looked at.
         check = None if own else judge.check_golds
-        problems = load_task(config.task, "train", size, check, template=config.template, verified=own)
+        left_out = (lambda _: None) if config.drop_unjudgeable else None
+        problems = load_task(
+            config.task, "train", size, check, template=config.template, verified=own, left_out=left_out
+        )
     if not has_tokenizer(files) or check_tokenizer(files, config.template):
         note = f"the tokenizer cannot be used: prompts are assumed to have {ASSUMED_PROMPT} tokens"
         return (float(ASSUMED_PROMPT), ASSUMED_PROMPT), [note]

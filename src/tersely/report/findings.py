@@ -51,8 +51,14 @@ def make_findings(view: View) -> Findings:
         _dominance_sentence(view),
         *_variant_sentences(view),
     ]
-    warnings = [cap_warning(view), unjudged_warning(view), _base_warning(view), _single_seed_warning(view)]
-    warnings.append(unchecked_warning(view))
+    warnings = [
+        cap_warning(view),
+        unjudged_warning(view),
+        *judge_warnings(view),
+        _base_warning(view),
+        _single_seed_warning(view),
+        unchecked_warning(view),
+    ]
     return Findings(
         _headline(view, chosen), _figures(view, chosen), tuple(s for s in found if s), tuple(s for s in warnings if s)
     )
@@ -248,6 +254,12 @@ def unjudged_warning(view: View) -> str:
 def unchecked_warning(view: View) -> str:
     old = [e.label for e in view.entries if any(not is_checked(r.evaluation.path) for r in e.results)]
     return f"Evaluated by an earlier version, in whose files damage would not be seen: {', '.join(old)}." if old else ""
+
+
+def judge_warnings(view: View) -> list[str]:
+    """The policy that counted, and what the judge said that is counted, of every evaluation on the page."""
+    told = [f"{e.label}: {said}." for e in view.entries for r in e.results for said in r.evaluation.sentences()]
+    return list(dict.fromkeys(told))
 
 
 def _base_warning(view: View) -> str:
