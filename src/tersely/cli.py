@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -64,12 +65,19 @@ class Parser(argparse.ArgumentParser):
     """One clear sentence for a mistake, with the nearest known word, and exit code 2."""
 
     def error(self, message: str) -> NoReturn:
-        known = self._words()
-        said = message.replace("'", " ").replace(",", " ").split()
-        unknown = [word.split("=")[0] for word in said if word not in known]
-        close = next((n for word in reversed(unknown) if word.strip("-") and (n := nearest(word, known, 0.7))), "")
-        say(f"tersely: {message}{close}; see `{self.prog} --help`", error=True)
+        say(f"tersely: {self._meant(message)}; see `{self.prog} --help`", error=True)
         raise SystemExit(2)
+
+    def _meant(self, message: str) -> str:
+        """The message, with the nearest known word where one was unknown; whatever else is wrong, it says itself."""
+        if choice := re.match(r"argument (.*?): invalid choice: '(.*)' \(choose from (.*)\)", message):
+            what, wrong, known = choice[1], choice[2], choice[3].replace("'", "").split(", ")
+            return f"unknown {what} {wrong!r}{nearest(wrong, known, 0.7)}: choose one of {', '.join(known)}"
+        if not message.startswith("unrecognized arguments: "):
+            return message
+        words = self._words()
+        unknown = [word.split("=")[0] for word in message.partition(": ")[2].split() if word not in words]
+        return message + next((n for word in unknown if word.strip("-") and (n := nearest(word, words, 0.7))), "")
 
     def _words(self) -> list[str]:
         """Every option and verb known from here on: an unknown option of a verb is reported by the parser above it."""
