@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tersely.cli import main
+from tersely.tasks import load_task
 from tiny_models import make_model_folder, make_task
 
 TOO_MUCH = "2040"
@@ -43,3 +45,80 @@ def test_a_cap_that_does_not_fit_is_refused_before_anything_is_written(
     cure = re.search(r"use --max-new-tokens (\d+) or less", said)
     assert cure is not None, said
     assert main(command(verb, root, out, cure[1])) == 0
+
+
+def trained(root: Path, folder: Path, template: str) -> Path:
+    """A model that says what it was trained for, as a checkpoint of ours does."""
+    shutil.copytree(root / "model", folder)
+    (folder / "tersely.json").write_text(json.dumps({"template": template, "max_new_tokens": 8}))
+    return folder
+
+
+def evaluate(root: Path, out: Path, *models: Path) -> list[str]:
+    task = ["--task", str(root / "task.jsonl"), "--size", "3", "--threads", "1", "--out", str(out)]
+    return ["evaluate", *map(str, models), *task]
+
+
+def test_problems_that_the_last_model_was_trained_on_are_found_before_the_first_is_sampled(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = trained(root, tmp_path / "last", "boxed")
+    ids = [problem.id for problem in load_task(root / "task.jsonl", "held_out")]
+    (last / "trained_on.json").write_text(json.dumps({"problem_ids": ids}))
+    assert main(evaluate(root, tmp_path / "out", root / "model", last)) == 2
+    assert "was trained on 3 of these 3 problems" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_base_is_asked_under_its_runs_template(root: Path, tmp_path: Path) -> None:
+    run = trained(root, tmp_path / "run", "question")
+    assert main(evaluate(root, tmp_path / "out", root / "model", run)) == 0
+    for name in ("model", "run"):
+        summary = json.loads((tmp_path / "out" / name / "task" / "summary.json").read_text())
+        assert summary["protocol"]["template"] == "question"
+
+
+def test_models_of_two_templates_are_refused_before_the_first_is_sampled(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [trained(root, tmp_path / name, template) for name, template in (("a", "question"), ("b", "boxed"))]
+    assert main(evaluate(root, tmp_path / "out", *runs)) == 2
+    assert "different templates (a 'question', b 'boxed')" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main([*evaluate(root, tmp_path / "out", *runs), "--template", "boxed", "--other-template"]) == 0
+
+
+CHAINS = {
+    "quickstart": "quickstart --base {model} --size 24 --steps 1",
+    "ablate": "ablate kl --model {model} --task {task} --held-out {held_out} --recipe tiny",
+}
+
+
+@pytest.mark.parametrize("verb", CHAINS)
+def test_a_chain_whose_cap_does_not_fit_writes_nothing(
+    verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_task(tmp_path / "held_out.jsonl", count=3, start=50)
+    model = shutil.copytree(root / "model", tmp_path / "model")
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 200}))
+    places = {"model": model, "task": root / "task.jsonl", "held_out": tmp_path / "held_out.jsonl"}
+    words = [word.format(**places) for word in CHAINS[verb].split()]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 2
+    assert "exceed the model's 200 positions" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("held_out", "size", "said"),
+    [("task.jsonl", "4", "4 of the 4 problems"), ("other.jsonl", "40", "holds 3 problems, 40 were asked for")],
+)
+def test_an_ablation_looks_at_its_held_out_problems_before_it_trains(
+    held_out: str, size: str, said: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_task(tmp_path / "other.jsonl", count=3, start=50)
+    make_task(tmp_path / "task.jsonl", count=4)
+    words = ["ablate", "kl", "--model", str(root / "model"), "--task", str(root / "task.jsonl"), "--size", size]
+    assert main([*words, "--held-out", str(tmp_path / held_out), "--out", str(tmp_path / "out")]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -62,7 +62,8 @@ def faithfulness(
     """
     import torch
 
-    from tersely.evaluation.run import evaluation_folder, pick_template
+    from tersely.evaluation.run import evaluation_folder
+    from tersely.evaluation.terms import pick_template
     from tersely.facts import Facts
     from tersely.models.environment import environment
     from tersely.models.load import load_tokenizer

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 import torch
 
@@ -17,15 +17,16 @@ from tersely.display import Display
 from tersely.errors import UserError
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, read_responses
+from tersely.evaluation.terms import pick_template, require_verifier_of_training, sentence_of
 from tersely.evaluation.thinking import ThinkingCounter
 from tersely.facts import Facts
 from tersely.models.digest import weights_digest
 from tersely.models.environment import environment
-from tersely.models.load import load_tokenizer
+from tersely.models.load import load_config, load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
+from tersely.models.positions import Room
 from tersely.models.prompt_identity import prompt_identity_of
-from tersely.models.trained_for import read_trained_for
 from tersely.opened import OpenedModel, open_model, sampling_alone
 from tersely.records import EvalRecord, Group, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words, verifier_of
@@ -38,11 +39,13 @@ from tersely.samplers.engines import find_engine
 from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks import task_digest
-from tersely.tasks.instructions import parse_instruction, require_readable
 from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render_all
 from tersely.tasks.sources.own import OwnTask
 from tersely.verify.verifier import Verifier
+
+WORKERS = 2
+"""Processes that judge."""
 
 MAX_ROWS = 256
 """Responses decoded at once; the finished ones are on disk after as many blocks of them as the engine is asked for."""
@@ -62,9 +65,10 @@ def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "eva
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One evaluation to be made, all of it looked at."""
+    """One evaluation to be made: everything that can be refused has been looked at, and nothing is written yet."""
 
     weights: Path
+    folder: Path
     problems: Sequence[Problem]
     protocol: EvalProtocol
     tokenizer: Any
@@ -72,9 +76,17 @@ class Work:
     """With an instruction to be brief at the end of each, if any."""
     judge: Grader
     facts: Facts
+    rules: ProtocolFacts
+    """What is recorded of the protocol, with the model."""
+    identity: JsonObject
+    """Decides whether the folder may be gone on with."""
+    made: JsonObject
+    """What is recorded beside the protocol."""
     max_rows: int
     sampler: Sampler | None
     """A caller's own; None makes one."""
+    is_done: bool
+    """Finished before: nothing is left to do."""
 
 
 def evaluate(
@@ -83,75 +95,122 @@ def evaluate(
     out: Path | None,
     display: Display,
     *,
-    command: str,
-    other_template: bool = False,
-    other_verifier: bool = False,
-    allow_overlap: bool = False,
-    threads: int = 0,
-    workers: int = 2,
-    engine: str = "auto",
-    max_rows: int = MAX_ROWS,
-    source: str | None = None,
-    checkpoint: Path | None = None,
-    problems: OwnTask | None = None,
+    workers: int = WORKERS,
     judge: Grader | None = None,
     verifier: Verifier | str | None = None,
-    sampler: Sampler | None = None,
+    **more: Unpack[Choices],
 ) -> Path:
     """Evaluate one model; returns the evaluation folder with responses.jsonl and summary.json.
 
-    ``source`` is where the problems come from, where the task of the protocol is only its name in a suite;
-    ``checkpoint`` is the checkpoint of the run folder to evaluate instead of its newest. ``problems``, ``judge`` (or a
-    ``verifier`` for one of ours) and ``sampler`` take the place of those that the protocol names.
+    ``judge`` (or a ``verifier`` for one of ours) takes the place of the one that the problems ask for.
     Raises UserError where the model, the task or the folder cannot be used, Stopped after a stop was asked for.
     """
-    if threads:
-        torch.set_num_threads(threads)
-    if max_rows < 1:
-        raise UserError(f"max_rows is {max_rows}: at least one response must be decoded at once")
-    facts = Facts.of(engine)
-    folder = evaluation_folder(model_path, protocol.name, out)
-    weights = locate_model(str(checkpoint or model_path))
-    template = pick_template(weights, protocol.template, other_template)
-    tokenizer = load_tokenizer(weights)
-    sentence = _sentence(protocol, tokenizer)
     with judge_for(judge, workers, verifier) as grader:
-        if judge is None:
-            require_verifier_of_training(weights, verifier_of(grader), other_verifier)
-        task = problems or source or protocol.task
-        asked = load_problems(task, "held_out", protocol.size, grader, template)
-        refuse_trained_on(model_path, asked, allow_overlap)
-        rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
-        weights_sha256 = _digest(weights, _stamp(weights))
-        prompts = render_all(asked, tokenizer, template, sentence)
-        asking = prompt_identity_of(weights, tokenizer, prompts)
-        wanted = {**identity(rules), "weights_sha256": weights_sha256, **asking}
-        if not find_engine(facts.engine).bit_exact:
-            # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
-            wanted["engine"] = facts.engine
-        if RunFolder.look(folder, RunKind.EVALUATION, wanted) is not None:
-            display.note(f"{folder} is finished already: nothing to do")
-            return folder
-        work = Work(weights, asked, protocol, tokenizer, prompts, grader, facts, max_rows, sampler)
-        made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine}
-        _carry_out(work, folder, wanted, rules.of_model(str(model_path)), {**made, "command": command}, display)
-    return folder
+        return measure(prepare(model_path, protocol, out, grader, trust_judge=judge is not None, **more), display)
 
 
-def _carry_out(
-    work: Work, folder: Path, wanted: JsonObject, rules: ProtocolFacts, made: JsonObject, display: Display
-) -> None:
-    """Everything that can be refused first; then the folder, what is missing in it, and the summary."""
+class Choices(TypedDict, total=False):
+    """What `prepare` and `evaluate` take besides: all have defaults."""
+
+    command: Required[str]
+    """As it was given, for the record."""
+    other_template: bool
+    other_verifier: bool
+    allow_overlap: bool
+    threads: int
+    """Of the CPU; 0 leaves torch's own choice."""
+    engine: str
+    max_rows: int
+    source: str | None
+    """Where the problems come from, where the task of the protocol is only its name in a suite."""
+    checkpoint: Path | None
+    """Of the run folder, to evaluate instead of its newest."""
+    problems: OwnTask | None
+    """In place of those that the protocol names."""
+    sampler: Sampler | None
+    """In place of the engine."""
+
+
+def prepare(
+    model_path: Path,
+    protocol: EvalProtocol,
+    out: Path | None,
+    grader: Grader,
+    *,
+    trust_judge: bool = False,
+    **more: Unpack[Choices],
+) -> Work:
+    """Look at everything that can be refused; no weights are loaded and nothing is written.
+
+    ``trust_judge``: the judge is the caller's own, whatever the model was trained with. Several evaluations are all
+    prepared before the first is measured, so that nothing is refused after hours of sampling.
+    """
+    if threads := more.get("threads", 0):
+        torch.set_num_threads(threads)
+    if (max_rows := more.get("max_rows", MAX_ROWS)) < 1:
+        raise UserError(f"max_rows is {max_rows}: at least one response must be decoded at once")
+    facts = Facts.of(more.get("engine", "auto"))
+    folder = evaluation_folder(model_path, protocol.name, out)
+    weights = locate_model(str(more.get("checkpoint") or model_path))
+    template = pick_template(weights, protocol.template, more.get("other_template", False))
+    tokenizer = load_tokenizer(weights)
+    sentence = sentence_of(protocol, tokenizer)
+    if not trust_judge:
+        require_verifier_of_training(weights, verifier_of(grader), more.get("other_verifier", False))
+    source = more.get("source") or protocol.task
+    asked = load_problems(more.get("problems") or source, "held_out", protocol.size, grader, template)
+    refuse_trained_on(model_path, asked, more.get("allow_overlap", False))
+    prompts = render_all(asked, tokenizer, template, sentence)
+    rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
+    digests = {"weights_sha256": _digest(weights, _stamp(weights)), **prompt_identity_of(weights, tokenizer, prompts)}
+    # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
+    engine = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}
+    identifying = {**identity(rules), **digests, **engine}
+    is_done = RunFolder.look(folder, RunKind.EVALUATION, identifying) is not None
+    if not is_done:
+        _require_room(weights, prompts, protocol)
+    made = {"data": source, "weights_sha256": digests["weights_sha256"], "engine": facts.engine}
+    return Work(
+        weights=weights,
+        folder=folder,
+        problems=asked,
+        protocol=protocol,
+        tokenizer=tokenizer,
+        prompts=prompts,
+        judge=grader,
+        facts=facts,
+        rules=rules.of_model(str(model_path)),
+        identity=identifying,
+        made={**made, "command": more["command"]},
+        max_rows=max_rows,
+        sampler=more.get("sampler"),
+        is_done=is_done,
+    )
+
+
+def _require_room(weights: Path, prompts: PromptIds, protocol: EvalProtocol) -> None:
+    own_suite = "a suite of your own, --suite FILE.toml, with max_new_tokens = "
+    setting = own_suite if protocol.suite else "--max-new-tokens "
+    longest = max(map(len, prompts.values()))
+    Room.of(load_config(weights).to_dict()).require(longest, protocol.max_new_tokens, setting)
+
+
+def measure(work: Work, display: Display) -> Path:
+    """Open the model, then the folder; sample and judge what is missing; write the summary. Returns the folder."""
+    if work.is_done:
+        display.note(f"{work.folder} is finished already: nothing to do")
+        return work.folder
     cure = row_cure("--max-rows ", work.max_rows, work.protocol.k)
     with explain_out_of_memory("sampling", cure):
-        ready = _prepare(work, folder)
-    with RunFolder.open(folder, RunKind.EVALUATION, wanted) as run:
-        disk.write_json_atomic(folder / EXPECTED, {"responses": len(work.problems) * work.protocol.k})
+        ready = _open(work)
+    with RunFolder.open(work.folder, RunKind.EVALUATION, work.identity) as run:
+        disk.write_json_atomic(run.path / EXPECTED, {"responses": len(work.problems) * work.protocol.k})
         if ready is not None:
             ready.opened.record_check(run.path, display)
             with explain_out_of_memory("sampling", cure):
                 _respond(work, ready, run, display)
-        _finish(run, rules, made)
+        _finish(run, work.rules, work.made)
+    return work.folder
 
 
 def _finish(run: RunFolder, facts: ProtocolFacts, made: JsonObject) -> None:
@@ -175,43 +234,9 @@ def _digest(weights: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
     return weights_digest(weights)
 
 
-def pick_template(weights: Path, asked: str | None, other_template: bool) -> str:
-    """The template to evaluate under: the one trained with, unless another is asked for and meant."""
-    trained = read_trained_for(weights).template
-    if asked is None:
-        return trained or "boxed"
-    if trained is not None and asked != trained and not other_template:
-        raise UserError(
-            f"the model was trained with the template {trained!r}, not {asked!r}: leave --template out, "
-            "or add --other-template if that is what you want to measure"
-        )
-    return asked
-
-
-def require_verifier_of_training(weights: Path, verifier: str | None, other_verifier: bool) -> None:
-    """UserError where a model that was trained with a verifier would be judged by something else, unasked."""
-    trained = read_trained_for(weights).verifier
-    if trained is not None and verifier != trained and not other_verifier:
-        instead = "without one" if verifier is None else f"with {verifier}"
-        raise UserError(
-            f"the model was trained with the verifier {trained} and would be judged {instead}: give that one with "
-            "--verifier (judge= from Python), or add --other-verifier if that is what you want to measure (from Python "
-            "judge=tersely.Judge())"
-        )
-
-
-def _sentence(protocol: EvalProtocol, tokenizer: Any) -> str | None:
-    """The instruction's sentence, once it is known that the model's tokenizer can write it."""
-    if protocol.instruction is None:
-        return None
-    instruction = parse_instruction(protocol.instruction)
-    require_readable(instruction, tokenizer)
-    return instruction.text
-
-
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A model that every prompt is known to fit: nothing is left to refuse."""
+    """A model with what samples from it."""
 
     opened: OpenedModel
     prompts: PromptIds
@@ -219,20 +244,14 @@ class Ready:
     thinking: ThinkingCounter
 
 
-def _prepare(work: Work, folder: Path) -> Ready | None:
-    """The model opened for what is missing in ``folder``, which need not be there; None where nothing is.
-
-    UserError for a model that cannot answer under this protocol; nothing has been written by then.
-    """
-    protocol = work.protocol
-    todo = _missing(work, _answered(folder))
+def _open(work: Work) -> Ready | None:
+    """The model opened for what is missing in the folder, which need not be there; None where nothing is."""
+    todo = _missing(work, _answered(work.folder))
     if not todo:
         return None
     opened = open_model(work.weights, work.facts, work.tokenizer)
     prompts = {p.id: work.prompts[p.id] for p in todo}
-    own_suite = "a suite of your own, --suite FILE.toml, with max_new_tokens = "
-    opened.require_room(prompts.values(), protocol.max_new_tokens, own_suite if protocol.suite else "--max-new-tokens ")
-    settings = sampling_alone(protocol.max_new_tokens, work.max_rows)
+    settings = sampling_alone(work.protocol.max_new_tokens, work.max_rows)
     sampler = work.sampler or opened.make_sampler(settings, prompts.values())
     return Ready(opened, prompts, sampler, ThinkingCounter(opened.tokenizer))
 

@@ -111,10 +111,9 @@ def look_before_training(
         problems_of_step(chosen, config.sampling.prompts, config.seed, 0)
         facts = Facts.of(config.sampling.engine, config.run.device, config.run.dtype, world.own_device)
         with explain_training_memory("loading", config, world.size):
-            base = LoadedBase.load(folder, config, facts, world)
-        prompts = base.render_all(chosen, config)
-        asking = base.prompt_identity(prompts)
-        return Ready(objective, chosen, prompts, asking, folder, facts, verifier_of(judge)), base
+            base = LoadedBase.load(folder, config, facts, world, chosen)
+        asking = base.prompt_identity()
+        return Ready(objective, chosen, base.prompts, asking, folder, facts, verifier_of(judge)), base
 
 
 def require_even_shares(config: TrainConfig, world: World) -> None:
@@ -131,12 +130,14 @@ def open_run(out: Path, config: TrainConfig, ready: Ready, world: World) -> Abst
     """The run folder, locked, on rank 0; nothing on the others."""
     with world.collective_errors():
         if world.is_main:
-            identity = _identity(config, ready)
+            identity = run_identity(config, ready.folder, ready.problems, ready.verifier, ready.prompt_identity)
             return RunFolder.open(out, RunKind.TRAIN, identity, keep=config.run.keep)
     return nullcontext()
 
 
-def _identity(config: TrainConfig, ready: Ready) -> JsonObject:
+def run_identity(
+    config: TrainConfig, folder: Path, problems: Sequence[Problem], verifier: str | None, asking: JsonObject
+) -> JsonObject:
     """What a resumed run must share with the one begun: configuration, weights, problems and how they are asked."""
     settings = config.model_dump(mode="json")
     for key in OPERATIONAL:
@@ -144,8 +145,8 @@ def _identity(config: TrainConfig, ready: Ready) -> JsonObject:
     for section, keys in RESOURCE_KEYS.items():
         for key in keys:
             settings[section].pop(key)
-    digests = {"model_sha256": weights_digest(ready.folder), "task_sha256": task_digest(ready.problems)}
-    return {**settings, "verifier": ready.verifier, **digests, **ready.prompt_identity}
+    digests = {"model_sha256": weights_digest(folder), "task_sha256": task_digest(problems)}
+    return {**settings, "verifier": verifier, **digests, **asking}
 
 
 def read_resume_state(run: RunFolder | None, problems: Sequence[Problem], world: World) -> ResumeState:
