@@ -6,7 +6,7 @@ Every refusal says which setting, what rule, and what would do. Defaults are the
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -300,16 +300,35 @@ SHORT_NAMES = {
     "max_tokens": "sampling.max_new_tokens",
     "max_completion_length": "sampling.max_new_tokens",
     "max_steps": "run.steps",
+    "max_length": "sampling.max_new_tokens",
+    "cap": "sampling.max_new_tokens",
+    "size": "train_size",
+    "k": "sampling.n",
+    "n_samples": "sampling.n",
+    "samples": "sampling.n",
+    "save_steps": "run.checkpoint_every",
+    "warmup": "learner.warmup_steps",
+    "max_grad_norm": "learner.gradient_clip",
+    "lora_rank": "learner.lora.rank",
+    "lora": "learner.lora.rank",
 }
 """What other trainers call our settings: too far from our names for a guess by spelling."""
 
 
 def _meant(path: str, known: list[str]) -> str:
     """What an unknown setting was meant to be: its own name in another section, what others call it, or the nearest."""
-    last = path.rpartition(".")[2]
-    same = [key for key in known if key.rpartition(".")[2] == last]
-    likely = same[:1] or [key for key in known if key == SHORT_NAMES.get(last)]
-    return nearest(likely[0], likely) if likely else nearest(path, known)
+    likely = setting_of(path.rpartition(".")[2], known)
+    return nearest(likely, [likely]) if likely else nearest(path, known)
+
+
+def setting_of(name: str, known: Sequence[str] | None = None) -> str | None:
+    """The full name of the setting that is called so here or by other trainers; ``"lr"``: learner.learning_rate.
+
+    ``known``: the full names to choose from (None: those of training).
+    """
+    keys = _known_keys() if known is None else known
+    same = [key for key in keys if key.rpartition(".")[2] == name]
+    return next(iter([*same, *(key for key in keys if key == SHORT_NAMES.get(name))]), None)
 
 
 def _known_keys(section: type[Section] = TrainConfig, prefix: str = "") -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(verb: str, root: Path, out: Path, cap: str) -> list[str]:
     task = root / ("choices.jsonl" if verb == "faithfulness" else "task.jsonl")
+    if verb == "train":
+        fewest = [f"sampling.max_new_tokens={cap}", "sampling.prompts=2", "sampling.n=2", "run.threads=1"]
+        model = ["train", "--model", str(root / "model"), "--task", str(task), "--steps", "1", "--out", str(out)]
+        return [*model, *(word for setting in fewest for word in ("--set", setting))]
     options = ["--task", str(task), "--size", "3", "--max-new-tokens", cap, "--threads", "1", "--out", str(out)]
     return [verb, str(root / "model"), *options]
 
 
-@pytest.mark.parametrize("verb", ["evaluate", "profile", "faithfulness"])
+@pytest.mark.parametrize("verb", ["evaluate", "profile", "faithfulness", "train"])
 def test_a_cap_that_does_not_fit_is_refused_before_anything_is_written(
     verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -42,7 +47,7 @@ def test_a_cap_that_does_not_fit_is_refused_before_anything_is_written(
     assert main(command(verb, root, out, TOO_MUCH)) == 2
     said = capsys.readouterr().err
     assert not out.exists()
-    cure = re.search(r"use --max-new-tokens (\d+) or less", said)
+    cure = re.search(r"use (?:--max-new-tokens |--set sampling.max_new_tokens=)(\d+) or less", said)
     assert cure is not None, said
     assert main(command(verb, root, out, cure[1])) == 0
 
@@ -122,3 +127,43 @@ def test_an_ablation_looks_at_its_held_out_problems_before_it_trains(
     assert main([*words, "--held-out", str(tmp_path / held_out), "--out", str(tmp_path / "out")]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        ("train --model m --lr 1e-5", "use --set learner.learning_rate=1e-5;"),
+        ("train --model m --max-new-tokens=8", "use --set sampling.max_new_tokens=8;"),
+        ("train --model m --size 40", "use --set train_size=40;"),
+        ("train --model m --k 4", "use --set sampling.n=4;"),
+        ("train --model m --kl 0.1", "use --set learner.kl_coefficient=0.1;"),
+        ("ablate kl --lr 1e-5", "use --set learner.learning_rate=1e-5;"),
+        ("baseline sft --model m --task t --out o --lr 1e-5", "use --learning-rate 1e-5;"),
+        ("evaluate m --siez 3", "did you mean '--size'?"),
+        ("train org/model", "use --model org/model"),
+        ("train TASK.jsonl", "use --task TASK.jsonl"),
+        ("train HERE", "use --model HERE"),
+    ],
+)
+def test_what_another_verb_or_trainer_calls_it_names_what_it_is_here(
+    words: str, cure: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code: int | str | None = main(words.replace("HERE", str(tmp_path)).split())
+    except SystemExit as stopped:
+        code = stopped.code
+    assert code == 2
+    assert cure.replace("HERE", str(tmp_path)) in capsys.readouterr().err
+
+
+def test_a_table_is_turned_into_json_lines_by_the_command_that_is_said(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "my table.csv"
+    table.write_text('problem,answer\n"What, say, is 1 + 1?",2\n')
+    assert main(["train", "--model", str(root / "model"), "--task", str(table), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    cure = re.search(r"not valid JSON; JSON Lines wanted, one object \{\.\.\.\} a line: (python .*) makes them", said)
+    assert cure is not None, said
+    subprocess.run(["bash", "-c", cure[1]], check=True)
+    assert load_task(tmp_path / "my table.jsonl", "train")[0].question == "What, say, is 1 + 1?"

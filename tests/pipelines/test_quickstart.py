@@ -70,7 +70,7 @@ def test_a_base_that_was_given_is_only_read(base: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_base_of_anybody_s_is_measured_as_its_runs_are(tmp_path: Path) -> None:
-    """It has no template of its own, and the runs' is not what evaluate takes by itself: the page refused at the end."""
+    """It has no template of its own, and the runs' is not what evaluate takes by itself: the page refused."""
     model = make_model_folder(tmp_path / "model")
     done = subprocess.run(command(model, tmp_path / "out", "--alphas", "0"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
