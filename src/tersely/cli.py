@@ -68,14 +68,15 @@ class Parser(argparse.ArgumentParser):
 
     def refuse_unknown(self, verb: str, extra: Sequence[str], given: Sequence[str]) -> NoReturn:
         """Exit with what the first of the words ``extra``, which this verb does not know, was meant to be."""
-        from tersely.config import setting_of
+        from tersely.config import known_keys
+        from tersely.setting_names import setting_of
 
         options = [word for word in extra if word.startswith("-")]
         name, _, value = (options or list(extra))[0].partition("=")
         after = given[given.index(name) + 1 :][:1] if name in given else []
         value = value or next((word for word in after if not word.startswith("-")), "...")
         own = self._words()
-        key = setting_of(name.lstrip("-").replace("-", "_")) if options and "--set" in own else None
+        key = setting_of(name.lstrip("-").replace("-", "_"), known_keys()) if options and "--set" in own else None
         hint = nearest(name, own, 0.7)
         if key is not None:
             option = f"--{key.rpartition('.')[2].replace('_', '-')}"

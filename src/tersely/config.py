@@ -6,7 +6,7 @@ Every refusal says which setting, what rule, and what would do. Defaults are the
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tersely.errors import UserError, nearest
+from tersely.setting_names import meant
 
 Engine = str
 """What decodes: "auto", a name of ``tersely.samplers.engines.ENGINES``, or a user's own as ``package.module:SPEC``;
@@ -279,7 +280,7 @@ def _sentence(error: ValidationError, kind: type[Section]) -> str:
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {path!r}{_meant(path, _known_keys(kind))}"
+        return f"unknown setting {path!r}{meant(path, known_keys(kind))}"
     if first["type"] == "missing":
         return f"setting {path!r} is missing; give it with --{path} or --set {path}=..."
     if first["type"] == "model_type":
@@ -290,52 +291,12 @@ def _sentence(error: ValidationError, kind: type[Section]) -> str:
     return f"setting {path} = {first['input']!r} cannot be used: {rule}"
 
 
-SHORT_NAMES = {
-    "lr": "learner.learning_rate",
-    "kl": "learner.kl_coefficient",
-    "kl_coef": "learner.kl_coefficient",
-    "beta": "learner.kl_coefficient",
-    "batch_size": "sampling.prompts",
-    "num_generations": "sampling.n",
-    "max_tokens": "sampling.max_new_tokens",
-    "max_completion_length": "sampling.max_new_tokens",
-    "max_steps": "run.steps",
-    "max_length": "sampling.max_new_tokens",
-    "cap": "sampling.max_new_tokens",
-    "size": "train_size",
-    "k": "sampling.n",
-    "n_samples": "sampling.n",
-    "samples": "sampling.n",
-    "save_steps": "run.checkpoint_every",
-    "warmup": "learner.warmup_steps",
-    "max_grad_norm": "learner.gradient_clip",
-    "lora_rank": "learner.lora.rank",
-    "lora": "learner.lora.rank",
-}
-"""What other trainers call our settings: too far from our names for a guess by spelling."""
-
-
-def _meant(path: str, known: list[str]) -> str:
-    """What an unknown setting was meant to be: its own name in another section, what others call it, or the nearest."""
-    likely = setting_of(path.rpartition(".")[2], known)
-    return nearest(likely, [likely]) if likely else nearest(path, known)
-
-
-def setting_of(name: str, known: Sequence[str] | None = None) -> str | None:
-    """The full name of the setting that is called so here or by other trainers; ``"lr"``: learner.learning_rate.
-
-    ``known``: the full names to choose from (None: those of training).
-    """
-    keys = _known_keys() if known is None else known
-    same = [key for key in keys if key.rpartition(".")[2] == name]
-    return next(iter([*same, *(key for key in keys if key == SHORT_NAMES.get(name))]), None)
-
-
-def _known_keys(section: type[Section] = TrainConfig, prefix: str = "") -> list[str]:
+def known_keys(section: type[Section] = TrainConfig, prefix: str = "") -> list[str]:
+    """Full names of all settings."""
     keys = []
     for name, info in section.model_fields.items():
         # "Section | None" is a section that may be absent.
         kinds = get_args(info.annotation) or (info.annotation,)
         inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)]
-        keys += _known_keys(inner[0], f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
+        keys += known_keys(inner[0], f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
     return keys

@@ -8,13 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from glob import escape as glob_escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.records import Summary
 from tersely.errors import UserError
-from tersely.records import EvalRecord
+from tersely.records import EvalRecord, Group, Status
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
+
+if TYPE_CHECKING:
+    from tersely.evaluation.thinking import ThinkingCounter
 
 RESPONSES = "responses"
 SUMMARY = "summary.json"
@@ -71,6 +75,29 @@ def read_evaluation(folder: Path) -> Evaluation:
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not a summary of tersely ({error}): evaluate again") from error
+
+
+def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:
+    """The judged responses to one problem, as responses.jsonl keeps them."""
+    problem = group.problem
+    return [
+        EvalRecord(
+            problem_id=problem.id,
+            question=problem.question,
+            answer=problem.gold,
+            difficulty=problem.difficulty,
+            sample=rollout.index,
+            status=verdict.status,
+            correct=verdict.status is Status.CORRECT,
+            tokens=rollout.length,
+            finish=rollout.finish,
+            extracted=verdict.extracted,
+            text=rollout.text,
+            thinking_tokens=thinking.count(rollout.prompt_tokens, rollout.tokens, rollout.text),
+            length_source=rollout.length_source,
+        )
+        for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
+    ]
 
 
 def read_responses(folder: Path, *, allow_torn: bool = False) -> list[EvalRecord]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
@@ -15,8 +15,9 @@ from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.summary import summarise
 from tersely.display import Display
 from tersely.errors import UserError
+from tersely.evaluation.growth import more_of_it
 from tersely.evaluation.protocol import EvalProtocol, identity
-from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, read_responses
+from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, eval_records, read_responses
 from tersely.evaluation.terms import pick_template, require_verifier_of_training, sentence_of
 from tersely.evaluation.thinking import ThinkingCounter
 from tersely.facts import Facts
@@ -28,10 +29,11 @@ from tersely.models.memory import explain_out_of_memory
 from tersely.models.positions import Room
 from tersely.models.prompt_identity import prompt_identity_of
 from tersely.opened import OpenedModel, open_model, sampling_alone
-from tersely.records import EvalRecord, Group, JsonObject, Problem, Status, Verdict
+from tersely.records import JsonObject, Problem, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder, is_run_folder
+from tersely.runs.identity import Grows
 from tersely.runs.kinds import RunKind
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.base import close_after
@@ -80,6 +82,8 @@ class Work:
     """What is recorded of the protocol, with the model."""
     identity: JsonObject
     """Decides whether the folder may be gone on with."""
+    grows: Grows
+    """Which smaller evaluations it goes on with."""
     made: JsonObject
     """What is recorded beside the protocol."""
     max_rows: int
@@ -166,7 +170,8 @@ def prepare(
     # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
     engine = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}
     identifying = {**identity(rules), **digests, **engine}
-    is_done = RunFolder.look(folder, RunKind.EVALUATION, identifying) is not None
+    grows = more_of_it(identifying, asked, prompts)
+    is_done = RunFolder.look(folder, RunKind.EVALUATION, identifying, grows) is not None
     if not is_done:
         _require_room(weights, prompts, protocol)
     made = {"data": source, "weights_sha256": digests["weights_sha256"], "engine": facts.engine}
@@ -181,6 +186,7 @@ def prepare(
         facts=facts,
         rules=rules.of_model(str(model_path)),
         identity=identifying,
+        grows=grows,
         made={**made, "command": more["command"]},
         max_rows=max_rows,
         sampler=more.get("sampler"),
@@ -203,21 +209,25 @@ def measure(work: Work, display: Display) -> Path:
     cure = row_cure("--max-rows ", work.max_rows, work.protocol.k)
     with explain_out_of_memory("sampling", cure):
         ready = _open(work)
-    with RunFolder.open(work.folder, RunKind.EVALUATION, work.identity) as run:
+    with RunFolder.open(work.folder, RunKind.EVALUATION, work.identity, grows=work.grows) as run:
+        if (run.path / SUMMARY).exists():  # of the smaller one that this goes on with
+            disk.remove(run.path / SUMMARY)
         disk.write_json_atomic(run.path / EXPECTED, {"responses": len(work.problems) * work.protocol.k})
         if ready is not None:
             ready.opened.record_check(run.path, display)
             with explain_out_of_memory("sampling", cure):
                 _respond(work, ready, run, display)
-        _finish(run, work.rules, work.made)
+        _finish(work, run)
     return work.folder
 
 
-def _finish(run: RunFolder, facts: ProtocolFacts, made: JsonObject) -> None:
+def _finish(work: Work, run: RunFolder) -> None:
     """The summary of all responses, with what they were made with; written last, so that its being there means done."""
-    records = read_responses(run.path)
-    summary = summarise(records, facts).to_json()
-    content = {"protocol": facts.to_json(), **made, "versions": environment(), "summary": summary}
+    places = {problem.id: place for place, problem in enumerate(work.problems)}
+    # As if all had been asked at once, whatever was there before.
+    records = sorted(read_responses(run.path), key=lambda record: (places.get(record.problem_id, -1), record.sample))
+    summary = summarise(records, work.rules).to_json()
+    content = {"protocol": work.rules.to_json(), **work.made, "versions": environment(), "summary": summary}
     disk.write_json_atomic(run.path / SUMMARY, content)
     run.mark_done({"responses": len(records)})
 
@@ -250,7 +260,7 @@ def _open(work: Work) -> Ready | None:
     if not todo:
         return None
     opened = open_model(work.weights, work.facts, work.tokenizer)
-    prompts = {p.id: work.prompts[p.id] for p in todo}
+    prompts = {p.id: work.prompts[p.id] for problems in todo.values() for p in problems}
     settings = sampling_alone(work.protocol.max_new_tokens, work.max_rows)
     sampler = work.sampler or opened.make_sampler(settings, prompts.values())
     return Ready(opened, prompts, sampler, ThinkingCounter(opened.tokenizer))
@@ -262,60 +272,51 @@ def _answered(folder: Path) -> set[tuple[str, int]]:
     return {(r.problem_id, r.sample) for r in read_responses(folder, allow_torn=True)} if there else set()
 
 
-def _missing(work: Work, have: Collection[tuple[str, int]]) -> list[Problem]:
-    """The problems that lack a response."""
+def _missing(work: Work, have: Collection[tuple[str, int]]) -> dict[int, list[Problem]]:
+    """How many responses there are -> the problems that have so many and lack more."""
     counts = Counter(problem_id for problem_id, _ in have)
-    return [p for p in work.problems if counts[p.id] < work.protocol.k]
+    found: dict[int, list[Problem]] = {}
+    for problem in work.problems:
+        if counts[problem.id] < work.protocol.k:
+            found.setdefault(counts[problem.id], []).append(problem)
+    return dict(sorted(found.items()))
+
+
+def _blocks(work: Work, have: Collection[tuple[str, int]]) -> list[tuple[int, Sequence[Problem]]]:
+    """(number of their first new response, problems) of each block that is sampled at once."""
+    at_once = find_engine(work.facts.engine).blocks * work.max_rows
+    blocks: list[tuple[int, Sequence[Problem]]] = []
+    for first, todo in _missing(work, have).items():
+        size = max(1, at_once // (work.protocol.k - first))
+        blocks += [(first, todo[i : i + size]) for i in range(0, len(todo), size)]
+    return blocks
 
 
 def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None:
     """Sample and judge what is missing, block by block."""
-    protocol, k = work.protocol, work.protocol.k
-    have = _answered(run.path)
-    todo = _missing(work, have)
-    sampling = Sampling(k, protocol.max_new_tokens, protocol.temperature, protocol.top_p, protocol.sampling_seed)
-    total, size = len(work.problems) * k, max(1, find_engine(work.facts.engine).blocks * work.max_rows // k)
-    finished, verdicts = len(have), list[Verdict]()
+    protocol, have = work.protocol, _answered(run.path)
+    sampling = Sampling(
+        protocol.k, protocol.max_new_tokens, protocol.temperature, protocol.top_p, protocol.sampling_seed
+    )
+    total, finished, verdicts = len(work.problems) * protocol.k, len(have), list[Verdict]()
+    blocks = _blocks(work, have)
     with StopRequest() as stop, close_after(ready.sampler, given=work.sampler):
-        for start in range(0, len(todo), size):
+        for number, (first, block) in enumerate(blocks, start=1):
             groups = respond(
-                todo[start : start + size],
+                block,
                 ready.prompts,
                 ready.sampler,
                 work.judge,
-                sampling,
+                replace(sampling, n=protocol.k - first),
+                first_sample=first,
                 on_progress=lambda done, total: display.phase("sampling", done, total),
             )
-            records = [record for group in groups for record in eval_records(group, ready.thinking)]
-            fresh = [r.to_json() for r in records if (r.problem_id, r.sample) not in have]
+            fresh = [record.to_json() for group in groups for record in eval_records(group, ready.thinking)]
             run.append(RESPONSES, fresh)
             finished += len(fresh)
             verdicts += [verdict for group in groups for verdict in group.verdicts]
             display.step(finished, total, {})
-            if stop.requested and start + size < len(todo):
+            if stop.requested and number < len(blocks):
                 raise Stopped(stop.requested, f"{finished} of {total} responses are saved in {run.path}")
     if text := unjudged_words(verdicts):
         display.note(f"{text}; they enter no accuracy")
-
-
-def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:
-    """The judged responses to one problem, as responses.jsonl keeps them."""
-    problem = group.problem
-    return [
-        EvalRecord(
-            problem_id=problem.id,
-            question=problem.question,
-            answer=problem.gold,
-            difficulty=problem.difficulty,
-            sample=rollout.index,
-            status=verdict.status,
-            correct=verdict.status is Status.CORRECT,
-            tokens=rollout.length,
-            finish=rollout.finish,
-            extracted=verdict.extracted,
-            text=rollout.text,
-            thinking_tokens=thinking.count(rollout.prompt_tokens, rollout.tokens, rollout.text),
-            length_source=rollout.length_source,
-        )
-        for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
-    ]

@@ -28,6 +28,7 @@ from tersely.records import Json, JsonObject, Problem, Verdict
 from tersely.rollouts import Grader, PromptIds, load_problems, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import Checkpoint, RunFolder
+from tersely.runs.identity import Grows, same_work
 from tersely.runs.json_file import read_json
 from tersely.runs.kinds import RunKind
 from tersely.tasks import task_digest
@@ -131,7 +132,7 @@ def open_run(out: Path, config: TrainConfig, ready: Ready, world: World) -> Abst
     with world.collective_errors():
         if world.is_main:
             identity = run_identity(config, ready.folder, ready.problems, ready.verifier, ready.prompt_identity)
-            return RunFolder.open(out, RunKind.TRAIN, identity, keep=config.run.keep)
+            return RunFolder.open(out, RunKind.TRAIN, identity, keep=config.run.keep, grows=more_steps(identity))
     return nullcontext()
 
 
@@ -147,6 +148,17 @@ def run_identity(
             settings[section].pop(key)
     digests = {"model_sha256": weights_digest(folder), "task_sha256": task_digest(problems)}
     return {**settings, "verifier": verifier, **digests, **asking}
+
+
+def more_steps(wanted: Mapping[str, Any]) -> Grows:
+    """A run of fewer steps is a beginning of this one: all that a step does is a function of its number."""
+
+    def grows(old: Json) -> bool:
+        steps = old["run"].get("steps") if isinstance(old.get("run"), dict) else None
+        shorter = {**wanted, "run": {**wanted["run"], "steps": steps}}
+        return isinstance(steps, int) and steps < wanted["run"]["steps"] and same_work(old, shorter)
+
+    return grows
 
 
 def read_resume_state(run: RunFolder | None, problems: Sequence[Problem], world: World) -> ResumeState:

@@ -17,7 +17,7 @@ def look_at_training(config: TrainConfig, runs: Sequence[tuple[Path, TrainConfig
 
     ``config`` is what all ``runs`` share, ``protocol`` how they will be evaluated.
     """
-    from tersely.learn.run_setup import run_identity
+    from tersely.learn.run_setup import more_steps, run_identity
     from tersely.models.load import load_config, load_tokenizer
     from tersely.models.locate import locate_model
     from tersely.models.positions import Room
@@ -45,7 +45,8 @@ def look_at_training(config: TrainConfig, runs: Sequence[tuple[Path, TrainConfig
     asking = prompt_identity_of(folder, tokenizer, prompts)
     for run, its in runs:
         problems_of_step(trained, its.sampling.prompts, its.seed, 0)
-        RunFolder.look(run, RunKind.TRAIN, run_identity(its, folder, trained, verifier, asking))
+        identity = run_identity(its, folder, trained, verifier, asking)
+        RunFolder.look(run, RunKind.TRAIN, identity, more_steps(identity))
 
 
 def look_at_evaluation(
