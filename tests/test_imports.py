@@ -18,7 +18,7 @@ LIGHT_ROOMS = ("", ".objective", ".verify", ".analysis", ".records", ".score")
 
 ROOMS = [
     {"records", "journal", "errors", "frozen"},
-    {"plugins", "jsonl", "display", "stop", "extras"},
+    {"plugins", "jsonl", "display", "stop", "extras", "setting_names"},
     {"config", "recipes"},
     {"objective"},
     {"runs"},

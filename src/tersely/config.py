@@ -156,6 +156,8 @@ class RunConfig(Section):
     probe: Annotated[int, Field(ge=0)] | None = None
     """Problems answered once by the base before the first step, to see how many responses the cap truncates. None: 32
     on a GPU, none on a CPU."""
+    all_wrong_stop: Annotated[int, Field(ge=0)] = 3
+    """Steps in a row without one right answer after which a run ends, because nothing can be learnt; 0: never."""
     unjudged_alarm: Annotated[float, Field(ge=0.0, le=1.0)] = 0.005
     unjudged_stop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
 

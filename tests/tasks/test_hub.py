@@ -262,3 +262,12 @@ def test_boxes_close_where_their_braces_do() -> None:
     assert boxed(r"\boxed{1} then \boxed {\frac{1}{2}} then \boxed{}") == ["1", r"\frac{1}{2}"]
     assert last_boxed(r"so \boxed{\{1,2\}}") == r"\{1,2\}"
     assert last_boxed(r"\boxed{never") is None
+
+
+def test_the_authors_own_set_gives_the_box_of_a_solution_or_the_answer_that_stands_alone() -> None:
+    task = NAMED["paper-train"]
+    solutions = {r"So it is \boxed{204}.": "204", " 12 ": "12"}
+    found = {text: task.read({"problem": "P?", "solution": text})["answer"] for text in solutions}
+    assert found == solutions
+    with pytest.raises(named.Skip):
+        task.read({"problem": "P?", "solution": "Clear.\nQED"})

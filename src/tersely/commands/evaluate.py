@@ -44,7 +44,10 @@ def add_evaluate(verbs: Any) -> None:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--template", default=None, help="default: what the model was trained with")
     p.add_argument(
-        "--instruction", default=None, metavar="NAME", help="ask for brevity: limit:512, tale:512 or concise"
+        "--instruction",
+        default=None,
+        metavar="NAME",
+        help="ask for brevity: limit:512, tale:512, concise, or paper-limit:512, the paper's own prompt",
     )
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     add_verifier(p)

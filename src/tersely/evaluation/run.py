@@ -18,15 +18,14 @@ from tersely.errors import UserError
 from tersely.evaluation.growth import more_of_it
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, eval_records, read_responses
-from tersely.evaluation.terms import pick_template, require_verifier_of_training, sentence_of
+from tersely.evaluation.terms import Asking, pick_template, require_verifier_of_training, within_positions
 from tersely.evaluation.thinking import ThinkingCounter
 from tersely.facts import Facts
 from tersely.models.digest import weights_digest
 from tersely.models.environment import environment
-from tersely.models.load import load_config, load_tokenizer
+from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
-from tersely.models.positions import Room
 from tersely.models.prompt_identity import prompt_identity_of
 from tersely.opened import OpenedModel, open_model, sampling_alone
 from tersely.records import JsonObject, Problem, Verdict
@@ -158,22 +157,21 @@ def prepare(
     weights = locate_model(str(more.get("checkpoint") or model_path))
     template = pick_template(weights, protocol.template, more.get("other_template", False))
     tokenizer = load_tokenizer(weights)
-    sentence = sentence_of(protocol, tokenizer)
+    asking = Asking.of(protocol, tokenizer, template)
     if not trust_judge:
         require_verifier_of_training(weights, verifier_of(grader), more.get("other_verifier", False))
     source = more.get("source") or protocol.task
     asked = load_problems(more.get("problems") or source, "held_out", protocol.size, grader, template)
     refuse_trained_on(model_path, asked, more.get("allow_overlap", False))
-    prompts = render_all(asked, tokenizer, template, sentence)
-    rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
+    prompts = render_all(asked, tokenizer, asking.template, asking.sentence)
+    protocol = within_positions(weights, protocol, max(map(len, prompts.values())))
+    rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader)).lowered_from(protocol.suite_cap)
     digests = {"weights_sha256": _digest(weights, _stamp(weights)), **prompt_identity_of(weights, tokenizer, prompts)}
     # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
     engine = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}
     identifying = {**identity(rules), **digests, **engine}
     grows = more_of_it(identifying, asked, prompts)
     is_done = RunFolder.look(folder, RunKind.EVALUATION, identifying, grows) is not None
-    if not is_done:
-        _require_room(weights, prompts, protocol)
     made = {"data": source, "weights_sha256": digests["weights_sha256"], "engine": facts.engine}
     return Work(
         weights=weights,
@@ -194,18 +192,14 @@ def prepare(
     )
 
 
-def _require_room(weights: Path, prompts: PromptIds, protocol: EvalProtocol) -> None:
-    own_suite = "a suite of your own, --suite FILE.toml, with max_new_tokens = "
-    setting = own_suite if protocol.suite else "--max-new-tokens "
-    longest = max(map(len, prompts.values()))
-    Room.of(load_config(weights).to_dict()).require(longest, protocol.max_new_tokens, setting)
-
-
 def measure(work: Work, display: Display) -> Path:
     """Open the model, then the folder; sample and judge what is missing; write the summary. Returns the folder."""
     if work.is_done:
         display.note(f"{work.folder} is finished already: nothing to do")
         return work.folder
+    if work.protocol.suite_cap is not None:
+        lowered = f"to {work.protocol.max_new_tokens} tokens, which the model's positions allow"
+        display.note(f"the suite's cap of {work.protocol.suite_cap} is lowered {lowered}")
     cure = row_cure("--max-rows ", work.max_rows, work.protocol.k)
     with explain_out_of_memory("sampling", cure):
         ready = _open(work)

@@ -36,7 +36,7 @@ from tersely.tasks.order import problems_of_step
 from tersely.tasks.overlap import TRAINED_ON
 from tersely.tasks.sources.own import OwnTask
 
-OPERATIONAL = ("threads", "keep", "judge_workers", "probe")
+OPERATIONAL = ("threads", "keep", "judge_workers", "probe", "all_wrong_stop")
 """Settings of the run section that don't identify the work: a resume may change them."""
 
 RESOURCE_KEYS = {

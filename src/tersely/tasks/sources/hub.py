@@ -130,6 +130,14 @@ def _numina(row: Row) -> Row:
     return {"problem": row["problem"], "answer": answers[-1], "source": row["source"]}
 
 
+def _paper(row: Row) -> Row:
+    """The authors' own selection: problems "easily parsed", whose solution is a text with a box or the answer alone."""
+    answer = last_boxed(row["solution"]) or row["solution"].strip()
+    if not answer or "\n" in answer:
+        raise Skip(NO_ANSWER)
+    return {"problem": row["problem"], "answer": answer, "source": "paper-train"}
+
+
 def _commonsense_qa(row: Row) -> Row:
     choices = dict(zip(row["choices"]["label"], row["choices"]["text"], strict=True))
     if not row["answerKey"]:
@@ -178,6 +186,10 @@ NAMED: Mapping[str, HubTask] = MappingProxyType(
         "numina": HubTask(
             "AI-MO/NuminaMath-CoT", "9d8d210c9f6a36c8f3cd84045668c9b7800ef517", None,
             {"train": "train"}, ("source", "problem", "solution"), _numina, NUMINA_SUBSETS,
+        ),
+        # No revision is known in public sources: the newest is resolved to its commit, which a report keeps.
+        "paper-train": HubTask(
+            "daman1209arora/compression_dataset", "main", None, {"train": "train"}, ("problem", "solution"), _paper,
         ),
         "commonsense_qa": HubTask(
             "tau/commonsense_qa", "94630fe30dad47192a8546eb75f094926d47e155", None,
