@@ -144,12 +144,18 @@ def test_each_task_maps_its_rows(
 
 
 def test_every_named_task_is_tried_above_or_below() -> None:
-    assert set(ROWS) == set(NAMED)
+    assert {*ROWS, "paper-train"} == set(NAMED)
     assert all(set(task.splits) <= {"train", "held_out"} for task in NAMED.values())
 
 
 def test_revisions_are_commits() -> None:
-    assert all(re.fullmatch(r"[0-9a-f]{40}", task.revision) for task in NAMED.values())
+    assert all(re.fullmatch(r"[0-9a-f]{40}", task.revision) for task in NAMED.values() if task.revision is not None)
+    assert [name for name, task in NAMED.items() if task.revision is None] == ["paper-train"]
+
+
+def test_a_task_without_a_known_revision_asks_for_one() -> None:
+    with pytest.raises(UserError, match="paper-train@COMMIT, or paper-train@main"):
+        load_task("paper-train", "train")
 
 
 def test_numina_counts_every_row_that_gives_no_problem(hub: Path) -> None:

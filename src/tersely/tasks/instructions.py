@@ -2,8 +2,8 @@
 
 ``paper-limit`` is the prompt of arXiv 2502.04463 word for word, in place of the model's own. All others are appended to
 the user's message; sources of the ideas, the sentences are ours: a limit in tokens (arXiv 2502.04463, prompted limits
-of 256 to 4096), concise chain of thought (Renze and Guven 2024, arXiv:2401.05618), a token budget (TALE, Han et al. 2024,
-arXiv:2412.18547).
+of 256 to 4096), concise chain of thought (Renze and Guven 2024, arXiv:2401.05618), a token budget (TALE, Han et al.
+2024, arXiv:2412.18547).
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ class HubTask:
     """Where a named task lives and how its rows become problems."""
 
     repository: str
-    revision: str
-    """Commit."""
+    revision: str | None
+    """Commit; None where none is known to us, so that it must be named."""
     configuration: str | None
     splits: Mapping[Split, str]
     """Our split -> the hub's."""
@@ -187,9 +187,8 @@ NAMED: Mapping[str, HubTask] = MappingProxyType(
             "AI-MO/NuminaMath-CoT", "9d8d210c9f6a36c8f3cd84045668c9b7800ef517", None,
             {"train": "train"}, ("source", "problem", "solution"), _numina, NUMINA_SUBSETS,
         ),
-        # No revision is known in public sources: the newest is resolved to its commit, which a report keeps.
         "paper-train": HubTask(
-            "daman1209arora/compression_dataset", "main", None, {"train": "train"}, ("problem", "solution"), _paper,
+            "daman1209arora/compression_dataset", None, None, {"train": "train"}, ("problem", "solution"), _paper,
         ),
         "commonsense_qa": HubTask(
             "tau/commonsense_qa", "94630fe30dad47192a8546eb75f094926d47e155", None,
@@ -213,7 +212,7 @@ class Named:
 
     name: str
     subsets: tuple[str, ...]
-    revision: str
+    revision: str | None
 
     @property
     def task(self) -> HubTask:
@@ -284,6 +283,11 @@ def _read_row(task: HubTask, row: Row, label: str | None, name: str, split: Spli
 def _fetch(named: Named, split: str) -> tuple[Sequence[Row], str]:
     """(rows with the columns that are needed, the commit they come from): the one boundary to the hub."""
     task, revision = named.task, named.revision
+    if revision is None:
+        raise UserError(
+            f"no revision of {task.repository} is known to tersely, so nobody could tell later what was read: name "
+            f"its commit, {named.name}@COMMIT, or {named.name}@main for the newest"
+        )
     try:
         import datasets
         from huggingface_hub import HfApi
