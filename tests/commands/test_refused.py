@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -167,3 +168,20 @@ def test_a_table_is_turned_into_json_lines_by_the_command_that_is_said(
     assert cure is not None, said
     subprocess.run(["bash", "-c", cure[1]], check=True)
     assert load_task(tmp_path / "my table.jsonl", "train")[0].question == "What, say, is 1 + 1?"
+
+
+def test_what_is_printed_to_be_run_next_can_be_pasted_whatever_the_paths(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a file of four problems is profiled whole, though the usual number is larger."""
+    model = shutil.copytree(root / "model", tmp_path / "my model")
+    words = ["profile", str(model), "--task", str(root / "task.jsonl"), "--max-new-tokens", "8", "--threads", "1"]
+    assert main([*words, "--k", "2", "--out", str(tmp_path / "my profiles")]) == 0
+    following = capsys.readouterr().out.rpartition("(next: ")[2].rstrip().removesuffix(")")
+    path = tmp_path / "my profiles" / "my model" / "task" / "profile.json"
+    asked = ["--model", str(model), "--task", str(root / "task.jsonl"), "--profile", str(path)]
+    assert shlex.split(following) == ["tersely", "plan", *asked]
+    assert json.loads(path.read_text())["overall"]["problems"] == 4
+    (tmp_path / "my model" / "evaluation").mkdir()
+    assert main(["compare", str(tmp_path / "my model"), "--out", str(tmp_path / "page")]) == 2
+    assert f"run tersely evaluate {shlex.quote(str(model))} first" in capsys.readouterr().err

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tersely.commands.verb import add_verb, command_line
-
-if TYPE_CHECKING:
-    pass
+from tersely.commands.verb import add_verb, command_line, message_of
 
 
 def add_report(verbs: Any) -> None:
@@ -22,7 +19,9 @@ def add_report(verbs: Any) -> None:
 
 def run_report(args: argparse.Namespace) -> int:
     from tersely.report import write_report
+    from tersely.report.write import MARKDOWN
 
     page = write_report(args.runs, args.base, args.out, [*args.command, command_line()])
+    print(message_of(page.with_name(MARKDOWN)))
     print(f"report: {page}")
     return 0

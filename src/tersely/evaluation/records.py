@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from glob import escape as glob_escape
@@ -141,6 +142,7 @@ def read_curve(run: Path, task: str) -> list[tuple[int, Evaluation]]:
     curve = sorted((int(match[1]), folder) for match, folder in found if match)
     if not curve:
         raise UserError(
-            f"{run} has no evaluated checkpoints of {task}: run `tersely evaluate {run} --all-checkpoints` first"
+            f"{run} has no evaluated checkpoints of {task}: run `tersely evaluate "
+            f"{shlex.quote(str(run))} --all-checkpoints` first"
         )
     return [(step, read_evaluation(folder)) for step, folder in curve]
