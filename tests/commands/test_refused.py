@@ -182,6 +182,8 @@ def test_what_is_printed_to_be_run_next_can_be_pasted_whatever_the_paths(
     asked = ["--model", str(model), "--task", str(root / "task.jsonl"), "--profile", str(path)]
     assert shlex.split(following) == ["tersely", "plan", *asked]
     assert json.loads(path.read_text())["overall"]["problems"] == 4
-    (tmp_path / "my model" / "evaluation").mkdir()
-    assert main(["compare", str(tmp_path / "my model"), "--out", str(tmp_path / "page")]) == 2
-    assert f"run tersely evaluate {shlex.quote(str(model))} first" in capsys.readouterr().err
+    run = tmp_path / "my run"
+    run.mkdir()
+    (run / "config.json").write_text(json.dumps({"tersely": "0.1.0", "kind": "base", "config": {}}))
+    assert main(["compare", str(run), "--out", str(tmp_path / "page")]) == 2
+    assert f"run tersely evaluate {shlex.quote(str(run))} first" in capsys.readouterr().err

@@ -44,6 +44,8 @@ def test_quickstart_ends_with_a_table_and_a_page_and_again_does_nothing_new(base
     done = subprocess.run(command(base, tmp_path / "out"), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "alpha-0.2" in done.stdout
+    assert "at temperature 1" in " ".join(done.stdout.split())
+    assert "report: done (6 of 6)" in done.stderr
     page = tmp_path / "out/report/index.html"
     assert str(page) in done.stdout
     assert "tersely train --recipe tiny" in page.read_text()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tersely.config import TrainConfig
+from tersely.config import LoraConfig, TrainConfig
 from tersely.errors import UserError
 from tersely.models.folder import quantisation
 from tersely.models.positions import Room
@@ -182,6 +182,10 @@ def possible_changes(setup: Setup, prompt: int, phase: str) -> list[list[Change]
         changes.append([("learner.kl_coefficient=0", lambda s: _without_reference(off[1](s)))])
     caps = _lower(sampling.max_new_tokens, max(1, sampling.max_new_tokens // LEAST_CAP))
     changes.append([_cap(cap, prompt, learner.token_budget) for cap in caps])
+    if setup.layout.lora is None and setup.layout.gpus == 1:
+        adam = "" if setup.layout.optimizer == "adam" else " --set learner.optimizer=adam"
+        lora = LoraConfig()
+        changes.append([_switch(f"learner.lora.rank={lora.rank}{adam}", lora=lora, optimizer="adam")])
     return [values for values in changes if values]
 
 
