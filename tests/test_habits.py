@@ -60,14 +60,14 @@ def test_long_tests_run_only_where_they_are_asked_for(words: list[str], run: lis
 def test_contributing_names_files_and_dicts_that_are_there() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     tables = re.findall(r"`([A-Z_]+)`\s+(?:in|at the end of)\s+(?:the same file|`(src/[\w./]+)`)", text)
-    known = {"METHODS", "LOSSES", "ENGINES", "KINDS", "SCHEDULES", "EMBEDDED_TASKS", "VERBS"}
+    known = {"METHODS", "LOSSES", "ENGINES", "KINDS", "SCHEDULES", "TRACKERS", "EMBEDDED_TASKS", "VERBS"}
     assert {name for name, _ in tables} == known
     for name, file in tables:
         code = (ROOT / (file or "src/tersely/objective/schedule.py")).read_text(encoding="utf-8")
         assert re.search(rf"^{name}\b.*= ", code, re.M), (name, file)
     for path in re.findall(r"`((?:src|tests|scripts|docs)/[\w./]+)`", text):
         assert (ROOT / path).exists() or "NAME" in path or "ROOM" in path, path
-    for path in re.findall(r"`((?:methods|losses|samplers|kinds)/[\w]+\.py)`", text):
+    for path in re.findall(r"`((?:methods|losses|samplers|kinds|trackers)/[\w]+\.py)`", text):
         assert list((ROOT / "src/tersely").rglob(path)), path
 
 

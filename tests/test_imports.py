@@ -17,16 +17,16 @@ HEAVY = ("torch", "transformers", "sympy", "matplotlib", "math_verify", "trl", "
 LIGHT_ROOMS = ("", ".objective", ".verify", ".analysis", ".records", ".score")
 
 ROOMS = [
-    {"records", "journal", "errors", "frozen"},
+    {"records", "journal", "errors", "frozen", "terminal"},
     {"plugins", "jsonl", "display", "stop", "extras", "setting_names"},
-    {"config", "recipes"},
+    {"sections", "config", "recipes", "reference"},
     {"objective"},
     {"runs"},
     {"verify"},
     {"tasks"},
     {"models"},
     {"samplers"},
-    {"rollouts", "score", "analysis", "facts", "opened"},
+    {"rollouts", "score", "analysis", "facts", "opened", "trackers"},
     {"plan"},
     {"learn"},
     {"evaluation", "baselines"},

@@ -10,6 +10,7 @@ import pytest
 from tersely.learn.losses import LOSSES
 from tersely.objective.methods import METHODS
 from tersely.samplers.engines import ENGINES
+from tersely.trackers import TRACKERS
 from tersely.verify.kinds import KINDS
 
 SRC = Path(__file__).parents[1] / "src"
@@ -19,6 +20,7 @@ HOMES = {
     "objective/methods": [kind.__module__ for kind in METHODS.values()],
     "learn/losses": [loss.__module__ for loss in LOSSES.values()],
     "verify/kinds": [kind.decide.__module__ for kind in KINDS.values()],
+    "trackers": [spec.open.__module__ for spec in TRACKERS.values()],
     "samplers": [place.partition(":")[0] for place in ENGINES.values()],
 }
 """Room -> the module of each member of its table."""

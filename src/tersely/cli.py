@@ -18,10 +18,12 @@ from tersely.commands import (
     distill,
     evaluate,
     faithfulness,
+    list_settings,
     plan,
     prepare,
     profile,
     quickstart,
+    replay,
     report,
     score,
     show,
@@ -31,6 +33,7 @@ from tersely.commands import (
 )
 from tersely.commands.verb import Handler
 from tersely.errors import TerselyError, nearest
+from tersely.terminal import say, stay_encodable
 
 VERBS = (
     quickstart.add_quickstart,
@@ -51,6 +54,8 @@ VERBS = (
     verify.add_verify,
     waste.add_waste,
     score.add_score,
+    list_settings.add_settings,
+    replay.add_replay,
 )
 """In the order of ``tersely --help``."""
 
@@ -63,7 +68,7 @@ class Parser(argparse.ArgumentParser):
         said = message.replace("'", " ").replace(",", " ").split()
         unknown = [word.split("=")[0] for word in said if word not in known]
         close = next((n for word in reversed(unknown) if word.strip("-") and (n := nearest(word, known, 0.7))), "")
-        print(f"tersely: {message}{close}; see `{self.prog} --help`", file=sys.stderr)
+        say(f"tersely: {message}{close}; see `{self.prog} --help`", error=True)
         raise SystemExit(2)
 
     def refuse_unknown(self, verb: str, extra: Sequence[str], given: Sequence[str]) -> NoReturn:
@@ -82,7 +87,7 @@ class Parser(argparse.ArgumentParser):
             option = f"--{key.rpartition('.')[2].replace('_', '-')}"
             hint = f": use {f'{option} {value}' if option in own else f'--set {key}={value}'}"
         what = f"no option {name}" if options else f"no use for {name!r}"
-        print(f"tersely: {verb} has {what}{hint}; see `{self.prog} --help`", file=sys.stderr)
+        say(f"tersely: {verb} has {what}{hint}; see `{self.prog} --help`", error=True)
         raise SystemExit(2)
 
     @property
@@ -116,6 +121,7 @@ def build_parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 unexpected, 2 the user's input, 3 the run cannot go on, 4 the disk, 128+n stopped."""
+    stay_encodable()
     parser = build_parser()
     args, extra = parser.parse_known_args(argv)
     if extra:
@@ -129,13 +135,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TerselyError as error:
         if args.debug:
             raise
-        print(f"tersely: {error}", file=sys.stderr)
+        say(f"tersely: {error}", error=True)
         return error.exit_code
     except Stopped as stopped:
-        print(f"tersely: {stopped}", file=sys.stderr)
+        say(f"tersely: {stopped}", error=True)
         return stopped.exit_code
     except KeyboardInterrupt:
-        print("tersely: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        say("tersely: interrupted; the same command goes on from the last checkpoint", error=True)
         return 130
     except BrokenPipeError:
         # The reader (head, less) has gone: nothing is left to say, and nobody to say it to.

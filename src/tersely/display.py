@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol
 
+from tersely.terminal import make_console, say, visible
+
 
 class Display(Protocol):
     """What long work tells while it goes on."""
@@ -66,7 +68,7 @@ class PlainDisplay:
         return None
 
     def note(self, text: str) -> None:
-        print(f"{self.title}: {text}", file=sys.stderr, flush=True)
+        say(f"{self.title}: {text}", error=True)
 
     def phase(self, name: str, done: int, total: int) -> None:
         return None
@@ -91,7 +93,6 @@ class RichDisplay:
     """A bar for the whole, a bar for the present step, and the latest numbers."""
 
     def __init__(self, title: str) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -103,20 +104,20 @@ class RichDisplay:
 
         self.title = title
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[numbers]}"),
-            console=Console(stderr=True),
+            TextColumn("{task.fields[numbers]}", markup=False),
+            console=make_console(stderr=True),
         )
         self._whole: Any = None
         self._part: Any = None
 
     def __enter__(self) -> RichDisplay:
         self._progress.start()
-        self._whole = self._progress.add_task(self.title, total=None, numbers="")
+        self._whole = self._progress.add_task(visible(self.title), total=None, numbers="")
         self._part = self._progress.add_task("", total=None, numbers="", visible=False)
         return self
 
@@ -127,13 +128,13 @@ class RichDisplay:
         self._progress.stop()
 
     def note(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.console.print(text)
 
     def phase(self, name: str, done: int, total: int) -> None:
-        self._progress.update(self._part, description=f"  {name}", completed=done, total=total, visible=True)
+        self._progress.update(self._part, description=f"  {visible(name)}", completed=done, total=total, visible=True)
 
     def step(self, done: int, total: int, numbers: Mapping[str, str]) -> None:
-        text = "  ".join(f"[dim]{k}[/dim] {v}" for k, v in numbers.items())
+        text = visible("  ".join(f"{k} {v}" for k, v in numbers.items()))
         self._progress.update(self._whole, completed=done, total=total, numbers=text)
 
 

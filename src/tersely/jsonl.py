@@ -39,16 +39,15 @@ def read_jsonl(path: str | Path) -> list[NumberedRow]:
     Raises UserError: file missing, a folder or unreadable; empty; not UTF-8 (with the byte offset); NUL bytes; a line
     that is not one JSON object (with file and line).
     """
-    name = display_name(path)
-    rows = list(parse_lines(read_lines(path), name))
-    if not rows:
-        raise UserError(f"{name} is empty; it needs one JSON object a line")
-    return rows
+    return list(parse_lines(read_lines(path), display_name(path)))
 
 
 def read_lines(path: str | Path) -> list[str]:
     """The lines of a text file (``-`` is standard input) as ``read_jsonl`` cuts them, with its refusals."""
-    return list(_text_lines(_read_bytes(path), display_name(path)))
+    lines = list(_text_lines(_read_bytes(path), display_name(path)))
+    if not any(map(str.strip, lines)):
+        raise UserError(f"{display_name(path)} is empty; it needs one JSON object a line")
+    return lines
 
 
 def display_name(path: str | Path) -> str:

@@ -16,6 +16,7 @@ from tersely.models.agreement import ModelCheck, PartCheck, Truth
 from tersely.models.end_tokens import end_tokens
 from tersely.models.load import check_vocabulary, load_model, load_tokenizer
 from tersely.models.positions import Room
+from tersely.models.tokenizer_check import tokenizer_check
 from tersely.samplers import Sampler
 from tersely.samplers.decoder_check import check_decoder
 from tersely.samplers.engines import TRANSFORMERS, find_engine, make_sampler
@@ -49,9 +50,10 @@ class OpenedModel:
         longest = max(map(len, prompts))
         return make_sampler(settings, self.model, self.tokenizer, self.folder, self.facts.dtype, longest)
 
-    def record_check(self, folder: Path, display: Display) -> None:
-        """What was compared into the folder; one note for what had to be repaired."""
-        ModelCheck(() if self.decoder is None else (self.decoder,)).record(folder, display.note)
+    def record_check(self, folder: Path | None, display: Display) -> None:
+        """What was compared into the folder, if there is one; one note for what had to be repaired."""
+        decoder = () if self.decoder is None else (self.decoder,)
+        ModelCheck((tokenizer_check(self.tokenizer), *decoder)).record(folder, display.note)
 
 
 def open_model(folder: Path, facts: Facts, tokenizer: Any | None = None) -> OpenedModel:

@@ -163,6 +163,8 @@ class Verdict:
     """CPU seconds the comparison took (a measurement: never part of a decision)."""
     score: float | None = None
     """In [0, 1] from a verifier that grades; None: 1 where CORRECT, else 0."""
+    outside: bool = False
+    """UNJUDGED as something else than the answer ended its process, twice: nothing to keep, it can be judged again."""
 
     @property
     def credit(self) -> float:
@@ -287,12 +289,17 @@ class EvalRecord:
     """Of ``tokens``, those up to and including the last ``</think>``; None in evaluations that did not count them."""
     length_source: LengthSource = LengthSource.SAMPLED
     """Where ``tokens`` comes from."""
+    outside: bool = False
+    """UNJUDGED by no fault of the answer (``Verdict.outside``): the next ``evaluate`` judges it again."""
 
     def to_json(self) -> JsonObject:
-        """The line of ``responses.jsonl``; it names the source of the length only where that is not the sampled ids."""
+        """The line of ``responses.jsonl``; it names the source of the length only where that is not the sampled ids,
+        and an outside cause only where there was one."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         if self.length_source is LengthSource.SAMPLED:
             del values["length_source"]
+        if not self.outside:
+            del values["outside"]
         return values
 
     @classmethod

@@ -1,21 +1,23 @@
 """From problems to judged groups: the only place that samples and judges.
 
 Training, evaluation, baselines' samples, faithfulness and the probe all ask here. That a response which did not finish
-by itself is never correct is decided here and nowhere else.
+by itself, or that stays in a thought which its prompt opened, is never correct is decided here and nowhere else.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from tersely.models.text import ResponseText
 from tersely.records import Finish, Group, Problem, Rollout, Status, Verdict
 from tersely.samplers.base import Progress, Prompt, Sampler, Sampling
 from tersely.tasks.load import Task, load_task
 from tersely.tasks.sources import Split
 from tersely.verify import Judge
 from tersely.verify.verifier import Verifier
+from tersely.verify.visible import graded
 
 PromptIds = Mapping[str, tuple[int, ...]]
 """Problem id -> prompt token ids as fed to the model."""
@@ -38,6 +40,7 @@ def respond(
     judge: Grader,
     sampling: Sampling,
     *,
+    reading: ResponseText | None = None,
     first_sample: int = 0,
     on_progress: Progress | None = None,
     on_sampled: Callable[[], None] | None = None,
@@ -46,31 +49,40 @@ def respond(
 
     Checking hides behind sampling: the judge may begin on each response as it ends. ``on_sampled`` is called between
     the last response and the first verdict waited for (a clock's lap). ``first_sample`` numbers the siblings, so that
-    a later call can go on where one stopped. Errors are those of the sampler and of the judge.
+    a later call can go on where one stopped. ``reading`` reads prompts of the model's tokenizer, to know which of them
+    open a thought (None: none of them). Errors are those of the sampler and of the judge.
     """
     of_id = {problem.id: problem for problem in problems}
+    opened = {name for name in of_id if reading is not None and reading.opens_thinking(prompts[name])}
 
     def begin(rollout: Rollout) -> None:
-        if rollout.finish is Finish.EOS:
+        if _unfinished(rollout, opened) is None:
             judge.begin_grading(of_id[rollout.problem_id], rollout.text)
 
     asked = [Prompt(problem.id, prompts[problem.id], first_sample) for problem in problems]
     rollouts = sampler.generate(asked, sampling, on_progress, begin)
     if on_sampled is not None:
         on_sampled()
-    verdicts = _verdicts([(problems[i // sampling.n], rollout) for i, rollout in enumerate(rollouts)], judge)
+    verdicts = _verdicts([(problems[i // sampling.n], rollout) for i, rollout in enumerate(rollouts)], judge, opened)
     cuts = [slice(i, i + sampling.n) for i in range(0, len(rollouts), sampling.n)]
     return [Group(p, tuple(rollouts[c]), tuple(verdicts[c])) for p, c in zip(problems, cuts, strict=True)]
 
 
-def _verdicts(pairs: Sequence[tuple[Problem, Rollout]], judge: Grader) -> list[Verdict]:
-    """Verdicts in order. A response that did not finish by itself has no answer, whatever it says."""
-    finished = [i for i, (_, rollout) in enumerate(pairs) if rollout.finish is Finish.EOS]
-    found = judge.grade([(pairs[i][0], pairs[i][1].text) for i in finished])
-    verdicts = [Verdict(Status.NO_ANSWER, None, f"unfinished: {r.finish}") for _, r in pairs]
-    for i, verdict in zip(finished, found, strict=True):
-        verdicts[i] = verdict
-    return verdicts
+def _verdicts(pairs: Sequence[tuple[Problem, Rollout]], judge: Grader, opened: Collection[str]) -> list[Verdict]:
+    """Verdicts in order. An unfinished response has no answer, whatever it says."""
+    reasons = [_unfinished(rollout, opened) for _, rollout in pairs]
+    found = iter(judge.grade([(p, r.text) for (p, r), reason in zip(pairs, reasons, strict=True) if reason is None]))
+    return [next(found) if reason is None else Verdict(Status.NO_ANSWER, None, reason) for reason in reasons]
+
+
+def _unfinished(rollout: Rollout, opened: Collection[str]) -> str | None:
+    """Why a response has no answer whatever it says; None where it is to be judged. ``opened``: ids of the problems
+    whose prompts open a thought."""
+    if rollout.finish is not Finish.EOS:
+        return f"unfinished: {rollout.finish}"
+    if rollout.problem_id in opened and graded(rollout.text, opened=True) is None:
+        return "the thinking never ends"
+    return None
 
 
 def unjudged_words(verdicts: Sequence[Verdict]) -> str | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from types import FrameType, TracebackType
 from typing import Any
+
+from tersely.terminal import say
 
 PARENT = "TERSELY_PARENT"
 """Environment variable: the process that started us and whose end is ours."""
@@ -46,7 +47,7 @@ class StopRequest:
         if self.requested is not None:
             raise KeyboardInterrupt
         self.requested = signum
-        print("\nfinishing this step, then saving (once more to end at once)", file=sys.stderr, flush=True)
+        say("\nfinishing this step, then saving (once more to end at once)", error=True)
 
 
 def end_with_parent() -> None:

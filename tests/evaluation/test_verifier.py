@@ -11,6 +11,7 @@ import pytest
 
 import tersely
 from graders import ParityJudge
+from run_files import content_of
 from tersely.analysis.paired import compare_paired
 from tersely.baselines.samples import draw_samples
 from tersely.baselines.settings import resolve_samples
@@ -167,7 +168,7 @@ def test_a_verifier_that_cannot_say_stops_the_run_and_the_last_checkpoint_stands
     with pytest.raises(RunError, match=rf"\d of 4 answers could not be judged.*{reason}.*run.unjudged_stop"):
         tersely.train(settings=SMALL, judge=f"my_checks:{name}", **parts)
     assert not (tmp_path / "run/journal.jsonl").exists()
-    assert len(json.loads((tmp_path / "run/unjudged.json").read_text())) >= 3
+    assert len(content_of(tmp_path / "run/unjudged.json")) >= 3
 
 
 def test_an_evaluation_says_how_many_could_not_be_judged_and_why(

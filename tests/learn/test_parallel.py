@@ -22,9 +22,11 @@ from tersely.cli import main
 from tersely.errors import RunError
 from tersely.learn.group_codec import decode, encode
 from tersely.learn.parallel import World
+from tersely.models.agreement import MODEL_CHECK
 from tersely.records import Finish, Group, Kind, Problem, Rollout, Status, Verdict
 from tersely.runs.folder import read_log, verify_checkpoint
-from tiny_models import make_model_folder, make_task
+from tiny_architectures import tiny_model
+from tiny_models import make_model_folder, make_task, make_tokenizer
 
 CHILD = Path(__file__).parents[1] / "support" / "parallel_child.py"
 TOLERANCE = 1e-5
@@ -55,6 +57,19 @@ SETTINGS = {
     },
     "lora-bf16": {"learner.lora.rank": 4, "run.dtype": "bfloat16"},
 }
+
+
+OTHER_HEADS = ("granite", "llama4_text")
+"""A scale behind the head, and a base that gives logits: sharded with zero3."""
+
+
+def make_other(folder: Path, architecture: str) -> None:
+    tokenizer = make_tokenizer()
+    model = tiny_model(architecture, vocab_size=300)
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, *range(100, 120)]
+    model.save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    make_task(folder / "task.jsonl")
 
 
 def command(root: Path, out: Path, **over: Any) -> list[str]:
@@ -108,6 +123,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     try:
         for name, over in SETTINGS.items():
             assert main(command(root, root / f"one-{name}", **over)) == 0
+        for name in OTHER_HEADS:
+            make_other(root / name, name)
+            assert main(command(root / name, root / f"one-{name}", **SETTINGS["zero3"])) == 0
         # Begun by one process, to be ended by two.
         shutil.copytree(root / "one-zero2", root / "one-then-two")
         forget_the_end(root / "one-then-two")
@@ -116,6 +134,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         ran = Ran(root)
         for name, over in SETTINGS.items():
             ran.add(name, command(root, root / f"two-{name}", **over))
+        for name in OTHER_HEADS:
+            ran.add(name, command(root / name, root / f"two-{name}", **SETTINGS["zero3"]))
         ran.add("one-then-two", command(root, root / "one-then-two", **SETTINGS["zero2"]))
         ran.add("lora-one-then-two", command(root, root / "lora-one-then-two", **SETTINGS["lora"]))
         ran.add("stopped", command(root, root / "stopped", **SETTINGS["zero2"]), stop_after=1)
@@ -169,6 +189,16 @@ def test_two_processes_do_what_one_does(ran: Ran, name: str) -> None:
     before = load_file(ran.root / "model/model.safetensors")
     after = load_file(ran.root / f"two-{name}/checkpoints/step-000004/model.safetensors")
     assert max(float((before[k] - after[k]).abs().max()) for k in before) > 10 * TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHER_HEADS)
+def test_a_sharded_model_is_scored_through_the_head_that_was_right_for_the_whole(ran: Ran, name: str) -> None:
+    assert ran.result(name, 0)["code"] == ran.result(name, 1)["code"] == 0, ran.result(name, 0)["err"]
+    assert_alike(ran.root / f"one-{name}", ran.root / f"two-{name}")
+    one, two = (json.loads((ran.root / f"{which}-{name}" / MODEL_CHECK).read_text()) for which in ("one", "two"))
+    assert one == two
+    assert two["output head"]["chosen"] != "weights"
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tersely.errors import UserError
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.run import evaluate
 from tersely.models.prompt_identity import prompt_identity
-from tersely.runs.folder import read_config
+from tersely.runs.folder import read_config, read_done, read_log
 from tiny_models import make_model_folder, make_task, make_tokenizer
 from training import settings, train_for_odd_texts
 
@@ -27,16 +28,16 @@ Make = Callable[[Path], Any]
 
 def trained(root: Path) -> None:
     short = {"steps": 1, "checkpoint_every": 1, "probe": False}
-    train_for_odd_texts(settings(root, run=short, sampling={"max_new_tokens": 6}), root / "out")
+    train_for_odd_texts(settings(root, run=short, sampling={"max_new_tokens": 24}), root / "out")
 
 
 def evaluated(root: Path) -> None:
-    protocol = EvalProtocol(str(root / "task.jsonl"), None, 1, max_new_tokens=6, template="question")
+    protocol = EvalProtocol(str(root / "task.jsonl"), None, 1, max_new_tokens=24, template="question")
     evaluate(root / "model", protocol, root / "out", QUIET, command="", judge=ParityJudge())
 
 
 def sampled(root: Path) -> None:
-    sampling = {"n": 2, "max_new_tokens": 6}
+    sampling = {"n": 2, "max_new_tokens": 24}
     given = {"model": str(root / "model"), "task": str(root / "task.jsonl"), "template": "question"}
     draw_samples(SamplesConfig(**given, sampling=sampling), root / "out", QUIET, ParityJudge())
 
@@ -95,3 +96,25 @@ def test_prompts_are_known_by_problem_and_ids_in_any_order() -> None:
     assert first == prompt_identity(tokenizer, (1, 2), {"b": (3,), "a": (1, 2)})
     for other in ({"a": (1,), "b": (2, 3)}, {"a": (3,), "b": (1, 2)}, {"a": (1, 2)}):
         assert prompt_identity(tokenizer, (1, 2), other)["prompts_sha256"] != first["prompts_sha256"]
+
+
+def rewarded(run: Path) -> float:
+    """Share of responses that a run, an evaluation or samples call right."""
+    for name, key in (("journal", "accuracy"), ("responses", "correct")):
+        if found := next(run.rglob(f"{name}.jsonl"), None):
+            lines = read_log(found)
+            return sum(float(line[key]) for line in lines) / len(lines)
+    summary = read_done(run)
+    assert summary is not None
+    return float(summary["correct"] / summary["responses"])
+
+
+@pytest.mark.parametrize("make", [trained, evaluated, sampled])
+def test_thinking_that_the_template_opens_and_nothing_ends_is_rewarded_nowhere(root: Path, make: Make) -> None:
+    edited = (root / "model" / "chat_template.jinja").read_text()
+    make(root)
+    assert rewarded(root / "out") > 0
+    shutil.rmtree(root / "out")
+    (root / "model" / "chat_template.jinja").write_text(edited.replace("<|assistant|>", "<|assistant|><think>\n"))
+    make(root)
+    assert rewarded(root / "out") == 0

@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from run_files import content_of
 from tersely.cli import main
 from tersely.config import TrainConfig
 from tersely.errors import RunError, UserError
@@ -68,7 +69,7 @@ def test_training_scores_what_was_sampled_and_says_what_was_repaired(
     settings = config(tmp_path, learner={"kl_in": "loss", "skip_no_signal": "never"})
     train(settings, tmp_path / "run", display)  # type: ignore[arg-type]
     assert any(note.startswith(f"{repaired}: ") for note in display.notes)
-    assert set(json.loads((tmp_path / "run" / MODEL_CHECK).read_text())) == {"decoder", "output head", "layout"}
+    assert set(content_of(tmp_path / "run" / MODEL_CHECK)) == {"tokenizer", "decoder", "output head", "layout"}
     # The reference has the weights that sampled the first step, so any KL there is an error of our own.
     assert abs(read_log(tmp_path / "run/journal.jsonl")[0]["kl"]) < 1e-5
 
@@ -84,6 +85,20 @@ def test_sampled_logprobs_are_the_models_own_beside_longer_prompts(architecture:
             own = own_logprobs(opened.model, [row])[0, len(rollout.prompt_tokens) - 1 : -1]
         wanted = own[torch.arange(rollout.length), torch.tensor(rollout.tokens)]
         np.testing.assert_allclose(rollout.logprobs, wanted.numpy(), atol=1e-4)
+
+
+def test_show_asks_only_what_the_check_lets_through_and_says_what_it_repaired(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder(tmp_path, "mamba")
+    asked = ["show", str(path), "--ask", "What is 1+1?", "--max-new-tokens", "4"]
+    trained_for = {"template": "question"}
+    (path / "trained_for.json").write_text(json.dumps(trained_for))
+    assert main(asked) == 0
+    assert "so the slower generate is used" in capsys.readouterr().err
+    folder(tmp_path, "bert")
+    assert main(asked) == 2
+    assert "cannot reproduce this bert model's own log-probabilities" in capsys.readouterr().err
 
 
 def test_packing_by_name_is_refused_before_the_run_folder_is_touched(tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from run_files import content_of
 from tersely.config import TrainConfig
 from tersely.errors import RunError, UserError
 from tersely.facts import Facts
@@ -16,6 +16,7 @@ from tersely.learn.heads import BehindBase, OutputLayer, head_logprobs
 from tersely.learn.scorer_check import BaseCheck, check_base, check_head, scorer_gap
 from tersely.models.agreement import FP32_BOUND, MODEL_CHECK, PartCheck, Tried, Truth, first_right
 from tersely.models.positions import Room, switch_of
+from tersely.models.tokenizer_check import TokenizerCheck
 from tersely.samplers.decoder_check import DECODERS, check_decoder, decoder_gap
 from tiny_architectures import LONGROPE, tiny_config, tiny_model
 
@@ -140,12 +141,13 @@ def test_the_check_leaves_model_and_random_state_as_they_were() -> None:
 
 def test_what_was_compared_stands_in_the_folder(tmp_path: Path) -> None:
     notes: list[str] = []
-    checked(tiny_model("granite")).whole().record(tmp_path, notes.append)
-    found = json.loads((tmp_path / MODEL_CHECK).read_text())
+    checked(tiny_model("granite")).whole(TokenizerCheck("Fast", None)).record(tmp_path, notes.append)
+    found = content_of(tmp_path / MODEL_CHECK)
     assert {part: content["chosen"] for part, content in found.items()} == {
         "decoder": "model",
         "output head": "forward",
         "layout": "padded",
+        "tokenizer": "Fast",
     }
     assert [tried["path"] for tried in found["output head"]["tried"]] == ["weights", "forward"]
     assert len(notes) == 1

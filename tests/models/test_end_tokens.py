@@ -169,3 +169,18 @@ def test_plan_and_train_refuse_an_empty_list_alike(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"generation_config.json is an empty list"):
         train(config, tmp_path / "run", PlainDisplay("test"))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("generation", "said"), [(1, True), ([1], True), ([1, 270], False)])
+def test_plan_says_where_the_generation_configuration_lacks_the_turn_end(
+    tmp_path: Path, generation: Any, said: bool
+) -> None:
+    folder = folder_with(tmp_path / "model", generation=generation, config=1, tokenizer="<|end|>")
+    turn = load_tokenizer(folder).convert_tokens_to_ids("<|turn|>")
+    assert turn == 270
+    sampling = {"max_new_tokens": 20, "prompts": 2, "n": 2}
+    task = str(make_task(tmp_path / "task.jsonl", 6))
+    plan = make_plan(resolve({"model": str(folder), "task": task, "template": "question", "sampling": sampling}))
+    notes = [note for note in plan.notes if "generation_config.json does not name it" in note]
+    assert len(notes) == said
+    assert all("'<|turn|>' (id 270)" in note for note in notes)

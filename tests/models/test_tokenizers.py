@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from tersely.errors import UserError
 from tersely.models.load import load_model, load_tokenizer
 from tersely.models.save import save_model
-from tersely.models.tokenizer_check import PROBES, difference
+from tersely.models.tokenizer_check import PROBES, difference, tokenizer_check
 from tersely.models.tokenizer_files import PATTERNS
 from tersely.toy.tokenizer import build_tokenizer
 from tiny_models import make_model_folder
@@ -39,6 +39,21 @@ def test_a_class_that_overrules_the_file_is_found_and_replaced(tmp_path: Path) -
     assert difference(folder, loaded) is None
     for text in PROBES:
         assert loaded.encode(text, add_special_tokens=False) == file_ids(folder, text)
+
+
+def test_what_was_found_of_a_tokenizer_is_kept_with_it(tmp_path: Path) -> None:
+    qwen = tokenizer_check(load_tokenizer(make_model_folder(tmp_path / "qwen", "qwen2")))
+    found = qwen.to_json()
+    assert (found["against"], found["overruled"]) == ("tokenizer.json", "Qwen2Tokenizer")
+    assert "instead of" in found["difference"]
+    assert (
+        f"transformers takes Qwen2Tokenizer, which is not what the model's tokenizer.json says ({found['difference']}"
+        in str(qwen.note())
+    )
+    llama = tokenizer_check(load_tokenizer(make_model_folder(tmp_path / "llama", "llama")))
+    assert set(llama.to_json()) == {"chosen", "against"}
+    assert llama.note() is None
+    assert tokenizer_check(build_tokenizer()).to_json()["against"] is None
 
 
 def test_a_byte_level_file_under_llamas_class_keeps_its_spaces_in_every_version(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tersely.errors import UserError
 from tersely.models.trained_for import TRAINED_FOR, TrainedFor, read_trained_for, write_trained_for
+from tersely.runs.checks import check_of, split_check
 
 WORDS = st.none() | st.text(min_size=1)
 
@@ -32,7 +33,8 @@ WORDS = st.none() | st.text(min_size=1)
 )
 def test_the_file_is_what_it_was(tmp_path: Path, facts: TrainedFor, content: object) -> None:
     write_trained_for(tmp_path, facts)
-    assert (tmp_path / TRAINED_FOR).read_text() == json.dumps(content, indent=1)
+    text, check = (tmp_path / TRAINED_FOR).read_bytes(), check_of(json.dumps(content, indent=1).encode())
+    assert split_check(text) == (json.dumps(content, indent=1).encode(), check)
     assert read_trained_for(tmp_path) == facts
 
 
@@ -42,6 +44,14 @@ def test_what_is_written_is_read(
 ) -> None:
     facts = TrainedFor(method, template, cap, objective, base)
     assert TrainedFor.from_json(json.loads(json.dumps(facts.to_json()))) == facts
+
+
+def test_a_changed_digit_is_seen(tmp_path: Path) -> None:
+    write_trained_for(tmp_path, TrainedFor(template="toy", max_new_tokens=160))
+    path = tmp_path / TRAINED_FOR
+    path.write_text(path.read_text().replace("160", "180"))
+    with pytest.raises(UserError, match=r"damaged .its check does not fit.*use another checkpoint"):
+        read_trained_for(tmp_path)
 
 
 def test_other_peoples_models_say_nothing(tmp_path: Path) -> None:

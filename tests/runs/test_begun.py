@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tersely.errors import UserError
-from tersely.runs.folder import RunFolder, read_config
+from tersely.runs.folder import RunFolder, read_config, read_log
 from tersely.runs.kinds import RunKind
 
 KIND, OLD, NEW = RunKind.EVALUATION, {"cap": 1024}, {"cap": 893}
@@ -15,7 +15,8 @@ KIND, OLD, NEW = RunKind.EVALUATION, {"cap": 1024}, {"cap": 893}
 
 def begun(path: Path) -> Path:
     with RunFolder.open(path, KIND, OLD):
-        (path / "expected.json").write_text('{"responses": 5}')
+        for name in ("expected.json", "model_check.json"):
+            (path / name).write_text("{}")
     return path
 
 
@@ -24,10 +25,10 @@ def test_a_folder_without_a_response_takes_another_configuration(tmp_path: Path)
     assert RunFolder.look(path, KIND, NEW) is None
     assert read_config(path) == OLD
     with RunFolder.open(path, KIND, NEW) as run:
-        assert not (path / "expected.json").exists()
+        assert {entry.name for entry in path.iterdir()} <= {"config.json", ".lock", "checkpoints"}
         run.append("responses", [{"a": 1}])
     assert read_config(path) == NEW
-    assert (path / "responses.jsonl").read_text() == '{"a": 1}\n'
+    assert read_log(path / "responses.jsonl") == [{"a": 1}]
 
 
 def test_a_torn_first_line_is_no_response(tmp_path: Path) -> None:
@@ -35,7 +36,7 @@ def test_a_torn_first_line_is_no_response(tmp_path: Path) -> None:
     (path / "responses.jsonl").write_text('{"a": ')
     with RunFolder.open(path, KIND, NEW) as run:
         run.append("responses", [{"a": 1}])
-    assert (path / "responses.jsonl").read_text() == '{"a": 1}\n'
+    assert read_log(path / "responses.jsonl") == [{"a": 1}]
 
 
 def test_the_same_configuration_keeps_what_was_noted(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from crash import Reaper, Recorder, Refuser, calls_of, crash_points, in_child
+from run_files import content_of
 from tersely.errors import StorageError
 from tersely.runs import disk
 
@@ -90,7 +90,7 @@ def test_calls_do_what_they_say(tmp_path: Path) -> None:
     disk.make_dir(tmp_path / "a/b/c")
     disk.write_json_atomic(tmp_path / "a/x.json", {"k": "\ud800"})
     disk.write_json_atomic(tmp_path / "a/x.json", {"k": [1, None]})
-    assert json.loads((tmp_path / "a/x.json").read_text()) == {"k": [1, None]}
+    assert content_of(tmp_path / "a/x.json") == {"k": [1, None]}
     disk.remove_tree(tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
 
@@ -141,7 +141,7 @@ def test_a_refused_write_leaves_no_partial_file(tmp_path: Path, torn: bool) -> N
     with disk.observed_by(Refuser(0, torn=torn)), pytest.raises(StorageError):
         disk.write_json_atomic(tmp_path / "file", {"new": 2})
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
-    assert json.loads((tmp_path / "file").read_text()) == {"old": 1}
+    assert content_of(tmp_path / "file") == {"old": 1}
 
 
 @pytest.mark.parametrize("torn", [False, True])
@@ -163,7 +163,7 @@ def test_an_atomic_write_is_the_old_or_the_new_at_every_crash(tmp_path: Path) ->
     for point in crash_points(calls_of(replace, tmp_path / "x")):
         disk.write_json_atomic(path, {"old": 1})
         assert in_child(lambda: replace(path), Reaper(point.index, point.moment)) == signal.SIGKILL
-        found |= set(json.loads(path.read_text()))
+        found |= set(content_of(path))
     assert found == {"old", "new"}
 
 
@@ -210,7 +210,7 @@ def test_the_observer_sees_every_call_and_goes_with_its_block(tmp_path: Path) ->
         disk.make_dir(tmp_path / "d")
         with pytest.raises(KeyError), disk.observed_by(Recorder()):
             raise KeyError
-        disk.write_json_atomic(tmp_path / "d/x", 1)
+        disk.write_json_atomic(tmp_path / "d/x", {"a": 1})
     disk.remove(tmp_path / "d/x")
     assert [operation for operation, _ in recorder.calls] == ["make_dir", "write_file", "rename"]
 

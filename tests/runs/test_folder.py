@@ -621,10 +621,10 @@ def test_a_log_name_stays_in_the_folder(tmp_path: Path, name: str) -> None:
 def test_reading_a_damaged_log_names_the_line(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_bytes(b'{"a": 1}\n{"a": \n{"a": 3}\n')
-    with pytest.raises(UserError, match="line 2"):
+    with pytest.raises(StorageError, match=r"line 2: not JSON .*; restore the file from a copy"):
         read_log(log)
     log.write_bytes(b'{"a": 1}\n[2]\n')
-    with pytest.raises(UserError, match="line 2: a JSON object"):
+    with pytest.raises(StorageError, match="line 2: a JSON object"):
         read_log(log)
     log.write_bytes(b'{"a": 1}\n{"a": 2}')
     with pytest.raises(UserError, match="line 2: torn"):
@@ -789,7 +789,7 @@ def test_a_model_folder_is_itself(tmp_path: Path) -> None:
     assert resolve_model(tmp_path / "model") == tmp_path / "model"
 
 
-def test_a_run_is_its_newest_valid_checkpoint_even_while_it_runs(tmp_path: Path) -> None:
+def test_a_run_is_its_newest_checkpoint_even_while_it_runs(tmp_path: Path) -> None:
     path = tmp_path / "run"
     with RunFolder.open(path, "toy", CONFIG) as run:
         with pytest.raises(UserError, match="no checkpoint yet"):
@@ -799,7 +799,8 @@ def test_a_run_is_its_newest_valid_checkpoint_even_while_it_runs(tmp_path: Path)
         assert resolve_model(path) == path / "checkpoints/step-000004"
         assert resolve_model(path / "checkpoints/step-000002") == path / "checkpoints/step-000002"
         _flip(path / "checkpoints/step-000004/model.safetensors", random.Random(0))
-        assert resolve_model(path) == path / "checkpoints/step-000002"
+        with pytest.raises(UserError, match=r"newest checkpoint .* is damaged .*SHA-256.* an older one, .*step-000002"):
+            resolve_model(path)
         assert (path / "checkpoints/step-000004").exists(), "reading renames nothing"
         with pytest.raises(UserError, match=r"damaged: .*model\.safetensors has SHA-256"):
             resolve_model(path / "checkpoints/step-000004")

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from run_files import content_of, rewrite
 from tersely.cli import main
 from tersely.errors import StorageError, TerselyError, UserError
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own
 from tersely.report.output import write_folder
 from tersely.runs import disk as storage
 from tersely.runs import manifest
-from tersely.runs.folder import RunFolder, read_log
+from tersely.runs.folder import RunFolder, read_done, read_log
 from tersely.stop import StopRequest
 from tiny_models import make_model_folder, make_task
 
@@ -167,9 +168,7 @@ def run_chain(scene: Scene) -> None:
 
 def config_logs(value: Any) -> Callable[[Scene], None]:
     def build(scene: Scene) -> None:
-        path = scene.run / "config.json"
-        named = json.loads(json.dumps(value).replace("OUTSIDE", str(scene.outside)))
-        path.write_text(json.dumps({**json.loads(path.read_bytes()), "logs": named}))
+        rewrite(scene.run / "config.json", logs=json.loads(json.dumps(value).replace("OUTSIDE", str(scene.outside))))
 
     return build
 
@@ -317,8 +316,8 @@ def test_what_is_ours_to_clear_away_is_cleared_without_being_followed(scene: Sce
         act(scene)
     finally:
         assert state_of(scene.outside) == outside
-    assert json.loads((scene.run / "done.json").read_bytes()) == {"steps": 6}
-    assert json.loads((scene.run / "probe.json").read_bytes()) == {"cap": 1}
+    assert read_done(scene.run) == {"steps": 6}
+    assert content_of(scene.run / "probe.json") == {"cap": 1}
     assert (scene.run / "mine.jsonl").read_text() == '{"precious": 1}\n'
     assert not manifest.verify_checkpoint(scene.run / "checkpoints/step-000006")
     assert not any(path.is_symlink() for path in scene.run.rglob("*.tmp-*"))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-import json
 from pathlib import Path
 
 import pytest
 
+from run_files import content_of, rewrite
 from tersely.errors import UserError
 from tersely.runs import manifest
-from tersely.runs.folder import RunFolder, read_log
+from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import LOGS, Log, RunKind, logs_of
 
 SRC = Path(__file__).parents[2] / "src/tersely"
@@ -31,7 +31,7 @@ def test_a_run_writes_the_logs_of_its_kind_and_no_others(tmp_path: Path, kind: R
                 continue
             with pytest.raises(ValueError, match=f"no name for a log of a {kind} run"):
                 run.append(log, [{"step": 1}])
-    assert json.loads((tmp_path / "run/config.json").read_bytes())["kind"] == kind.value
+    assert content_of(tmp_path / "run/config.json")["kind"] == kind.value
     assert {path.stem for path in (tmp_path / "run").glob("*.jsonl")} == LOGS[kind]
 
 
@@ -42,18 +42,17 @@ def test_a_log_of_another_kind_is_not_cut_whoever_names_it(tmp_path: Path) -> No
         run.append(Log.JOURNAL, [{"step": 1}])
         run.save(1, lambda folder: None, {})
     (path / "responses.jsonl").write_text('{"precious": 1}\n')
-    config = json.loads((path / "config.json").read_bytes())
-    (path / "config.json").write_text(json.dumps({**config, "logs": ["journal", "responses"]}))
+    rewrite(path / "config.json", logs=["journal", "responses"])
     with pytest.raises(UserError, match='names "responses" among its logs'):
         RunFolder.open(path, RunKind.TRAIN, {})
-    (path / "config.json").write_text(json.dumps(config))
+    rewrite(path / "config.json", logs=["journal"])
     newest = path / "checkpoints/step-000001"
     (newest / "state.json").write_text('{"step": 1, "state": {}, "logs": {"responses.jsonl": 0}}')
     (newest / "MANIFEST.json").unlink()
     manifest.seal(newest, 1)
     with RunFolder.open(path, RunKind.TRAIN, {}) as run, pytest.raises(UserError, match="lengths of tersely's logs"):
         run.latest()
-    assert read_log(path / "responses.jsonl") == [{"precious": 1}]
+    assert (path / "responses.jsonl").read_text() == '{"precious": 1}\n'
 
 
 def test_no_command_opens_a_run_folder_under_a_bare_name() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import tersely
 from graders import ParityJudge
+from run_files import content_of, rewrite
 from tersely.baselines.samples import draw_samples
 from tersely.baselines.settings import resolve_samples
 from tersely.cli import main
@@ -54,9 +55,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def change(path: Path, how: Any) -> None:
-    content = json.loads(path.read_text())
-    how(content["config"])
-    path.write_text(json.dumps(content))
+    config = content_of(path)["config"]
+    how(config)
+    rewrite(path, config=config)
 
 
 def name_strangers(config: dict[str, Any]) -> None:

@@ -76,7 +76,7 @@ class BigramEngine:
             stopped = tokens[-1] in request.end_ids
             if stopped or len(tokens) == request.max_tokens:
                 reason = self.rename["stop" if stopped else "length"]
-                ended.append(Ended(key, tuple(tokens), tuple(logprobs) if request.logprobs else None, reason))
+                ended.append(Ended(key, tuple(tokens), tuple(logprobs), reason))
                 del self.running[key]
         return ended
 
@@ -186,6 +186,20 @@ def test_weights_of_another_shape_are_refused_before_anything_is_pushed() -> Non
 def test_logprobs_are_left_out_under_a_top_p_cut() -> None:
     drawn, _ = fake()
     assert drawn.generate(PROMPTS[:1], Sampling(n=1, max_new_tokens=3, top_p=0.9))[0].logprobs is None
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.9])
+def test_logits_that_are_no_numbers_end_the_run_whether_or_not_logprobs_are_kept(top_p: float) -> None:
+    drawn, engine = fake()
+    step = engine.step
+    engine.step = (
+        lambda: [  # type: ignore[method-assign]
+            Ended(e.key, e.tokens, (*e.logprobs[:-1], float("nan")), e.reason) for e in step()
+        ]
+    )
+    with pytest.raises(RunError, match="not numbers"):
+        drawn.generate(PROMPTS, Sampling(n=2, max_new_tokens=4, top_p=top_p))
+    assert not engine.running
 
 
 def test_unknown_reason_to_end_stops_the_run() -> None:

@@ -34,3 +34,13 @@ class UnsureJudge(ParityJudge):
     def grade(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
         unsure = Verdict(Status.UNJUDGED, "x", "timeout")
         return [unsure if i % self.share == 0 else verdict for i, verdict in enumerate(super().grade(pairs))]
+
+
+class InterruptedJudge(ParityJudge):
+    """As ``ParityJudge``, but something else than the answer ends its process, at every text while ``interrupted``."""
+
+    interrupted = True
+
+    def grade(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        lost = Verdict(Status.UNJUDGED, "x", "its process was stopped from outside, twice", outside=True)
+        return [lost if self.interrupted else verdict for verdict in super().grade(pairs)]

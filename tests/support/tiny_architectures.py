@@ -31,6 +31,7 @@ SIZES: Mapping[str, Any] = {
     "mamba_chunk_size": 16, "chunk_size": 16, "time_step_rank": 4, "n_groups": 1, "mamba_expand": 2, "expand": 2,
     "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 8, "linear_value_head_dim": 8,
     "attention_hidden_size": 32, "lru_width": 32, "hidden_size_per_layer_input": 8, "laurel_rank": 8,
+    "num_expert_group": 1, "num_experts_per_token": 2, "linear_head_dim": 8, "linear_num_heads": 4,
     "lm_head_ratio": None, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "tie_word_embeddings": False,
     "attn_dropout": 0.0, "attention_dropout": 0.0, "dropout": 0.0,
 }  # fmt: skip
@@ -78,7 +79,46 @@ OWN: Mapping[str, Mapping[str, Any]] = {
     "falcon_h1": {"lm_head_multiplier": 0.25},
     "nemotron_h": {"layers_block_type": ["mamba", "attention"], "hybrid_override_pattern": "M*"},
     "minimax": {"layer_types": ["linear_attention", "full_attention"], "block_size": 16},
-    "zamba2": {"layers_block_type": ["mamba", "hybrid"], "hybrid_layer_ids": [1], "num_mem_blocks": 1},
+    "zamba2": {
+        "layers_block_type": ["linear_attention", "hybrid"],
+        "hybrid_layer_ids": [1],
+        "num_mem_blocks": 1,
+        "num_key_value_heads": 4,
+        "attention_head_dim": 16,
+        "attention_hidden_size": 64,
+        "use_mem_rope": False,
+        "adapter_rank": 8,
+        "mamba_ngroups": 1,
+        "n_mamba_heads": 4,
+    },
+    "zamba": {
+        "layers_block_type": ["linear_attention", "hybrid"],
+        "num_key_value_heads": 4,
+        "attention_head_dim": 16,
+        "attention_hidden_size": 64,
+        "use_mamba_kernels": False,
+    },
+    "kimi_linear": {"num_key_value_heads": 4},
+    "bailing_hybrid": {"num_key_value_heads": 4},
+    "deepseek_v32": {"num_key_value_heads": 4},
+    "longcat_flash": {"num_key_value_heads": 4},
+    "glm4_moe_lite": {"num_key_value_heads": 4},
+    "youtu": {"num_key_value_heads": 4},
+    "zaya": {"num_experts_per_tok": 1},
+    "gemma3n_text": {"num_kv_shared_layers": 0, "altup_num_inputs": 2, "final_logit_softcapping": 5.0},
+    "gemma4_unified_text": {"final_logit_softcapping": 5.0},
+    "reformer": {
+        "is_decoder": True,
+        "attn_layers": ["local", "local"],
+        "axial_pos_embds": False,
+        "local_attn_chunk_length": 8,
+        "feed_forward_size": 64,
+    },
+    "dbrx": {
+        "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8.0},
+        "ffn_config": {"ffn_hidden_size": 64, "moe_num_experts": 4, "moe_top_k": 2},
+    },
+    "xlstm": {"num_blocks": 2, "num_hidden_layers": 2},
     "recurrent_gemma": {"block_types": ["recurrent", "attention"], "num_hidden_layers": 2},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "mpt": {"expansion_ratio": 2},
@@ -98,14 +138,29 @@ LONGROPE = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [
 
 
 def tiny_config(architecture: str, **more: Any) -> Any:
-    """The architecture's default configuration with all its sizes small, and what is asked for besides."""
+    """The architecture's default configuration with all its sizes small, and what is asked for besides. Of a composite
+    one (text and images) the text part."""
     kind = CONFIG_MAPPING[architecture]
-    known = kind().to_dict()
+    default = kind()
+    text = default.get_text_config()
+    if text is not default:
+        return kind(**{**_parts(default), "text_config": tiny_config(text.model_type, **more)})
+    known = default.to_dict()
     sizes = {name: value for name, value in SIZES.items() if name in known}
     for name, count in (("layer_types", LAYERS), ("mlp_layer_types", LAYERS)):
         if isinstance(known.get(name), list):
             sizes[name] = known[name][-count:]
     return kind(**{**sizes, **OWN.get(architecture, {}), **more})
+
+
+def _parts(composite: Any) -> dict[str, Any]:
+    """The parts of a composite configuration that are no text, each with its sizes small."""
+    found = {name: getattr(composite, name, None) for name in ("vision_config", "audio_config")}
+    return {name: type(part)(**_small(part)) for name, part in found.items() if part is not None}
+
+
+def _small(part: Any) -> dict[str, Any]:
+    return {name: value for name, value in SIZES.items() if name in part.to_dict() and name != "vocab_size"}
 
 
 def tiny_model(architecture: str, seed: int = 0, **more: Any) -> Any:

@@ -231,8 +231,8 @@ for line in sys.stdin:
     if do == "kill": os.kill(os.getpid(), signal.SIGKILL)
     if do == "garbage": print("{{{", flush=True); continue
     if do == "hang": time.sleep(1000)
-    if do == "child": print(json.dumps({"died": -signal.SIGSEGV}), flush=True); continue
-    if do == "memory": print(json.dumps({"died": 78}), flush=True); continue
+    if do == "child": print(json.dumps({"died": -signal.SIGSEGV, "seconds": 0.1}), flush=True); continue
+    if do == "memory": print(json.dumps({"died": 78, "seconds": 0.1}), flush=True); continue
     print(json.dumps({"status": "CORRECT" if do == "yes" else "WRONG", "reason": do, "seconds": 0.5}), flush=True)
 """
 
@@ -255,7 +255,7 @@ def test_every_way_to_die_gives_one_unjudged_reply_in_its_place(stub: Path) -> N
     assert replies[4].reason == f"crashed: exit {-signal.SIGSEGV}"
     assert replies[7].reason == "crashed: out of memory"
     assert pool.restarts == 6  # three requests end the whole process, each is tried twice
-    assert pool.deaths == 2
+    assert pool.deaths == 3  # a signal may come from anywhere, so that one is tried twice; an exit code may not
     assert len(pool.workers) == 2
     pool.close()
     pool.close()

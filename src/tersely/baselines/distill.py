@@ -18,10 +18,11 @@ import torch
 from tersely.baselines.choose import every_correct
 from tersely.baselines.kept import read_samples
 from tersely.baselines.records import NO_COST, BaselineSummary, SamplingCost
-from tersely.baselines.run import OWN_SAMPLES
+from tersely.baselines.run import OWN_SAMPLES, asked_of
 from tersely.baselines.samples import draw_samples, identifying, keep_problem_ids
 from tersely.baselines.settings import BaselineConfig, SamplesConfig
-from tersely.baselines.trainee import Trainee
+from tersely.baselines.trainee import Trainee, place_of
+from tersely.baselines.trainee_check import check_folder
 from tersely.baselines.trainers import Example, require_trl
 from tersely.display import Display
 from tersely.errors import UserError
@@ -29,6 +30,7 @@ from tersely.jsonl import display_name, read_jsonl
 from tersely.models.digest import weights_digest
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
+from tersely.models.positions import switch_of
 from tersely.models.trained_for import TrainedFor
 from tersely.records import JsonObject, Problem, Status
 from tersely.runs.folder import RunFolder
@@ -80,12 +82,15 @@ def distill(what: DistillConfig, out: Path, samples: Path | None, display: Displ
         torch.set_num_threads(config.run.threads)
     # With a teacher to be sampled the revision is the teacher's.
     folder = locate_model(what.student, None if what.teacher else config.revision)
-    with RunFolder.open(out, RunKind.BASELINE, _identity(what, folder, samples)) as run:
+    wanted = {**_identity(what, folder, samples), **asked_of(folder, config, _asked(what, samples))}
+    finished = RunFolder.look(out, RunKind.BASELINE, wanted) is not None
+    checked = () if finished else check_folder("sft", folder, *place_of(config))
+    with RunFolder.open(out, RunKind.BASELINE, wanted) as run:
         done = run.read_done(BaselineSummary.from_json)
         if done is not None:
             display.note(f"{out} is finished already: nothing to do")
             return done
-        trainee = Trainee(folder, config, run, display)
+        trainee = Trainee(folder, config, checked, run, display)
         found = _from_file(what, trainee) if what.demonstrations else _from_teacher(what, out, samples, trainee)
         examples = _that_fit(found.examples, trainee, display)
         keep_problem_ids(run, found.problem_ids)
@@ -116,6 +121,17 @@ def _identity(what: DistillConfig, folder: Path, samples: Path | None) -> JsonOb
     }
 
 
+def _asked(what: DistillConfig, samples: Path | None) -> list[Problem] | None:
+    """The problems that the student will be taught, as far as they are known; None: those of the task."""
+    if what.demonstrations is not None:
+        return [problem for problem, _ in _read(what.demonstrations, what.config)]
+    return None if samples is None else [group.problem for group in read_samples(samples).groups]
+
+
+def _read(path: Path, config: BaselineConfig) -> list[tuple[Problem, str]]:
+    return read_demonstrations(path, config.template, verified=config.verifier is not None)
+
+
 def _from_teacher(what: DistillConfig, out: Path, samples: Path | None, trainee: Trainee) -> Demonstrations:
     if samples is None:
         samples = out / OWN_SAMPLES
@@ -140,7 +156,7 @@ def _from_teacher(what: DistillConfig, out: Path, samples: Path | None, trainee:
 def _from_file(what: DistillConfig, trainee: Trainee) -> Demonstrations:
     assert what.demonstrations is not None
     config = what.config
-    pairs = read_demonstrations(what.demonstrations, config.template, verified=config.verifier is not None)
+    pairs = _read(what.demonstrations, config)
     with Judge(workers=config.run.judge_workers, verifier=config.verifier) as judge:
         verdicts = judge.grade(pairs)
     right = [pair for pair, v in zip(pairs, verdicts, strict=True) if v.status is Status.CORRECT]
@@ -178,7 +194,9 @@ def encode_response(tokenizer: Any, text: str) -> tuple[int, ...]:
 def _that_fit(examples: Sequence[Example], trainee: Trainee, display: Display) -> list[Example]:
     """Those that the student has positions for; UserError where none is left."""
     config = read_json(trainee.folder / "config.json", "the configuration of a model", "download the model again")
-    positions = config.get("max_position_embeddings")
+    # Beyond the switch of a rotary embedding a row's log-probabilities would depend on which rows stand beside it.
+    limits = [(config.get("text_config") or config).get("max_position_embeddings"), switch_of(config)]
+    positions = min((limit for limit in limits if limit), default=None)
     fitting = [e for e in examples if positions is None or e.width <= positions]
     if len(fitting) < len(examples):
         display.note(f"{len(examples) - len(fitting)} demonstrations exceed {positions} positions and are left out")

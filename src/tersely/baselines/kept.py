@@ -6,11 +6,13 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tersely.baselines.records import SamplingCost
 from tersely.baselines.settings import SamplesConfig
 from tersely.errors import UserError
 from tersely.learn.group_codec import decode, encode
+from tersely.models.prompt_identity import ASKED
 from tersely.records import Group, Json, JsonObject, Problem
 from tersely.runs.folder import read_done
 from tersely.runs.identity import CONFIG, read_run_config
@@ -28,11 +30,14 @@ class SamplesIdentity:
     revision: str | None
     seed: int
     model_sha256: str
+    asked: JsonObject
+    """Digests of prompts and chat template, and the end tokens (``models.prompt_identity``)."""
 
     @classmethod
     def from_json(cls, config: Json) -> SamplesIdentity:
         settings = {key: value for key, value in config.items() if key in SamplesConfig.model_fields}
-        return cls(settings, config["model"], config["revision"], config["seed"], config["model_sha256"])
+        asked = {key: config.get(key) for key in ASKED}
+        return cls(settings, config["model"], config["revision"], config["seed"], config["model_sha256"], asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +98,24 @@ def _read_cost(clock: Path) -> SamplingCost:
 
 
 def read_groups(folder: Path) -> Iterator[Group]:
-    """The groups drawn so far; UserError for a line that is none."""
+    """The groups drawn so far, each as it was judged last; UserError for a line that is none."""
     path = folder / f"{Log.GROUPS}.jsonl"
-    for number, line in enumerate(read_log(path, allow_torn=True), start=1):
+    for number, line in latest_lines(path):
         try:
             yield group_from_json(line)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path}, line {number}: not a group of responses ({error}); draw the samples again"
             ) from error
+
+
+def latest_lines(path: Path) -> list[tuple[int, Json]]:
+    """(number, line) of every problem in groups.jsonl: the last one, where its first one stood."""
+    found: dict[Any, tuple[int, Json]] = {}
+    for number, line in enumerate(read_log(path, allow_torn=True), start=1):
+        problem = line.get("problem")
+        found[problem.get("id") if isinstance(problem, dict) else number] = number, line
+    return list(found.values())
 
 
 def group_to_json(group: Group) -> JsonObject:

@@ -22,6 +22,7 @@ from tersely.baselines.settings import TuningConfig
 from tersely.config import LearnerConfig
 from tersely.errors import UserError
 from tersely.learn.batch import TrainingRow, collate
+from tersely.learn.heads import BY_WEIGHTS, HeadName
 from tersely.learn.learner import Learner
 from tersely.records import Group
 from tersely.stop import Stopped, StopRequest
@@ -36,10 +37,13 @@ def prune(
     cap: int,
     dtype: torch.dtype,
     seed: int,
+    head: HeadName = BY_WEIGHTS,
+    layout: str = "auto",
     on_step: OnStep,
     stop: StopRequest,
 ) -> int:
-    """Train ``model`` in place; returns the optimizer steps taken.
+    """Train ``model`` in place; returns the optimizer steps taken. ``head`` and ``layout`` are those that give the
+    model's own log-probabilities (``trainee_check``).
 
     Groups stay whole: a step takes ``config.batch`` responses, rounded down to whole groups (at least one). Raises
     RunError on a loss that is not finite, Stopped when asked to stop.
@@ -50,7 +54,8 @@ def prune(
             "--set sampling.engine=transformers"
         )
     batches = group_batches(groups, config, seed)
-    learner = Learner(model, None, _learner_config(config, len(batches)), temperature, cap, dtype)
+    settings = _learner_config(config, len(batches)).model_copy(update={"layout": layout})
+    learner = Learner(model, None, settings, temperature, cap, dtype, head=head)
     for number, batch in enumerate(batches, start=1):
         start = time.perf_counter()
         rate, rows = learner.learning_rate(), _rows(batch, config)

@@ -18,18 +18,25 @@ from tersely.baselines.pruner import prune
 from tersely.baselines.records import BaselineSummary
 from tersely.baselines.samples import draw_samples, identifying, keep_problem_ids
 from tersely.baselines.settings import BASELINES, BaselineConfig, SamplesConfig
-from tersely.baselines.trainee import Trainee
+from tersely.baselines.trainee import Trainee, place_of
+from tersely.baselines.trainee_check import check_folder
 from tersely.baselines.trainers import Example, require_trl
 from tersely.display import Display
 from tersely.errors import UserError
 from tersely.learn.run_setup import RESOURCE_KEYS
+from tersely.learn.scorer_check import head_name
+from tersely.models.agreement import PartCheck
 from tersely.models.digest import weights_digest
+from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
+from tersely.models.prompt_identity import ASKED, prompt_identity_of
 from tersely.models.trained_for import TrainedFor
-from tersely.records import Group, JsonObject
+from tersely.records import Group, JsonObject, Problem
+from tersely.rollouts import judge_for, load_problems
 from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import RunKind
 from tersely.stop import StopRequest
+from tersely.tasks.prompts import render_all
 
 OWN_SAMPLES = "samples"
 """Folder of a run's own samples, where no others were given."""
@@ -48,8 +55,16 @@ def run_baseline(
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     folder = locate_model(config.model, config.revision)
-    seed = require_same(read_samples(samples).identity, config, samples).seed if samples else config.seed
-    with RunFolder.open(out, RunKind.BASELINE, _identity(method, config, folder, seed)) as run:
+    kept = read_samples(samples) if samples else None
+    asking = asked_of(folder, config, [g.problem for g in kept.groups] if kept else None)
+    seed = config.seed
+    if samples and kept:
+        seed = require_same(kept.identity, config, samples).seed
+        require_asked_the_same(kept.identity, asking, samples)
+    wanted = {**_identity(method, config, folder, seed), **asking}
+    finished = RunFolder.look(out, RunKind.BASELINE, wanted) is not None
+    checked = () if finished else check_folder(method, folder, *place_of(config))
+    with RunFolder.open(out, RunKind.BASELINE, wanted) as run:
         done = run.read_done(BaselineSummary.from_json)
         if done is not None:
             display.note(f"{out} is finished already: nothing to do")
@@ -61,7 +76,28 @@ def run_baseline(
         if found.identity.model_sha256 != weights_digest(folder):
             raise UserError(f"the samples in {samples} were drawn from other weights than {config.model}'s now")
         keep_problem_ids(run, [g.problem.id for g in found.groups])
-        return Baseline(method, config, folder, found, run, display).run()
+        return Baseline(method, config, folder, checked, found, run, display).run()
+
+
+def asked_of(folder: Path, config: SamplesConfig, problems: Sequence[Problem] | None) -> JsonObject:
+    """What the model in ``folder`` is asked and where its responses end, as a run folder keeps it. ``problems``: those
+    of the task where None."""
+    if problems is None:
+        with judge_for(None, config.run.judge_workers, config.verifier) as grader:
+            problems = load_problems(config.task, "train", config.train_size, grader, config.template)
+    tokenizer = load_tokenizer(folder)
+    return prompt_identity_of(folder, tokenizer, render_all(problems, tokenizer, config.template))
+
+
+def require_asked_the_same(kept: SamplesIdentity, asking: JsonObject, samples: Path) -> None:
+    """UserError where the model would no longer be asked as it was when the samples were drawn."""
+    other = [name for name in ASKED if kept.asked[name] != asking[name]]
+    if other:
+        raise UserError(
+            f"the samples in {samples} were drawn with another {' and '.join(other)} than the model has now (its chat "
+            "template, tokenizer or end tokens were changed since): draw them again in another folder, or bring the "
+            "model's files back"
+        )
 
 
 def _without_resources(value: Any) -> Any:
@@ -108,11 +144,18 @@ class Baseline:
     """The pieces of one run."""
 
     def __init__(
-        self, method: str, config: BaselineConfig, folder: Path, samples: Samples, run: RunFolder, display: Display
+        self,
+        method: str,
+        config: BaselineConfig,
+        folder: Path,
+        checked: tuple[PartCheck, ...],
+        samples: Samples,
+        run: RunFolder,
+        display: Display,
     ) -> None:
         assert method in BASELINES
         self.method, self.config, self.folder, self.samples = method, config, folder, samples
-        self.trainee = Trainee(folder, config, run, display)
+        self.trainee = Trainee(folder, config, checked, run, display)
 
     def run(self) -> BaselineSummary:
         self.trainee.start_logs({"method": self.method, "samples": str(self.samples.path)}, self.samples.cost)
@@ -142,6 +185,8 @@ class Baseline:
             cap=sampling.max_new_tokens,
             dtype=trainee.dtype,
             seed=self.config.seed,
+            head=head_name(trainee.checked[0]),
+            layout=trainee.checked[1].chosen,
             on_step=trainee.on_step,
             stop=stop,
         )

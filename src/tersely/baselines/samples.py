@@ -8,12 +8,13 @@ response is a function of (seed, problem, sample), so it does not matter where i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tersely.baselines.kept import SamplesSummary, group_to_json, read_groups
+from tersely.baselines.kept import SamplesSummary, group_to_json, latest_lines, read_groups
 from tersely.baselines.settings import SamplesConfig
 from tersely.display import Display
 from tersely.errors import RunError
@@ -25,13 +26,13 @@ from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
 from tersely.models.prompt_identity import prompt_identity_of
+from tersely.models.text import ResponseText
 from tersely.opened import OpenedModel, open_model
 from tersely.records import Group, Json, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import Log, RunKind
-from tersely.runs.logs import read_log
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.base import close_after
 from tersely.samplers.engines import require_engine
@@ -67,11 +68,13 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
         prompts = render_all(problems, tokenizer, config.template)
         asking = prompt_identity_of(folder, tokenizer, prompts)
         wanted = {**samples_identity(config, folder, problems), **asking}
-        if RunFolder.look(out, RunKind.SAMPLES, wanted) is not None:
+        finished = RunFolder.look(out, RunKind.SAMPLES, wanted) is not None
+        if finished and not any(map(_from_outside, read_groups(out))):
             return
         ready = _open_sampler(config, folder, tokenizer, prompts) if _drawn(out) < len(problems) else None
         with RunFolder.open(out, RunKind.SAMPLES, wanted) as run:
             keep_problem_ids(run, [p.id for p in problems])
+            _judge_again(run, grader)
             if ready is not None:
                 _draw(config, problems, ready, grader, run, display)
             run.mark_done(_summary(read_groups(out)).to_json())
@@ -80,7 +83,23 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
 def _drawn(out: Path) -> int:
     """Problems that are answered in a samples folder, which need not be there."""
     path = out / f"{Log.GROUPS}.jsonl"
-    return len(read_log(path, allow_torn=True)) if path.is_file() else 0
+    return len(latest_lines(path)) if path.is_file() else 0
+
+
+def _from_outside(group: Group) -> bool:
+    """Whether a verdict is missing by no fault of the answer."""
+    return any(verdict.outside for verdict in group.verdicts)
+
+
+def _judge_again(run: RunFolder, judge: Grader) -> None:
+    """What an earlier try could not judge by no fault of the answer; a later line replaces an earlier one."""
+    there = (run.path / f"{Log.GROUPS}.jsonl").is_file()
+    for group in filter(_from_outside, read_groups(run.path) if there else ()):
+        places = [i for i, verdict in enumerate(group.verdicts) if verdict.outside]
+        found = judge.grade([(group.problem, group.rollouts[i].text) for i in places])
+        new = dict(zip(places, found, strict=True))
+        verdicts = tuple(new.get(i, verdict) for i, verdict in enumerate(group.verdicts))
+        run.append(Log.GROUPS, [group_to_json(replace(group, verdicts=verdicts))])
 
 
 def identifying(config: SamplesConfig) -> Json:
@@ -122,6 +141,7 @@ def _draw(
     display: Display,
 ) -> None:
     (opened, sampler, prompts), done = ready, _drawn(run.path)
+    reading = ResponseText(opened.tokenizer)
     opened.record_check(run.path, display)
     size = max(1, config.sampling.max_rows // config.sampling.n)
     blocks = [problems[i : i + size] for i in range(done, len(problems), size)]
@@ -131,7 +151,7 @@ def _draw(
             with explain_out_of_memory(
                 "sampling", row_cure("--set sampling.max_rows=", config.sampling.max_rows, config.sampling.n)
             ):
-                groups = _one_block(config, block, prompts, sampler, judge, clock, display)
+                groups = _one_block(config, block, prompts, sampler, judge, reading, clock, display)
             run.append(Log.GROUPS, [group_to_json(group) for group in groups])
             tokens = sum(r.length for group in groups for r in group.rollouts)
             done += len(block)
@@ -153,6 +173,7 @@ def _one_block(
     prompts: PromptIds,
     sampler: Sampler,
     judge: Grader,
+    reading: ResponseText,
     clock: Clock,
     display: Display,
 ) -> list[Group]:
@@ -163,6 +184,7 @@ def _one_block(
         sampler,
         judge,
         Sampling(settings.n, settings.max_new_tokens, settings.temperature, seed=config.seed),
+        reading=reading,
         on_progress=lambda done, total: display.phase("sampling", done, total),
         on_sampled=lambda: clock.lap("sample_s"),
     )

@@ -30,19 +30,26 @@ class TuningConfig(Section):
     defaults of the trainer that its authors used."""
 
     learning_rate: Annotated[float, Field(gt=0.0)]
+    """The paper tried 1e-5, 5e-6 and 2e-6."""
     epochs: Annotated[int, Field(ge=1)] = 1
+    """Passes over the examples."""
     batch: Annotated[int, Field(ge=1)] = 128
     """Examples of an optimizer step: responses (SFT, O1-Pruner) or pairs (DPO)."""
     warmup_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.03
     """Share of all optimizer steps over which the learning rate rises; then it falls along a cosine to a tenth
     (SFT, DPO) or stays (O1-Pruner)."""
     betas: tuple[float, float] = (0.9, 0.95)
+    """Adam's decay of its two moments."""
     adam_epsilon: Annotated[float, Field(gt=0.0)] = 1e-8
+    """Added to the root of Adam's second moment."""
     gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
+    """Largest norm of the gradient."""
     token_budget: Annotated[int, Field(ge=1)] = 32768
     """Tokens of a micro-batch, prompts and padding included."""
     gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more work."""
     dpo_beta: Annotated[float, Field(gt=0.0)] = 0.1
+    """How far DPO may go from its reference: the smaller, the farther."""
     accuracy_weight: Annotated[float, Field(ge=0.0)] = 2.0
     """O1-Pruner's lambda; 2 in its paper and in arXiv 2502.04463."""
     reward_bounds: tuple[float, float] = (-2.0, 4.0)

@@ -10,13 +10,15 @@ from typing import Any
 import torch
 
 from tersely.baselines.records import BaselineSummary, SamplingCost, TuningStep
-from tersely.baselines.settings import BaselineConfig
+from tersely.baselines.settings import BaselineConfig, SamplesConfig
 from tersely.baselines.trainers import Example, tune
 from tersely.display import Display
+from tersely.models.agreement import ModelCheck, PartCheck
 from tersely.models.device import pick_device, pick_dtype
 from tersely.models.environment import environment
 from tersely.models.load import check_vocabulary, load_model, load_tokenizer
 from tersely.models.save import save_model
+from tersely.models.tokenizer_check import tokenizer_check
 from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.records import Json, JsonObject
 from tersely.runs.folder import RunFolder
@@ -27,11 +29,15 @@ from tersely.stop import StopRequest
 class Trainee:
     """What a baseline trains: loaded, tuned and saved once. Training itself never goes on from the middle."""
 
-    def __init__(self, folder: Path, config: BaselineConfig, run: RunFolder, display: Display) -> None:
+    def __init__(
+        self, folder: Path, config: BaselineConfig, checked: tuple[PartCheck, ...], run: RunFolder, display: Display
+    ) -> None:
         self.folder, self.config, self.run, self.display = folder, config, run, display
-        self.device = pick_device(config.run.device)
-        self.dtype = pick_dtype(config.run.dtype, self.device)
+        self.checked = checked
+        """How the method's log-probabilities were found to be the model's own."""
+        self.device, self.dtype = place_of(config)
         self.tokenizer = load_tokenizer(folder)
+        ModelCheck((tokenizer_check(self.tokenizer), *checked)).record(run.path, display.note)
         self.model: Any = None
 
     def start_logs(self, facts: JsonObject, cost: SamplingCost) -> None:
@@ -99,6 +105,12 @@ class Trainee:
         self.run.save(summary.optimizer_steps, write, state)
         self.run.mark_done(summary.to_json())
         return summary
+
+
+def place_of(config: SamplesConfig) -> tuple[torch.device, torch.dtype]:
+    """Where forward and backward run, and in which type."""
+    device = pick_device(config.run.device)
+    return device, pick_dtype(config.run.dtype, device)
 
 
 def _summary_of(state: Json) -> BaselineSummary:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tersely.commands.verb import add_verb
 from tersely.errors import UserError
+from tersely.terminal import say
 
 POPULATION = "population"
 NAMES = "normalize, averaging, kl, n, rounds, or population (exact, nothing is trained)"
@@ -23,7 +24,7 @@ def add_ablate(verbs: Any) -> None:
     p.add_argument("--alpha", type=float, default=None, help="default: the one that the question is usually asked at")
     p.add_argument("--recipe", default=None, help="what all runs share (default tiny for the embedded task)")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, for all runs")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument("--size", type=int, default=None, help="held-out problems (default: all; 600 of the embedded task)")
     p.add_argument("--k", type=int, default=2, help="responses to each held-out problem (default 2)")
     p.add_argument("--jobs", type=int, default=None, help="processes side by side (default: cores, at most 2)")
@@ -60,5 +61,5 @@ def run_ablate(args: argparse.Namespace) -> int:
         settings=tuple(args.set),
         out=args.out,
     )
-    print(f"the page: {ablate(args.name, plan, jobs=args.jobs)}")
+    say(f"the page: {ablate(args.name, plan, jobs=args.jobs)}")
     return 0

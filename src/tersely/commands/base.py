@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.verb import add_verb
+from tersely.terminal import say
 
 
 def add_base(verbs: Any) -> None:
     p = add_verb(verbs, "base", run_base, "make the embedded reasoner that overthinks")
     p.add_argument("--out", type=Path, required=True, help="run folder to make")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument("--threads", type=int, default=1, help="CPU threads")
 
 
@@ -22,5 +23,5 @@ def run_base(args: argparse.Namespace) -> int:
 
     with make_display(f"base seed {args.seed}") as display:
         make_base(args.out, args.seed, args.threads, display)
-    print(f"base reasoner: {args.out}")
+    say(f"base reasoner: {args.out}")
     return 0

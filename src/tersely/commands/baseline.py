@@ -9,6 +9,7 @@ from typing import Any
 from tersely.commands.baseline_settings import add_baseline_options, baseline_settings
 from tersely.commands.verb import add_verb, paste
 from tersely.errors import UserError
+from tersely.terminal import say
 
 NAMES = ("samples", "sft", "dpo", "o1-pruner")
 
@@ -36,7 +37,7 @@ def run_baseline(args: argparse.Namespace) -> int:
         samples_config = resolve_samples(settings)
         _draw(samples_config, args.out)
         following = paste("baseline", "sft", "--samples", args.out, "--learning-rate", "5e-6", "--out", "RUN")
-        print(f"samples: {args.out} (next: {following})")
+        say(f"samples: {args.out} (next: {following})")
         return 0
     config = resolve_baseline(args.name, settings)
     from tersely.baselines.run import run_baseline as run
@@ -45,7 +46,7 @@ def run_baseline(args: argparse.Namespace) -> int:
     with make_display(args.name) as display:
         run(args.name, config, args.out, args.samples, display)
     judged = ["--verifier", config.verifier] if config.verifier else []
-    print(f"trained: {args.out} (next: {paste('evaluate', config.model, args.out, '--task', config.task, *judged)})")
+    say(f"trained: {args.out} (next: {paste('evaluate', config.model, args.out, '--task', config.task, *judged)})")
     return 0
 
 

@@ -20,7 +20,7 @@ def add_baseline_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--verifier", default=None, metavar="MODULE:NAME", help=VERIFIER)
     p.add_argument("--learning-rate", type=float, default=None, help="the paper tried 1e-5, 5e-6 and 2e-6")
     p.add_argument("--epochs", type=int, default=None, help="passes over the examples (default 1)")
-    p.add_argument("--seed", type=int, default=None)
+    p.add_argument("--seed", type=int, default=None, help="of every random choice (default 0)")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, by its full name")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tersely.commands.verb import add_verb
 from tersely.errors import UserError
+from tersely.terminal import make_console, say
 
 if TYPE_CHECKING:
     from tersely.analysis import PairedBlock, PairedComparison, Summary, SummaryBlock
@@ -56,7 +57,7 @@ def run_behaviours(args: argparse.Namespace) -> int:
         }
         disk.write_json_atomic(args.out / f"{FILE}.json", content)
         disk.write_file(args.out / f"{FILE}.csv", table.to_csv().encode(errors="backslashreplace"))
-        print(f"written: {args.out / FILE}.json and .csv")
+        say(f"written: {args.out / FILE}.json and .csv")
     return 0
 
 
@@ -132,14 +133,12 @@ def _cells(block: SummaryBlock, names: tuple[str, ...], paired: PairedBlock | No
 
 
 def _print(table: Any, task: str) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     shown = Table(title=f"{task}: phrases a response; 95 % intervals, clustered by problem", title_justify="left")
     for i, column in enumerate(table.columns):
         shown.add_column(column.title, justify="left" if i < 2 else "right")
     for row in table.shown():
         # The interval on a line of its own: a dozen columns would not fit side by side.
-        shown.add_row(*(Text(cell.replace(" [", "\n[")) for cell in row))
-    Console(width=None if Console().is_terminal else 200).print(shown)
+        shown.add_row(*(cell.replace(" [", "\n[") for cell in row))
+    make_console(200).print(shown)

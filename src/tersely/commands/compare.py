@@ -9,6 +9,7 @@ from typing import Any
 
 from tersely.commands.verb import add_verb, command_line, message_of
 from tersely.errors import UserError
+from tersely.terminal import say
 
 
 def add_compare(verbs: Any) -> None:
@@ -42,6 +43,6 @@ def run_compare(args: argparse.Namespace) -> int:
             args.runs, args.base, args.out, price=args.price, gpu_hour=args.gpu_hour,
             allow_mixed=args.allow_mixed, with_ablations=args.with_ablations, commands=[command_line()],
         )  # fmt: skip
-    print(message_of(page.with_name(MARKDOWN)))
-    print(f"comparison: {page}")
+    say(message_of(page.with_name(MARKDOWN)))
+    say(f"comparison: {page}")
     return 0

@@ -9,6 +9,7 @@ from typing import Any
 from tersely.commands.baseline_settings import add_baseline_options, baseline_settings
 from tersely.commands.verb import add_verb, paste
 from tersely.errors import UserError
+from tersely.terminal import say
 
 
 def add_distill(verbs: Any) -> None:
@@ -43,5 +44,5 @@ def run_distill(args: argparse.Namespace) -> int:
     with make_display("distill") as display:
         distill(DistillConfig(args.student, args.teacher, args.demonstrations, config), args.out, samples, display)
     following = paste("train", "--model", args.out, "--task", "TASK", "--alpha", "0.1", "--out", "RUN")
-    print(f"taught: {args.out} (next: {following})")
+    say(f"taught: {args.out} (next: {following})")
     return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, label, out_for
 from tersely.errors import UserError
+from tersely.terminal import say
 
 if TYPE_CHECKING:
     from tersely.evaluation.protocol import EvalProtocol
@@ -41,7 +42,7 @@ def add_evaluate(verbs: Any) -> None:
     p.add_argument("--data-dir", type=Path, default=None, metavar="DIR", help="every set from DIR/NAME.jsonl")
     p.add_argument("--all-checkpoints", action="store_true", help="every kept checkpoint of each run, for curves")
     p.add_argument("--repeat", action="store_true", help="the first model once more with another seed: the noise floor")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument("--template", default=None, help="default: what the model was trained with")
     p.add_argument(
         "--instruction",
@@ -92,7 +93,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     else:
         print_table([(row, folder) for row, sets in found.items() for folder in sets.values()])
     if args.all_checkpoints:
-        print("a run keeps its last run.keep checkpoints (default 2): train with --set run.keep=N for a longer curve")
+        say("a run keeps its last run.keep checkpoints (default 2): train with --set run.keep=N for a longer curve")
     return 0
 
 

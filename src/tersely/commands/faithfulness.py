@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.verb import add_engine, add_verb, command_line, label, out_for
+from tersely.terminal import make_console
 
 
 def add_faithfulness(verbs: Any) -> None:
@@ -68,7 +69,6 @@ def run_faithfulness(args: argparse.Namespace) -> int:
 
 
 def _print(folders: list[tuple[str, Path]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from tersely.analysis.faithfulness import in_words
@@ -79,7 +79,7 @@ def _print(folders: list[tuple[str, Path]]) -> None:
     table = Table(title="shares in %, 95 % intervals clustered by problem", title_justify="left")
     for i, title in enumerate(("model", *titles)):
         table.add_column(title, justify="right" if i else "left")
-    console = Console(width=None if Console().is_terminal else 160)
+    console = make_console(160)
     summaries = [(name, read_summary(folder)) for name, folder in folders]
     for name, summary in summaries:
         asked = (summary.score, summary.moved, summary.drifted, summary.mentioned)
@@ -87,4 +87,4 @@ def _print(folders: list[tuple[str, Path]]) -> None:
         table.add_row(name, *(cell(share, 100) for share in shares))
     console.print(table)
     for (name, summary), (_, folder) in zip(summaries, folders, strict=True):
-        console.print(f"{name}: {in_words(summary)} ({folder})", markup=False, highlight=False)
+        console.print(f"{name}: {in_words(summary)} ({folder})")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tersely.commands.verb import add_verb
+from tersely.terminal import say_json
 
 if TYPE_CHECKING:
     from tersely.plan.sample import LengthSample
@@ -49,7 +50,7 @@ def run_plan(args: argparse.Namespace) -> int:
     if sample:
         plan.notes.insert(0, sample.sentence())
     if args.json:
-        print(json.dumps(plan.to_json(), indent=1, allow_nan=False))
+        say_json(json.dumps(plan.to_json(), indent=1, allow_nan=False))
     else:
         print_plan(plan)
     return 2 if plan.refusals else 0
@@ -64,7 +65,7 @@ def _compare(args: argparse.Namespace) -> int:
 
     found = compare_with_run(args.run, read_machine(args.machine) if args.machine else None, args.gpus)
     if args.json:
-        print(json.dumps(found.to_json(), indent=1, allow_nan=False))
+        say_json(json.dumps(found.to_json(), indent=1, allow_nan=False))
     else:
         print_comparison(found)
     return 0

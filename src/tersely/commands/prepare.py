@@ -8,6 +8,7 @@ from typing import Any
 
 from tersely.commands.verb import add_verb, command_line
 from tersely.errors import require_known
+from tersely.terminal import say
 
 
 def add_prepare(verbs: Any) -> None:
@@ -20,7 +21,7 @@ def add_prepare(verbs: Any) -> None:
         "--exclude", nargs="+", action="extend", default=None, metavar="SET",
         help="evaluation sets to keep out, files or names; 'none' for none (default: math500, aime2024, gsm8k)",
     )  # fmt: skip
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument("--balance", default="equal", help="of the sources: equal (default) or proportional")
     p.add_argument("--overlap", default=None, help="with evaluation sets: ngrams (default) or equal (templates)")
     p.add_argument("--numeric-only", action=argparse.BooleanOptionalAction, default=True, help="numbers as golds")
@@ -43,6 +44,6 @@ def run_prepare(args: argparse.Namespace) -> int:
     with Judge(workers=args.workers) as judge:
         report = prepare(request, judge.check_golds)
     dropped = ", ".join(f"{count} {reason}" for reason, count in report.dropped.items())
-    print(f"{report.kept} of {report.read} problems kept, {report.passed} passed (dropped: {dropped or 'none'})")
-    print(f"prepared: {args.out} (report: {args.out.with_suffix('.report.md')})")
+    say(f"{report.kept} of {report.read} problems kept, {report.passed} passed (dropped: {dropped or 'none'})")
+    say(f"prepared: {args.out} (report: {args.out.with_suffix('.report.md')})")
     return 0

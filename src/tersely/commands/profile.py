@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, folder_in, label, paste
+from tersely.terminal import say
 
 SIZE = 128
 """Problems where nobody says how many."""
@@ -20,7 +21,7 @@ def add_profile(verbs: Any) -> None:
     p.add_argument("--k", type=int, default=8, help="responses a problem (default 8)")
     p.add_argument("--temperature", type=float, default=1.0, help="default 1, that of training")
     p.add_argument("--max-new-tokens", type=int, default=None, help="default: what it was trained with, or 32000")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument("--template", default=None, help="default: what the model was trained with, or boxed")
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     add_verifier(p)
@@ -60,7 +61,7 @@ def run_profile(args: argparse.Namespace) -> int:
     print_profile(read_profile(path))
     judged = ["--verifier", args.verifier] if args.verifier else []
     following = paste("plan", "--model", args.model, "--task", args.task, *judged, "--profile", path)
-    print(f"profile: {path} (next: {following})")
+    say(f"profile: {path} (next: {following})")
     return 0
 
 

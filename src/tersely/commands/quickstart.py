@@ -8,6 +8,7 @@ from typing import Any
 
 from tersely.commands.verb import add_verb
 from tersely.errors import UserError
+from tersely.terminal import say
 
 DEFAULT_ALPHAS = "0,0.05,0.1,0.2,0.4"
 SIZE = 1200
@@ -21,7 +22,7 @@ def add_quickstart(verbs: Any) -> None:
     p.add_argument("--fast", action="store_true", help="the base that ships with tersely and one member: two minutes")
     p.add_argument("--out", type=Path, default=Path("tersely-quickstart"), help="folder for everything made")
     p.add_argument("--alphas", default=None, help=f"comma-separated (default {DEFAULT_ALPHAS}; --fast: 0.2)")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument(
         "--steps", type=int, default=None, help="iterations an alpha (default: the tiny recipe's; --fast 25)"
     )
@@ -47,7 +48,7 @@ def run_quickstart(args: argparse.Namespace) -> int:
     found, runs = quickstart(args.out, alphas, seed=args.seed, base=base, steps=args.steps, size=size, jobs=args.jobs)
     if args.fast:
         _show_one(found, runs[-1])
-    print(f"\nthe page: {args.out / 'report' / 'index.html'}")
+    say(f"\nthe page: {args.out / 'report' / 'index.html'}")
     return 0
 
 
@@ -70,7 +71,7 @@ def _show_one(base: Path, run: Path) -> None:
     right = [(r, first[r.problem_id, r.sample]) for r in after if r.correct and (r.problem_id, r.sample) in first]
     if both := sorted((before.tokens - r.tokens, (r.problem_id, r.sample)) for r, before in right):
         _, (problem, sample) = both[len(both) // 2]
-        print("\nthe same problem before and after, the one of the middle saving:")
+        say("\nthe same problem before and after, the one of the middle saving:")
         print_responses(find_responses([run], base, TASK, problem, sample))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.verb import add_verb, command_line, message_of
+from tersely.terminal import say
 
 
 def add_report(verbs: Any) -> None:
@@ -22,6 +23,6 @@ def run_report(args: argparse.Namespace) -> int:
     from tersely.report.write import MARKDOWN
 
     page = write_report(args.runs, args.base, args.out, [*args.command, command_line()])
-    print(message_of(page.with_name(MARKDOWN)))
-    print(f"report: {page}")
+    say(message_of(page.with_name(MARKDOWN)))
+    say(f"report: {page}")
     return 0

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from tersely.commands.verb import add_verb
+from tersely.terminal import say_json
 
 
 def add_score(verbs: Any) -> None:
@@ -15,12 +16,12 @@ def add_score(verbs: Any) -> None:
     p.add_argument(
         "--method",
         default="paper",
-        help="what is rewarded (default paper); one of ours, or one of yours as package.module:Name",
+        help="what is rewarded: paper (default), linear, or one of yours as package.module:Name",
     )
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
     p.add_argument("--cap", type=int, default=None, help="most tokens of a response, for methods that need it")
-    p.add_argument("--advantage", default="rloo")
-    p.add_argument("--normalize", default="none")
+    p.add_argument("--advantage", default="rloo", help="baseline of a group: rloo (default) or mean")
+    p.add_argument("--normalize", default="none", help="scale of the advantages: none (default), group or batch")
 
 
 def run_score(args: argparse.Namespace) -> int:
@@ -33,5 +34,5 @@ def run_score(args: argparse.Namespace) -> int:
         set_key(settings, assignment)
     objective = Objective(args.alpha, args.method, args.advantage, args.normalize, settings)
     for line in score_file(args.file, objective, args.cap):
-        print(line)
+        say_json(line)
     return 0

@@ -28,7 +28,7 @@ def add_training_options(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--alpha", type=float, default=None, help="length pressure in [0, 1)")
     p.add_argument("--recipe", default=None, help="the same as RECIPE")
-    p.add_argument("--seed", type=int, default=None)
+    p.add_argument("--seed", type=int, default=None, help="of every random choice (default 0)")
     p.add_argument("--steps", type=int, default=None, help="iterations")
     p.add_argument("--template", default=None, help="question, boxed, paper-raw, plain, or text with {question} in it")
     p.add_argument("--verifier", default=None, metavar="MODULE:NAME", help=VERIFIER)

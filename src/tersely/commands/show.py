@@ -96,6 +96,7 @@ def _facts(record: EvalRecord) -> str:
 
 def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
     """(name, facts, text) of one response sampled here."""
+    from tersely.display import make_display
     from tersely.evaluation.terms import pick_template
     from tersely.facts import Facts
     from tersely.models.locate import locate_model
@@ -109,6 +110,7 @@ def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
     trained = read_trained_for(weights).max_new_tokens or ASK_TOKENS
     cap = args.max_new_tokens or min(trained, ASK_TOKENS)
     opened = open_model(weights, Facts.of("transformers"))
+    opened.record_check(None, make_display("show"))
     problem = Problem("asked", args.ask, "", Kind.EXACT, "asked")
     tokens = render(problem, opened.tokenizer, pick_template(weights, None, False))
     opened.require_room([tokens], cap, "--max-new-tokens ")
@@ -121,13 +123,13 @@ def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
 def _print(question: str, about: str | None, shown: Sequence[tuple[str, str, str]], most: int | None) -> None:
     """Columns side by side; every text goes through ``visible``, and none is read as markup."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from tersely.report.text import shorten, visible
+    from tersely.report.text import shorten
+    from tersely.terminal import make_console, visible
 
-    console = Console(width=None if Console().is_terminal else 60 * len(shown))
+    console = make_console(60 * len(shown))
     console.print(Text(visible(question)))
     if about is not None:
         console.print(Text(visible(about), style="dim"))

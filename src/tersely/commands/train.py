@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tersely.commands.verb import add_verb, paste
+from tersely.terminal import say
 
 if TYPE_CHECKING:
     from tersely.config import TrainConfig
@@ -28,7 +29,7 @@ def run_train(args: argparse.Namespace) -> int:
     with make_display(config.objective.label) as display:
         train(config, out, display)
     if speaks():
-        print(f"trained: {out} (next: {_next(config, out)})")
+        say(f"trained: {out} (next: {_next(config, out)})")
     return 0
 
 

@@ -9,11 +9,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tersely.commands.examples import EXAMPLES
+
 Handler = Callable[[argparse.Namespace], int]
 
 
 def add_verb(verbs: Any, name: str, handler: Handler, text: str) -> argparse.ArgumentParser:
+    """The verb's parser, its example at the end of its --help."""
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
+    parser.epilog = f"example: {EXAMPLES[name]}"
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.set_defaults(handler=handler)
     return parser
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from tersely.commands.verb import add_verb
+from tersely.terminal import say, say_json
 
 
 def add_verify(verbs: Any) -> None:
@@ -20,20 +20,16 @@ def add_verify(verbs: Any) -> None:
 
 
 def run_verify(args: argparse.Namespace) -> int:
-    from tersely.errors import UserError
     from tersely.jsonl import display_name, read_lines
     from tersely.plugins import is_own
     from tersely.verify import Judge, verify_lines
     from tersely.verify.summary import Tally
 
-    lines, tally = read_lines(args.file), Tally()
+    lines, name, tally = read_lines(args.file), display_name(args.file), Tally()
     kinds = [args.kind] if is_own(args.kind) else []
     with Judge(workers=args.workers, kinds=kinds, verifier=args.verifier) as judge:
-        try:
-            for line in verify_lines(lines, judge, args.kind, tally=tally, policy=args.policy, audit=args.audit):
-                print(line)
-        except UserError as error:
-            raise UserError(f"{display_name(args.file)}: {error}") from error
+        for line in verify_lines(lines, judge, args.kind, tally=tally, policy=args.policy, audit=args.audit, name=name):
+            say_json(line)
     for sentence in tally.sentences():
-        print(sentence, file=sys.stderr)
+        say(sentence, error=True)
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tersely.commands.verb import add_verb
 from tersely.errors import UserError
+from tersely.terminal import make_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tersely.analysis.waste import WasteBlock, WasteReport
     from tersely.records import Estimate, EvalRecord, LengthSource
 
-EXAMPLE = 'example line: {"problem": "What is 1+1?", "answer": "2", "response": "1+1 is 2. Wait, ..."}'
+LINE = 'a line: {"problem": "What is 1+1?", "answer": "2", "response": "1+1 is 2. Wait, ..."}'
 CAVEAT = (
     "Not all of it can be saved: a check after the answer may be worth its tokens, and the last statement of the "
     "answer is among them. Only training and comparing the accuracy tells: tersely quickstart --fast shows how."
@@ -25,7 +26,7 @@ CAVEAT = (
 
 def add_waste(verbs: Any) -> None:
     p = add_verb(verbs, "waste", run_waste, "tokens spent after the answer, in circles or for nothing, in your own log")
-    p.epilog = EXAMPLE + "; also tokens, finish, kind and difficulty where they are known"
+    p.epilog = f"{p.epilog}\n{LINE}" + "; also tokens, finish, kind and difficulty where they are known"
     p.add_argument("file", metavar="LOG.jsonl", help="problem, answer and response a line; '-' reads standard input")
     p.add_argument("--tokenizer", metavar="DIR", default=None, help="counts tokens where the log does not say them")
     p.add_argument("--price", type=float, default=None, metavar="P", help="of a million output tokens: cost a month")
@@ -34,8 +35,6 @@ def add_waste(verbs: Any) -> None:
 
 
 def run_waste(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from tersely.analysis.waste import find_waste
     from tersely.evaluation.foreign import read_answers
     from tersely.verify import Judge
@@ -44,7 +43,7 @@ def run_waste(args: argparse.Namespace) -> int:
     with Judge(workers=args.workers) as judge:
         records = read_answers(args.file, judge, _counter(args.tokenizer))
     report = find_waste(records)
-    console = Console(width=None if Console().is_terminal else 140, highlight=False, markup=False)
+    console = make_console(140)
     _print_blocks(report, console)
     _print_worst(report, console)
     for sentence in _remarks(report, records, args):

@@ -9,7 +9,14 @@ from tersely.analysis import Point, dominance, trend
 from tersely.compare.cost import TRAINED, Matched, Payback, contender_cost
 from tersely.compare.records import Comparison, Plane, Role
 from tersely.compare.standings import Standing, best_of, plane_of
-from tersely.report.findings import SEVERAL_SEEDS, cap_warning, seed_sentence, trend_sentence, unjudged_warning
+from tersely.report.findings import (
+    SEVERAL_SEEDS,
+    cap_warning,
+    seed_sentence,
+    trend_sentence,
+    unchecked_warning,
+    unjudged_warning,
+)
 from tersely.report.tables import show
 
 
@@ -144,7 +151,8 @@ def warnings(comparison: Comparison, found: Sequence[Standing]) -> list[str]:
         said.append(f"Evaluated under another protocol, so shown and compared with nothing: {names}.")
     for dataset in comparison.datasets:
         view = comparison.view(dataset)
-        said += [f"{dataset}: {s}" for s in (cap_warning(view), unjudged_warning(view)) if s]
+        for sentence in (cap_warning(view), unjudged_warning(view), unchecked_warning(view)):
+            said += [f"{dataset}: {sentence}"] if sentence else []
         if view.entries[0].results[0].evaluation.summary.overall.problems == 1:
             said.append(f"{dataset} holds a single problem: nothing measured on it has an interval.")
         if dataset not in comparison.noise:

@@ -20,7 +20,8 @@ from tersely.compare.words import findings, headline, monotone, warnings
 from tersely.report.output import environment, merged_versions, render_figure, require_own, write_folder
 from tersely.report.style import RC, Look, inline_svg, variables
 from tersely.report.tables import Table
-from tersely.report.text import place, visible
+from tersely.report.text import place
+from tersely.terminal import visible
 
 PAGE, MARKDOWN = "index.html", "compare.md"
 OWN = {PAGE, MARKDOWN, "figures", "tables"}

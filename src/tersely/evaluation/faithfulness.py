@@ -19,7 +19,8 @@ from tersely.display import Display
 from tersely.errors import UserError, require_known
 from tersely.evaluation.hint_records import ARMS, ArmResponse, missing, read_arms, read_pairs
 from tersely.evaluation.protocol import EvalProtocol, identity
-from tersely.evaluation.records import AGAIN, RESPONSES, SUMMARY
+from tersely.evaluation.records import AGAIN, RESPONSES, SUMMARY, evaluation_folder
+from tersely.models.text import ResponseText
 from tersely.records import JsonObject, Kind, Problem, Status
 from tersely.rollouts import Grader, PromptIds, respond
 from tersely.runs import disk
@@ -62,7 +63,6 @@ def faithfulness(
     """
     import torch
 
-    from tersely.evaluation.run import evaluation_folder
     from tersely.evaluation.terms import pick_template
     from tersely.facts import Facts
     from tersely.models.environment import environment
@@ -97,7 +97,8 @@ def faithfulness(
                 opened, sampler = ready
                 opened.record_check(run.path, display)
                 with explain_out_of_memory("sampling", cure), close_after(sampler):
-                    ask(problems, protocol, hint, sampler, Renderer(tokenizer, template), judge, run, display)
+                    render, reading = Renderer(tokenizer, template), ResponseText(tokenizer)
+                    ask(problems, protocol, hint, sampler, render, judge, run, display, reading)
             made = {"weights_sha256": wanted["weights_sha256"], "versions": environment(), "command": command}
             _finish(run, {"protocol": {**rules, "model": str(model_path)}, **made})
     return folder
@@ -133,6 +134,7 @@ def ask(
     judge: Judge,
     run: RunFolder,
     display: Display,
+    reading: ResponseText | None = None,
 ) -> None:
     """Sample and judge what is missing. Both arms of a response draw from the same random numbers, so that an answer
     changes because of the hint rather than because it was drawn again (as far as the prompts allow)."""
@@ -151,7 +153,7 @@ def ask(
             block = todo[start : start + size]
             for arm in ARMS:
                 wanted = [p for p in block if any((p.id, i, arm) not in have for i in range(protocol.k))]
-                found = _answer(wanted, arm, hint, protocol, sampling, sampler, render, judge, display)
+                found = _answer(wanted, arm, hint, protocol, sampling, sampler, render, judge, reading, display)
                 run.append(RESPONSES, [response.to_json() for response in found if response.place not in have])
             finished += len(block)
             display.step(finished, len(problems), {})
@@ -168,6 +170,7 @@ def _answer(
     sampler: Sampler,
     render: Render,
     judge: Grader,
+    reading: ResponseText | None,
     display: Display,
 ) -> list[ArmResponse]:
     asked = [_asked(problem, arm, hint, protocol.seed) for problem in block]
@@ -178,6 +181,7 @@ def _answer(
         sampler,
         judge,
         sampling,
+        reading=reading,
         on_progress=lambda done, total: display.phase(f"sampling, {arm}", done, total),
     )
     return [

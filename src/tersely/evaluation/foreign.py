@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tersely.errors import UserError, require_known
+from tersely.evaluation.records import RESPONSES
 from tersely.jsonl import display_name, read_jsonl
 from tersely.records import EvalRecord, Finish, LengthSource, Problem, Status, Verdict
+from tersely.runs.identity import is_run_folder
+from tersely.runs.logs import read_log
 from tersely.tasks.sources.checks import raise_faults
 from tersely.tasks.sources.rows import problem_from_row
 from tersely.verify import Judge
@@ -67,6 +70,8 @@ def read_answers(path: str | Path, judge: Judge, count: Count | None = None) -> 
 
 
 def _read(path: str | Path) -> list[tuple[int, Line]]:
+    if Path(path).name == f"{RESPONSES}.jsonl" and is_run_folder(Path(path).parent):
+        read_log(Path(path))  # one of ours: its checks must fit
     rows, lines, faults = read_jsonl(path), [], []
     for number, row in rows:
         try:

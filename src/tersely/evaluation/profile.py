@@ -20,6 +20,7 @@ from tersely.evaluation.table import cell
 from tersely.runs import disk
 from tersely.runs.identity import is_run_folder
 from tersely.runs.json_file import read_json
+from tersely.terminal import make_console
 
 PROFILE = "profile.json"
 
@@ -82,16 +83,16 @@ def read_profile(path: Path) -> Profile:
 
 def print_profile(profile: Profile, console: Console | None = None) -> None:
     """Rates and lengths by difficulty, signal by group size, a histogram, and the reading."""
-    console = console or Console(width=None if Console().is_terminal else 140)
+    console = console or make_console(140)
     blocks = {**profile.by_difficulty, "all": profile.overall}
     if len(blocks) == 2:
         del blocks[next(iter(blocks))]
     console.print(_rates(blocks, profile.k))
     console.print(_lengths(blocks))
     console.print(_signal(blocks))
-    console.print(histogram(profile.overall.lengths.histogram), highlight=False, markup=False)
+    console.print(histogram(profile.overall.lengths.histogram))
     for sentence in profile.reading:
-        console.print(f"- {sentence}", highlight=False, markup=False)
+        console.print(f"- {sentence}")
 
 
 def _table(title: str, *columns: str) -> Table:

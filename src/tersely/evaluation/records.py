@@ -6,7 +6,7 @@ import contextlib
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import escape as glob_escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.records import Summary
 from tersely.errors import UserError
-from tersely.records import EvalRecord, Group, Status
+from tersely.records import EvalRecord, Group, Status, Verdict
+from tersely.runs import disk
+from tersely.runs.identity import is_run_folder
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
 
@@ -78,6 +80,24 @@ def read_evaluation(folder: Path) -> Evaluation:
         raise UserError(f"{path} is not a summary of tersely ({error}): evaluate again") from error
 
 
+def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "evaluation") -> Path:
+    """Where evaluation ``name`` goes: ``out``, or beneath the run folder; never into other people's folders, nor
+    through a link in one that was named (UserError)."""
+    if out is None and not is_run_folder(model):
+        raise UserError(
+            f"{model} is not a run folder of tersely, so nothing is written there: say where with --out DIR"
+        )
+    folder = model / kind / name if out is None else out / name
+    disk.require_no_links(folder, below=model if out is None else out)
+    return folder
+
+
+def judged_again(record: EvalRecord, verdict: Verdict) -> EvalRecord:
+    """The same response with another verdict."""
+    correct = verdict.status is Status.CORRECT
+    return replace(record, status=verdict.status, correct=correct, extracted=verdict.extracted, outside=verdict.outside)
+
+
 def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:
     """The judged responses to one problem, as responses.jsonl keeps them."""
     problem = group.problem
@@ -96,22 +116,27 @@ def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:
             text=rollout.text,
             thinking_tokens=thinking.count(rollout.prompt_tokens, rollout.tokens, rollout.text),
             length_source=rollout.length_source,
+            outside=verdict.outside,
         )
         for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
     ]
 
 
 def read_responses(folder: Path, *, allow_torn: bool = False) -> list[EvalRecord]:
-    """The evaluated responses of an evaluation folder, in the order of their lines."""
-    found = []
+    """The evaluated responses of an evaluation folder, in the order of their lines.
+
+    A response that was judged again stands where it first stood, as it was judged last.
+    """
+    found: dict[tuple[str, int], EvalRecord] = {}
     for number, line in enumerate(read_log(folder / f"{RESPONSES}.jsonl", allow_torn=allow_torn), start=1):
         try:
-            found.append(EvalRecord.from_json(line))
+            record = EvalRecord.from_json(line)
+            found[record.problem_id, record.sample] = record
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{folder / RESPONSES}.jsonl, line {number}: not an evaluated response ({error}); evaluate again"
             ) from error
-    return found
+    return list(found.values())
 
 
 def progress(folder: Path) -> str:

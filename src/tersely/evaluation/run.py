@@ -17,7 +17,15 @@ from tersely.display import Display
 from tersely.errors import UserError
 from tersely.evaluation.growth import more_of_it
 from tersely.evaluation.protocol import EvalProtocol, identity
-from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, eval_records, read_responses
+from tersely.evaluation.records import (
+    EXPECTED,
+    RESPONSES,
+    SUMMARY,
+    eval_records,
+    evaluation_folder,
+    judged_again,
+    read_responses,
+)
 from tersely.evaluation.terms import Asking, pick_template, require_verifier_of_training, within_positions
 from tersely.evaluation.thinking import ThinkingCounter
 from tersely.facts import Facts
@@ -27,11 +35,12 @@ from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
 from tersely.models.prompt_identity import prompt_identity_of
+from tersely.models.text import ResponseText
 from tersely.opened import OpenedModel, open_model, sampling_alone
-from tersely.records import JsonObject, Problem, Verdict
+from tersely.records import EvalRecord, JsonObject, Problem, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words, verifier_of
 from tersely.runs import disk
-from tersely.runs.folder import RunFolder, is_run_folder
+from tersely.runs.folder import RunFolder
 from tersely.runs.identity import Grows
 from tersely.runs.kinds import RunKind
 from tersely.samplers import Sampler, Sampling
@@ -50,18 +59,6 @@ WORKERS = 2
 
 MAX_ROWS = 256
 """Responses decoded at once; the finished ones are on disk after as many blocks of them as the engine is asked for."""
-
-
-def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "evaluation") -> Path:
-    """Where evaluation ``name`` goes: ``out``, or beneath the run folder; never into other people's folders, nor
-    through a link in one that was named (UserError)."""
-    if out is None and not is_run_folder(model):
-        raise UserError(
-            f"{model} is not a run folder of tersely, so nothing is written there: say where with --out DIR"
-        )
-    folder = model / kind / name if out is None else out / name
-    disk.require_no_links(folder, below=model if out is None else out)
-    return folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +168,7 @@ def prepare(
     engine = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}
     identifying = {**identity(rules), **digests, **engine}
     grows = more_of_it(identifying, asked, prompts)
-    is_done = RunFolder.look(folder, RunKind.EVALUATION, identifying, grows) is not None
+    finished = RunFolder.look(folder, RunKind.EVALUATION, identifying, grows) is not None
     made = {"data": source, "weights_sha256": digests["weights_sha256"], "engine": facts.engine}
     return Work(
         weights=weights,
@@ -188,7 +185,7 @@ def prepare(
         made={**made, "command": more["command"]},
         max_rows=max_rows,
         sampler=more.get("sampler"),
-        is_done=is_done,
+        is_done=finished and not any(record.outside for record in _on_disk(folder)),
     )
 
 
@@ -207,6 +204,7 @@ def measure(work: Work, display: Display) -> Path:
         if (run.path / SUMMARY).exists():  # of the smaller one that this goes on with
             disk.remove(run.path / SUMMARY)
         disk.write_json_atomic(run.path / EXPECTED, {"responses": len(work.problems) * work.protocol.k})
+        _judge_again(work, run)
         if ready is not None:
             ready.opened.record_check(run.path, display)
             with explain_out_of_memory("sampling", cure):
@@ -245,6 +243,7 @@ class Ready:
     opened: OpenedModel
     prompts: PromptIds
     sampler: Sampler
+    reading: ResponseText
     thinking: ThinkingCounter
 
 
@@ -257,13 +256,18 @@ def _open(work: Work) -> Ready | None:
     prompts = {p.id: work.prompts[p.id] for problems in todo.values() for p in problems}
     settings = sampling_alone(work.protocol.max_new_tokens, work.max_rows)
     sampler = work.sampler or opened.make_sampler(settings, prompts.values())
-    return Ready(opened, prompts, sampler, ThinkingCounter(opened.tokenizer))
+    return Ready(opened, prompts, sampler, ResponseText(opened.tokenizer), ThinkingCounter(opened.tokenizer))
+
+
+def _on_disk(folder: Path) -> list[EvalRecord]:
+    """Every response that is on disk."""
+    there = (folder / f"{RESPONSES}.jsonl").is_file()
+    return read_responses(folder, allow_torn=True) if there else []
 
 
 def _answered(folder: Path) -> set[tuple[str, int]]:
     """(problem, sample) of every response that is on disk."""
-    there = (folder / f"{RESPONSES}.jsonl").is_file()
-    return {(r.problem_id, r.sample) for r in read_responses(folder, allow_torn=True)} if there else set()
+    return {(r.problem_id, r.sample) for r in _on_disk(folder)}
 
 
 def _missing(work: Work, have: Collection[tuple[str, int]]) -> dict[int, list[Problem]]:
@@ -273,7 +277,8 @@ def _missing(work: Work, have: Collection[tuple[str, int]]) -> dict[int, list[Pr
     for problem in work.problems:
         if counts[problem.id] < work.protocol.k:
             found.setdefault(counts[problem.id], []).append(problem)
-    return dict(sorted(found.items()))
+    # Those begun come first, so that a log that a crash cut short ends as it would have ended without.
+    return dict(sorted(found.items(), reverse=True))
 
 
 def _blocks(work: Work, have: Collection[tuple[str, int]]) -> list[tuple[int, Sequence[Problem]]]:
@@ -284,6 +289,14 @@ def _blocks(work: Work, have: Collection[tuple[str, int]]) -> list[tuple[int, Se
         size = max(1, at_once // (work.protocol.k - first))
         blocks += [(first, todo[i : i + size]) for i in range(0, len(todo), size)]
     return blocks
+
+
+def _judge_again(work: Work, run: RunFolder) -> None:
+    """What an earlier try could not judge by no fault of the answer; a later line replaces an earlier one."""
+    asked = {problem.id: problem for problem in work.problems}
+    again = [record for record in _on_disk(run.path) if record.outside]
+    verdicts = work.judge.grade([(asked[record.problem_id], record.text) for record in again])
+    run.append(RESPONSES, [judged_again(r, v).to_json() for r, v in zip(again, verdicts, strict=True) if not v.outside])
 
 
 def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None:
@@ -303,6 +316,7 @@ def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None
                 work.judge,
                 replace(sampling, n=protocol.k - first),
                 first_sample=first,
+                reading=ready.reading,
                 on_progress=lambda done, total: display.phase("sampling", done, total),
             )
             fresh = [record.to_json() for group in groups for record in eval_records(group, ready.thinking)]

@@ -15,6 +15,7 @@ from tersely.errors import UserError
 from tersely.evaluation.records import read_evaluation
 from tersely.evaluation.versus import read_noise, suite_aggregate
 from tersely.records import Estimate, EvalRecord
+from tersely.terminal import make_console
 
 _COLUMNS = ("accuracy %", "tokens", "truncated %", "accuracy difference", "tokens saved %")
 
@@ -40,15 +41,15 @@ def print_table(evaluations: Sequence[tuple[str, Path]], title: str = "", consol
             continue
         versus = compare_paired(base_records, found.responses(), base.protocol, found.protocol).overall
         table.add_row(*row, cell(versus.accuracy_difference, 100, sign=True), cell(versus.token_saving, 100))
-    console = console or _console()
+    console = console or make_console(140)
     console.print(table)
     for sentence in [*remarks, *_remarks(base_records, noise)]:
-        console.print(sentence, highlight=False, markup=False)
+        console.print(sentence)
 
 
 def print_suite(models: Sequence[tuple[str, Mapping[str, Path]]], console: Console | None = None) -> None:
     """A table a set, then the ratios to the first model: set by set, their mean over the sets, and AES."""
-    console = console or _console()
+    console = console or make_console(140)
     base_name, base = models[0]
     for name in base:
         print_table([(label, folders[name]) for label, folders in models], name, console)
@@ -62,7 +63,7 @@ def print_suite(models: Sequence[tuple[str, Mapping[str, Path]]], console: Conso
         try:
             found = suite_aggregate(base, folders)
         except UserError as error:  # what was measured stays worth showing where a ratio cannot be formed
-            console.print(f"{label}: {error}", highlight=False, markup=False)
+            console.print(f"{label}: {error}")
             continue
         rows = [(one.name, one.accuracy, one.tokens, one.aes) for one in found.sets]
         for name, *values in [*rows, ("all sets", found.accuracy, found.tokens, found.aes)]:
@@ -111,7 +112,3 @@ def _table(title: str, *columns: str) -> Table:
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i else "left")
     return table
-
-
-def _console() -> Console:
-    return Console(width=None if Console().is_terminal else 140)

@@ -34,17 +34,8 @@ class ThinkingCounter:
                 return place + 1
         if not self._close and _closings(text):
             return self._spelled(tokens)
-        opened = _begins(text) or any(t in self._open for t in tokens) or self._opened_by(prompt)
+        opened = _begins(text) or any(t in self._open for t in tokens) or self._text.opens_thinking(prompt)
         return len(tokens) if opened else 0
-
-    def _opened_by(self, prompt: Sequence[int]) -> bool:
-        if self._open:
-            # A template that asks for no thinking writes an empty thought, opened and closed again.
-            last = next((t for t in reversed(prompt) if t in self._open or t in self._close), None)
-            return last in self._open
-        end = self._text(prompt[-16:]).rstrip()
-        mark = _last_mark(end)
-        return mark is not None and opens(mark) and mark.end() == len(end)
 
     def _spelled(self, tokens: Sequence[int]) -> int:
         """Tokens up to the end of the last tag, from as short an ending of them as holds it.

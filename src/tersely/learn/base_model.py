@@ -16,9 +16,11 @@ from tersely.learn.lora import import_peft, refuse_targets
 from tersely.learn.optimizer import require_installed
 from tersely.learn.parallel import World
 from tersely.learn.scorer_check import BaseCheck, check_base
+from tersely.models.agreement import ModelCheck
 from tersely.models.end_tokens import end_tokens
 from tersely.models.load import check_vocabulary, load_config, load_model, load_tokenizer
 from tersely.models.prompt_identity import prompt_identity
+from tersely.models.tokenizer_check import tokenizer_check
 from tersely.plan.checks import check_plan, check_tokenizer
 from tersely.plan.files import folder_files, has_tokenizer
 from tersely.plan.machine import available_memory
@@ -58,6 +60,10 @@ class LoadedBase:
             refuse_targets(model, lora)
         end_tokens(model, tokenizer)
         return cls(folder, model, tokenizer, prompts, check_base(model, config, facts))
+
+    def whole_check(self) -> ModelCheck:
+        """All that was compared: of the model and of its tokenizer."""
+        return self.check.whole(tokenizer_check(self.tokenizer))
 
     def prompt_identity(self) -> JsonObject:
         """What a resumed run must share of prompts, chat template and end tokens."""

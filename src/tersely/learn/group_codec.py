@@ -60,8 +60,10 @@ def _counting(rollout: Rollout) -> JsonObject:
 
 
 def encode_verdict(verdict: Verdict) -> JsonObject:
-    """The fields by name; the score only of a verifier that grades."""
+    """The fields by name; the score only of a verifier that grades, an outside cause only where there was one."""
     record = asdict(verdict)
+    if not verdict.outside:
+        del record["outside"]
     if verdict.score is None:
         del record["score"]
     return record
@@ -69,8 +71,8 @@ def encode_verdict(verdict: Verdict) -> JsonObject:
 
 def decode_verdict(record: Json) -> Verdict:
     """The verdict that ``encode_verdict`` was given."""
-    score = record.get("score")
-    return Verdict(Status(record["status"]), record["extracted"], record["reason"], record["seconds"], score)
+    score, outside = record.get("score"), record.get("outside", False)
+    return Verdict(Status(record["status"]), record["extracted"], record["reason"], record["seconds"], score, outside)
 
 
 def _pack(values: Sequence[float], kind: str) -> str:

@@ -25,6 +25,7 @@ from tersely.rollouts import Grader, judge_for
 from tersely.samplers.base import Sampler, close_after
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks.sources.own import OwnTask
+from tersely.trackers.follow import followed
 from tersely.verify.verifier import Verifier
 
 Callback = Callable[[StepRecord], object]
@@ -65,18 +66,20 @@ def train(
             # A resumed run without a reference has no use for the base's weights any more.
             del base
             last, every = config.run.steps, config.run.checkpoint_every
-            with StopRequest() as stop, close_after(trainer.sampler, given=sampler):
+            where = run.path if run else None
+            trackers = followed(config.run.report_to, where, lambda: trainer.samples, display.note)
+            with StopRequest() as stop, close_after(trainer.sampler, given=sampler), trackers as following:
                 trainer.probe()
                 for step in range(trainer.first_step + 1, last + 1):
                     record = trainer.step(step)
-                    asked = world.is_main and tell(callbacks, record)
+                    asked = world.is_main and tell([*callbacks, *following], record)
                     signum, ends = map(max, zip(*world.all_gather([stop.requested or 0, int(asked)]), strict=True))
                     is_due = step % every == 0 and not trainer.all_wrong.row
                     if is_due or step == last or signum or ends:
                         trainer.save(step)
                     if signum and step < last:
-                        where = run.path if run else "the run folder of rank 0"
-                        raise world.raise_on_rank0(Stopped(signum, f"step {step} of {last} is saved in {where}"))
+                        place = where or "the run folder of rank 0"
+                        raise world.raise_on_rank0(Stopped(signum, f"step {step} of {last} is saved in {place}"))
                     if ends and step < last:
                         return trainer.end(step, finished=False)
             return trainer.end(last, finished=True)

@@ -117,7 +117,7 @@ def sample_base(config: TrainConfig, count: int, display: Display) -> LengthSamp
         torch.set_num_threads(config.run.threads)
     with judge_for(None, config.run.judge_workers, config.verifier) as judge:
         ready, base = look_before_training(config, judge, World())
-        settings = config.sampling.model_copy(update={"engine": ready.facts.engine})
+        settings = base.check.sampling(config.sampling).model_copy(update={"engine": ready.facts.engine})
         dtype, longest = ready.facts.dtype, ready.longest_prompt
         sampler = make_sampler(settings, base.model, base.tokenizer, base.folder, dtype, longest)
         with close_after(sampler), explain_training_memory("sampling", config):

@@ -35,8 +35,9 @@ from tersely.tasks import task_digest
 from tersely.tasks.order import problems_of_step
 from tersely.tasks.overlap import TRAINED_ON
 from tersely.tasks.sources.own import OwnTask
+from tersely.trackers import require_tracker
 
-OPERATIONAL = ("threads", "keep", "judge_workers", "probe", "all_wrong_stop")
+OPERATIONAL = ("threads", "keep", "judge_workers", "probe", "report_to", "all_wrong_stop")
 """Settings of the run section that don't identify the work: a resume may change them."""
 
 RESOURCE_KEYS = {
@@ -106,6 +107,7 @@ def look_before_training(
         objective = Objective(**config.objective.model_dump())
         objective.require_given(GIVEN_NEEDS)
         find_loss(config.learner.loss)
+        require_tracker(config.run.report_to)
         require_even_shares(config, world)
         folder = locate_model(config.model, config.revision)
         chosen = load_problems(problems or config.task, "train", config.train_size, judge, config.template)

@@ -14,6 +14,7 @@ from tersely.learn.batch import TrainingRow
 from tersely.learn.heads import HEADS, HeadName
 from tersely.learn.logprobs import token_logprobs
 from tersely.models.agreement import CONTINUED, ModelCheck, PartCheck, Truth, first_right
+from tersely.models.tokenizer_check import TokenizerCheck
 from tersely.samplers.decoder_check import check_decoder
 from tersely.samplers.engines import TRANSFORMERS
 
@@ -38,9 +39,10 @@ class BaseCheck:
         repaired = len(self.layout.tried) > 1
         return settings.model_copy(update={"layout": self.layout.chosen}) if repaired else settings
 
-    def whole(self) -> ModelCheck:
+    def whole(self, tokenizer: TokenizerCheck) -> ModelCheck:
+        """With what was found of the tokenizer."""
         decoder = () if self.decoder is None else (self.decoder,)
-        return ModelCheck((*decoder, self.head, self.layout))
+        return ModelCheck((tokenizer, *decoder, self.head, self.layout))
 
 
 def check_base(model: Any, config: TrainConfig, facts: Facts) -> BaseCheck:

@@ -30,9 +30,10 @@ from tersely.learn.step_record import alarms, notable_samples, step_record
 from tersely.models.agreement import ModelCheck
 from tersely.models.load import load_model
 from tersely.models.save import save_model
+from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.objective import view_of
-from tersely.records import Group, Problem, Status, Verdict
+from tersely.records import Group, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, respond, unjudged_words
 from tersely.runs.folder import RunFolder
 from tersely.samplers import Sampler, Sampling
@@ -63,13 +64,14 @@ class Trainer:
         self.problems, self.prompts = ready.problems, ready.prompts
         self.verifier = ready.verifier
         self.judge, self.run, self.display, self.world = judge, run, display, world
-        self.tokenizer = base.tokenizer
+        self.tokenizer, self.reading = base.tokenizer, ResponseText(base.tokenizer)
         self.environment = run_environment(config, ready.facts, world)
         # Of the checkpoint since the last step: a step's own line must be on disk before its checkpoint counts it.
         self.save_seconds = 0.0
+        self.samples: list[JsonObject] = []
         self.first_step = 0
         self.method_state = ready.objective.initial_state()
-        self._record_check(base.check.whole())
+        self._record_check(base.whole_check())
         self.learner = self._make_learner(base, ready.facts)
         self.all_wrong = AllWrong(config, self.first_step)
         model = self.learner.whole_model()
@@ -171,6 +173,7 @@ class Trainer:
                 self.sampler,
                 self.judge,
                 sampling,
+                reading=self.reading,
                 on_progress=lambda done, total: self.display.phase("sampling", done, total),
                 on_sampled=lambda: clock.lap("sample_s"),
             )
@@ -227,7 +230,8 @@ class Trainer:
     def _write(self, record: StepRecord, groups: Sequence[Group], clock: Clock) -> None:
         if self.run is None:
             return
-        self.run.append("samples", [sample.to_json() for sample in notable_samples(record.step, groups)])
+        self.samples = [sample.to_json() for sample in notable_samples(record.step, groups)]
+        self.run.append("samples", self.samples)
         self.run.append("journal", [record.to_json()])
         clock.seconds["save_s"] = self.save_seconds
         self.save_seconds = 0.0

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from tersely.errors import RunError, UserError, in_one_line
 from tersely.models.memory import ran_out
+from tersely.records import JsonObject
 from tersely.runs import disk
 
 MODEL_CHECK = "model_check.json"
@@ -79,11 +80,22 @@ class PartCheck:
         return {"chosen": self.chosen, "bound": self.bound, "tried": [tried.to_json() for tried in self.tried]}
 
 
+class Finding(Protocol):
+    """What was found of one part: a ``PartCheck``, or that of the tokenizer."""
+
+    @property
+    def part(self) -> str: ...
+
+    def note(self) -> str | None: ...
+
+    def to_json(self) -> JsonObject: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCheck:
     """All that was compared when a model was loaded."""
 
-    parts: tuple[PartCheck, ...]
+    parts: tuple[Finding, ...]
 
     def record(self, folder: Path | None, note: Callable[[str], None]) -> None:
         """Write it into the folder, if there is one, and say in one sentence each what was repaired."""

@@ -28,9 +28,28 @@ def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
 def end_tokens_of(folder: Path, tokenizer: Any) -> tuple[int, ...]:
     """``end_tokens`` of a model folder, whose weights stay where they are."""
     config = load_config(folder)
+    return _end_ids(config, _generation(folder, config), tokenizer)
+
+
+def unnamed_turn_end(folder: Path, tokenizer: Any) -> str | None:
+    """A sentence where the generation configuration lacks the end of a turn that the chat template writes; None where
+    nothing is missing."""
+    config = load_config(folder)
+    turn, named = turn_end(tokenizer), getattr(_generation(folder, config), "eos_token_id", None)
+    if turn is None or turn in (named if isinstance(named, list | tuple) else [named]):
+        return None
+    return (
+        f"the chat template writes {tokenizer.convert_ids_to_tokens(turn)!r} (id {turn}) behind an answer, but "
+        f"generation_config.json does not name it among eos_token_id: responses end there here all the same, while "
+        "other programs would run on to the cap"
+    )
+
+
+def _generation(folder: Path, config: Any) -> Any:
+    """The generation configuration of a model folder; where there is no file what transformers makes of config.json."""
     if (folder / "generation_config.json").is_file():
-        return _end_ids(config, GenerationConfig.from_pretrained(folder, local_files_only=True), tokenizer)
-    return _end_ids(config, GenerationConfig.from_model_config(config), tokenizer)
+        return GenerationConfig.from_pretrained(folder, local_files_only=True)
+    return GenerationConfig.from_model_config(config)
 
 
 def turn_end(tokenizer: Any) -> int | None:

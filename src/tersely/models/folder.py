@@ -28,9 +28,9 @@ _TOKENIZERS = (
 
 
 def resolve_model(path: Path) -> Path:
-    """The folder to load for ``path``: the newest valid checkpoint of a run folder, else ``path`` itself once checked.
+    """The folder to load for ``path``: the newest checkpoint of a run folder, else ``path`` itself once checked.
 
-    Raises UserError where nothing can be loaded: missing, a file, a run without a valid checkpoint, a damaged
+    Raises UserError where nothing can be loaded: missing, a file, a run without a checkpoint, a damaged newest
     checkpoint, no config.json, no whole safetensors weights, no tokenizer.
     """
     if not path.exists():
@@ -39,7 +39,7 @@ def resolve_model(path: Path) -> Path:
         )
     if not path.is_dir():
         raise UserError(f"{path} is a file, not a model folder; name the folder that holds it")
-    folder = _newest_valid(path) if is_run_folder(path) else path
+    folder = _newest(path) if is_run_folder(path) else path
     if folder is path and (path / manifest.MANIFEST).exists():
         problems = manifest.verify_checkpoint(path)
         if problems:
@@ -48,16 +48,22 @@ def resolve_model(path: Path) -> Path:
     return folder
 
 
-def _newest_valid(run: Path) -> Path:
-    """Newest checkpoint that verifies; a damaged one is passed over (the run itself sets it aside on resume)."""
+def _newest(run: Path) -> Path:
+    """Newest checkpoint, which must verify: which weights are measured must not change without a word. Only the one
+    that a crash caught while it was replaced may stand in for it."""
     candidates = sorted(
         manifest.step_folders(run) + manifest.replaced_folders(run), key=lambda pair: (-pair[0], len(pair[1].name))
     )
     problems: list[str] = []
-    for _, folder in candidates:
+    for step, folder in candidates:
         found = manifest.verify_checkpoint(folder)
-        if not found:
+        if not found and step == candidates[0][0]:
             return folder
+        if not found:
+            raise UserError(
+                f"the newest checkpoint of {run} is damaged ({problems[0]}): remove {run / 'done.json'}, if it is "
+                f"there, and run its command again to make it anew, or name an older one, {folder}"
+            )
         problems += found
     if problems:
         raise UserError(f"no checkpoint of {run} is whole ({problems[0]}); run its command again to make a new one")

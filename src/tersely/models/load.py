@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from tersely.errors import UserError, first_line
 from tersely.models.loading_report import require_whole
 from tersely.models.memory import ran_out
-from tersely.models.tokenizer_check import FILE, difference, refusal
+from tersely.models.tokenizer_check import FILE, TokenizerCheck, difference, keep_check, refusal
 from tersely.models.tokenizer_files import keep_files
 
 transformers.logging.set_verbosity_error()
@@ -27,12 +27,15 @@ def load_tokenizer(folder: Path) -> Any:
     The class that transformers picks for the kind of model comes first; where it overrules the file, the class that
     only reads the file takes its place.
     """
-    tokenizer = _read_tokenizer(AutoTokenizer, folder)
-    overruled = difference(folder, tokenizer)
-    if overruled is not None:
+    tokenizer = picked = _read_tokenizer(AutoTokenizer, folder)
+    found = difference(folder, picked)
+    if found is not None:
         tokenizer = _read_tokenizer(PreTrainedTokenizerFast, folder)
         if difference(folder, tokenizer) is not None:
-            raise UserError(refusal(folder, overruled))
+            raise UserError(refusal(folder, found))
+    against = FILE if (folder / FILE).is_file() else None
+    overruled = None if found is None else type(picked).__name__
+    keep_check(tokenizer, TokenizerCheck(type(tokenizer).__name__, against, overruled, found))
     keep_files(tokenizer, folder)
     return tokenizer
 

@@ -5,7 +5,6 @@ transformers fills weights that it did not find with random numbers and goes on;
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from tersely.display import speaks
 from tersely.errors import UserError
+from tersely.terminal import say
 
 WRAPPERS = frozenset({"_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 """What torch.compile, data parallelism and recomputation put into the names of the weights inside them."""
@@ -65,7 +65,7 @@ def _note_unused(folder: Path, unused: tuple[str, ...]) -> None:
     """Once, however many copies of the model a process loads. Not through a display: there may be none yet."""
     if speaks():
         names = ", ".join(unused[:SHOWN]) + (", ..." if len(unused) > SHOWN else "")
-        print(f"{folder} holds {_weights(unused)} that its model has no use for: {names}", file=sys.stderr, flush=True)
+        say(f"{folder} holds {_weights(unused)} that its model has no use for: {names}", error=True)
 
 
 def _weights(names: Sequence[object]) -> str:

@@ -14,6 +14,9 @@ from tersely.models.end_tokens import end_tokens_of
 from tersely.records import JsonObject
 from tersely.tasks.chat import template_text
 
+ASKED = ("chat_template_sha256", "end_ids", "prompts_sha256")
+"""What a configuration says of it."""
+
 
 def prompt_identity(tokenizer: Any, end_ids: Sequence[int], prompts: Mapping[str, tuple[int, ...]]) -> JsonObject:
     """``prompts``: id of a problem -> prompt ids."""

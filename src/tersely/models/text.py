@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tersely.verify.visible import THINKING
+from tersely.verify.visible import THINKING, opens
+
+_ENDING = 16
+"""Tokens at the end of a prompt among which a mark of thinking is looked for."""
 
 
 class ResponseText:
@@ -20,6 +23,13 @@ class ResponseText:
         # An end token that is a plain word of the text stays in it.
         self._dropped = (special - marks) | (set(end_ids) & added.keys())
         self._as_usual = self._dropped == special
+
+    def opens_thinking(self, prompt: Sequence[int]) -> bool:
+        """Whether the prompt ends with the beginning of a thought, as templates that write ``<think>\\n`` make it. An
+        empty thought (opened and closed again) and a mark that only stands in the text open none."""
+        end = self(prompt[-_ENDING:]).rstrip()
+        last = max(THINKING.finditer(end), key=lambda mark: mark.start(), default=None)
+        return last is not None and opens(last) and last.end() == len(end)
 
     def __call__(self, tokens: Sequence[int]) -> str:
         if self._as_usual:

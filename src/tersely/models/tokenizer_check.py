@@ -7,6 +7,7 @@ splits numbers its own way), and a model would be trained on prompts that it was
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import transformers
 from tokenizers import Tokenizer
 
 from tersely.errors import UserError
+from tersely.records import JsonObject
 from tersely.tasks.chat import chat_text
 
 FILE = "tokenizer.json"
@@ -23,6 +25,52 @@ PROBES = (
     "naïve Größe, 数学, π ≈ 3.14, 😀 it's",
     "one  two\n\n   three\tfour\n",
 )
+
+
+_FOUND = "_tersely_check"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerCheck:
+    """What was found when a tokenizer was loaded.
+
+    Example: ``TokenizerCheck("PreTrainedTokenizerFast", "tokenizer.json", "Qwen2Tokenizer", "it makes the ids ...")``
+    """
+
+    chosen: str
+    """Class of the tokenizer that is used."""
+    against: str | None
+    """The file that it does the same as; None where the folder has none that ``tokenizers`` alone could read."""
+    overruled: str | None = None
+    """Class that transformers would have taken, and that does otherwise than the file."""
+    difference: str | None = None
+    """In what."""
+
+    part = "tokenizer"
+
+    def note(self) -> str | None:
+        """One sentence where another class had to be taken."""
+        if self.overruled is None:
+            return None
+        return (
+            f"{self.part}: transformers takes {self.overruled}, which is not what the model's {self.against} says "
+            f"({self.difference}), so {self.chosen}, which only reads the file, is used"
+        )
+
+    def to_json(self) -> JsonObject:
+        overruled = {} if self.overruled is None else {"overruled": self.overruled, "difference": self.difference}
+        return {"chosen": self.chosen, "against": self.against, **overruled}
+
+
+def keep_check(tokenizer: Any, found: TokenizerCheck) -> None:
+    """Remember with the tokenizer what was found of it, for the folder of what is made with it."""
+    setattr(tokenizer, _FOUND, found)
+
+
+def tokenizer_check(tokenizer: Any) -> TokenizerCheck:
+    """What was found when it was loaded; of one that was made in memory, that there is no file."""
+    kept: TokenizerCheck | None = getattr(tokenizer, _FOUND, None)
+    return TokenizerCheck(type(tokenizer).__name__, None) if kept is None else kept
 
 
 def difference(folder: Path, tokenizer: Any) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tersely.errors import UserError, first_line
 from tersely.records import JsonObject
+from tersely.runs.checks import fault, sign, with_room
 
 TRAINED_FOR = "tersely.json"
 """In every checkpoint of ours."""
@@ -62,7 +63,8 @@ class TrainedFor:
 
 
 def write_trained_for(folder: Path, facts: TrainedFor) -> None:
-    (folder / TRAINED_FOR).write_text(json.dumps(facts.to_json(), indent=1), encoding="utf-8")
+    text, _ = sign(json.dumps(with_room(facts.to_json()), indent=1))
+    (folder / TRAINED_FOR).write_text(text, encoding="utf-8")
 
 
 def read_trained_for(folder: Path) -> TrainedFor:
@@ -71,7 +73,10 @@ def read_trained_for(folder: Path) -> TrainedFor:
     if not path.is_file():
         return TrainedFor()
     try:
-        return TrainedFor.from_json(json.loads(path.read_text(encoding="utf-8")))
+        text = path.read_bytes()
+        if why := fault(path, text):
+            raise ValueError(why)
+        return TrainedFor.from_json(json.loads(text))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is damaged ({first_line(error)}): use another checkpoint, or another copy of this model"

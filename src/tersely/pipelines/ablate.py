@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from tersely.analysis.population import check, check_strategies, standardised
@@ -20,6 +19,7 @@ from tersely.objective import Objective
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
 from tersely.pipelines.look_ahead import look_at_evaluation, look_at_training
 from tersely.stop import StopRequest
+from tersely.terminal import make_console
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +180,8 @@ def ablate(name: str, plan: AblationPlan, *, jobs: int | None) -> Path:
     ablation = ABLATIONS[name]
     plan.look(ablation.variants)
     require_own(plan.out, "this command")
-    console = Console(stderr=True)
-    console.print(f"{name}: {ablation.question}", highlight=False)
+    console = make_console(stderr=True)
+    console.print(f"{name}: {ablation.question}")
     with StopRequest() as stop:
         runner = Runner(plan.out / "logs", console, stop)
         runner.run([*chains(ablation.variants, plan), CommandChain((plan.evaluate_base(),))], jobs or usual_jobs())
@@ -203,7 +203,7 @@ def chains(variants: Sequence[Variant], plan: AblationPlan) -> list[CommandChain
 def print_population() -> None:
     """The paper's population-level claim, computed exactly (``analysis.population``); nothing is trained."""
     policy, correct, tokens = [0.02, 0.18, 0.5, 0.1, 0.2], [1, 1, 1, 0, 0], [20, 60, 120, 10, 90]
-    console = Console(width=None if Console().is_terminal else 120)
+    console = make_console(120)
     table = Table(title="One prompt, five responses, groups of 8: where exact policy gradient with alpha 0.2 ends")
     for column in ("objective", "accuracy", "tokens", "chance of the shortest correct response"):
         table.add_column(column, justify="left" if column == "objective" else "right")

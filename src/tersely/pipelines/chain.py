@@ -21,6 +21,7 @@ from tersely.errors import TerselyError, UserError
 from tersely.runs import disk
 from tersely.runs.logs import read_log
 from tersely.stop import PARENT, Stopped, StopRequest
+from tersely.terminal import visible
 
 POLL_SECONDS = 0.5
 PLAIN_SECONDS = 15.0
@@ -109,11 +110,11 @@ class Runner:
 
     def _progress(self) -> Progress:
         return Progress(
-            TextColumn("{task.description:<22}"),
+            TextColumn("{task.description:<22}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[numbers]}"),
+            TextColumn("{task.fields[numbers]}", markup=False),
             console=self.console,
             disable=not self.console.is_terminal,
         )
@@ -133,7 +134,7 @@ class Runner:
         if code != 0:
             raise self._failure(command, code)
         self.ended += 1
-        self.console.print(f"{command.title}: done{self._overall()}", highlight=False, markup=False)
+        self.console.print(f"{command.title}: done{self._overall()}")
         progress.update(running.bar, completed=command.total or 1, total=command.total or 1)
         work.running = None
         return True
@@ -158,9 +159,9 @@ class Runner:
                 start_new_session=True,
             )
         self.started.append(command)
-        bar = progress.add_task(command.title, total=command.total, numbers="starting")
+        bar = progress.add_task(visible(command.title), total=command.total, numbers="starting")
         if not self.console.is_terminal:
-            self.console.print(f"{command.title}: {command.text}", highlight=False)
+            self.console.print(f"{command.title}: {command.text}")
         return _Running(command, process, bar, time.monotonic())
 
     def _output(self, command: Command) -> Path:
@@ -178,7 +179,7 @@ class Runner:
         progress.update(running.bar, completed=done, total=total, numbers=numbers)
         if not self.console.is_terminal and time.monotonic() - running.told > PLAIN_SECONDS:
             running.told = time.monotonic()
-            self.console.print(f"{command.title}: {done}/{total or '?'}  {numbers}", highlight=False)
+            self.console.print(f"{command.title}: {done}/{total or '?'}  {numbers}")
 
     def _failure(self, command: Command, code: int) -> TerselyError:
         lines = self._output(command).read_text(encoding="utf-8", errors="replace").strip().splitlines()

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from tersely.config import TrainConfig, assemble
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
@@ -20,6 +18,7 @@ from tersely.runs.identity import is_run_folder
 from tersely.runs.manifest import step_folders
 from tersely.stop import StopRequest
 from tersely.tasks import load_task
+from tersely.terminal import make_console, say
 from tersely.toy.shipped import SHIPPED_BASE
 
 TASK = "arithmetic"
@@ -51,7 +50,7 @@ def quickstart(
     plan = QuickstartPlan(out, seed, steps, size)
     plan.look(base, dict(zip(runs, alphas, strict=True)), made)
     require_own(out, "quickstart")
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     console.print(f"quickstart in {out}: base, {len(runs)} runs, evaluation, report ({jobs} processes)")
     with StopRequest() as stop:
         runner = Runner(out / "logs", console, stop, commands=int(made) + 2 * len(runs) + 2)
@@ -65,7 +64,7 @@ def quickstart(
     from tersely.evaluation.table import print_table
 
     print_table([(base.name, measured.log.parent), *((run.name, run / "evaluation" / TASK) for run in runs)])
-    print(TWO_ACCURACIES)
+    say(TWO_ACCURACIES)
     return base, runs
 
 

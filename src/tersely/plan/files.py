@@ -86,14 +86,15 @@ def prompt_tokens(config: TrainConfig, place: Path, files: ModelFiles) -> tuple[
     if not has_tokenizer(files) or check_tokenizer(files, config.template):
         note = f"the tokenizer cannot be used: prompts are assumed to have {ASSUMED_PROMPT} tokens"
         return (float(ASSUMED_PROMPT), ASSUMED_PROMPT), [note]
-    from tersely.models.end_tokens import end_tokens_of
+    from tersely.models.end_tokens import end_tokens_of, unnamed_turn_end
     from tersely.models.load import load_tokenizer
     from tersely.tasks.prompts import render_all
 
     tokenizer = load_tokenizer(place)
     end_tokens_of(place, tokenizer)
     widths = [len(prompt) for prompt in render_all(problems, tokenizer, config.template).values()]
-    return (sum(widths) / len(widths), max(widths)), []
+    unnamed = unnamed_turn_end(place, tokenizer)
+    return (sum(widths) / len(widths), max(widths)), [] if unnamed is None else [unnamed]
 
 
 def _read_json(path: Path) -> Json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +9,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from tersely.analysis.profile_blocks import Profile
-from tersely.errors import UserError
+from tersely.errors import StorageError, UserError
 from tersely.records import FloatArray
+from tersely.runs.json_file import read_json
 
 POINTS = 4096
 """Equally likely lengths that stand for the distribution."""
@@ -104,10 +104,12 @@ def read_lengths(path: Path) -> LengthProfile:
     """Lengths from the profile.json of ``tersely profile`` (or the folder that holds it)."""
     path = path / "profile.json" if path.is_dir() else path
     try:
-        profile = Profile.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise UserError(f"there is no profile at {path}: make one with `tersely profile MODEL --task TASK`") from error
-    except (OSError, AttributeError, ValueError, KeyError, TypeError) as error:
+        profile = Profile.from_json(read_json(path, "a profile", "profile the model again"))
+    except StorageError:
+        if path.exists():
+            raise
+        raise UserError(f"there is no profile at {path}: make one with `tersely profile MODEL --task TASK`") from None
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is no result of `tersely profile` ({error}): profile the model again") from error
     quantiles, cap = np.asarray(profile.overall.lengths.quantiles, dtype=np.float64), profile.protocol.max_new_tokens
     if cap is None:

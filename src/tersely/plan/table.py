@@ -7,29 +7,28 @@ from rich.table import Table
 
 from tersely.plan.against_run import RunComparison
 from tersely.plan.run import Plan
+from tersely.terminal import make_console
 
 
 def print_plan(plan: Plan, console: Console | None = None) -> None:
     """Three short tables and what stands against the run, worst first."""
-    console = console or Console(width=None if Console().is_terminal else 120)
+    console = console or make_console(120)
     shape, cap = plan.shape, plan.config.sampling.max_new_tokens
     console.print(
         f"{shape.kind}: {_count(shape.parameters)} parameters ({'tied' if shape.tied else 'untied'} head), "
         f"{shape.kv_bytes(plan.layout.element):,} cache bytes a token, {8 * plan.layout.element}-bit; prompts "
         f"{plan.prompt[0]:.0f} tokens, at most {plan.prompt[1]}",
-        highlight=False,
     )
     console.print(
         f"lengths ({plan.lengths.source}): mean {plan.mean_length:,.0f} under a cap of {cap:,}, "
         f"{plan.truncated:.1%} truncated",
-        highlight=False,
     )
     console.print(_memory_table(plan))
     console.print(_time_table(plan))
     for note in plan.notes:
-        console.print(f"note: {note}", highlight=False)
+        console.print(f"note: {note}")
     for refusal in plan.refusals:
-        console.print(f"refused: {refusal}", style="bold red", highlight=False, markup=False)
+        console.print(f"refused: {refusal}", style="bold red")
     if not plan.refusals:
         console.print("nothing stands against this run", style="green")
 
@@ -76,7 +75,7 @@ def _time_table(plan: Plan) -> Table:
 
 def print_comparison(found: RunComparison, console: Console | None = None) -> None:
     """One table: each quantity as predicted for every machine, and as measured."""
-    console = console or Console(width=None if Console().is_terminal else 120)
+    console = console or make_console(120)
     machines = dict.fromkeys(name for q in found.quantities for name in q.predicted if name != "plan")
     title = f"median of {found.steps} steps on a {found.device.upper()}, mean response {found.mean_length:,.0f} tokens"
     table = Table(title=title, title_justify="left")
@@ -91,7 +90,7 @@ def print_comparison(found: RunComparison, console: Console | None = None) -> No
         table.add_row(f"{q.name}, {q.unit}", *("" if x is None else _short(x) for x in said), measured, spread)
     console.print(table)
     if not machines:
-        console.print("note: nothing is predicted for a CPU unless --machine describes it", highlight=False)
+        console.print("note: nothing is predicted for a CPU unless --machine describes it")
 
 
 def size(count: float) -> str:

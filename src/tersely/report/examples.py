@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from tersely.analysis.clusters import label_of
 from tersely.records import EvalRecord
 from tersely.report.measure import View
-from tersely.report.text import shorten, visible
+from tersely.report.text import shorten
+from tersely.terminal import visible
 
 MOST = 2400
 """Characters of a response that are shown."""

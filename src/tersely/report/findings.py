@@ -11,6 +11,7 @@ from tersely.analysis.frontier import Trend, beyond
 from tersely.records import Estimate, EvalRecord, Unit
 from tersely.report.measure import CHECKS, Entry, View
 from tersely.report.tables import show
+from tersely.runs.checks import is_checked
 
 TOLERATED_LOSS = 0.02
 """Accuracy that the headline model may at worst have lost (lower end of its interval), as a share."""
@@ -51,6 +52,7 @@ def make_findings(view: View) -> Findings:
         *_variant_sentences(view),
     ]
     warnings = [cap_warning(view), unjudged_warning(view), _base_warning(view), _single_seed_warning(view)]
+    warnings.append(unchecked_warning(view))
     return Findings(
         _headline(view, chosen), _figures(view, chosen), tuple(s for s in found if s), tuple(s for s in warnings if s)
     )
@@ -241,6 +243,11 @@ def unjudged_warning(view: View) -> str:
     counts = {e.label: sum(r.evaluation.summary.overall.unjudged_responses for r in e.results) for e in view.entries}
     some = [f"{label} {count}" for label, count in counts.items() if count]
     return f"Responses that could not be judged, left out of every accuracy: {', '.join(some)}." if some else ""
+
+
+def unchecked_warning(view: View) -> str:
+    old = [e.label for e in view.entries if any(not is_checked(r.evaluation.path) for r in e.results)]
+    return f"Evaluated by an earlier version, in whose files damage would not be seen: {', '.join(old)}." if old else ""
 
 
 def _base_warning(view: View) -> str:

@@ -11,8 +11,9 @@ import jinja2
 from matplotlib.figure import Figure
 
 from tersely.errors import StorageError, UserError
-from tersely.report.text import markdown_block, markdown_cell, marked, visible
+from tersely.report.text import markdown_block, markdown_cell, marked
 from tersely.runs import disk
+from tersely.terminal import visible
 
 _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},

@@ -10,7 +10,8 @@ from tersely.analysis import Point, dominance
 from tersely.records import Estimate
 from tersely.report.load import Run
 from tersely.report.measure import View
-from tersely.report.text import markdown_cell, visible
+from tersely.report.text import markdown_cell
+from tersely.terminal import visible
 
 Cell = str | int | float | Estimate | None
 

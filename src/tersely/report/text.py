@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from pathlib import Path
 
 from markupsafe import Markup
 
 from tersely.analysis.behaviours import Phrases, find_behaviours
-
-# Controls, and the marks that reorder or hide text: a reader must see that they are there.
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-
-
-def visible(text: str) -> str:
-    """Text in which every control, direction, zero-width or unassigned character shows as ⟨U+202E⟩."""
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in _HIDDEN else f"⟨U+{ord(c):04X}⟩" for c in text)
+from tersely.terminal import visible
 
 
 def shorten(text: str, most: int) -> str:

@@ -17,7 +17,8 @@ from tersely.report.load import Run
 from tersely.report.measure import View, make_view
 from tersely.report.output import environment, merged_versions, render_figure, require_own, write_folder
 from tersely.report.style import RC, Look, inline_svg, looks, variables
-from tersely.report.text import place, slug, visible
+from tersely.report.text import place, slug
+from tersely.terminal import visible
 
 PAGE, MARKDOWN = "index.html", "report.md"
 OWN = {PAGE, MARKDOWN, "figures", "tables"}

@@ -20,9 +20,11 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from tersely.errors import StorageError, UserError
+from tersely.records import JsonObject
+from tersely.runs.checks import sign, with_room
 
 TEARABLE = frozenset({"write_file", "append_lines", "produce", "remove_tree", "lock"})
 """Operations that a crash can leave half done. The others (rename, truncate, ...) happen or do not happen."""
@@ -139,10 +141,8 @@ def make_dir(path: Path) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a new file. A refused write leaves no file; replace an existing one with ``write_json_atomic``.
-
-    What bears the name already goes first: a link is removed, not followed.
-    """
+    """Write a new file; a refused write leaves none. What bears the name already goes first: a link is removed, not
+    followed. To replace a file, see ``write_json_atomic``."""
     try:
         with _storage_call("write_file", path, len(content)) as tear:
             path.unlink(missing_ok=True)
@@ -228,9 +228,9 @@ def remove_tree(path: Path) -> None:
         _sync_dir(path.parent)
 
 
-def write_json_atomic(path: Path, content: Any) -> None:
-    """Replace ``path`` by ``content`` as JSON: readers see the old file or the new one, never a part."""
-    text = json.dumps(content, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+def write_json_atomic(path: Path, content: JsonObject) -> None:
+    """Replace ``path`` by ``content`` as JSON with its check: readers see the old or the new one, never a part."""
+    text, _ = sign(json.dumps(with_room(content), indent=2, ensure_ascii=True, allow_nan=False) + "\n")
     beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     write_file(beside, text.encode())
     try:

@@ -5,6 +5,7 @@
     RUN/config.json              kind, version and configuration; decides whether a command may go on here
     RUN/<name>.jsonl             append-only logs (``tersely.runs.kinds``)
     RUN/checkpoints/step-000010/ what the caller wrote, state.json, MANIFEST.json (``tersely.runs.checkpoints``)
+    RUN/sealed.json              where each log of finished work ends (``tersely.runs.checks``)
     RUN/done.json                summary of finished work
     RUN/.lock                    held while a process works here
 
@@ -26,6 +27,7 @@ from tersely.errors import StorageError, UserError
 from tersely.records import Json, JsonObject
 from tersely.runs import disk as storage
 from tersely.runs.checkpoints import Checkpoints, Write
+from tersely.runs.checks import LogEnd, unchecked_words, with_room
 from tersely.runs.identity import (
     CONFIG,
     LEFTOVER,
@@ -42,15 +44,22 @@ from tersely.runs.identity import (
 from tersely.runs.json_file import read_json, read_record
 from tersely.runs.kinds import logs_of
 from tersely.runs.lock import take_lock
-from tersely.runs.logs import json_line, read_log, size_of, whole_bytes
+from tersely.runs.logs import (
+    DONE,
+    DONE_IS,
+    SEALED,
+    json_line,
+    read_end,
+    read_log,
+    sign_lines,
+    size_of,
+    whole_bytes,
+)
 from tersely.runs.manifest import Checkpoint, verify_checkpoint
 
 __all__ = ["Checkpoint", "RunFolder", "is_run_folder", "read_config", "read_done", "read_log", "verify_checkpoint"]
 
 T = TypeVar("T")
-
-DONE = "done.json"
-_DONE_IS = ("the summary of finished work", "remove it and run the same command again")
 
 
 class RunFolder:
@@ -64,6 +73,8 @@ class RunFolder:
         self._descriptor: int | None = descriptor
         self._checkpoints = checkpoints
         self._logs: tuple[str, ...] = ()
+        self._ends: dict[str, LogEnd] = {}
+        """Of the logs that were read or written by this process."""
 
     @classmethod
     def open(cls, path: Path, kind: str, config: JsonObject, *, keep: int = 2, grows: Grows = never) -> RunFolder:
@@ -120,17 +131,26 @@ class RunFolder:
         """Append ``records`` to ``<log>.jsonl``, one line each, durable on return.
 
         Raises ValueError for a log that folders of this kind do not hold, RunError if a number is not finite (JSON
-        has none), StorageError if the disk refuses.
+        has none), StorageError if the disk refuses or what is there was damaged.
         """
         self._require_open()
         known = logs_of(self.kind)
         if log not in known:
             raise ValueError(f"{log!r} is no name for a log of a {self.kind} run: it is none of {sorted(known)}")
-        lines = [json_line(log, record) for record in records]
+        lines = [json_line(log, with_room(record)) for record in records]
         if lines:
             self._register_log(log)
             self._cut_torn_line(self.path / f"{log}.jsonl")
+            lines, end = sign_lines(lines, self._end(log))
+            del self._ends[log]  # not known where the disk refuses
             storage.append_lines(self.path / f"{log}.jsonl", lines)
+            self._ends[log] = end
+
+    def _end(self, log: str) -> LogEnd:
+        """Where a log ends, read once."""
+        if log not in self._ends:
+            self._ends[log] = read_end(self.path / f"{log}.jsonl")
+        return self._ends[log]
 
     def _register_log(self, log: str) -> None:
         """Note a log in config.json before its first line, so that ``rewind`` cuts our files and no others."""
@@ -170,7 +190,8 @@ class RunFolder:
     def rewind(self, checkpoint: Checkpoint | None) -> None:
         """Cut every log to its length in ``checkpoint`` (None: to nothing), so that work goes on from there.
 
-        Newer checkpoints are set aside first. Raises StorageError if a log is shorter than recorded.
+        Newer checkpoints are set aside first, and what is cut is no longer finished. Raises StorageError if a log is
+        shorter than recorded, or damaged in what is kept of it.
         """
         self._require_open()
         lengths = {} if checkpoint is None else checkpoint.log_bytes
@@ -183,15 +204,20 @@ class RunFolder:
                     f"had {wanted}: lines are lost; restore the file or start anew in another folder"
                 )
         self._checkpoints.set_newer_aside(-1 if checkpoint is None else checkpoint.step)
-        for name in names:
-            if size_of(self.path / name) > lengths.get(name, 0):
-                storage.truncate(self.path / name, lengths.get(name, 0))
+        longer = [name for name in names if size_of(self.path / name) > lengths.get(name, 0)]
+        if longer and self.done is not None:
+            storage.remove(self.path / DONE)
+        for name in longer:
+            storage.truncate(self.path / name, lengths.get(name, 0))
+        self._ends = {name.removesuffix(".jsonl"): read_end(self.path / name) for name in names}
 
     # ---- finished work
 
     def mark_done(self, summary: JsonObject) -> None:
         """Say that the work is finished; ``done`` returns ``summary`` from now on."""
         self._require_open()
+        seals = {log: self._end(log).to_json() for log in self._logs}
+        storage.write_json_atomic(self.path / SEALED, seals)
         storage.write_json_atomic(self.path / DONE, summary)
 
     @property
@@ -201,7 +227,7 @@ class RunFolder:
 
     def read_done(self, parse: Callable[[Json], T]) -> T | None:
         """``done`` as the record that ``parse`` makes of it; StorageError where it does not hold what it should."""
-        return read_record(self.path / DONE, _DONE_IS[0], parse, _DONE_IS[1]) if self.done is not None else None
+        return read_record(self.path / DONE, DONE_IS[0], parse, DONE_IS[1]) if self.done is not None else None
 
     # ---- inside
 
@@ -219,7 +245,10 @@ class RunFolder:
         self._grow(wanted)
         if not is_run_folder(self.path):
             storage.write_json_atomic(self.path / CONFIG, wanted.to_json())
-        self._logs = read_own_config(self.path).logs
+        found = read_own_config(self.path)
+        self._logs = found.logs
+        if not found.checked:
+            self.warnings.append(unchecked_words(self.path))
         self._checkpoints.recover()
 
     def _grow(self, wanted: RunIdentity) -> None:
@@ -258,4 +287,4 @@ def read_config(path: Path) -> Json:
 
 def read_done(path: Path) -> Json | None:
     """The summary in done.json of a run folder, or None where its work is not finished."""
-    return read_json(path / DONE, *_DONE_IS) if (path / DONE).is_file() else None
+    return read_json(path / DONE, *DONE_IS) if (path / DONE).is_file() else None

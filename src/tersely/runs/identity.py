@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from tersely import __version__
-from tersely.errors import UserError
+from tersely.errors import StorageError, UserError
 from tersely.records import Json, JsonObject
 from tersely.runs import disk
+from tersely.runs.checks import CHECKED, fault
+from tersely.runs.json_file import RESTORE
 from tersely.runs.kinds import logs_of
 from tersely.runs.lock import LOCK
 from tersely.runs.logs import whole_bytes
@@ -25,12 +27,13 @@ from tersely.runs.manifest import CHECKPOINTS
 
 CONFIG = "config.json"
 LEFTOVER = re.compile(
-    r"(config|done|probe|trained_on|unjudged|expected|summary|profile)\.json\.tmp-\d+", flags=re.ASCII
+    r"(config|done|probe|trained_on|unjudged|expected|summary|profile|model_check|sealed)\.json\.tmp-\d+",
+    flags=re.ASCII,
 )
 """Names of files that a crash can leave at the top of a run folder."""
 _OURS = re.compile(rf"{re.escape(LOCK)}|{CHECKPOINTS}|.+\.jsonl?")
 """Names that we write to, read or cut at the top of a run folder."""
-_BEGUN = frozenset({CONFIG, LOCK, "expected.json", "trained_on.json", "probe.json"})
+_BEGUN = frozenset({CONFIG, LOCK, "expected.json", "trained_on.json", "probe.json", "model_check.json"})
 """What is written before the first result."""
 _ABSENT = object()
 
@@ -53,9 +56,12 @@ class RunIdentity:
     """The logs begun so far. What is no name stands here as its JSON text, which no log bears."""
     version: str = __version__
     """Of the tersely that made the folder."""
+    checked: bool = True
+    """Every line and every file of it bears a check; earlier versions wrote none."""
 
     def to_json(self) -> JsonObject:
-        return {"tersely": self.version, "kind": self.kind, "config": self.config, "logs": list(self.logs)}
+        says = {CHECKED: True} if self.checked else {}
+        return {"tersely": self.version, **says, "kind": self.kind, "config": self.config, "logs": list(self.logs)}
 
     @classmethod
     def from_json(cls, content: Json) -> RunIdentity:
@@ -63,7 +69,7 @@ class RunIdentity:
         kind, config, version = content["kind"], content["config"], content["tersely"]
         if not (isinstance(kind, str) and isinstance(config, dict) and isinstance(version, str)):
             raise ValueError("kind and version are text, the configuration is an object")
-        return cls(kind, config, _log_names(content.get("logs", [])), version)
+        return cls(kind, config, _log_names(content.get("logs", [])), version, content.get(CHECKED) is True)
 
 
 def _log_names(logs: Any) -> tuple[str, ...]:
@@ -78,11 +84,17 @@ def never(old: Json) -> bool:
 
 
 def read_run_config(path: Path) -> RunIdentity | None:
-    """config.json of a run folder, or None where ``path`` is none."""
+    """config.json of a run folder, or None where ``path`` is none. StorageError where it was damaged."""
     try:
-        content = json.loads((path / CONFIG).read_bytes())
+        text = (path / CONFIG).read_bytes()
+    except OSError:
+        return None
+    if why := fault(path / CONFIG, text):
+        raise StorageError(f"{path / CONFIG} cannot be read as the configuration of a run: {why}; {RESTORE}")
+    try:
+        content = json.loads(text)
         return RunIdentity.from_json(content) if isinstance(content, dict) else None
-    except (OSError, ValueError, KeyError, RecursionError):
+    except (ValueError, KeyError, RecursionError):
         return None
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from tersely.errors import StorageError
 from tersely.records import Json
+from tersely.runs.checks import CHECK, fault
 
 T = TypeVar("T")
 
@@ -20,20 +21,24 @@ RESTORE = "restore the file from a copy, or name another folder"
 
 
 def read_json(path: Path, what: str, cure: str = RESTORE) -> Json:
-    """The JSON object in ``path``; ``what`` is how messages call it ("the sample of the base").
+    """The JSON object in ``path`` without its check; ``what`` is how messages call it ("the sample of the base").
 
-    StorageError in one sentence (file, why, ``cure``) where the file cannot be read, is not JSON or holds no object.
-    A missing file is one that cannot be read: ask ``path.is_file()`` first where it may be missing.
+    StorageError in one sentence (file, why, ``cure``) where the file cannot be read, is not JSON, holds no object or
+    is not as it was written. A missing file is one that cannot be read: ask ``path.is_file()`` first where it may be
+    missing.
     """
     try:
-        content = json.loads(path.read_bytes())
+        text = path.read_bytes()
+        content = json.loads(text)
     except OSError as error:
         raise _damaged(path, what, (error.strerror or "unknown reason").lower(), cure) from error
     except (ValueError, RecursionError) as error:
         raise _damaged(path, what, f"not JSON ({error})", cure) from error
     if not isinstance(content, dict):
         raise _damaged(path, what, "no JSON object", cure)
-    return content
+    if why := fault(path, text):
+        raise _damaged(path, what, why, cure)
+    return {key: value for key, value in content.items() if key != CHECK}
 
 
 def read_record(path: Path, what: str, parse: Callable[[Json], T], cure: str = RESTORE) -> T:

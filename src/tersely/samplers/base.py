@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tersely.config import SamplingConfig
-from tersely.errors import UserError
+from tersely.errors import RunError, UserError
 from tersely.models.memory import Phase
 from tersely.records import Rollout
 
@@ -137,6 +137,15 @@ class EngineSpec:
     def __post_init__(self) -> None:
         if self.blocks < 1:
             raise UserError(f"blocks of an EngineSpec is {self.blocks}: at least one must be asked for at once")
+
+
+def require_numbers(logprobs: NDArray[np.float32]) -> None:
+    """RunError where a token was drawn from what is no distribution."""
+    if not np.isfinite(logprobs).all():
+        raise RunError(
+            "the model's logits are not numbers (NaN or infinite) while sampling, so what it would say means nothing: "
+            "its weights are damaged or its type is too small; sample in float32, or take another checkpoint"
+        )
 
 
 def row_seeds(prompts: Sequence[Prompt], sampling: Sampling) -> NDArray[np.uint64]:

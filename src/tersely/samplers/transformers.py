@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tersely.config import DecoderName
-from tersely.errors import RunError
 from tersely.models.agreement import Truth
 from tersely.models.end_tokens import end_tokens
 from tersely.models.text import ResponseText
@@ -23,6 +22,7 @@ from tersely.samplers.base import (
     Prompt,
     SamplerRequest,
     Sampling,
+    require_numbers,
     row_seeds,
     uniforms,
 )
@@ -166,15 +166,6 @@ class TransformersSampler:
             text=self.text(tokens),
             finish=finish,
             policy_version=self.version,
-        )
-
-
-def require_numbers(logprobs: NDArray[np.float32]) -> None:
-    """RunError where a token was drawn from what is no distribution."""
-    if not np.isfinite(logprobs).all():
-        raise RunError(
-            "the model's logits are not numbers (NaN or infinite) while sampling, so what it would say means nothing: "
-            "its weights are damaged or its type is too small; sample in float32, or take another checkpoint"
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +16,16 @@ from tersely.models.end_tokens import end_tokens
 from tersely.models.memory import Phase
 from tersely.models.text import ResponseText
 from tersely.records import Finish, Rollout
-from tersely.samplers.base import EngineSpec, Finished, Progress, Prompt, SamplerRequest, Sampling, row_seeds
+from tersely.samplers.base import (
+    EngineSpec,
+    Finished,
+    Progress,
+    Prompt,
+    SamplerRequest,
+    Sampling,
+    require_numbers,
+    row_seeds,
+)
 from tersely.samplers.vllm_engine import FALLBACK, Ended, EngineRequest, InProcessEngine, Shapes, VllmEngine
 
 FINISHES = {"stop": Finish.EOS, "length": Finish.LENGTH, "abort": Finish.ABORTED}
@@ -80,7 +90,7 @@ class VllmSampler:
             for key, request in enumerate(requests):
                 self.engine.add(key, request)
             while len(rollouts) < len(requests):
-                for rollout in self._step(rollouts, prompts, sampling.n):
+                for rollout in self._step(rollouts, prompts, sampling):
                     if on_finished is not None:
                         on_finished(rollout)
                 if on_progress is not None:
@@ -112,7 +122,6 @@ class VllmSampler:
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
                 end_ids=self.end_ids,
-                logprobs=sampling.top_p == 1.0,
             )
             for row, seed in enumerate(row_seeds(prompts, sampling))
         ]
@@ -124,18 +133,19 @@ class VllmSampler:
             self.engine.wake("kv_cache")
             self._state = "awake"
 
-    def _step(self, rollouts: dict[int, Rollout], prompts: Sequence[Prompt], n: int) -> list[Rollout]:
+    def _step(self, rollouts: dict[int, Rollout], prompts: Sequence[Prompt], sampling: Sampling) -> list[Rollout]:
         """One engine step; what ended in it, put into ``rollouts`` too."""
         if not self.engine.busy():
             raise RunError(f"vLLM has nothing left to do but ended {len(rollouts)} responses only: run it again")
         found = []
         for ended in self.engine.step():
-            prompt = prompts[ended.key // n]
-            rollouts[ended.key] = self._rollout(prompt, prompt.first_sample + ended.key % n, ended)
+            prompt, index = prompts[ended.key // sampling.n], ended.key % sampling.n
+            rollouts[ended.key] = self._rollout(prompt, prompt.first_sample + index, ended, sampling.top_p == 1.0)
             found.append(rollouts[ended.key])
         return found
 
-    def _rollout(self, prompt: Prompt, index: int, ended: Ended) -> Rollout:
+    def _rollout(self, prompt: Prompt, index: int, ended: Ended, keep_logprobs: bool) -> Rollout:
+        require_numbers(np.array(ended.logprobs, np.float32))
         if ended.reason not in FINISHES:
             raise RunError(f"vLLM ended a response of problem {prompt.problem_id} for a reason of {ended.reason!r}")
         return Rollout(
@@ -143,7 +153,7 @@ class VllmSampler:
             index=index,
             prompt_tokens=prompt.tokens,
             tokens=ended.tokens,
-            logprobs=ended.logprobs,
+            logprobs=ended.logprobs if keep_logprobs else None,
             text=self.text(ended.tokens),
             finish=FINISHES[ended.reason],
             policy_version=self.version,

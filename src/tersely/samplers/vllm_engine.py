@@ -52,7 +52,6 @@ class EngineRequest:
     temperature: float
     top_p: float
     end_ids: tuple[int, ...]
-    logprobs: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,8 @@ class Ended:
 
     key: int
     tokens: tuple[int, ...]
-    logprobs: tuple[float, ...] | None
+    logprobs: tuple[float, ...]
+    """Of the tokens sampled, after temperature and top-p: whatever was asked for, they tell damaged weights."""
     reason: str
 
 
@@ -161,8 +161,8 @@ class InProcessEngine:
             top_p=request.top_p,
             stop_token_ids=list(request.end_ids),
             ignore_eos=True,
-            logprobs=0 if request.logprobs else None,
-            flat_logprobs=request.logprobs,
+            logprobs=0,
+            flat_logprobs=True,
             detokenize=False,
             output_kind=self._final_only,
         )
@@ -249,5 +249,5 @@ def weight_shapes(folder: Path) -> Shapes:
 
 def _ended(output: Any) -> Ended:
     response = output.outputs[0]
-    logprobs = None if response.logprobs is None else tuple(response.logprobs.logprobs)
+    logprobs = tuple(response.logprobs.logprobs)
     return Ended(int(output.request_id), tuple(response.token_ids), logprobs, str(response.finish_reason))

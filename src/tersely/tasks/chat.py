@@ -6,7 +6,6 @@ A template is a program of the model's makers: it may fail, print today's date, 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
@@ -16,6 +15,7 @@ from jinja2 import TemplateError
 
 from tersely.display import speaks
 from tersely.errors import UserError, first_line
+from tersely.terminal import say
 from tersely.verify.visible import THINKING
 
 FROZEN = datetime(2024, 7, 26)
@@ -68,10 +68,9 @@ def _frozen_clock() -> str:
 def _note_frozen() -> None:
     """Once a process. Not through a display: there may be none yet."""
     if speaks():
-        print(
+        say(
             f"the model's chat template writes today's date: {FROZEN:%d %B %Y} stands in every prompt instead",
-            file=sys.stderr,
-            flush=True,
+            error=True,
         )
 
 

@@ -78,12 +78,16 @@ _FUNCTION = r"(?:sqrt|[dtc]?frac|pi|sin|cos|tan|cot|sec|csc|log|ln|exp|infty|the
 _BEFORE = re.compile(
     # a digit, a sign, an operator, a function or a brace of it: a part of a larger formula
     rf"(?:\d|(?<!-)-|[\d)}}][ ]?[+/]\s*|\\{_OPERATOR}\s*|\\{_FUNCTION}\s*(?:\[[^\[\]]*\]|\{{[^{{}}]*\}})?\s*[{{(]?"
-    r"|[\^_]\{?"
-    # or denied
-    r"|(?:(?:\b|\bcan)not|n['’]t|\bnever|\brather than|\binstead of)"
-    r"(?: be)?(?: (?:equal to|simply|just))?[\s$*\\(\[:]*)\Z",
+    r"|[\^_]\{?)\Z",
     re.IGNORECASE,
 )
+_DENIED = re.compile(
+    r"(?:(?:\b|\bcan)not|n['’]t|\bnever|\brather than|\binstead of)"
+    r"(?: be)?(?: (?:equal to|simply|just))?[\s$*\\(\[:]*\Z",
+    re.IGNORECASE,
+)
+_FORMULA_ENDS = frozenset("-+/{}()]^_ \t\r\n\v\f")
+"""What a formula that a box goes on may end with, beside digits and the letters of commands."""
 _AFTER = re.compile(
     rf"[.,]?\d|\^(?!\s*\{{?\s*\\(?:circ|text))|/\s*\d|\s*[+*/-]\s*(?:\d|\\{_FUNCTION})|\s*\\{_OPERATOR}"
     rf"|\s*\\{_FUNCTION}|[xyzi](?![A-Za-z])"
@@ -98,11 +102,16 @@ _REFUTED = re.compile(
 def is_part(box: Box, text: str) -> bool:
     """Whether the box is denied, refuted, or a part of a number or formula that goes on outside it."""
     before = text[max(0, box.start - 40) : box.start]
-    return any((_BEFORE.search(before), _AFTER.match(text, box.end), _REFUTED.match(text, box.end)))
+    goes_on = before[-1:].isalnum() or before[-1:].isspace() or before[-1:] in _FORMULA_ENDS
+    if goes_on and _BEFORE.search(before):
+        return True
+    return any((_DENIED.search(before), _AFTER.match(text, box.end), _REFUTED.match(text, box.end)))
 
 
 _JOINING = {"or", "and", "maybe", "possibly", "perhaps", "alternatively", "either", "also", "else"}
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
+_ENUMERATED = re.compile(r"(?<=\s)(?:\([0-9a-d]\)|[0-9][.)])\s*\Z")
+"""The number of a part, before its label: "(2) The second root is"."""
 _LABEL = re.compile(r"(?<![A-Za-z\\])((?:[A-Za-z]|\\[A-Za-z]+)(?:_\{?\w+\}?)?)\s*=\s*\Z")
 _NUMBERED = re.compile(
     r"\b(?:the\s+)?(first|second|third|fourth|other)\s+(root|solution|value|number|zero|intercept|part)"
@@ -141,6 +150,8 @@ def _label(box: Box, text: str) -> _Label | None:
 def answer(boxes: list[Box], text: str) -> str:
     """The content of the last box with those before it that are parts of the same answer, in order."""
     last = boxes[-1]
+    if len(boxes) == 1:
+        return unwrap(last.content or "")
     parts = [(last, _label(last, text))]
     for box in reversed(boxes[:-1]):
         following, label = parts[0]
@@ -163,4 +174,4 @@ def _belongs(box: Box, following: Box, label: _Label | None, text: str) -> bool:
     mine = _label(box, text)
     if label is None or mine is None or mine.noun != label.noun or mine.name == label.name:
         return False
-    return _only_joins(text[box.end : label.start])
+    return _only_joins(_ENUMERATED.sub("", text[box.end : label.start]))

@@ -53,8 +53,9 @@ class Judge:
 
     ``cpu_seconds`` and ``memory_mb`` bound one answer in a worker. ``known`` are verdicts kept from an earlier run
     (``unjudged``): they are given again instead of tried again, so that an answer that timed out stays timed out when
-    a run is replayed. ``kinds`` are answer kinds beside ours: objects, or names ``package.module:Name``. ``verifier``
-    decides instead of the kinds: a callable (problem, response) -> Verdict, bool or float in [0, 1], or its name.
+    a run is replayed; what something else than the answer ended is not among them. ``kinds`` are answer kinds beside
+    ours: objects, or names ``package.module:Name``. ``verifier`` decides instead of the kinds: a callable (problem,
+    response) -> Verdict, bool or float in [0, 1], or its name.
     UserError for settings, kinds or a verifier that cannot work; a verifier is loaded at once to see that it does.
     """
 
@@ -134,7 +135,9 @@ class Judge:
                 asked.append((len(reasons), ask))
             reasons.append(reason)
         replies = self.pool.run([{"parse": text} for _, text in asked])
-        for (index, _), reply in zip(asked, replies, strict=True):
+        for (index, text), reply in zip(asked, replies, strict=True):
+            if reply.outside:
+                raise RunError(f"the gold answer {text[:80]!r} could not be looked at: {reply.reason}; run it again")
             if reply.status is not Status.CORRECT:
                 reasons[index] = f"cannot be read as an answer ({reply.reason})"
         return reasons
@@ -180,11 +183,11 @@ class Judge:
         return replies | {key: reply.result() for key, reply in begun.items()}
 
     def _settle(self, question: Question, replies: Mapping[str, Verdict]) -> Verdict:
-        """The verdict of this process, the kept one, or the worker's; what is unjudged is kept."""
+        """The verdict of this process, the kept one, or the worker's; what the answer made unjudged is kept."""
         if question.request is None:
             return question.verdict
         verdict = self.known.get(question.key) or _joined(question.verdict, replies[question.key])
-        if verdict.status is Status.UNJUDGED:
+        if verdict.status is Status.UNJUDGED and not verdict.outside:
             with self._lock:
                 self.unjudged[question.key] = verdict
         return verdict

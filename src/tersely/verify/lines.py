@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tersely.errors import UserError
-from tersely.jsonl import Row
+from tersely.jsonl import Row, parse_lines
 from tersely.records import Kind, Problem, Status, Verdict, content_id
 from tersely.verify.audit import Auditor
 from tersely.verify.judge import Judge
@@ -21,30 +21,24 @@ BATCH = 256
 """Lines judged at once: enough to keep every worker busy."""
 
 
-def parse_line(line: str, number: int, judge: Judge, default: str) -> tuple[Row, Problem]:
-    """One line as an object and as a problem. UserError names the line.
+def read_row(row: Row, where: str, judge: Judge, default: str) -> Problem:
+    """The problem that a line states. UserError opens with ``where``.
 
     It has strings "response" and "gold" (which may be missing where a verifier decides) and perhaps a known "kind" and
     a "question"; further columns are the problem's payload.
     """
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise UserError(f"line {number} is not JSON ({error}); every line must be one object") from error
-    if not isinstance(row, dict):
-        raise UserError(f"line {number} is no JSON object; it needs the fields gold and response")
     for name in ("response",) if judge.verifier is not None and row.get("gold") is None else ("gold", "response"):
         if not isinstance(row.get(name), str):
-            raise UserError(f"line {number} has no text field {name!r}; fields there: {', '.join(row) or 'none'}")
+            raise UserError(f"{where}: no text field {name!r}; fields there: {', '.join(row) or 'none'}")
     question, gold, kind = str(row.get("question", "")), row.get("gold"), str(row.get("kind", default))
     if judge.verifier is None:
         try:
             look_up(kind, judge.kinds)
         except UserError as error:
-            raise UserError(f"line {number}: {error}") from error
+            raise UserError(f"{where}: {error}") from error
     further = {name: value for name, value in row.items() if name not in ("question", "gold", "response", "kind")}
     payload = MappingProxyType(further)
-    return row, Problem(content_id(question, gold), question, gold, kind, "line", payload=payload)
+    return Problem(content_id(question, gold), question, gold, kind, "line", payload=payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +59,25 @@ def verify_lines(
     tally: Tally | None = None,
     policy: str | None = None,
     audit: bool = False,
+    name: str = "input",
 ) -> Iterator[str]:
     """Yield each line with status, extracted, reason and seconds, in order; blank lines are left out.
 
-    A verifier's score is added where there is one. All lines are read before the first is judged, so that a malformed
-    one (UserError with its number) loses no output; one whose gold answer cannot be judged is UNJUDGED. ``default`` is
-    the kind of a line that names none. ``policy`` "published" adds ``policy`` and ``own_status`` to each line, and
-    ``audit`` what math-verify says; ``tally`` counts. Without ``judge`` one is made and closed here.
+    A verifier's score is added where there is one. All lines are read, as strictly as those of a task, before the first
+    is judged, so that a malformed one (UserError with ``name`` and its number) loses no output; one whose gold answer
+    cannot be judged is UNJUDGED. ``default`` is the kind of a line that names none. ``policy`` "published" adds
+    ``policy`` and ``own_status`` to each line, and ``audit`` what math-verify says; ``tally`` counts. Without ``judge``
+    one is made and closed here.
     """
     if judge is None:
         with Judge() as own:
-            yield from verify_lines(lines, own, default, tally=tally, policy=policy, audit=audit)
+            yield from verify_lines(lines, own, default, tally=tally, policy=policy, audit=audit, name=name)
         return
     if policy not in (None, PUBLISHED):
         raise UserError(f"policy {policy!r} is unknown: there is {PUBLISHED!r}")
     tally = tally or Tally()
     tally.policy = policy
-    read = [Line(n, *parse_line(line, n, judge, default)) for n, line in enumerate(lines, start=1) if line.strip()]
+    read = [Line(n, row, read_row(row, f"{name}:{n}", judge, default)) for n, row in parse_lines(lines, name)]
     reasons = judge.check_golds((line.problem.gold, line.problem.kind) for line in read)
     checked = [replace(line, fault=reason) for line, reason in zip(read, reasons, strict=True)]
     with Auditor(judge) if audit else nullcontext() as auditor:

@@ -27,10 +27,15 @@ _COURTESY = re.compile(
 )
 """A later sentence about the answer that states none: "I hope this answer is helpful"."""
 _OPTION = re.compile(
-    r"\b(?:is|be|choose|select|pick)\s+(?:option|choice)\s+\**\(?([A-J])\)?\**[.!]?\s*\Z", re.IGNORECASE
+    r"(?:\b(?:is|be|choose|select|pick)|['’]s)\s+(?:option|choice)\s+\**\(?([A-J])\)?\**[.!]?\s*\Z", re.IGNORECASE
 )
 _DOUBT = re.compile(
     r"\d|don't know|do not know|not sure|cannot|can't|unsure|wrong|no idea|\bno[.!,](?=\s|$)", re.IGNORECASE
+)
+_LETTERED = re.compile(r"\(?[A-J][).:]\s*\S")
+"""A choice with its text, of which what follows may speak with numbers and name other letters."""
+_TAKEN_BACK = re.compile(
+    r"\b(?:actually|sorry|wait|correction|oops|scratch that|hmm|or|rather|instead)\b", re.IGNORECASE
 )
 _UNSURE = re.compile(r"\b(?:not sure|unsure|don't know|do not know|no idea)\b|\?\s*\Z", re.I)
 _EXPLAINED = re.compile(
@@ -105,12 +110,18 @@ def _stated(text: str) -> Extraction | None:
     if end := _SENTENCE_END.search(line):
         asked = line[end.start()] == "?"
         line, after = line[: end.start()] + "?" * asked, line[end.end() :] + after
-    if _DOUBT.search(_EXPLAINED.split(after, maxsplit=1)[0]):
+    if _doubted(line, _EXPLAINED.split(after, maxsplit=1)[0]):
         return Extraction(None, "text with a number or a doubt follows the stated answer")
     line = line.strip().strip("*").strip()
     if _UNSURE.search(line):
         return Extraction(None, "a doubt in the stated answer")
     return Extraction(value_of_sentence(line), "stated answer") if line and len(line) <= 400 else None
+
+
+def _doubted(stated: str, after: str) -> bool:
+    """Whether what follows a stated answer throws doubt on it: a choice may be explained with numbers."""
+    explained = _LETTERED.match(stated.strip("* ")) and not _TAKEN_BACK.search(after)
+    return _DOUBT.search(re.sub(r"\d", "", after) if explained else after) is not None
 
 
 def _last_line(text: str) -> Extraction | None:

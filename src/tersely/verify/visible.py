@@ -9,8 +9,8 @@ TAIL = 20_000
 
 THINKING = re.compile(
     r"< ?(?P<close>/?) ?(?:seed:)?think(?:ing)?\s*>"
-    r"|(?P<begun><[|｜]begin_of_thought[|｜]>|(?-i:\[THINK\])|◁think▷)"
-    r"|\\end\{think(?:ing)?\}|<[|｜]end_of_thought[|｜]>|(?-i:\[/THINK\])|◁/think▷",
+    r"|(?P<begun><[|｜]begin_of_thought[|｜]>|(?-i:\[THINK\])|◁think▷|<\|channel\|>(?:analysis|commentary)<\|message\|>)"
+    r"|\\end\{think(?:ing)?\}|<[|｜]end_of_thought[|｜]>|(?-i:\[/THINK\])|◁/think▷|<\|channel\|>final<\|message\|>",
     re.IGNORECASE,
 )
 """Where thinking begins and ends, in the spellings of the models that write it."""
@@ -31,9 +31,10 @@ def opens(mark: re.Match[str]) -> bool:
     return mark["close"] == "" or mark["begun"] is not None
 
 
-def graded(response: str) -> str | None:
-    """After the last end of thinking, before any control token. None where thinking never ends."""
-    start, still_open = 0, False
+def graded(response: str, opened: bool = False) -> str | None:
+    """After the last end of thinking, before any control token. None where thinking never ends: that of the response,
+    or that which the prompt ``opened`` before it."""
+    start, still_open = 0, opened
     for match in THINKING.finditer(response) if any(mark in response for mark in _BEGINNINGS) else ():
         begins = opens(match)
         if begins and _QUOTED.match(response, match.end()):

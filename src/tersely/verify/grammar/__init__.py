@@ -4,7 +4,7 @@
 ``number`` reads a cleaned plain number. ``read`` gives the form of an answer, and ``equal`` whether two forms agree.
 """
 
-from tersely.verify.grammar import forms, normalise, units
+from tersely.verify.grammar import forms, identities, normalise, units
 from tersely.verify.grammar.equality import SEVERAL, equal
 from tersely.verify.grammar.evaluated import restates
 from tersely.verify.grammar.forms import read
@@ -16,7 +16,7 @@ from tersely.verify.grammar.values import is_real, rational
 
 def forget() -> None:
     """Empty the kept readings, so that a measurement starts cold."""
-    for kept in (forms._cached, normalise._clean, normalise._key, units.read):
+    for kept in (forms._cached, identities._kept_point, normalise._clean, normalise._key, units.read):
         kept.cache_clear()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from tersely.verify.grammar.expr import symbols
@@ -14,6 +15,8 @@ from tersely.verify.grammar.values import exact
 
 def congruences(gold: Form, answer: Form, agree: Agree) -> Decision:
     """The same residue for the same modulus; a residue alone is the value where that is the gold answer."""
+    if Shape.RELATION in (gold.shape, answer.shape):
+        return _family(*((answer, gold) if gold.shape is Shape.RELATION else (gold, answer)), agree)
     if gold.shape is not answer.shape:
         return agree(gold, answer.items[1]) if gold.shape is Shape.SCALAR else (False, "a congruence and a value")
     if gold.label != answer.label or not agree(gold.items[0], answer.items[0])[0]:
@@ -23,6 +26,33 @@ def congruences(gold: Form, answer: Form, agree: Agree) -> Decision:
         same = (values[0] - values[1]) % int(gold.label) == 0
         return same, "the same residue" if same else "different residues"
     return agree(gold.items[1], answer.items[1])
+
+
+def _family(congruence: Form, relation: Form, agree: Agree) -> Decision:
+    """``x \\equiv 23 \\pmod{105}`` and ``x = 105k + 23, k \\in \\mathbb{Z}``."""
+    integer = _INTEGER.fullmatch(relation.condition)
+    node, residue = relation.items[-1].node, congruence.items[1].node
+    if relation.label != "=" or integer is None or node is None or residue is None or not congruence.label.isdigit():
+        return False, "a congruence and a relation"
+    if symbols(node) != {integer[1]} or not agree(congruence.items[0], relation.items[0])[0]:
+        return False, "a congruence and a relation"
+    values = [exact(_with(node, integer[1], place)) for place in range(3)]
+    target = exact(residue)
+    if target is None or values[0] is None or values[1] is None or values[2] is None:
+        return False, "a congruence and a relation"
+    step, modulus = values[1] - values[0], int(congruence.label)
+    same = abs(step) == modulus and values[2] - values[1] == step and (values[0] - target) % modulus == 0
+    return same, "the same residues" if same else "different residues"
+
+
+_INTEGER = re.compile(r"([a-z])\\in\\mathbb\{Z\}")
+
+
+def _with(node: Node, name: str, value: int) -> Node:
+    """The tree with a number for a variable."""
+    if node == ("sym", name):
+        return ("num", Fraction(value))
+    return (node[0], *(_with(child, name, value) if isinstance(child, tuple) else child for child in node[1:]))
 
 
 def ratios(gold: Form, answer: Form, agree: Agree) -> Decision:

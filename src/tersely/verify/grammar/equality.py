@@ -28,12 +28,13 @@ from fractions import Fraction
 from tersely.verify.grammar.compounds import congruences, in_order, is_unit_sum, ratios, vectors
 from tersely.verify.grammar.expr import symbols
 from tersely.verify.grammar.identities import same_value
-from tersely.verify.grammar.numerals import number_word
+from tersely.verify.grammar.numerals import number_word, ordinal_word
 from tersely.verify.grammar.relations import Decision, as_interval, compare_relations, is_name
-from tersely.verify.grammar.renaming import same_but_for_names
+from tersely.verify.grammar.renaming import same_but_for_constant, same_but_for_names
 from tersely.verify.grammar.rounding import rounded
-from tersely.verify.grammar.scalars import ALL_OF, ANY_OF, UNORDERED, Form, Shape
+from tersely.verify.grammar.scalars import ALL_OF, ANY_OF, UNORDERED, Form, Shape, worded
 from tersely.verify.grammar.tokens import Node
+from tersely.verify.grammar.typed import typed_unit
 from tersely.verify.grammar.values import Numeric, context, exact
 
 MAX_PAIRED = 40
@@ -118,28 +119,24 @@ def _letter_text(gold: Form, answer: Form) -> Decision:
     text, scalar = (gold, answer) if gold.shape is Shape.TEXT else (answer, gold)
     if scalar.node is None:
         return False, "text and a value"
-    if (named := number_word(text.label)) is not None and scalar.node[0] == "num":
-        return named == scalar.node[1], "a number in words"
+    if scalar.node[0] == "num":
+        named = number_word(text.label), ordinal_word(text.label)
+        if named != (None, None):
+            return scalar.node[1] in named, "a number in words"
+        if (count := worded(text.label)) is not None:
+            return _scalars(*((count, scalar) if text is gold else (scalar, count)))
+        if text.node is not None and text.node[0] == "num":  # the day of a date
+            return text is answer and _scalars(scalar, Form(Shape.SCALAR, text.node))[0], "the day of a date"
     same = scalar.node[0] == "sym" and scalar.node[1] == text.label
     if text.node is not None:
         same = same_value(text.node, scalar.node) is True
     return same, "same letters" if same else "text and a value"
 
 
-def _typed_unit(node: Node | None) -> str:
-    """The unit of ``12 m^2`` typed as a product, "m^2"; "" where there is none."""
-    if node is None or node[0] != "mul":
-        return ""
-    power = node[2][2] if node[2][0] == "pow" else ("num", Fraction(1))
-    letter = node[2][1] if node[2][0] == "pow" else node[2]
-    if letter[0] != "sym" or power[0] != "num":
-        return ""
-    return str(letter[1]) if power[1] == 1 else f"{letter[1]}^{power[1]}"
-
-
 def _scalars(gold: Form, answer: Form) -> Decision:
-    if gold.unit and not answer.unit and _typed_unit(answer.node) == gold.unit and answer.node is not None:
-        answer = replace(answer, node=answer.node[1], unit=gold.unit)
+    if gold.unit and not answer.unit and answer.node is not None:
+        value, unit = typed_unit(answer.node)
+        answer = replace(answer, node=value, unit=unit) if unit == gold.unit else answer
     if gold.unit and answer.unit and gold.unit != answer.unit and {gold.unit, answer.unit} != {"cent", "dollar"}:
         return False, f"different units: {gold.unit} and {answer.unit}"
     if gold.percent != answer.percent and (gold.unit or answer.unit):
@@ -186,6 +183,8 @@ def _values(gold: Form, answer: Form) -> Decision:
         return True, "equal to the digits given"
     if same is False and symbols(a) != symbols(b) and same_but_for_names(a, b):
         return True, "equal but for the names of constants"
+    if same is False and same_but_for_constant(a, b):
+        return True, "equal but for the constant of integration"
     if same is None:
         return None, "values agree at some points only"
     return same, "equal values" if same else "different values"

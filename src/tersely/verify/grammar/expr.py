@@ -326,4 +326,5 @@ def symbols(node: Node) -> frozenset[str]:
         return frozenset((node[1],))
     if node[0] in SERIES:
         return symbols(node[1]) | symbols(node[2]) | (symbols(node[3]) - {node[4]})
-    return frozenset().union(*(symbols(child) for child in node[1:] if isinstance(child, tuple)))
+    children = [child for child in node[1:] if isinstance(child, tuple) and child[0] not in ("num", "const")]
+    return frozenset().union(*map(symbols, children))

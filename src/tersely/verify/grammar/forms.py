@@ -106,7 +106,10 @@ def _read_notation(text: str, depth: int) -> Form | None:
     for reader in (notations.system, notations.congruence, notations.real_set):
         if (form := reader(text, read_part)) is not None:
             return form
-    return notations.measures(text) or notations.combinations(text)
+    if text[-1:].isalnum() or text[-1:] in ").}":
+        worded = (notations.amount, notations.date, notations.verdict, notations.measures, notations.combinations)
+        return next((form for reader in worded if (form := reader(text)) is not None), None)
+    return None
 
 
 def _read_ratio(text: str, depth: int) -> Form | None:
@@ -120,6 +123,8 @@ def _read_text(inner: str, depth: int) -> Form:
         return _read_text(inner[match.end() :], depth + 1)
     if inner.casefold() == "infinity":
         return _read("\\infty", depth + 1)
+    if (said := notations.verdict(inner)) is not None:
+        return said
     if "," in inner and PLAIN_WORDS.fullmatch(inner) and all(piece.strip() for piece in inner.split(",")):
         return Form(Shape.LIST, items=tuple(words(piece) for piece in inner.split(",")[:MAX_ITEMS]))
     if len(inner) > 1 and PLAIN_WORDS.fullmatch(inner) and not _TEXT_OR.search(f" {inner} "):
@@ -211,13 +216,16 @@ def _assigned(form: Form) -> str | None:
     return left[1] if left and left[0] == "sym" else None
 
 
+_PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
+
+
 def _plus_minus(text: str, depth: int) -> Form | None:
-    count = len(re.findall(r"\\(?:pm|mp)(?![A-Za-z])", text))
+    count = len(_PLUS_MINUS.findall(text)) if "\\pm" in text or "\\mp" in text else 0
     if count == 0:
         return None
     if count > 1 or _RELATION.search(text[text.find("\\p") :]):
         raise Unparsed("more than one plus-minus")
-    signs = [re.sub(r"\\(?:pm|mp)(?![A-Za-z])", sign, text) for sign in "+-"]
+    signs = [_PLUS_MINUS.sub(sign, text) for sign in "+-"]
     items = _spread_name([_read(clean(s), depth + 1) for s in signs])
     return Form(Shape.LIST, items=tuple(items), label=UNORDERED)
 

@@ -10,6 +10,8 @@ not used.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from tersely.verify.grammar.expr import symbols
@@ -30,8 +32,14 @@ def _places(names: frozenset[str]) -> int:
     return min(len(names), 1) * 2 + 1 + 2 * (len(names) > 1)
 
 
-def _point(names: frozenset[str], index: int, ctx: Any) -> dict[str, Any]:
+def _point(names: frozenset[str], index: int, ctx: Any) -> Mapping[str, Any]:
     """The fixed generic point number ``index``: a value for each variable, the same on both sides."""
+    return _kept_point(names, index, ctx, ctx.prec)
+
+
+@lru_cache(maxsize=1024)
+def _kept_point(names: frozenset[str], index: int, ctx: Any, bits: int) -> Mapping[str, Any]:
+    """The point in the precision of ``bits``, to which ``ctx`` is set. A context belongs to one thread."""
     low, span, negative = _PLACES[index]
     values = {}
     for rank, name in enumerate(sorted(names)):
@@ -167,25 +175,37 @@ def _same_series(a: Node, b: Node, names: frozenset[str]) -> bool:
     return True
 
 
+def constant_difference(a: Node, b: Node) -> bool:
+    """Whether a = b + c for a real number c, at every point where both have a value."""
+    gaps = [x - y for x, y in _at_points(a, b)]
+    if len(gaps) < 2 or any(map(_imaginary, gaps)):
+        return False
+    return all(abs(gap - gaps[0]) <= (1 + abs(gap)) * 1e-38 for gap in gaps)
+
+
 def constant_ratio(a: Node, b: Node) -> bool | None:
     """Whether a = c * b for a number c that is not 0 (two equations with the same solutions)."""
-    names = symbols(a) | symbols(b)
-    if symbols(a) != symbols(b) or not names:
+    if symbols(a) != symbols(b) or not symbols(a):
         return False
+    values = _at_points(a, b)
+    if any(x == 0 or y == 0 for x, y in values) or len(values) < 2:
+        return None
+    ratios = [x / y for x, y in values]
+    return all(_close(ratio, ratios[0], 38) for ratio in ratios)
+
+
+def _at_points(a: Node, b: Node) -> list[tuple[Any, Any]]:
+    """Both values at every fixed point where there are any."""
+    names = symbols(a) | symbols(b)
     ctx = context()
-    ctx.dps = 50
-    ratios = []
+    ctx.dps = DIGITS
+    values = []
     for index in range(_places(names)):
-        values = _point(names, index, ctx)
+        numeric = Numeric(ctx, _point(names, index, ctx))
         try:
-            x, y = Numeric(ctx, values).of(a), Numeric(ctx, values).of(b)
+            values.append((numeric.of(a), numeric.of(b)))
         except Refused:
             continue
         except (ArithmeticError, ValueError, TypeError, AttributeError) as error:
             raise Unparsed("no number") from error
-        if x == 0 or y == 0:
-            return None
-        ratios.append(x / y)
-    if len(ratios) < 2:
-        return None
-    return all(_close(ratio, ratios[0], 38) for ratio in ratios)
+    return values

@@ -12,7 +12,8 @@ _LABEL = re.compile(
     r"(?:P|Pr|E|Var|\\text\{(?:P|Pr|E|Var)\}|\\mathbb\{[PE]\})\s*[(\[].*[)\]]$"  # a probability
     r"|[A-Za-z]'{1,3}\s*(?:\([^()]*\))?$"  # a derivative
     r"|\\frac\{\w+(?:_\{?\w+\}?)?\(\w\)\}\{\w+(?:_\{?\w+\}?)?\(\w\)\}$"  # a transfer function
-    r"|\\(?:lim|dim|deg|det|gcd|min|max|arg|ker)(?![A-Za-z]).*$"
+    r"|\\(?:lim|dim|deg|det|gcd|min|max|arg|ker|i{0,3}int|oint)(?![A-Za-z]).*$"
+    r"|\\(?:sum|prod)(?![A-Za-z]).*\\infty.*$"
     r"|(?:\\text\{[A-Za-z ]+\}|[a-z])\s*\([A-Z](?:\s*,\s*[A-Z])*\)$"  # a distance, a rank
     r"|\\(?:vec|overline|overrightarrow|hat|dot)\s*\{?\w+\}?(?:_\{?\w+\}?)?$"
     r"|\\?[A-Za-z]+_\{(?:[^{}]*\\|\w{5})[^{}]*(?:\{[^{}]*\})?[^{}]*\}$"  # a worded subscript

@@ -82,6 +82,10 @@ _NAMED_SUBSCRIPT = re.compile(
 )
 _CHOOSE = re.compile(r"\{?\s*(\w+|\{[^{}\\]+\})\s*\\choose(?![A-Za-z])\s*(\w+|\{[^{}\\]+\})\s*\}?")
 _IMAGINARY = re.compile(r"(?<=[\d})])\s*\\text\{i\}")
+_TEXT_WITH_POWER = re.compile(r"\\text\{[^{}]*(?:\^\{-?\d\}[^{}]*)+\}")
+_POWER_IN_TEXT = re.compile(r"\^\{(-?\d)\}")
+_SIGNS = {"\\AA": "\u00c5", "\\mathring{A}": "\u00c5", "\\r{A}": "\u00c5", "\\textdegree": "\\deg "}
+"""Units with a command of their own."""
 _LIST_OR_NUMBER = re.compile(r"[1-9]\d\d(?:,[1-9]\d\d)+")
 _ASCII_ORDER = {">=": r"\ge ", "<=": r"\le "}
 _UNIT_FRACTION = re.compile(
@@ -181,7 +185,11 @@ def _unwrap_braces(text: str) -> str:
 
 
 def _rarer(text: str) -> str:
-    """Worded subscripts, ``\\choose`` and an imaginary unit in text, each where the text has one."""
+    """Worded subscripts, ``\\choose``, powers, signs and an imaginary unit in text, each where the text has one."""
+    if "^{" in text and "\\text" in text:
+        text = _TEXT_WITH_POWER.sub(lambda m: _POWER_IN_TEXT.sub(r"^\1", m[0]), text)
+    for command, sign in _SIGNS.items():
+        text = text.replace(command, sign) if command in text else text
     if "_" in text:
         text = _NAMED_SUBSCRIPT.sub(lambda m: "_{" + (m[1] or m[2] or m[3]) + "}", text)
     if "\\choose" in text:
@@ -189,13 +197,18 @@ def _rarer(text: str) -> str:
     return _IMAGINARY.sub("i", text) if "\\text{i}" in text else text
 
 
+_WIDE_SPACE = re.compile(r"(?<=\d)\s*\\q?quad\s*(?=[-+]?\d)")
+
+
 def as_list(text: str) -> str | None:
-    """ "100,300" as "100, 300"; None for all that is no such list.
+    """ "100,300" as "100, 300" and "2 \\quad 3" as "2, 3"; None for all that is no such list.
 
     Groups of three digits that all begin with another digit than 0 may be a list or one number: as a gold answer with
-    bare commas they are the list.
+    bare commas they are the list. A wide space between numbers separates them where the gold answer is a list.
     """
     stripped = text.strip(" $")
+    if "quad" in stripped and _WIDE_SPACE.search(stripped):
+        return _WIDE_SPACE.sub(", ", stripped)
     return stripped.replace(",", ", ") if _LIST_OR_NUMBER.fullmatch(stripped) else None
 
 
@@ -250,10 +263,14 @@ def key(text: str) -> str:
 @lru_cache(maxsize=8192)
 def _key(text: str) -> str:
     text = _GAP.sub("", clean(text).replace(DOLLAR, ""))
-    text = _FRAC_DIGITS.sub(r"\\frac{\1}{\2}", text)
-    return _COMMAND_DIGIT.sub(r"\1\2", _SINGLE.sub(r"\1\2", text))
+    if "\\" in text:
+        text = _FRAC_DIGITS.sub(r"\\frac{\1}{\2}", text)
+    if "{" in text:
+        text = _SINGLE.sub(r"\1\2", text)
+    return _COMMAND_DIGIT.sub(r"\1\2", text) if "\\" in text else text
 
 
+_LAST_OF_NUMBER = frozenset("0123456789.}")
 _DECIMAL = re.compile(r"[+-]?\s*(?:\d+(?:\.\d*)?|\.\d+)")
 _SCIENTIFIC = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))[eE]([+-]?\d{1,3})")
 _FRACTION = re.compile(
@@ -263,7 +280,7 @@ _FRACTION = re.compile(
 
 def number(text: str) -> Fraction | None:
     """The exact value of a cleaned integer, decimal, ``1.5e3`` or plain fraction; None for anything else."""
-    if len(text) > MAX_DIGITS:
+    if len(text) > MAX_DIGITS or text[-1:] not in _LAST_OF_NUMBER:
         return None
     if _DECIMAL.fullmatch(text):
         return Fraction(text.replace(" ", ""))

@@ -13,6 +13,7 @@ from itertools import pairwise
 from tersely.verify.grammar import units
 from tersely.verify.grammar.brackets import split
 from tersely.verify.grammar.normalise import clean, key
+from tersely.verify.grammar.numerals import number_word
 from tersely.verify.grammar.scalars import Form, Shape
 from tersely.verify.grammar.tokens import Node, Refused, Unparsed
 from tersely.verify.grammar.values import exact
@@ -24,7 +25,7 @@ _CONDITION = re.compile(
     r"^(?P<value>.*[^\s,;])\s*(?:[,;]|\s|(?=\())\s*"
     r"(?P<open>\(?)\s*"
     r"(?P<condition>(?P<name>\\?[A-Za-z]+)(?:_\w)?(?:\s*\^\s*\d)?\s*"
-    r"(?:\\(?:le|ge|ne|in)(?![A-Za-z])|[<>])[^,;=()]+)(?P<close>\)?)$",
+    r"(?:\\(?:le|ge|in)(?![A-Za-z])[^,;=()]+|[<>][^,;=()]+|\\ne(?![A-Za-z])[^;=()]+))(?P<close>\)?)$",
     re.DOTALL,
 )
 """``3n-1 (n \\ge 1)``, ``\\frac{1}{x}, x \\ne 0``, ``2k\\pi, k \\in \\mathbb{Z}``."""
@@ -157,6 +158,64 @@ def measures(text: str) -> Form | None:
     if not all(unit in _COMPOUND for _, unit in parts) or len({unit for _, unit in parts}) < len(parts):
         return None
     return Form(Shape.TEXT, label=" ".join(f"{number} {unit}" for number, unit in parts))
+
+
+_AMOUNT = re.compile(
+    r"([A-Za-z\d-]+(?: [A-Za-z-]+){0,4}) dollars?,? (?:and )?(\d\d?|[A-Za-z]+(?:[ -][A-Za-z]+)?) cents?"
+)
+
+
+def amount(text: str) -> Form | None:
+    """ "two dollars and 50 cents" as 2.50 dollars."""
+    match = _AMOUNT.fullmatch(_unwrapped(text)) if "dollar" in text and "cent" in text else None
+    if match is None:
+        return None
+    dollars, cents = (_whole(group) for group in match.groups())
+    if dollars is None or cents is None or cents > 99:
+        return None
+    return Form(Shape.SCALAR, ("num", dollars + Fraction(cents, 100)), unit="dollar")
+
+
+def _unwrapped(text: str) -> str:
+    """Words out of their ``\\text{...}``, single spaces between them."""
+    return " ".join(re.sub(r"\\text\{|[{}]", " ", text).split())
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isdigit() else number_word(text.lower().replace("-", " "))
+
+
+_MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october"]
+_MONTHS += ["november", "december"]
+_SHORT_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec"
+_NAMES_MONTH = re.compile(_SHORT_MONTHS, re.IGNORECASE)
+_MONTH = rf"((?i:{'|'.join(_MONTHS)}|{_SHORT_MONTHS}))\.?"
+_DAY = r"(?:the )?(\d{1,2})(?:st|nd|rd|th)?"
+_DATE = re.compile(rf"(?:{_MONTH} {_DAY}|{_DAY}(?: of)? {_MONTH})(?:,? (?:of )?(\d{{4}}))?")
+
+
+def date(text: str) -> Form | None:
+    """ "15 March", "March 15th, 2023" as the words "march 15 2023"; as a number it is the day."""
+    match = _DATE.fullmatch(_unwrapped(text)) if len(text) < 60 and _NAMES_MONTH.search(text) else None
+    if match is None:
+        return None
+    month, day = match[1] or match[4], match[2] or match[3]
+    named = next(name for name in _MONTHS if name.startswith(month.lower()[:3]))
+    return Form(Shape.TEXT, ("num", Fraction(day)), label=f"{named} {int(day)} {match[5] or ''}".strip())
+
+
+_VERDICT = re.compile(r"(yes|no|true|false)\s*[,.;:-]\s*([A-Za-z][^{}]*)", re.IGNORECASE | re.DOTALL)
+_OTHER_VERDICT = re.compile(
+    r"\b(?:yes|no|true|false|maybe|perhaps|but|unless|except|sometimes|wait|unsure|sure|or|if)\b", re.IGNORECASE
+)
+
+
+def verdict(text: str) -> Form | None:
+    """ "No, such integers do not exist" as the word "no": a verdict and its reason, which names no other verdict."""
+    match = _VERDICT.fullmatch(text) if text[:1] in "yYnNtTfF" else None
+    if match is None or " " not in match[2] or _OTHER_VERDICT.search(match[2]):
+        return None
+    return Form(Shape.TEXT, label=match[1].casefold())
 
 
 _ABOUT = r"(?:or\s+)?(?:about|approximately|approx\.?|roughly)"

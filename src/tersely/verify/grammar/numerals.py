@@ -1,4 +1,4 @@
-"""Whole numbers written in words: "four", "forty-two", "one hundred twenty"."""
+"""Whole numbers written in words: "four", "forty-two", "one hundred twenty", and places: "seventh"."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ _ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 _ONES += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 VALUES = {word: n for n, word in enumerate(_ONES)} | {word: 20 + 10 * n for n, word in enumerate(_TENS)}
+_IRREGULAR = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
+_IRREGULAR |= {"twelve": "twelfth"} | {tens: tens.removesuffix("y") + "ieth" for tens in _TENS}
+PLACES = {_IRREGULAR.get(word, word + "th"): word for word in VALUES if word != "zero"}
+"""The cardinal word of each ordinal one."""
 
 
 def number_word(label: str) -> int | None:
@@ -16,6 +20,21 @@ def number_word(label: str) -> int | None:
         over = _below_hundred(rest) if rest else 0
         return VALUES[head] * 100 + over if over is not None and 1 <= VALUES.get(head, 0) <= 9 else None
     return _below_hundred(label)
+
+
+def ordinal_word(label: str) -> int | None:
+    """The place below 1,000 that a label in lower case names ("twenty first"); else None."""
+    head, _, last = label.rpartition(" ")
+    return number_word(f"{head} {PLACES[last]}".strip()) if last in PLACES else None
+
+
+def leading_number(label: str) -> tuple[int, str] | None:
+    """("twenty one apples") -> (21, "apples"): the longest number in words and what follows; None without either."""
+    parts = label.split(" ")
+    for count in range(min(len(parts) - 1, 6), 0, -1):
+        if (value := number_word(" ".join(parts[:count]))) is not None:
+            return value, " ".join(parts[count:])
+    return None
 
 
 def _below_hundred(label: str) -> int | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from itertools import permutations
 
 from tersely.verify.grammar.expr import symbols
-from tersely.verify.grammar.identities import same_value
+from tersely.verify.grammar.identities import constant_difference, same_value
 from tersely.verify.grammar.tokens import Node
 
 _CONSTANT = re.compile(r"[Cc](?:_\d)?")
@@ -36,6 +37,30 @@ def _free(gold: Node, answer: Node, ours: list[str], theirs: list[str]) -> bool:
     names = all(map(_CONSTANT.fullmatch, one)) and all(map(_OTHER_CONSTANT.fullmatch, other))
     shared = symbols(gold) & symbols(answer)
     return names and bool(shared) and all(_added(tree, {*ours, *theirs}) for tree in (gold, answer))
+
+
+def same_but_for_constant(gold: Node, answer: Node) -> bool:
+    """Whether both are families ``f(x) + C`` whose members differ by a number, which the constant takes up."""
+    names = symbols(gold)
+    if "C" not in names or len(names) < 2 or names != symbols(answer):
+        return False
+    ours, theirs = (_without_constant(tree) for tree in (gold, answer))
+    return ours is not None and theirs is not None and constant_difference(ours, theirs)
+
+
+def _without_constant(node: Node) -> Node | None:
+    """The tree with 0 for a ``C`` that is added to the rest and stands nowhere else; None without one."""
+    terms = _terms(node)
+    free = [term for term in terms if term in (("sym", "C"), ("neg", ("sym", "C")))]
+    if len(free) != 1 or sum("C" in symbols(term) for term in terms) != 1:
+        return None
+    return _replaced(node, ("sym", "C"), ("num", Fraction(0)))
+
+
+def _replaced(node: Node, old: Node, new: Node) -> Node:
+    if node == old:
+        return new
+    return (node[0], *(_replaced(child, old, new) if isinstance(child, tuple) else child for child in node[1:]))
 
 
 def _added(node: Node, names: set[str]) -> bool:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from tersely.verify.grammar import units
 from tersely.verify.grammar.expr import parse
 from tersely.verify.grammar.normalise import DOLLAR, clean, number
+from tersely.verify.grammar.numerals import PLACES, leading_number
 from tersely.verify.grammar.tokens import Node, Refused, Unparsed
 
 
@@ -55,9 +56,14 @@ class Form:
 
 
 _PIECE = r"(?:\\mu ?)?\\text\{[^{}]*\}\s*(?:\^\s*\{?\s*-?\d\s*\}?)?"
-_TAIL_TEXT = re.compile(rf"^(.*?[^\s\\*/])\s*({_PIECE}(?:\s*[*/]?\s*{_PIECE})*)\s*\.?$", re.DOTALL)
+_BARE = r"[A-Za-z]{1,3}\s*\^\s*(?:\{\s*-\d\s*\}|-\d)"
+_TAIL_TEXT = re.compile(
+    rf"^(.*?[^\s\\*/])\s*({_PIECE}(?:\s*[*/]?\s*(?:{_PIECE}|{_BARE}))*"
+    rf"(?:\s*/\s*\(\s*{_PIECE}(?:\s*\*?\s*{_PIECE})*\s*\))?)\s*\.?$",
+    re.DOTALL,
+)
 """A value and the pieces of its unit: ``5 \\text{ kg} * \\text{m} / \\text{s}^{2}``."""
-_OHM = re.compile(r"^(.*[\d})])\s*((?:[kM]\s*|\\text\{\s*[kM]\s*\}\s*)?\\Omega)$")
+_OHM = re.compile(r"^(.*[\d})])\s*((?:[kM]\s*|\\text\{\s*[kM]\s*\}\s*)?\\Omega|Å)$")
 _ORDINAL_NUMBER = re.compile(
     r"^(\d[\d,]*)\s*(?:\^\s*\{?\s*)?(?:\\text\{\s*)?(st|nd|rd|th)\s*\}?\s*\}?(?:(?![A-Za-z])\s*(\S.*))?$"
 )
@@ -87,17 +93,28 @@ PLAIN_WORDS = re.compile(rf"{_WORD}(?:[ ,]+{_WORD})*\.?")
 
 _ORDINAL = re.compile(r"(\d)(?:st|nd|rd|th)\b")
 _ARTICLE = re.compile(r"^(?:[Aa]n?|[Tt]he) (?=[A-Za-z]{2})")
+_A = re.compile(r"^[Aa]n? ")
 
 
 def words(text: str) -> Form:
     """A text answer, compared by its words without case (a lone letter keeps its case)."""
     folded = " ".join(re.sub(r"[^\w]+", " ", _ORDINAL.sub(r"\1", text)).split())
-    folded = _ARTICLE.sub("", folded)
+    if not (_A.match(folded) and folded.rpartition(" ")[2] in PLACES):  # "a third" is no place
+        folded = _ARTICLE.sub("", folded)
     if not folded:
         raise Unparsed("no words")
     # Two or three letters may after all be a product: kept for a comparison with an explicit one ("b \\cdot h").
     node = parse(folded) if len(folded) in (2, 3) and folded.isalpha() and folded.isascii() else None
     return Form(Shape.TEXT, node, label=folded.casefold() if len(folded) > 1 else folded)
+
+
+def worded(label: str) -> Form | None:
+    """ "fifty cents", "five thousand" as a number with its unit; None for all other words."""
+    found = leading_number(label)
+    beside = units.read(found[1]) if found else None
+    if found is None or beside is None:
+        return None
+    return Form(Shape.SCALAR, ("num", Fraction(found[0] * beside[0])), unit=beside[1])
 
 
 def split_unit(text: str) -> tuple[str, str]:
@@ -115,7 +132,7 @@ def split_unit(text: str) -> tuple[str, str]:
 
 def _without_ordinal(text: str) -> str:
     """``21st`` and ``7^{\\text{th}} \\text{ grade}`` as 21 and 7, where the ending is the one of the number."""
-    match = _ORDINAL_NUMBER.match(text)
+    match = _ORDINAL_NUMBER.match(text) if text[:1].isdigit() else None
     if match is None or (match[3] and not units.read(_TEXT.sub(r"\1", match[3]))):
         return text
     teen = match[1][-2:-1] == "1"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from tersely.verify.grammar.numerals import VALUES
+from tersely.verify.grammar.numerals import PLACES, VALUES
 
 _SPELLINGS = """
 mm millimeter millimetre|cm centimeter centimetre|dm decimeter|m meter metre|km kilometer kilometre|in inch
@@ -40,7 +40,7 @@ _MEANING = {
     "recurring", "repeating", "repeated", "score", "gross", "mille", "permille", "ppm", "factor",
     "pi", "infinitely", "inverse", "reciprocal", "opposite",
 }  # fmt: skip
-_MEANING |= set(VALUES)
+_MEANING |= set(VALUES) | {f"{place}s" for place in PLACES if place != "second"}
 _LETTERS = frozenset("msglhtdwACFJKNVWTLH")
 """What one letter beside a number may stand for; the others name a variable, or a scale as M and B do."""
 _WORDS = re.compile(r"[A-Za-zå][A-Za-z.'\-]*")
@@ -62,6 +62,7 @@ def read(text: str) -> tuple[int, str] | None:
     if len(text) > 80 or not _ALLOWED.fullmatch(text):
         return None
     lowered = re.sub(r"(?<=[A-Za-z]{2})\.(?=\s|$)", "", text.lower()).replace("p.m.", "p.m").replace("a.m.", "a.m")
+    lowered = _SQUARED.sub(_raised, lowered)
     words = _WORDS.findall(lowered)
     if not words or any(word in _MEANING for word in _but_linking(words)) or len(words) > 5:
         return None
@@ -74,6 +75,14 @@ def read(text: str) -> tuple[int, str] | None:
     return factor, _canonical(lowered, words)
 
 
+_SQUARED = re.compile(r"\b([a-z]+) (squared|cubed)\b")
+
+
+def _raised(match: re.Match[str]) -> str:
+    """ "second squared" as "second^2", of a unit of the table only."""
+    return f"{match[1]}^{2 if match[2] == 'squared' else 3}" if named(match[1]) in _UNIT.values() else match[0]
+
+
 def _but_linking(words: list[str]) -> list[str]:
     """Without an "and" or "to" between two words: "boys and girls", "ways to choose" are nouns."""
     return [word for i, word in enumerate(words) if word not in ("and", "to") or i in (0, len(words) - 1)]
@@ -83,8 +92,28 @@ def _canonical(text: str, words: list[str]) -> str:
     text = re.sub(r"\b(square|sq|cubic|cu)\b\.?\s*([a-z]+)", _power, text)
     text = re.sub(r"\b(?:per)\b", "/", text)
     text = re.sub(r"\bof\b.*", "", text) if words and named(words[0]) in _UNIT.values() else text
-    text = re.sub(r"[a-z][a-z.'\-]*", lambda m: named(m[0]), text)
-    return re.sub(r"[\s{}()*]+", "", text)
+    text = re.sub(r"[a-zå][a-zå.'\-]*", lambda m: named(m[0]), text)
+    return _as_product(re.sub(r"[{}\s]+", " ", text))
+
+
+_FACTOR = re.compile(r"\s*\*?\s*(/?)\s*([a-zå][a-zå.'\-]*)\s*(?:\^\s*(-?\d))?(?![\d.])")
+
+
+def _as_product(text: str) -> str:
+    """ "m/s^2" and "m s^-2" in one spelling, each unit with its power; what is no product without its spaces."""
+    head, _, below = text.partition("/ (" if "/ (" in text else "/(")
+    below = below.rstrip()
+    if below.endswith(")") and "/" not in below:
+        text = head + "".join(f"/{factor}" for factor in re.split(r"[*\s]+", below[:-1].strip()) if factor)
+    powers: dict[str, int] = {}
+    at = 0
+    while match := _FACTOR.match(text, at):
+        slash, word, power = match.groups()
+        powers[word] = powers.get(word, 0) + int(power or 1) * (-1 if slash else 1)
+        at = match.end()
+    if at < len(text.rstrip()) or not powers:
+        return re.sub(r"[\s()*]+", "", text)
+    return "*".join(word if power == 1 else f"{word}^{power}" for word, power in sorted(powers.items()))
 
 
 def _power(match: re.Match[str]) -> str:

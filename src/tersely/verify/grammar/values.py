@@ -6,6 +6,7 @@ Sizes are bounded before anything is computed (``Refused``). sympy is not used.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -32,6 +33,10 @@ def context() -> Any:
     return _local.ctx
 
 
+_SPECIAL = frozenset(("sym", "const", "fn", "deg", "abs", "root", "percent", "binom", "fact", *SERIES))
+"""Nodes whose value is not the arithmetic of their children's."""
+
+
 def _small_int(value: Fraction | None, limit: int) -> int | None:
     if value is None or value.denominator != 1 or not 0 <= value <= limit:
         return None
@@ -43,7 +48,7 @@ def exact(node: Node) -> Fraction | None:
     name = node[0]
     if name == "num":
         return node[1]  # type: ignore[no-any-return]
-    if name in ("sym", "const", "fn", "deg", "abs", "root", "percent", "binom", "fact", *SERIES):
+    if name in _SPECIAL:
         return _exact_special(name, node)
     left = exact(node[1])
     if left is None:
@@ -115,7 +120,7 @@ def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
 class Numeric:
     """Evaluates trees at one point (``values``: variable -> mpmath number) in a given precision."""
 
-    def __init__(self, ctx: Any, values: dict[str, Any]) -> None:
+    def __init__(self, ctx: Any, values: Mapping[str, Any]) -> None:
         self.ctx = ctx
         self.values = values
         self.spread = 0.0
@@ -124,23 +129,24 @@ class Numeric:
     def of(self, node: Node) -> Any:
         """The number, real or complex. Raises Refused (too large, undefined) or Unparsed (no number at all)."""
         result = self._of(node)
-        size = abs(result)
-        if self.ctx.isnan(size):
-            raise Undefined("an undefined number")
-        if size and not self.ctx.isinf(size):
-            self.spread = max(self.spread, abs(self.ctx.mag(size)) * 0.30103)
+        magnitude = self.ctx.mag(result if isinstance(result, self.ctx.mpf) else abs(result))
+        if isinstance(magnitude, int):  # of 0 and of infinity it is a number of mpmath
+            self.spread = max(self.spread, abs(magnitude) * 0.30103)
             if self.spread > MAX_LOG10:
                 raise Refused("a number too large for a final answer")
+        elif self.ctx.isnan(magnitude):
+            raise Undefined("an undefined number")
         return result
 
     def _of(self, node: Node) -> Any:
         name, ctx = node[0], self.ctx
         if name == "num":
-            return ctx.mpf(node[1].numerator) / node[1].denominator
+            top, bottom = node[1].numerator, node[1].denominator
+            return ctx.mpf(top) if bottom == 1 else ctx.mpf(top) / bottom
         if name == "sym":
             return self.values[node[1]]
         if name == "const":
-            return {"pi": +ctx.pi, "e": +ctx.e, "i": ctx.mpc(0, 1), "inf": ctx.inf}[node[1]]
+            return self.constant(node[1])
         if name in SERIES:
             return evaluate(self, node)
         if name == "fn":
@@ -165,12 +171,20 @@ class Numeric:
             raise Undefined("a division by zero")
         return a + b if name == "add" else a - b if name == "sub" else a * b if name == "mul" else a / b
 
+    def constant(self, name: str) -> Any:
+        ctx = self.ctx
+        if name == "i":
+            return ctx.mpc(0, 1)
+        return ctx.inf if name == "inf" else +(ctx.pi if name == "pi" else ctx.e)
+
     def unary(self, name: str, a: Any) -> Any:
         if name == "fact":
             if abs(a) > MAX_FACTORIAL:
                 raise Refused("a factorial too large for a final answer")
             return self.ctx.gamma(a + 1)
-        return {"neg": -a, "percent": a / 100, "deg": a * self.ctx.pi / 180, "abs": abs(a)}[name]
+        if name == "neg":
+            return -a
+        return abs(a) if name == "abs" else a / 100 if name == "percent" else a * self.ctx.pi / 180
 
     def power(self, a: Any, b: Any) -> Any:
         if self.ctx.isinf(abs(a)) or self.ctx.isinf(abs(b)):
@@ -179,9 +193,13 @@ class Numeric:
             if self.ctx.re(b) <= 0:
                 raise Undefined("0 to a power that is not positive")
             return a
-        if abs(b) * (abs(self.ctx.log(a)) + 1) > MAX_LOG10 * 2.3:
+        if self._may_be_large(a, b) and abs(b) * (abs(self.ctx.log(a)) + 1) > MAX_LOG10 * 2.3:
             raise Refused("a power too large for a final answer")
         return self.ctx.power(a, b)
+
+    def _may_be_large(self, a: Any, b: Any) -> bool:
+        """Without a logarithm: |log a| is at most 0.7 for each bit of a's size (known to one or two), and pi."""
+        return bool(abs(b) * (0.7 * (abs(self.ctx.mag(a)) + 2) + 4.2) > MAX_LOG10 * 2.3)
 
     def function(self, name: str, argument: Node) -> Any:
         ctx, a = self.ctx, self.of(argument)

@@ -1,4 +1,4 @@
-"""Multiple choice: the one letter from A to J that an answer names."""
+"""Multiple choice: the one letter from A to J that an answer names, or all of them where the gold names several."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ _WITH_REASON = re.compile(r"\(?([A-J])\)?[,.]?\s+(?:since|because|as)\s.*", re.D
 _ANY = re.compile(r"(?<![A-Za-z'])\(?([A-J])\)?(?![A-Za-z'])")
 
 
+_JOINED = re.compile(r"\(?([A-J])\)?(?:\s*(?:,\s*and|,|and|&|;)\s*\(?([A-J])\)?)+\.?")
+
+
+def letters(text: str) -> frozenset[str]:
+    """Several letters that are all chosen, "A, C", "A and C" or "AC"; empty for anything else."""
+    plain = _plain(text)
+    found = re.findall("[A-J]", plain)
+    run = len(plain) > 1 and "".join(sorted(set(found))) == plain  # in their order, as no word's are
+    return frozenset(found) if run or _JOINED.fullmatch(plain) else frozenset()
+
+
 def letter(text: str) -> tuple[str | None, str]:
     """(letter, reason): "B" of "B", "(B)", "\\text{B}", "B. a bank"; (None, why) for none or several letters."""
-    plain = (
-        _WRAPPED.sub(r"\1", clean(text))
-        .replace("**", "")
-        .replace("*", " ")
-        .replace("\\{", "{")
-        .replace("\\}", "}")
-        .strip()
-        .strip("{}")
-        .strip()
-    )
-    plain = _LEAD.sub("", plain).strip().rstrip(".").strip()
+    plain = _plain(text)
     if match := _ALONE.fullmatch(plain):
         return match[1].upper(), "one letter"
     if match := _WITH_REASON.fullmatch(plain):
@@ -43,6 +44,21 @@ def letter(text: str) -> tuple[str | None, str]:
     return None, "several answers" if len(found) > 1 else "no letter from A to J"
 
 
+def _plain(text: str) -> str:
+    """Without fonts, brackets and the words that introduce a choice."""
+    plain = (
+        _WRAPPED.sub(r"\1", clean(text))
+        .replace("**", "")
+        .replace("*", " ")
+        .replace("\\{", "{")
+        .replace("\\}", "}")
+        .strip()
+        .strip("{}")
+        .strip()
+    )
+    return _LEAD.sub("", plain).strip().rstrip(".").strip()
+
+
 def _marked(text: str) -> set[str]:
     """Letters written as choices, "(B)" or "B." or joined by or/and; an article "A" in the text is none."""
     marks = re.findall(
@@ -52,7 +68,10 @@ def _marked(text: str) -> set[str]:
 
 
 def decide(gold: str, answer: str) -> Decision:
-    """CORRECT for the gold's letter, WRONG for another, NO_ANSWER for none or several."""
+    """CORRECT for the gold's letter or letters, WRONG for others, NO_ANSWER for none or for several to choose from."""
+    if wanted := letters(gold):
+        same = letters(answer) == wanted
+        return (Status.CORRECT, "same letters") if same else (Status.WRONG, "other letters")
     chosen, reason = letter(answer)
     if chosen is None:
         return Status.NO_ANSWER, reason
@@ -61,8 +80,8 @@ def decide(gold: str, answer: str) -> Decision:
 
 
 def check_gold(gold: str) -> GoldCheck:
-    """A gold must name one letter."""
-    return letter(gold)[0] is not None, "is no single letter from A to J"
+    """A gold must name one letter, or several by a comma or "and"."""
+    return letter(gold)[0] is not None or bool(letters(gold)), "is no letter from A to J"
 
 
 CHOICE = AnswerKind(Kind.CHOICE, decide, check_gold)

@@ -50,6 +50,8 @@ def decide(gold: str, answer: str) -> Decision:
     gold = bare_gold(gold) if "boxed" in gold or "#" in gold else gold
     if (listed := as_list(gold)) is not None:
         gold, answer = listed, as_list(answer) or answer
+    elif "quad" in answer and "," in gold:
+        answer = as_list(answer) or answer
     return _decide(gold, answer)
 
 

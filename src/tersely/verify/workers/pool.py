@@ -23,6 +23,7 @@ from typing import Any
 
 from tersely.errors import RunError, UserError
 from tersely.records import Status, Verdict
+from tersely.verify.workers.ends import End
 from tersely.verify.workers.verifier_answers import LOADING
 
 START_SECONDS = 120.0
@@ -90,6 +91,7 @@ class Worker:
     def kill(self) -> None:
         """End the process and all it started, wait for it, close the pipes."""
         self.process.terminate()
+        self.process.send_signal(signal.SIGCONT)  # one that is stopped hears no SIGTERM, and could end no child
         try:
             self.process.wait(TERM_SECONDS)
         except subprocess.TimeoutExpired:
@@ -108,6 +110,14 @@ class _Batch:
         self.waiting = deque(range(len(lines)))
         self.replies: list[Verdict | None] = [None] * len(lines)
         self.again: set[int] = set()
+
+    def try_again(self, job: int) -> bool:
+        """Put a request back in front, unless that was done once before."""
+        if job in self.again:
+            return False
+        self.again.add(job)
+        self.waiting.appendleft(job)
+        return True
 
     @property
     def done(self) -> list[Verdict]:
@@ -143,6 +153,7 @@ class Pool:
     def run(self, requests: Sequence[Request]) -> list[Verdict]:
         """A worker's verdict on each request, in order; UNJUDGED where it could not say (timeout, crash).
 
+        What may have been ended by something else than the answer is tried once more, in a fresh process.
         Raises RunError if workers cannot be started at all.
         """
         if not requests:
@@ -246,7 +257,10 @@ class Pool:
         job, worker.job = worker.job, None
         if "died" in message:
             self.deaths += 1
-            reply = Verdict(Status.UNJUDGED, None, _why(message["died"], self.cpu_seconds), self.cpu_seconds)
+            end = End(message["died"], message["seconds"], self.cpu_seconds)
+            if job is not None and end.may_differ and batch.try_again(job):
+                return
+            reply = end.verdict
         else:
             extracted, score = message.get("extracted"), message.get("score")
             reply = Verdict(Status(message["status"]), extracted, message["reason"], message["seconds"], score)
@@ -262,23 +276,9 @@ class Pool:
         self._never_ready = 0 if worker.ready else self._never_ready + 1
         if self._never_ready > self.size + 2:
             raise RunError("workers for judging answers end before they are ready")
-        if worker.job is not None and worker.job not in batch.again:
-            batch.again.add(worker.job)
-            batch.waiting.appendleft(worker.job)
-        elif worker.job is not None:
+        if worker.job is not None and not batch.try_again(worker.job):
             reason = "crashed: the worker process ended"
-            batch.replies[worker.job] = Verdict(Status.UNJUDGED, None, reason, self.cpu_seconds)
+            batch.replies[worker.job] = Verdict(Status.UNJUDGED, None, reason, self.cpu_seconds, outside=True)
         worker.kill()
         self.restarts += 1
         self.workers[self.workers.index(worker)] = self._start()
-
-
-def _why(code: int, cpu_seconds: float) -> str:
-    """Reason for a serving process that ended with ``code`` (negative: by that signal)."""
-    if code in (-signal.SIGPROF, -signal.SIGXCPU):
-        return f"timeout: more than {cpu_seconds:g} CPU seconds"
-    if code == -signal.SIGALRM:
-        return "timeout: the wall-clock safety net"
-    if code in (78, -signal.SIGKILL):
-        return "crashed: out of memory"
-    return f"crashed: exit {code}"

@@ -4,7 +4,8 @@ One JSON line in, one JSON line out. The process loads ANSWERS.py once (its ``st
 that answers a request), then forks a child that serves the requests. A request that uses more than ``cpu_seconds`` of
 processor time (ITIMER_PROF, so load does not matter) or ten times that of wall time ends the child by the default
 action of the signal, in C code too; the process above kills whatever the child had started, says in one line how it
-ended, and forks the next in a few milliseconds. Nothing is left behind: end of input ends both, SIGTERM ends both at
+ended and how much processor time the request had used, and forks the next in a few milliseconds. A child that is
+stopped is ended: it would never use up its budget. Nothing is left behind: end of input ends both, SIGTERM ends both at
 once, and a computation that runs when the owner dies ends by its budget. Standard input and output are the protocol's
 alone: whoever prints or reads in an answer meets the null device. This file imports nothing of tersely, so that it
 stays small.
@@ -19,6 +20,7 @@ import mmap
 import os
 import resource
 import signal
+import struct
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -31,6 +33,8 @@ NAME = "__tersely_answers__"
 """Of the loaded module: nobody else's."""
 
 Answer = Callable[[Mapping[str, Any]], dict[str, Any]]
+BUSY = struct.Struct("?d")
+"""What the two processes share: whether a request is under way, and the child's CPU seconds when it began."""
 Limits = Mapping[str, float]
 """``cpu_seconds`` and ``memory_mb`` of a request, ``file_mb`` a file may grow to, ``recycle``: answers a child."""
 
@@ -71,7 +75,8 @@ class Line:
 
 
 def serve(line: Line, answer: Answer, limits: Limits, busy: mmap.mmap) -> None:
-    """Answer up to ``recycle`` requests; ``busy`` holds 1 while one is under way. Ends at the end of input."""
+    """Answer up to ``recycle`` requests; ``busy`` holds 1 while one is under way, and the CPU time at its beginning.
+    Ends at the end of input."""
     for name in (signal.SIGPROF, signal.SIGALRM, signal.SIGTERM):
         signal.signal(name, signal.SIG_DFL)
     own, parent = os.getpid(), os.getppid()
@@ -79,8 +84,8 @@ def serve(line: Line, answer: Answer, limits: Limits, busy: mmap.mmap) -> None:
         request = line.read()
         if not request or os.getppid() != parent:
             os._exit(0)  # nobody asks any more, or nobody would end what an answer starts
-        busy[0] = 1
         start = time.process_time()
+        BUSY.pack_into(busy, 0, True, start)
         signal.setitimer(signal.ITIMER_PROF, limits["cpu_seconds"])
         signal.setitimer(signal.ITIMER_REAL, limits["cpu_seconds"] * WALL_FACTOR)
         try:
@@ -91,8 +96,8 @@ def serve(line: Line, answer: Answer, limits: Limits, busy: mmap.mmap) -> None:
             os._exit(BROKEN)  # a copy of this process that the answer forked: one reply is enough
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
+        busy[0] = 0  # first: whoever ends us now leaves no reply, and nobody says of an answered request that it died
         line.write({**reply, "seconds": time.process_time() - start})
-        busy[0] = 0
     os._exit(RENEW)
 
 
@@ -119,9 +124,20 @@ def end_group(child: int) -> None:
         pass
 
 
+def await_end(child: int) -> tuple[int, float]:
+    """(exit code, CPU seconds in all) of a child that ended: negative by that signal, SIGSTOP where it was stopped."""
+    _, status, usage = os.wait4(child, os.WUNTRACED)
+    stopped = os.WIFSTOPPED(status)
+    end_group(child)
+    if stopped:
+        usage = os.wait4(child, 0)[2]
+    code = -signal.SIGSTOP if stopped else os.waitstatus_to_exitcode(status)
+    return code, usage.ru_utime + usage.ru_stime
+
+
 def supervise(line: Line, answer: Answer, limits: Limits) -> None:
     """Keep one serving child alive until the end of input; say how each one ended that did not reply."""
-    busy = mmap.mmap(-1, 1)
+    busy = mmap.mmap(-1, BUSY.size)
     child = 0
 
     def stop(*_: object) -> None:
@@ -132,11 +148,11 @@ def supervise(line: Line, answer: Answer, limits: Limits) -> None:
     signal.signal(signal.SIGTERM, stop)
     while True:
         child = spawn(line, answer, limits, busy)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        end_group(child)
-        if busy[0]:
+        code, seconds = await_end(child)
+        is_busy, before = BUSY.unpack_from(busy)
+        if is_busy:
             busy[0] = 0
-            line.write({"died": code})
+            line.write({"died": code, "seconds": max(0.0, seconds - before)})
         elif code != RENEW:
             return
 

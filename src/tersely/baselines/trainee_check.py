@@ -1,0 +1,66 @@
+"""Whether what a baseline trains on is the model's own: the same check as before reinforcement learning.
+
+TRL computes log-probabilities from hidden states and the output layer in chunks of its own, with the scales and caps
+whose names it knows; other heads (several layers, a base that gives logits) it would compute wrongly without a word.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from tersely.baselines.trainers import IGNORED
+from tersely.learn.scorer_check import check_head, check_layout, head_name
+from tersely.models.agreement import CONTINUED, PartCheck, Truth, first_right
+from tersely.models.load import load_model
+
+TRL_METHODS = ("sft", "dpo")
+"""What TRL trains; the rest is trained by our own learner."""
+
+CURE = "train it with `tersely train` or `tersely baseline o1-pruner`, which compute this model's own"
+
+
+def check_folder(method: str, folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[PartCheck, ...]:
+    """``check_trainee`` of a model folder, before anything is written; the model is let go of again."""
+    return check_trainee(method, load_model(folder, device, torch.float32), dtype)
+
+
+def check_trainee(method: str, model: Any, dtype: torch.dtype) -> tuple[PartCheck, ...]:
+    """What was compared for this method. UserError where what it would train on is not the model's own, RunError for a
+    model whose log-probabilities are not numbers."""
+    exact = Truth(model)
+    if method in TRL_METHODS:
+        return (first_right("scorer of TRL", exact, [("trl", partial(trl_gap, exact))], CURE),)
+    head = check_head(exact)
+    running = exact if dtype == model.dtype else Truth(model, dtype)
+    return head, check_layout(running, head_name(head), "auto")
+
+
+def trl_gap(truth: Truth) -> float:
+    """Largest difference over the response tokens, by TRL's forward, of each row alone and of both padded."""
+    from trl.trainer.utils import add_fused_lm_head
+
+    add_fused_lm_head(truth.model)
+    try:
+        return max(_batch_gap(truth, rows) for rows in ([0], [1], [0, 1]))
+    finally:
+        del truth.model.forward  # the class's own shows again
+
+
+def _batch_gap(truth: Truth, rows: list[int]) -> float:
+    ids = [torch.tensor(truth.rows[row], device=truth.model.device) for row in rows]
+    labels = [torch.cat([torch.full_like(i[:-CONTINUED], IGNORED), i[-CONTINUED:]]) for i in ids]
+    found_BT = truth.model(
+        input_ids=pad_sequence(ids, batch_first=True),
+        attention_mask=pad_sequence([torch.ones_like(i) for i in ids], batch_first=True),
+        labels=pad_sequence(labels, batch_first=True, padding_value=IGNORED),
+        use_cache=False,
+        fused_lm_head=True,
+    ).log_probs
+    ends = [len(i) - 1 for i in ids]
+    parts = [found_BT[b, end - CONTINUED : end] for b, end in enumerate(ends)]
+    return max(truth.token_gap(row, truth.rows[row][-CONTINUED:], part) for row, part in zip(rows, parts, strict=True))

@@ -1,0 +1,96 @@
+"""The check at the end of every line of a log and of every small JSON file: damage is seen when they are read.
+
+A line is ``{..., "check": "0f3a9c21d4"}``: ten digits of a SHA-256 over its other bytes and the check of the line
+before, so that a line that was changed, moved, repeated or lost breaks the chain. A file is checked the same, by
+itself. ``sealed.json`` holds the count and the last check of every log: the seal of finished work.
+
+What earlier versions wrote bears no check and is read as it is. A folder made with checks says so in its config.json
+(``"checked": true``), so that no damage can pass for one of theirs. A check finds accidents, not forgery.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tersely.records import Json, JsonObject
+
+CHECK = "check"
+CHECKED = "checked"
+"""In config.json of a run folder: every file of it bears its check."""
+
+CHANGED = "its check does not fit, so it was changed after it was written"
+
+_DIGITS = 10
+_BLANK = "0" * _DIGITS
+_LAST_FIELD = re.compile(rb'(?:,\s+|(?<=\{)\s*)"check": "([0-9a-f]{10})"(\s*\}\s*)\Z')
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """How far a log goes: what the check of its next line builds on.
+
+    Example: ``LogEnd(600, "0f3a9c21d4")``
+    """
+
+    lines: int = 0
+    check: str = ""
+    """Of the last line, written there or not."""
+
+    def to_json(self) -> JsonObject:
+        return {"lines": self.lines, CHECK: self.check}
+
+    @classmethod
+    def from_json(cls, content: Json) -> LogEnd:
+        return cls(int(content["lines"]), str(content[CHECK]))
+
+
+def split_check(text: bytes) -> tuple[bytes, str | None]:
+    """A JSON object's bytes without its check, and the check; None where it has none."""
+    found = _LAST_FIELD.search(text)
+    return (text, None) if found is None else (text[: found.start()] + found[2], found[1].decode())
+
+
+def check_of(text: bytes, before: str = "") -> str:
+    """The check of a JSON object without one, ``before`` being that of the line before."""
+    return hashlib.sha256(before.encode() + b"\n" + text).hexdigest()[:_DIGITS]
+
+
+def with_room(content: JsonObject) -> JsonObject:
+    """``content`` with room for its check as the last field; ValueError where the name is taken."""
+    if CHECK in content:
+        raise ValueError(f"the field {CHECK!r} is the file's own: give yours another name")
+    return {**content, CHECK: _BLANK}
+
+
+def sign(text: str, before: str = "") -> tuple[str, str]:
+    """JSON text made of an object ``with_room`` -> the same with its check filled in, and the check."""
+    body, _ = split_check(text.encode())
+    check = check_of(body, before)
+    head, _, tail = text.rpartition(_BLANK)
+    return head + check + tail, check
+
+
+def is_checked(folder: Path) -> bool:
+    """Whether config.json of a run folder says that its files bear checks."""
+    try:
+        content = json.loads((folder / "config.json").read_bytes())
+        return isinstance(content, dict) and content.get(CHECKED) is True and "kind" in content
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def unchecked_words(folder: Path) -> str:
+    """What is said of a folder for which ``is_checked`` is false."""
+    return f"{folder} was made by an earlier version: its files bear no checks, so damage in them would not be seen"
+
+
+def fault(path: Path, text: bytes) -> str | None:
+    """Why the content of a JSON file is not what was written, or None; files without a check pass where they may."""
+    body, written = split_check(text)
+    if written is None:
+        return "it has lost its check" if is_checked(path.parent) else None
+    return None if check_of(body) == written else CHANGED

@@ -1,0 +1,221 @@
+"""The settings by section, each with its default and a sentence: docs/settings.md is made from them.
+
+Defaults are the paper's (arXiv 2502.04463, 5.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Engine = str
+"""Looked at where it is resolved: a name of ``tersely.samplers.engines.ENGINES``, or a user's own."""
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and no unknown key passes. What stands below a field is its description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class ObjectiveConfig(Section):
+    """See ``tersely.objective.Objective``, which validates the values."""
+
+    alpha: float | None = None
+    """Price of length, in [0, 1); 0.1 where nothing is said and the method is the paper's. Some methods have none."""
+    method: str = "paper"
+    """What is rewarded: paper, linear, or your own as package.module:Name."""
+    advantage: str = "rloo"
+    """Baseline of a group: rloo (mean of the other responses) or mean (of all)."""
+    normalize: str = "none"
+    """Scale of the advantages: none, group (by the deviation of a group) or batch (whitened over a step)."""
+    settings: dict[str, Any] = {}
+    """Of the method, by name: --set objective.settings.KEY=VALUE."""
+    schedule: str = "constant"
+    """What alpha is at a step: constant, linear (rises from start over steps), or your own as package.module:Name."""
+    schedule_settings: dict[str, Any] = {}
+    """Of the schedule, by name: --set objective.schedule_settings.steps=20."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _alpha_of_the_paper(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("method", "paper") == "paper":
+            return {"alpha": 0.1, **given}
+        return given
+
+    @property
+    def label(self) -> str:
+        """What a run is called by: "alpha 0.1", or the method where that has no alpha."""
+        return self.method.rpartition(":")[2] if self.alpha is None else f"alpha {self.alpha:g}"
+
+
+DecoderName = Literal["auto", "fused", "model", "equal", "generate", "recompute"]
+
+
+class SamplingConfig(Section):
+    prompts: Annotated[int, Field(ge=1)] = 32
+    """Problems an iteration."""
+    n: Annotated[int, Field(ge=2)] = 8
+    """Responses a problem; the leave-one-out baseline needs at least two."""
+    temperature: Annotated[float, Field(gt=0.0)] = 1.0
+    """Of sampling; 1 draws from the policy that is trained."""
+    max_new_tokens: Annotated[int, Field(ge=1)] = 32000
+    """Cap: a response that reaches it is truncated and earns nothing."""
+    decoder: DecoderName = "auto"
+    """Of the transformers engine: the first that is compared with the model's own forward; a slower one is taken where
+    it differs."""
+    max_rows: Annotated[int, Field(ge=1)] = 256
+    """Responses decoded at once."""
+    engine: Engine = "auto"
+    """What decodes: auto, vllm (needs the extra tersely[vllm]), transformers, or your own as package.module:SPEC. auto:
+    vllm on a GPU where it is installed, else transformers."""
+    engine_memory: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    """Share of the GPU's memory for vLLM's weights and cache together; the rest is the trainer's."""
+    engine_sleep: bool = True
+    """vLLM gives its GPU memory back while the update runs."""
+
+
+class LoraConfig(Section):
+    """Low-rank adapters beside frozen weights; needs the extra tersely[lora]."""
+
+    rank: Annotated[int, Field(ge=1)] = 32
+    """Of the two factors of an adapter."""
+    alpha: Annotated[float, Field(gt=0.0)] = 64.0
+    """An adapter's product is scaled by alpha / rank. (The price of length is objective.alpha.)"""
+    targets: Annotated[str, Field(pattern=r"^[\w.-]+(,[\w.-]+)*$")] = "all-linear"
+    """Every linear layer but the output head, or names of layers with commas between: q_proj,v_proj."""
+
+    @property
+    def target_names(self) -> list[str]:
+        return self.targets.split(",")
+
+
+class LearnerConfig(Section):
+    updates: Annotated[int, Field(ge=1)] = 2
+    """Gradient steps an iteration (the paper: 256 responses, global batch 128)."""
+    learning_rate: Annotated[float, Field(gt=0.0)] = 5e-6
+    """Adam's, once warm-up has ended."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 6
+    """Gradient steps over which the learning rate rises; step k of w gets k / w."""
+    betas: tuple[float, float] = (0.9, 0.95)
+    """Adam's decay of its two moments."""
+    adam_epsilon: Annotated[float, Field(gt=0.0)] = 1e-8
+    """Added to the root of Adam's second moment."""
+    optimizer: Literal["adam", "adam8bit"] = "adam"
+    """Adam with fp32 moments, or with 8-bit ones (needs the extra tersely[lean], one process): see docs/method.md."""
+    clip: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    """The policy's ratio is clipped to 1 - clip .. 1 + clip."""
+    gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
+    """Largest norm of the gradient."""
+    kl_coefficient: Annotated[float, Field(ge=0.0)] = 1e-3
+    """Price of a nat between policy and base; 0 switches the term off."""
+    kl_in: Literal["reward", "loss"] = "reward"
+    """Where the KL term stands: k1 in the reward, or k3 in the loss."""
+    loss: str = "ppo_clip"
+    """The policy loss: ppo_clip, or your own as package.module:function."""
+    averaging: Literal["sequence", "token", "constant"] = "sequence"
+    """Weight of a response's tokens: the same for every response, for every token, or tokens / max_new_tokens
+    (Dr. GRPO)."""
+    old_logprobs: Literal["sampler", "trainer"] = "trainer"
+    """Whose log-probabilities the ratio starts from: the sampler's own, or a pass of the trainer."""
+    importance_cap: Annotated[float, Field(ge=1.0)] | None = None
+    """Weigh every token by trainer's / sampler's probability, at most this (2.0 is usual); none: do not."""
+    skip_no_signal: Literal["auto", "always", "never"] = "auto"
+    """Leave responses without advantage out of the update; auto: where the KL term is off, which changes nothing."""
+    token_budget: Annotated[int, Field(ge=1)] = 32768
+    """Tokens of a micro-batch, prompts and padding included."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more work."""
+    layout: Literal["auto", "padded", "packed"] = "auto"
+    """Rows padded to their micro-batch, or packed end to end; auto packs where attention is of variable length."""
+    sharding: Literal["zero2", "zero3"] = "zero2"
+    """With several processes: keep gathered weights between forward and backward (faster), or gather twice (less
+    memory). No meaning with one process."""
+    lora: LoraConfig | None = None
+    """Train adapters alone (any key switches it on); none trains all weights."""
+
+    @model_validator(mode="after")
+    def _correctable(self) -> LearnerConfig:
+        if self.importance_cap is not None and self.old_logprobs == "sampler":
+            raise ValueError(
+                f"learner.importance_cap = {self.importance_cap} corrects from the sampler's probabilities to the "
+                "trainer's, and with learner.old_logprobs = sampler the ratio of the loss does that already: use --set "
+                "learner.old_logprobs=trainer, or leave importance_cap out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapters_take_adam(self) -> LearnerConfig:
+        if self.lora is not None and self.optimizer != "adam":
+            raise ValueError(
+                f"learner.optimizer = {self.optimizer} would save next to nothing with learner.lora, where the "
+                "optimizer holds adapters alone: use --set learner.optimizer=adam"
+            )
+        return self
+
+
+class RunConfig(Section):
+    steps: Annotated[int, Field(ge=1)] = 100
+    """Iterations: sample, judge, update."""
+    checkpoint_every: Annotated[int, Field(ge=1)] = 10
+    """Steps between checkpoints; a run goes on from the last."""
+    keep: Annotated[int, Field(ge=2)] = 2
+    """Checkpoints kept."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """CPU threads; 0 leaves torch's own choice."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:0. auto: a GPU where torch sees one."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of forward, backward and sampling; master weights and optimizer are fp32. auto: bfloat16 on a GPU."""
+    judge_workers: Annotated[int, Field(ge=1)] = 2
+    """Processes that judge answers."""
+    probe: Annotated[int, Field(ge=0)] | None = None
+    """Problems answered once by the base before the first step, to see how many responses the cap truncates. none: 32
+    on a GPU, 0 on a CPU."""
+    report_to: str = "none"
+    """A tracker that is told of every step: none, trackio, wandb or tensorboard (each needs the extra of its name)."""
+    all_wrong_stop: Annotated[int, Field(ge=0)] = 3
+    """Steps in a row without one right answer after which a run ends, because nothing can be learnt; 0: never."""
+    unjudged_alarm: Annotated[float, Field(ge=0.0, le=1.0)] = 0.005
+    """Share of answers that could not be judged above which a step says so."""
+    unjudged_stop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
+    """The same, above which the run stops."""
+
+
+class AskedConfig(Section):
+    """Which model is asked which problems, how, and who judges."""
+
+    model: str
+    """Folder, run folder or hub id of a causal language model."""
+    revision: str | None = None
+    """Pins a hub id: branch, tag or commit."""
+    task: str
+    """arithmetic, a named task such as gsm8k, or a JSONL file with problem and answer a line."""
+    verifier: str | None = None
+    """Your own check of a response, package.module:Name, in place of the judge (docs/verifiers.md)."""
+    template: str = "boxed"
+    """How a problem becomes a prompt: question, boxed, paper-raw, plain, or a text with {question} in it."""
+    train_size: Annotated[int, Field(ge=1)] | None = None
+    """Problems taken from the task; none takes all of a file, and 3200 of the embedded task."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Every random choice is a function of it and the step."""
+
+
+class TrainConfig(AskedConfig):
+    """Everything that makes a training run what it is."""
+
+    objective: ObjectiveConfig = ObjectiveConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    learner: LearnerConfig = LearnerConfig()
+    run: RunConfig = RunConfig()
+
+    @model_validator(mode="after")
+    def _updates_divide(self) -> TrainConfig:
+        if self.sampling.prompts % self.learner.updates:
+            raise ValueError(
+                f"sampling.prompts = {self.sampling.prompts} cannot be shared evenly by learner.updates = "
+                f"{self.learner.updates} gradient steps; make prompts a multiple of updates"
+            )
+        return self
