@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from tersely import __version__
@@ -79,6 +79,30 @@ class Parser(argparse.ArgumentParser):
         unknown = [word.split("=")[0] for word in message.partition(": ")[2].split() if word not in words]
         return message + next((n for word in unknown if word.strip("-") and (n := nearest(word, words, 0.7))), "")
 
+    def refuse_unknown(self, verb: str, extra: Sequence[str], given: Sequence[str]) -> NoReturn:
+        """Exit with what the first of the words ``extra``, which this verb does not know, was meant to be."""
+        from tersely.config import known_keys
+        from tersely.setting_names import setting_of
+
+        options = [word for word in extra if word.startswith("-")]
+        name, _, value = (options or list(extra))[0].partition("=")
+        after = given[given.index(name) + 1 :][:1] if name in given else []
+        value = value or next((word for word in after if not word.startswith("-")), "...")
+        own = self._words()
+        key = setting_of(name.lstrip("-").replace("-", "_"), known_keys()) if options and "--set" in own else None
+        hint = nearest(name, own, 0.7)
+        if key is not None:
+            option = f"--{key.rpartition('.')[2].replace('_', '-')}"
+            hint = f": use {f'{option} {value}' if option in own else f'--set {key}={value}'}"
+        what = f"no option {name}" if options else f"no use for {name!r}"
+        say(f"tersely: {verb} has {what}{hint}; see `{self.prog} --help`", error=True)
+        raise SystemExit(2)
+
+    @property
+    def verbs(self) -> Mapping[str, Parser]:
+        """By name."""
+        return next(action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction))
+
     def _words(self) -> list[str]:
         """Every option and verb known from here on: an unknown option of a verb is reported by the parser above it."""
         words = [option for action in self._actions for option in action.option_strings if option != "--help"]
@@ -106,7 +130,10 @@ def build_parser() -> Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 unexpected, 2 the user's input, 3 the run cannot go on, 4 the disk, 128+n stopped."""
     stay_encodable()
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args, extra = parser.parse_known_args(argv)
+    if extra:
+        parser.verbs[args.verb].refuse_unknown(args.verb, extra, sys.argv[1:] if argv is None else argv)
     from tersely.stop import Stopped, end_with_parent
 
     end_with_parent()

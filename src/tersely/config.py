@@ -26,6 +26,7 @@ from tersely.sections import (
     Section,
     TrainConfig,
 )
+from tersely.setting_names import meant
 
 __all__ = [
     "AskedConfig",
@@ -39,6 +40,7 @@ __all__ = [
     "Section",
     "TrainConfig",
     "assemble",
+    "known_keys",
     "merge",
     "read_recipe",
     "recipe_names",
@@ -134,7 +136,7 @@ def _sentence(error: ValidationError, kind: type[Section]) -> str:
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {path!r}{_meant(path, _known_keys(kind))}"
+        return f"unknown setting {path!r}{meant(path, known_keys(kind))}"
     if first["type"] == "missing":
         return f"setting {path!r} is missing; give it with --{path} or --set {path}=..."
     if first["type"] == "model_type":
@@ -145,33 +147,12 @@ def _sentence(error: ValidationError, kind: type[Section]) -> str:
     return f"setting {path} = {first['input']!r} cannot be used: {rule}"
 
 
-SHORT_NAMES = {
-    "lr": "learner.learning_rate",
-    "kl": "learner.kl_coefficient",
-    "kl_coef": "learner.kl_coefficient",
-    "beta": "learner.kl_coefficient",
-    "batch_size": "sampling.prompts",
-    "num_generations": "sampling.n",
-    "max_tokens": "sampling.max_new_tokens",
-    "max_completion_length": "sampling.max_new_tokens",
-    "max_steps": "run.steps",
-}
-"""What other trainers call our settings: too far from our names for a guess by spelling."""
-
-
-def _meant(path: str, known: list[str]) -> str:
-    """What an unknown setting was meant to be: its own name in another section, what others call it, or the nearest."""
-    last = path.rpartition(".")[2]
-    same = [key for key in known if key.rpartition(".")[2] == last]
-    likely = same[:1] or [key for key in known if key == SHORT_NAMES.get(last)]
-    return nearest(likely[0], likely) if likely else nearest(path, known)
-
-
-def _known_keys(section: type[Section] = TrainConfig, prefix: str = "") -> list[str]:
+def known_keys(section: type[Section] = TrainConfig, prefix: str = "") -> list[str]:
+    """Full names of all settings."""
     keys = []
     for name, info in section.model_fields.items():
         # "Section | None" is a section that may be absent.
         kinds = get_args(info.annotation) or (info.annotation,)
         inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)]
-        keys += _known_keys(inner[0], f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
+        keys += known_keys(inner[0], f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
     return keys

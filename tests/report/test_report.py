@@ -16,6 +16,7 @@ import fake_runs
 from crash import Refuser
 from pages import PAYLOADS, Page
 from tersely.analysis import ProtocolFacts, compare_paired, summarise
+from tersely.commands.verb import message_of
 from tersely.errors import StorageError, TerselyError, UserError
 from tersely.records import Estimate
 from tersely.report import tables, write_report
@@ -376,3 +377,9 @@ def test_a_page_shows_paths_from_the_working_directory(tmp_path: Path, monkeypat
     assert place(tmp_path / "runs" / "a") == str(Path("runs/a"))
     assert place(Path("runs/a")) == str(Path("runs/a"))
     assert place(tmp_path.parent / "elsewhere") == str(tmp_path.parent / "elsewhere")
+
+
+def test_the_message_of_a_page_is_its_headline_and_what_was_found(tmp_path: Path) -> None:
+    page = tmp_path / "report.md"
+    page.write_text("\n# Alpha 0.2 saves 40 %.\n\n- Tokens fall.\n- Mind: one seed.\n\n## Overview\n\n| a |\n")
+    assert message_of(page) == "Alpha 0.2 saves 40 %.\n- Tokens fall.\n- Mind: one seed."

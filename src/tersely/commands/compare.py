@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from tersely.commands.verb import add_verb, command_line
+from tersely.commands.verb import add_verb, command_line, message_of
 from tersely.errors import UserError
 from tersely.terminal import say
 
@@ -26,6 +26,7 @@ def add_compare(verbs: Any) -> None:
 
 def run_compare(args: argparse.Namespace) -> int:
     from tersely.compare import write_comparison, write_published
+    from tersely.compare.write import MARKDOWN
 
     for name in ("price", "gpu_hour"):
         value = getattr(args, name)
@@ -42,5 +43,6 @@ def run_compare(args: argparse.Namespace) -> int:
             args.runs, args.base, args.out, price=args.price, gpu_hour=args.gpu_hour,
             allow_mixed=args.allow_mixed, with_ablations=args.with_ablations, commands=[command_line()],
         )  # fmt: skip
+    say(message_of(page.with_name(MARKDOWN)))
     say(f"comparison: {page}")
     return 0

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tersely.commands.verb import add_verb, command_line
+from tersely.commands.verb import add_verb, command_line, message_of
 from tersely.terminal import say
-
-if TYPE_CHECKING:
-    pass
 
 
 def add_report(verbs: Any) -> None:
@@ -23,7 +20,9 @@ def add_report(verbs: Any) -> None:
 
 def run_report(args: argparse.Namespace) -> int:
     from tersely.report import write_report
+    from tersely.report.write import MARKDOWN
 
     page = write_report(args.runs, args.base, args.out, [*args.command, command_line()])
+    say(message_of(page.with_name(MARKDOWN)))
     say(f"report: {page}")
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tersely.commands.verb import DROP, VERIFIER
@@ -56,7 +58,19 @@ def _recipe(args: argparse.Namespace) -> str | None:
     if args.recipe and args.recipe_name:
         raise UserError(f"two recipes are named, {args.recipe_name} and {args.recipe}: name one")
     named: str | None = args.recipe or args.recipe_name
+    if named is not None:
+        _require_recipe(named)
     if named is None and args.model is None:
         of_a_run = "; to look at a run that has begun give --run RUN alone" if args.verb == "plan" else ""
         raise UserError(f"nothing says what to train: give --model MODEL, or a recipe such as paper-1.5b{of_a_run}")
     return named if named or args.task else DEFAULT_RECIPE
+
+
+def _require_recipe(named: str) -> None:
+    """UserError for what is a model or a file of problems, and stands where a recipe is named."""
+    if Path(named).is_dir() or ("/" in named and not named.endswith((".toml", ".jsonl"))):
+        raise UserError(f"{named} stands where a recipe is named: if it is a model, use --model {shlex.quote(named)}")
+    if named.endswith((".jsonl", ".csv", ".json")):
+        raise UserError(
+            f"{named} stands where a recipe is named: if it holds problems, use --task {shlex.quote(named)}"
+        )

@@ -74,3 +74,13 @@ def paste(*words: str | Path) -> str:
 def command_line() -> str:
     """The command as it was given, for those who want to repeat it."""
     return paste(*sys.argv[1:])
+
+
+def message_of(markdown: Path) -> str:
+    """What a page says first: headline, findings and warnings, up to its first table."""
+    lines: list[str] = []
+    for line in markdown.read_text(encoding="utf-8").splitlines():
+        if line.startswith(("## ", "Brackets hold")):
+            break
+        lines += [line.removeprefix("# ")] if line.strip() else []
+    return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from tersely.errors import UserError, nearest
@@ -17,7 +18,7 @@ def read_finished(path: Path) -> Run:
     _refuse_half(path)
     run = read_run(path, variants=True)
     if not run.evaluations:
-        raise UserError(f"{path} has no evaluation: run tersely evaluate {path} first")
+        raise UserError(f"{path} has no evaluation: run tersely evaluate {shlex.quote(str(path))} first")
     return run
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from glob import escape as glob_escape
@@ -13,6 +14,8 @@ from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.records import Summary
 from tersely.errors import UserError
 from tersely.records import EvalRecord
+from tersely.runs import disk
+from tersely.runs.identity import is_run_folder
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
 from tersely.verify.summary import PolicyCount, Remarks
@@ -85,6 +88,18 @@ def read_evaluation(folder: Path) -> Evaluation:
         raise UserError(f"{path} is not a summary of tersely ({error}): evaluate again") from error
 
 
+def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "evaluation") -> Path:
+    """Where evaluation ``name`` goes: ``out``, or beneath the run folder; never into other people's folders, nor
+    through a link in one that was named (UserError)."""
+    if out is None and not is_run_folder(model):
+        raise UserError(
+            f"{model} is not a run folder of tersely, so nothing is written there: say where with --out DIR"
+        )
+    folder = model / kind / name if out is None else out / name
+    disk.require_no_links(folder, below=model if out is None else out)
+    return folder
+
+
 def read_responses(folder: Path, *, allow_torn: bool = False) -> list[EvalRecord]:
     """The evaluated responses of an evaluation folder, in the order of their lines.
 
@@ -130,6 +145,7 @@ def read_curve(run: Path, task: str) -> list[tuple[int, Evaluation]]:
     curve = sorted((int(match[1]), folder) for match, folder in found if match)
     if not curve:
         raise UserError(
-            f"{run} has no evaluated checkpoints of {task}: run `tersely evaluate {run} --all-checkpoints` first"
+            f"{run} has no evaluated checkpoints of {task}: run `tersely evaluate "
+            f"{shlex.quote(str(run))} --all-checkpoints` first"
         )
     return [(step, read_evaluation(folder)) for step, folder in curve]

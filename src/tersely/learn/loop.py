@@ -76,7 +76,8 @@ def train(
                     record = trainer.step(step)
                     asked = world.is_main and tell([*callbacks, *following], record)
                     signum, ends = map(max, zip(*world.all_gather([stop.requested or 0, int(asked)]), strict=True))
-                    if step % every == 0 or step == last or signum or ends:
+                    is_due = step % every == 0 and not trainer.all_wrong.row
+                    if is_due or step == last or signum or ends:
                         trainer.save(step)
                     if signum and step < last:
                         place = where or "the run folder of rank 0"

@@ -28,6 +28,7 @@ from tersely.records import Json, JsonObject, Problem, Verdict
 from tersely.rollouts import Grader, Loaded, PromptIds, load_problems, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import Checkpoint, RunFolder
+from tersely.runs.identity import Grows, same_work
 from tersely.runs.json_file import read_json
 from tersely.runs.kinds import RunKind
 from tersely.tasks import task_digest
@@ -36,7 +37,7 @@ from tersely.tasks.overlap import TRAINED_ON
 from tersely.tasks.sources.own import OwnTask
 from tersely.trackers import require_tracker
 
-OPERATIONAL = ("threads", "keep", "judge_workers", "probe", "report_to")
+OPERATIONAL = ("threads", "keep", "judge_workers", "probe", "report_to", "all_wrong_stop")
 """Settings of the run section that don't identify the work: a resume may change them."""
 
 RESOURCE_KEYS = {
@@ -119,10 +120,9 @@ def look_before_training(
         problems_of_step(chosen, config.sampling.prompts, config.seed, 0)
         facts = Facts.of(config.sampling.engine, config.run.device, config.run.dtype, world.own_device)
         with explain_training_memory("loading", config, world.size):
-            base = LoadedBase.load(folder, config, facts, world)
-        prompts = base.render_all(chosen, config)
-        asking = base.prompt_identity(prompts)
-        return Ready(objective, loaded, prompts, asking, folder, facts, verifier_of(judge)), base
+            base = LoadedBase.load(folder, config, facts, world, chosen)
+        asking = base.prompt_identity()
+        return Ready(objective, loaded, base.prompts, asking, folder, facts, verifier_of(judge)), base
 
 
 def require_even_shares(config: TrainConfig, world: World) -> None:
@@ -139,12 +139,14 @@ def open_run(out: Path, config: TrainConfig, ready: Ready, world: World) -> Abst
     """The run folder, locked, on rank 0; nothing on the others."""
     with world.collective_errors():
         if world.is_main:
-            identity = _identity(config, ready)
-            return RunFolder.open(out, RunKind.TRAIN, identity, keep=config.run.keep)
+            identity = run_identity(config, ready.folder, ready.loaded, ready.verifier, ready.prompt_identity)
+            return RunFolder.open(out, RunKind.TRAIN, identity, keep=config.run.keep, grows=more_steps(identity))
     return nullcontext()
 
 
-def _identity(config: TrainConfig, ready: Ready) -> JsonObject:
+def run_identity(
+    config: TrainConfig, folder: Path, loaded: Loaded, verifier: str | None, asking: JsonObject
+) -> JsonObject:
     """What a resumed run must share with the one begun: configuration, weights, problems and how they are asked."""
     settings = config.model_dump(mode="json")
     for key in OPERATIONAL:
@@ -152,9 +154,20 @@ def _identity(config: TrainConfig, ready: Ready) -> JsonObject:
     for section, keys in RESOURCE_KEYS.items():
         for key in keys:
             settings[section].pop(key)
-    digests = {"model_sha256": weights_digest(ready.folder), "task_sha256": task_digest(ready.problems)}
+    digests = {"model_sha256": weights_digest(folder), "task_sha256": task_digest(loaded.problems)}
     del settings["drop_unjudgeable"]  # what it dropped is said
-    return {**settings, "verifier": ready.verifier, **digests, **ready.loaded.identity, **ready.prompt_identity}
+    return {**settings, "verifier": verifier, **digests, **loaded.identity, **asking}
+
+
+def more_steps(wanted: Mapping[str, Any]) -> Grows:
+    """A run of fewer steps is a beginning of this one: all that a step does is a function of its number."""
+
+    def grows(old: Json) -> bool:
+        steps = old["run"].get("steps") if isinstance(old.get("run"), dict) else None
+        shorter = {**wanted, "run": {**wanted["run"], "steps": steps}}
+        return isinstance(steps, int) and steps < wanted["run"]["steps"] and same_work(old, shorter)
+
+    return grows
 
 
 def read_resume_state(run: RunFolder | None, problems: Sequence[Problem], world: World) -> ResumeState:

@@ -72,8 +72,12 @@ def prompt_tokens(config: TrainConfig, place: Path, files: ModelFiles) -> tuple[
     The problems are those that training would take. UserError for a task that cannot be had.
     """
     from tersely.tasks import load_task
+    from tersely.tasks.sources.hub import parse_name
     from tersely.verify import Judge
 
+    if place == Path(config.model) and parse_name(config.task) is not None:
+        note = f"the hub is not asked for {config.task}: prompts are assumed to have {ASSUMED_PROMPT} tokens, and "
+        return (float(ASSUMED_PROMPT), ASSUMED_PROMPT), [f"{note}--task FILE.jsonl counts those of a file"]
     size, own = config.train_size, config.verifier is not None
     with Judge(workers=1) as judge:
         # A verifier is not even loaded: where it decides, golds are not looked at.

@@ -8,6 +8,7 @@ RUN/evaluation/TASK/summary.json     {"protocol", "versions", "command", "summar
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def require_tasks(runs: list[Run]) -> list[str]:
     for run in runs:
         if not run.evaluations:
             raise UserError(f"{run.path} has no finished evaluation{_missing(run, runs)}: run tersely evaluate "
-                            f"{run.path} first")  # fmt: skip
+                            f"{shlex.quote(str(run.path))} first")  # fmt: skip
     common = set.intersection(*(set(run.evaluations) for run in runs))
     if not common:
         listed = "; ".join(f"{run.name}: {', '.join(sorted(run.evaluations))}" for run in runs)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ _OURS = re.compile(rf"{re.escape(LOCK)}|{CHECKPOINTS}|.+\.jsonl?")
 _BEGUN = frozenset({CONFIG, LOCK, "expected.json", "trained_on.json", "probe.json", "model_check.json"})
 """What is written before the first result."""
 _ABSENT = object()
+
+Grows = Callable[[Json], bool]
+"""Whether finished work of this older configuration is a beginning of the work wanted, to be gone on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,11 @@ def _log_names(logs: Any) -> tuple[str, ...]:
     return tuple(name if isinstance(name, str) else _shown(name) for name in logs)
 
 
+def never(old: Json) -> bool:
+    """No other configuration grows into the one wanted."""
+    return False
+
+
 def read_run_config(path: Path) -> RunIdentity | None:
     """config.json of a run folder, or None where ``path`` is none. StorageError where it was damaged."""
     try:
@@ -108,9 +117,10 @@ def read_own_config(path: Path) -> RunIdentity:
     return found
 
 
-def require_ours(path: Path, wanted: RunIdentity) -> None:
-    """UserError unless ``path`` is missing, empty, or a run folder of the wanted kind and configuration, in which
-    nothing leads our writes elsewhere. The configuration of a folder that holds nothing yet binds nobody."""
+def require_ours(path: Path, wanted: RunIdentity, grows: Grows = never) -> None:
+    """UserError unless ``path`` is missing, empty, or a run folder of the wanted kind and configuration (or of one that
+    ``grows`` into it), in which nothing leads our writes elsewhere. The configuration of a folder that holds nothing
+    yet binds nobody."""
     _require_no_links_to(path)
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file; name a folder for the run")
@@ -122,7 +132,7 @@ def require_ours(path: Path, wanted: RunIdentity) -> None:
     if found.kind != wanted.kind:
         raise UserError(f"{path} holds a {found.kind!r} run, not a {str(wanted.kind)!r} one; name another folder")
     differing = _differences(found.config, wanted.config)
-    if differing and not _holds_nothing(path, found.kind):
+    if differing and not _holds_nothing(path, found.kind) and not grows(found.config):
         raise UserError(
             f"{path} was made with another configuration: {'; '.join(differing)}; "
             "name another folder, or give the old settings to go on with it"
@@ -191,6 +201,11 @@ def _require_empty(path: Path) -> None:
         raise UserError(
             f"{path} is not empty and is no run folder (it holds {strangers[0]}); name an empty or new folder"
         )
+
+
+def same_work(old: Json, new: Json) -> bool:
+    """Whether two configurations are of one work, however paths are spelt whose content is known."""
+    return not _differences(old, new)
 
 
 def _differences(old: Any, new: Any, key: str = "") -> list[str]:

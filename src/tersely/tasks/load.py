@@ -125,3 +125,13 @@ def _refuse_swallowed(problems: Sequence[Problem], template: Template) -> None:
 def task_digest(problems: Sequence[Problem]) -> str:
     """SHA-256 over the ids in order: the identity of a set of problems, further columns that are read included."""
     return hashlib.sha256("\n".join(p.id for p in problems).encode()).hexdigest()
+
+
+def beginning(problems: Sequence[Problem], sha256: str) -> Sequence[Problem] | None:
+    """The first of these problems that ``task_digest`` knows by ``sha256``; None where they begin otherwise."""
+    digest = hashlib.sha256()
+    for count, problem in enumerate(problems, start=1):
+        digest.update(f"\n{problem.id}".encode() if count > 1 else problem.id.encode())
+        if digest.copy().hexdigest() == sha256:
+            return problems[:count]
+    return None
