@@ -32,7 +32,7 @@ from tersely.commands import (
     waste,
 )
 from tersely.commands.verb import Handler
-from tersely.errors import TerselyError, nearest
+from tersely.errors import TerselyError, UserError, nearest
 from tersely.terminal import say, stay_encodable
 
 VERBS = (
@@ -95,6 +95,13 @@ def build_parser() -> Parser:
     return parser
 
 
+def _require_text(words: Sequence[str]) -> None:
+    """UserError for a word that no file can hold: records, logs and pages name what they were made of."""
+    for word in words:
+        if "\0" in word or word != word.encode("utf-8", "replace").decode():
+            raise UserError(f"{word!r} is no text that a file can hold (UTF-8 without NUL): rename it")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 unexpected, 2 the user's input, 3 the run cannot go on, 4 the disk, 128+n stopped."""
     stay_encodable()
@@ -103,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     end_with_parent()
     try:
+        _require_text(sys.argv[1:] if argv is None else argv)
         handler: Handler = args.handler
         return handler(args)
     except TerselyError as error:

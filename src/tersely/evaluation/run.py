@@ -30,7 +30,7 @@ from tersely.models.trained_for import read_trained_for
 from tersely.opened import OpenedModel, open_model, sampling_alone
 from tersely.records import EvalRecord, Group, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words, verifier_of
-from tersely.runs import disk
+from tersely.runs import disk, places
 from tersely.runs.folder import RunFolder, is_run_folder
 from tersely.runs.kinds import RunKind
 from tersely.samplers import Sampler, Sampling
@@ -57,7 +57,7 @@ def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "eva
             f"{model} is not a run folder of tersely, so nothing is written there: say where with --out DIR"
         )
     folder = model / kind / name if out is None else out / name
-    disk.require_no_links(folder, below=model if out is None else out)
+    places.require_no_links(folder, below=model if out is None else out)
     return folder
 
 

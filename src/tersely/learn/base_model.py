@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,9 +75,9 @@ class LoadedBase:
 
 def refuse_what_cannot_fit(config: TrainConfig, folder: Path, device: torch.device, world: World) -> None:
     """UserError with a cure for the first reason that the plan finds against the run, before a weight is loaded."""
-    model_config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    available = available_memory(device.type)[0] or None
     files = folder_files(folder)
+    model_config = files["config.json"]
+    available = available_memory(device.type)[0] or None
     # Asked of the files: transformers gives some tokenizers an end token that their model was never taught. Whether
     # there is a chat template is for the tokenizer to say, when the first prompt is rendered.
     without_end = check_tokenizer(files, "plain") if has_tokenizer(files) else []
