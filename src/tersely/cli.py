@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -60,6 +61,11 @@ VERBS = (
 """In the order of ``tersely --help``."""
 
 
+GO_ON = {"quickstart", "base", "profile", "train", "baseline", "distill", "ablate", "evaluate", "faithfulness"}
+"""Verbs that save while they work."""
+NOTHING_SAVED = "it saves nothing on the way, so run the same command again"
+
+
 class Parser(argparse.ArgumentParser):
     """One clear sentence for a mistake, with the nearest known word, and exit code 2."""
 
@@ -106,10 +112,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 unexpected, 2 the user's input, 3 the run cannot go on, 4 the disk, 128+n stopped."""
     stay_encodable()
     args = build_parser().parse_args(argv)
-    from tersely.stop import Stopped, end_with_parent
+    from tersely.stop import Stopped, end_with_parent, hear_interrupts
 
     end_with_parent()
     try:
+        hear_interrupts()
         _require_text(sys.argv[1:] if argv is None else argv)
         handler: Handler = args.handler
         return handler(args)
@@ -121,9 +128,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Stopped as stopped:
         say(f"tersely: {stopped}", error=True)
         return stopped.exit_code
-    except KeyboardInterrupt:
-        say("tersely: interrupted; the same command goes on from the last checkpoint", error=True)
-        return 130
+    except KeyboardInterrupt as stopped:
+        said = "what was saved stays, and the same command goes on from there" if args.verb in GO_ON else NOTHING_SAVED
+        say(f"tersely: interrupted; {said}", error=True)
+        return 128 + getattr(stopped, "signum", signal.SIGINT)
     except BrokenPipeError:
         # The reader (head, less) has gone: nothing is left to say, and nobody to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -56,7 +56,7 @@ def run_behaviours(args: argparse.Namespace) -> int:
             },
         }
         disk.write_json_atomic(args.out / f"{FILE}.json", content)
-        disk.write_file(args.out / f"{FILE}.csv", table.to_csv().encode(errors="backslashreplace"))
+        disk.replace_file(args.out / f"{FILE}.csv", table.to_csv().encode(errors="backslashreplace"))
         say(f"written: {args.out / FILE}.json and .csv")
     return 0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, read_responses
 from tersely.evaluation.thinking import ThinkingCounter
 from tersely.facts import Facts
-from tersely.models.digest import weights_digest
+from tersely.models.digest import weights_digest_once
 from tersely.models.environment import environment
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
@@ -31,7 +30,7 @@ from tersely.opened import OpenedModel, open_model, sampling_alone
 from tersely.records import EvalRecord, Group, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words, verifier_of
 from tersely.runs import disk, places
-from tersely.runs.folder import RunFolder, is_run_folder
+from tersely.runs.folder import RunFolder, is_run_folder, unfinished_step
 from tersely.runs.kinds import RunKind
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.base import close_after
@@ -106,13 +105,11 @@ def evaluate(
     ``verifier`` for one of ours) and ``sampler`` take the place of those that the protocol names.
     Raises UserError where the model, the task or the folder cannot be used, Stopped after a stop was asked for.
     """
-    if threads:
-        torch.set_num_threads(threads)
-    if max_rows < 1:
-        raise UserError(f"max_rows is {max_rows}: at least one response must be decoded at once")
+    _take_machine(threads, max_rows)
     facts = Facts.of(engine)
-    folder = evaluation_folder(model_path, protocol.name, out)
     weights = locate_model(str(checkpoint or model_path))
+    protocol = _under_its_step(protocol, model_path, weights)
+    folder = evaluation_folder(model_path, protocol.name, out)
     template = pick_template(weights, protocol.template, other_template)
     tokenizer = load_tokenizer(weights)
     sentence = _sentence(protocol, tokenizer)
@@ -123,7 +120,7 @@ def evaluate(
         asked = load_problems(task, "held_out", protocol.size, grader, template)
         refuse_trained_on(model_path, asked, allow_overlap)
         rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
-        weights_sha256 = _digest(weights, _stamp(weights))
+        weights_sha256 = weights_digest_once(weights)
         prompts = render_all(asked, tokenizer, template, sentence)
         asking = prompt_identity_of(weights, tokenizer, prompts)
         wanted = {**identity(rules), "weights_sha256": weights_sha256, **asking}
@@ -134,10 +131,25 @@ def evaluate(
         if finished and not any(record.outside for record in _on_disk(folder)):
             display.note(f"{folder} is finished already: nothing to do")
             return folder
+        if checkpoint is None and protocol.step is not None:
+            display.note(f"{model_path} is not trained to its end: its step {protocol.step} is evaluated, as {folder}")
         work = Work(weights, asked, protocol, tokenizer, prompts, grader, facts, max_rows, sampler)
         made = {"data": source or protocol.task, "weights_sha256": weights_sha256, "engine": facts.engine}
         _carry_out(work, folder, wanted, rules.of_model(str(model_path)), {**made, "command": command}, display)
     return folder
+
+
+def _take_machine(threads: int, max_rows: int) -> None:
+    """UserError where no response could be decoded."""
+    if threads:
+        torch.set_num_threads(threads)
+    if max_rows < 1:
+        raise UserError(f"max_rows is {max_rows}: at least one response must be decoded at once")
+
+
+def _under_its_step(protocol: EvalProtocol, model: Path, weights: Path) -> EvalProtocol:
+    """The protocol, named by the step where a run is still training: its plain name is for the run's last weights."""
+    return protocol if protocol.step is not None else replace(protocol, step=unfinished_step(model, weights))
 
 
 def _carry_out(
@@ -164,18 +176,6 @@ def _finish(run: RunFolder, facts: ProtocolFacts, made: JsonObject) -> None:
     content = {"protocol": facts.to_json(), **made, "versions": environment(), "summary": summary}
     disk.write_json_atomic(run.path / SUMMARY, content)
     run.mark_done({"responses": len(records)})
-
-
-def _stamp(weights: Path) -> tuple[tuple[str, int, int], ...]:
-    """Names, sizes and times of the weight files."""
-    found = [(path.name, path.stat()) for path in sorted(weights.glob("*.safetensors"))]
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
-
-
-@lru_cache(maxsize=16)
-def _digest(weights: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
-    """``weights_digest``, read once for all sets of a suite while the files stay as they are."""
-    return weights_digest(weights)
 
 
 def pick_template(weights: Path, asked: str | None, other_template: bool) -> str:

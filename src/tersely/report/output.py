@@ -44,7 +44,7 @@ def write_folder(out: Path, files: Mapping[Path, bytes], what: str) -> None:
         for folder in sorted({(out / path).parent for path in files}):
             disk.make_dir(folder)
         for path, content in files.items():
-            disk.write_file(out / path, content)
+            disk.replace_file(out / path, content)
     except StorageError as error:
         raise StorageError(f"the {what} is not whole: {error}") from error
 

@@ -128,7 +128,7 @@ def make_dir(path: Path) -> None:
 
 def write_file(path: Path, content: bytes) -> None:
     """Write a new file; a refused write leaves none. What bears the name already goes first: a link is removed, not
-    followed. To replace a file, see ``write_json_atomic``."""
+    followed. To replace a file, see ``replace_file``."""
     try:
         with _storage_call("write_file", path, len(content)) as tear:
             path.unlink(missing_ok=True)
@@ -215,10 +215,15 @@ def remove_tree(path: Path) -> None:
 
 
 def write_json_atomic(path: Path, content: JsonObject) -> None:
-    """Replace ``path`` by ``content`` as JSON with its check: readers see the old or the new one, never a part."""
+    """Replace ``path`` by ``content`` as JSON with its check."""
     text, _ = sign(json.dumps(with_room(content), indent=2, ensure_ascii=True, allow_nan=False) + "\n")
+    replace_file(path, text.encode())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file, new or in place of an old one: readers see the old content or the new, never a part."""
     beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    write_file(beside, text.encode())
+    write_file(beside, content)
     try:
         rename(beside, path)
     except StorageError:
