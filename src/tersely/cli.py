@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
@@ -33,7 +34,7 @@ from tersely.commands import (
     waste,
 )
 from tersely.commands.verb import Handler
-from tersely.errors import TerselyError, nearest
+from tersely.errors import TerselyError, UserError, nearest
 from tersely.terminal import say, stay_encodable
 
 VERBS = (
@@ -59,6 +60,11 @@ VERBS = (
     replay.add_replay,
 )
 """In the order of ``tersely --help``."""
+
+
+GO_ON = {"quickstart", "base", "profile", "train", "baseline", "distill", "ablate", "evaluate", "faithfulness"}
+"""Verbs that save while they work."""
+NOTHING_SAVED = "it saves nothing on the way, so run the same command again"
 
 
 class Parser(argparse.ArgumentParser):
@@ -127,6 +133,13 @@ def build_parser() -> Parser:
     return parser
 
 
+def _require_text(words: Sequence[str]) -> None:
+    """UserError for a word that no file can hold: records, logs and pages name what they were made of."""
+    for word in words:
+        if "\0" in word or word != word.encode("utf-8", "replace").decode():
+            raise UserError(f"{word!r} is no text that a file can hold (UTF-8 without NUL): rename it")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 unexpected, 2 the user's input, 3 the run cannot go on, 4 the disk, 128+n stopped."""
     stay_encodable()
@@ -134,10 +147,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, extra = parser.parse_known_args(argv)
     if extra:
         parser.verbs[args.verb].refuse_unknown(args.verb, extra, sys.argv[1:] if argv is None else argv)
-    from tersely.stop import Stopped, end_with_parent
+    from tersely.stop import Stopped, end_with_parent, hear_interrupts
 
     end_with_parent()
     try:
+        hear_interrupts()
+        _require_text(sys.argv[1:] if argv is None else argv)
         handler: Handler = args.handler
         return handler(args)
     except TerselyError as error:
@@ -148,9 +163,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Stopped as stopped:
         say(f"tersely: {stopped}", error=True)
         return stopped.exit_code
-    except KeyboardInterrupt:
-        say("tersely: interrupted; the same command goes on from the last checkpoint", error=True)
-        return 130
+    except KeyboardInterrupt as stopped:
+        said = "what was saved stays, and the same command goes on from there" if args.verb in GO_ON else NOTHING_SAVED
+        say(f"tersely: interrupted; {said}", error=True)
+        return 128 + getattr(stopped, "signum", signal.SIGINT)
     except BrokenPipeError:
         # The reader (head, less) has gone: nothing is left to say, and nobody to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

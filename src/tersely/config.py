@@ -27,6 +27,7 @@ from tersely.sections import (
     TrainConfig,
 )
 from tersely.setting_names import meant
+from tersely.toml_file import read_toml
 
 __all__ = [
     "AskedConfig",
@@ -61,17 +62,13 @@ def read_recipe(name: str) -> dict[str, Any]:
         path = Path(name)
         if not path.is_file():
             raise UserError(f"recipe file {name} is not there; give a path to a TOML file or one of {recipe_names()}")
-        text = path.read_text(encoding="utf-8")
+        return read_toml(path, "recipe")
     else:
         if name not in recipe_names():
             raise UserError(
                 f"unknown recipe {name!r}{nearest(name, recipe_names())}; known: {', '.join(recipe_names())}"
             )
-        text = (resources.files("tersely.recipes") / f"{name}.toml").read_text(encoding="utf-8")
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"recipe {name} is not valid TOML: {error}") from error
+        return tomllib.loads((resources.files("tersely.recipes") / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def set_key(settings: dict[str, Any], assignment: str) -> None:
@@ -81,7 +78,9 @@ def set_key(settings: dict[str, Any], assignment: str) -> None:
         raise UserError(f"--set {assignment!r} is not of the form key=value, for example learner.learning_rate=1e-5")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except RecursionError as error:
+        raise UserError(f"--set {key}=...: the value is nested too deeply") from error
+    except ValueError:
         value = text
     place = settings
     *parents, last = key.strip().split(".")

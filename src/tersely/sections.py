@@ -6,7 +6,7 @@ Defaults are the paper's (arXiv 2502.04463, 5.1).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,6 +18,13 @@ class Section(BaseModel):
     """A part of the configuration: frozen, and no unknown key passes. What stands below a field is its description."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_validator(mode="after")
+    def _is_text(self) -> Self:
+        for name, value in self:
+            if isinstance(value, str) and ("\0" in value or value != value.encode("utf-8", "replace").decode()):
+                raise ValueError(f"setting {name} = {value!r} is no text that a file can hold (UTF-8 without NUL)")
+        return self
 
 
 class ObjectiveConfig(Section):

@@ -59,10 +59,10 @@ def out_for(model: Path, models: Sequence[Path], out: Path | None) -> Path | Non
 
 def folder_in(out: Path, model: Path) -> Path:
     """The model's own folder in ``out``; UserError where a link stands there."""
-    from tersely.runs import disk
+    from tersely.runs import places
 
     folder = out / label(model)
-    disk.require_no_links(folder, below=out)
+    places.require_no_links(folder, below=out)
     return folder
 
 

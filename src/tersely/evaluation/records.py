@@ -14,7 +14,7 @@ from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.records import Summary
 from tersely.errors import UserError
 from tersely.records import EvalRecord
-from tersely.runs import disk
+from tersely.runs import places
 from tersely.runs.identity import is_run_folder
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
@@ -96,7 +96,7 @@ def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "eva
             f"{model} is not a run folder of tersely, so nothing is written there: say where with --out DIR"
         )
     folder = model / kind / name if out is None else out / name
-    disk.require_no_links(folder, below=model if out is None else out)
+    places.require_no_links(folder, below=model if out is None else out)
     return folder
 
 

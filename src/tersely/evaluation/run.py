@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
 
@@ -28,7 +27,7 @@ from tersely.evaluation.records import (
 from tersely.evaluation.terms import Asking, pick_template, require_verifier_of_training, within_positions
 from tersely.evaluation.thinking import ThinkingCounter
 from tersely.facts import Facts
-from tersely.models.digest import weights_digest
+from tersely.models.digest import weights_digest_once
 from tersely.models.environment import environment
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
@@ -39,7 +38,7 @@ from tersely.opened import OpenedModel, open_model, sampling_alone
 from tersely.records import EvalRecord, JsonObject, Problem, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words, verifier_of
 from tersely.runs import disk
-from tersely.runs.folder import RunFolder
+from tersely.runs.folder import RunFolder, unfinished_step
 from tersely.runs.identity import Grows
 from tersely.runs.kinds import RunKind
 from tersely.samplers import Sampler, Sampling
@@ -82,8 +81,8 @@ class Work:
     """Which smaller evaluations it goes on with."""
     made: JsonObject
     """What is recorded beside the protocol."""
-    dropped: str | None
-    """In words what was left out because it cannot be judged."""
+    notes: tuple[str, ...]
+    """What a reader must know before it begins."""
     max_rows: int
     sampler: Sampler | None
     """A caller's own; None makes one."""
@@ -151,13 +150,12 @@ def prepare(
     ``trust_judge``: the judge is the caller's own, whatever the model was trained with. Several evaluations are all
     prepared before the first is measured, so that nothing is refused after hours of sampling.
     """
-    if threads := more.get("threads", 0):
-        torch.set_num_threads(threads)
-    if (max_rows := more.get("max_rows", MAX_ROWS)) < 1:
-        raise UserError(f"max_rows is {max_rows}: at least one response must be decoded at once")
+    max_rows, checkpoint = more.get("max_rows", MAX_ROWS), more.get("checkpoint")
+    _take_machine(more.get("threads", 0), max_rows)
     facts = Facts.of(more.get("engine", "auto"))
+    weights = locate_model(str(checkpoint or model_path))
+    protocol = _under_its_step(protocol, model_path, weights)
     folder = evaluation_folder(model_path, protocol.name, out)
-    weights = locate_model(str(more.get("checkpoint") or model_path))
     template = pick_template(weights, protocol.template, more.get("other_template", False))
     tokenizer = load_tokenizer(weights)
     asking = Asking.of(protocol, tokenizer, template)
@@ -173,7 +171,7 @@ def prepare(
     protocol = within_positions(weights, protocol, max(map(len, prompts.values())))
     rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader)).counted_by(policy)
     rules = rules.lowered_from(protocol.suite_cap)
-    digests = {"weights_sha256": _digest(weights, _stamp(weights)), **prompt_identity_of(weights, tokenizer, prompts)}
+    digests = {"weights_sha256": weights_digest_once(weights), **prompt_identity_of(weights, tokenizer, prompts)}
     # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
     engine = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}
     identifying = {**identity(rules), **digests, **loaded.identity, **engine}
@@ -193,11 +191,37 @@ def prepare(
         identity=identifying,
         grows=grows,
         made={**made, **loaded.report, "command": more["command"]},
-        dropped=loaded.words(),
+        notes=tuple(_notes(model_path, folder, protocol, checkpoint, loaded.words())),
         max_rows=max_rows,
         sampler=more.get("sampler"),
         is_done=finished and not any(record.outside for record in _on_disk(folder)),
     )
+
+
+def _take_machine(threads: int, max_rows: int) -> None:
+    """UserError where no response could be decoded."""
+    if threads:
+        torch.set_num_threads(threads)
+    if max_rows < 1:
+        raise UserError(f"max_rows is {max_rows}: at least one response must be decoded at once")
+
+
+def _under_its_step(protocol: EvalProtocol, model: Path, weights: Path) -> EvalProtocol:
+    """The protocol, named by the step where a run is still training: its plain name is for the run's last weights."""
+    return protocol if protocol.step is not None else replace(protocol, step=unfinished_step(model, weights))
+
+
+def _notes(
+    model: Path, folder: Path, protocol: EvalProtocol, checkpoint: Path | None, dropped: str | None
+) -> Iterator[str]:
+    """What is measured otherwise than asked, in words."""
+    if checkpoint is None and protocol.step is not None:
+        yield f"{model} is not trained to its end: its step {protocol.step} is evaluated, as {folder}"
+    if dropped:
+        yield dropped
+    if protocol.suite_cap is not None:
+        lowered = f"to {protocol.max_new_tokens} tokens, which the model's positions allow"
+        yield f"the suite's cap of {protocol.suite_cap} is lowered {lowered}"
 
 
 def measure(work: Work, display: Display) -> Path:
@@ -205,11 +229,8 @@ def measure(work: Work, display: Display) -> Path:
     if work.is_done:
         display.note(f"{work.folder} is finished already: nothing to do")
         return work.folder
-    if work.dropped:
-        display.note(work.dropped)
-    if work.protocol.suite_cap is not None:
-        lowered = f"to {work.protocol.max_new_tokens} tokens, which the model's positions allow"
-        display.note(f"the suite's cap of {work.protocol.suite_cap} is lowered {lowered}")
+    for note in work.notes:
+        display.note(note)
     cure = row_cure("--max-rows ", work.max_rows, work.protocol.k)
     with explain_out_of_memory("sampling", cure):
         ready = _open(work)
@@ -236,18 +257,6 @@ def _finish(work: Work, run: RunFolder) -> None:
     content = {"protocol": work.rules.to_json(), **made, "versions": environment(), "summary": summary}
     disk.write_json_atomic(run.path / SUMMARY, content)
     run.mark_done({"responses": len(records)})
-
-
-def _stamp(weights: Path) -> tuple[tuple[str, int, int], ...]:
-    """Names, sizes and times of the weight files."""
-    found = [(path.name, path.stat()) for path in sorted(weights.glob("*.safetensors"))]
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
-
-
-@lru_cache(maxsize=16)
-def _digest(weights: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
-    """``weights_digest``, read once for all sets of a suite while the files stay as they are."""
-    return weights_digest(weights)
 
 
 @dataclass(frozen=True, slots=True)

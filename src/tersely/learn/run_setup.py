@@ -5,6 +5,7 @@ With several processes rank 0 opens the folder, and every one learns what is in 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from tersely.rollouts import Grader, Loaded, PromptIds, load_problems, verifier_
 from tersely.runs import disk
 from tersely.runs.folder import Checkpoint, RunFolder
 from tersely.runs.identity import Grows, same_work
-from tersely.runs.json_file import read_json
+from tersely.runs.json_file import read_record
 from tersely.runs.kinds import RunKind
 from tersely.tasks import task_digest
 from tersely.tasks.order import problems_of_step
@@ -182,9 +183,18 @@ def _found(run: RunFolder, problems: Sequence[Problem]) -> Json:
         ids = sorted(problem.id for problem in problems)
         disk.write_json_atomic(run.path / TRAINED_ON, {"problem_ids": ids})
     path = run.path / UNJUDGED
-    unjudged = dict(read_json(path, "the answers that could not be judged")) if path.exists() else {}
+    unjudged: Json = {}
+    if os.path.lexists(path):
+        unjudged = read_record(path, "the answers that could not be judged", _whole_verdicts)
     done = run.read_done(TrainSummary.from_json)
     return {"done": None if done is None else done.to_json(), "unjudged": unjudged}
+
+
+def _whole_verdicts(content: Json) -> Json:
+    """The content, once every verdict in it is known to be one."""
+    for record in content.values():
+        decode_verdict(record)
+    return content
 
 
 def keep_unjudged(run: RunFolder, unjudged: Mapping[str, Verdict]) -> None:

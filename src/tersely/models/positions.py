@@ -64,11 +64,14 @@ class Room:
 
 def switch_of(config: Mapping[str, Any]) -> int | None:
     """Tokens after which the rotary embedding of a model with this config.json changes; None where it never does."""
-    text = {**config, **(config.get("text_config") or {})}
-    rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
+    inner = config.get("text_config")
+    text = {**config, **(inner if isinstance(inner, Mapping) else {})}
+    rope = text.get("rope_parameters") or text.get("rope_scaling")
+    if not isinstance(rope, Mapping):
+        return None
     # One for all layers, or one for each kind of them.
     for one in [rope, *(r for r in rope.values() if isinstance(r, Mapping))]:
         if (one.get("rope_type") or one.get("type")) in SWITCHING:
             found = one.get("original_max_position_embeddings") or text.get("original_max_position_embeddings")
-            return int(found) if found else None
+            return found if isinstance(found, int) and found > 0 else None
     return None

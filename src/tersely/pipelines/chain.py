@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from tersely.display import Pace
 from tersely.errors import TerselyError, UserError
-from tersely.runs import disk
+from tersely.runs import places
 from tersely.runs.logs import read_log
 from tersely.stop import PARENT, Stopped, StopRequest
 from tersely.terminal import visible
@@ -148,7 +148,7 @@ class Runner:
 
     def _start(self, command: Command, progress: Progress) -> _Running:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid())}
-        with open(self._output(command), "ab", opener=disk.open_plain) as output:
+        with open(self._output(command), "ab", opener=places.open_plain) as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tersely", *command.arguments],
                 stdin=subprocess.DEVNULL,
@@ -209,7 +209,7 @@ def require_own(out: Path, made_by: str) -> None:
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "logs").is_dir())):
         raise UserError(f"{out} is there and was not made by {made_by}: choose another folder with --out")
     for log in (out / "logs", *(out / "logs").glob("*")):
-        disk.require_no_links(log, below=out)
+        places.require_no_links(log, below=out)
     try:
         (out / "logs").mkdir(parents=True, exist_ok=True)
     except OSError as error:

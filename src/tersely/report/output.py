@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from tersely.errors import StorageError, UserError
 from tersely.report.text import markdown_block, markdown_cell, marked
-from tersely.runs import disk
+from tersely.runs import disk, places
 from tersely.terminal import visible
 
 _METADATA: dict[str, dict[str, Any]] = {
@@ -39,12 +39,12 @@ def render_figure(figure: Figure, endings: Sequence[str]) -> dict[str, bytes]:
 def write_folder(out: Path, files: Mapping[Path, bytes], what: str) -> None:
     """Write all files beneath ``out``; a link in there is a UserError, a refused write a StorageError."""
     for path in files:
-        disk.require_no_links(out / path, below=out)
+        places.require_no_links(out / path, below=out)
     try:
         for folder in sorted({(out / path).parent for path in files}):
             disk.make_dir(folder)
         for path, content in files.items():
-            disk.write_file(out / path, content)
+            disk.replace_file(out / path, content)
     except StorageError as error:
         raise StorageError(f"the {what} is not whole: {error}") from error
 

@@ -55,7 +55,7 @@ from tersely.runs.logs import (
     size_of,
     whole_bytes,
 )
-from tersely.runs.manifest import Checkpoint, verify_checkpoint
+from tersely.runs.manifest import STEP_NAME, Checkpoint, verify_checkpoint
 
 __all__ = ["Checkpoint", "RunFolder", "is_run_folder", "read_config", "read_done", "read_log", "verify_checkpoint"]
 
@@ -288,3 +288,11 @@ def read_config(path: Path) -> Json:
 def read_done(path: Path) -> Json | None:
     """The summary in done.json of a run folder, or None where its work is not finished."""
     return read_json(path / DONE, *DONE_IS) if (path / DONE).is_file() else None
+
+
+def unfinished_step(run: Path, checkpoint: Path) -> int | None:
+    """The step of the checkpoint that stands for a run not trained to its end; None for a finished run, and for what is
+    no run. What is said of it bears its step: the run's own name is for its last weights."""
+    named = STEP_NAME.fullmatch(checkpoint.name)
+    is_over = not is_run_folder(run) or (run / DONE).is_file()
+    return None if is_over or named is None else int(named[1])

@@ -17,9 +17,9 @@ from typing import Any
 from tersely import __version__
 from tersely.errors import StorageError, UserError
 from tersely.records import Json, JsonObject
-from tersely.runs import disk
+from tersely.runs import disk, places
 from tersely.runs.checks import CHECKED, fault
-from tersely.runs.json_file import RESTORE
+from tersely.runs.json_file import RESTORE, read_regular
 from tersely.runs.kinds import logs_of
 from tersely.runs.lock import LOCK
 from tersely.runs.logs import whole_bytes
@@ -86,7 +86,7 @@ def never(old: Json) -> bool:
 def read_run_config(path: Path) -> RunIdentity | None:
     """config.json of a run folder, or None where ``path`` is none. StorageError where it was damaged."""
     try:
-        text = (path / CONFIG).read_bytes()
+        text = read_regular(path / CONFIG)
     except OSError:
         return None
     if why := fault(path / CONFIG, text):
@@ -173,7 +173,7 @@ def _require_no_links_to(path: Path) -> None:
     whole = path.absolute()
     around = [parent for parent in whole.parents if is_run_folder(parent)]
     if around:
-        disk.require_no_links(whole, below=around[-1])
+        places.require_no_links(whole, below=around[-1])
 
 
 def _require_plain(path: Path) -> None:
@@ -183,7 +183,7 @@ def _require_plain(path: Path) -> None:
         is_ours = _OURS.fullmatch(entry.name) is not None
         if entry.is_symlink() and not LEFTOVER.fullmatch(entry.name):
             if is_ours or not Path(os.path.realpath(entry)).is_relative_to(home):
-                disk.require_no_links(entry, below=path)
+                places.require_no_links(entry, below=path)
         elif is_ours and not (entry.is_file() or entry.is_dir()):
             raise UserError(f"{entry} is no regular file: remove it, or name another folder")
 

@@ -6,6 +6,8 @@ They may be torn, changed by hand or come from somebody else; none of that may e
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +17,9 @@ from tersely.records import Json
 from tersely.runs.checks import CHECK, fault
 
 T = TypeVar("T")
+
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
+"""What reading a value of another form than we wrote may raise."""
 
 RESTORE = "restore the file from a copy, or name another folder"
 """What to do about a damaged file that nothing makes again."""
@@ -28,14 +33,10 @@ def read_json(path: Path, what: str, cure: str = RESTORE) -> Json:
     missing.
     """
     try:
-        text = path.read_bytes()
-        content = json.loads(text)
+        text = read_regular(path)
     except OSError as error:
         raise _damaged(path, what, (error.strerror or "unknown reason").lower(), cure) from error
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, what, f"not JSON ({error})", cure) from error
-    if not isinstance(content, dict):
-        raise _damaged(path, what, "no JSON object", cure)
+    content = parse_object(text, lambda why: _damaged(path, what, why, cure))
     if why := fault(path, text):
         raise _damaged(path, what, why, cure)
     return {key: value for key, value in content.items() if key != CHECK}
@@ -51,8 +52,28 @@ def read_record(path: Path, what: str, parse: Callable[[Json], T], cure: str = R
         return parse(content)
     except KeyError as error:
         raise _damaged(path, what, f"the field {error} is missing", cure) from error
-    except (TypeError, ValueError, AttributeError, IndexError) as error:
+    except MALFORMED as error:
         raise _damaged(path, what, f"a field has another form ({error})", cure) from error
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a file. OSError for anything else, at once: a pipe would be waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(0, "it is no regular file")
+        return file.read()
+
+
+def parse_object(raw: bytes, damaged: Callable[[str], Exception]) -> Json:
+    """The JSON object in ``raw``; raises what ``damaged`` makes of the reason where there is none."""
+    try:
+        content = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise damaged(f"not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise damaged("no JSON object")
+    return content
 
 
 def _damaged(path: Path, what: str, why: str, cure: str) -> StorageError:
