@@ -10,7 +10,8 @@ from typing import Any
 
 from tersely.errors import UserError, first_line
 from tersely.records import JsonObject
-from tersely.runs.checks import fault, sign, with_room
+from tersely.runs.checks import sign, with_room
+from tersely.runs.json_file import fault, read_regular
 
 TRAINED_FOR = "tersely.json"
 """In every checkpoint of ours."""
@@ -73,7 +74,7 @@ def read_trained_for(folder: Path) -> TrainedFor:
     if not path.is_file():
         return TrainedFor()
     try:
-        text = path.read_bytes()
+        text = read_regular(path)
         if why := fault(path, text):
             raise ValueError(why)
         return TrainedFor.from_json(json.loads(text))

@@ -11,10 +11,8 @@ What earlier versions wrote bears no check and is read as it is. A folder made w
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from tersely.records import Json, JsonObject
 
@@ -72,25 +70,3 @@ def sign(text: str, before: str = "") -> tuple[str, str]:
     check = check_of(body, before)
     head, _, tail = text.rpartition(_BLANK)
     return head + check + tail, check
-
-
-def is_checked(folder: Path) -> bool:
-    """Whether config.json of a run folder says that its files bear checks."""
-    try:
-        content = json.loads((folder / "config.json").read_bytes())
-        return isinstance(content, dict) and content.get(CHECKED) is True and "kind" in content
-    except (OSError, ValueError, RecursionError):
-        return False
-
-
-def unchecked_words(folder: Path) -> str:
-    """What is said of a folder for which ``is_checked`` is false."""
-    return f"{folder} was made by an earlier version: its files bear no checks, so damage in them would not be seen"
-
-
-def fault(path: Path, text: bytes) -> str | None:
-    """Why the content of a JSON file is not what was written, or None; files without a check pass where they may."""
-    body, written = split_check(text)
-    if written is None:
-        return "it has lost its check" if is_checked(path.parent) else None
-    return None if check_of(body) == written else CHANGED

@@ -27,7 +27,7 @@ from tersely.errors import StorageError, UserError
 from tersely.records import Json, JsonObject
 from tersely.runs import disk as storage
 from tersely.runs.checkpoints import Checkpoints, Write
-from tersely.runs.checks import LogEnd, unchecked_words, with_room
+from tersely.runs.checks import LogEnd, with_room
 from tersely.runs.identity import (
     CONFIG,
     LEFTOVER,
@@ -37,7 +37,7 @@ from tersely.runs.identity import (
     read_own_config,
     require_ours,
 )
-from tersely.runs.json_file import read_json, read_record
+from tersely.runs.json_file import read_json, read_record, unchecked_words
 from tersely.runs.kinds import logs_of
 from tersely.runs.lock import take_lock
 from tersely.runs.logs import (

@@ -9,8 +9,8 @@ from typing import Any
 
 from tersely.errors import RunError, StorageError, UserError
 from tersely.records import Json, JsonObject
-from tersely.runs.checks import LogEnd, check_of, is_checked, sign, split_check
-from tersely.runs.json_file import RESTORE, read_record
+from tersely.runs.checks import LogEnd, check_of, sign, split_check
+from tersely.runs.json_file import RESTORE, is_checked, read_record, read_regular
 from tersely.runs.kinds import Log
 
 DONE = "done.json"
@@ -116,7 +116,7 @@ def read_end(path: Path) -> LogEnd:
 
 def _read_lines(path: Path, allow_torn: bool) -> list[bytes]:
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = read_regular(path).split(b"\n")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {(error.strerror or 'unknown reason').lower()}") from error
     if lines.pop() and not allow_torn:
