@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from all_folders import BASELINE, COMMANDS, EVALUATION, FAITHFULNESS, PROFILE, RUN, SAMPLES, half_done, kept, make_all
+from hostile import PLACES, Hostile, state_of
 from tersely.errors import TerselyError
 
 FILES = {
@@ -30,48 +29,6 @@ def top(name: str) -> list[str]:
     return [*files, ".lock", "checkpoints", *FOLDERS.get(name, ())]
 
 
-def remove(place: Path) -> None:
-    shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink(missing_ok=True)
-
-
-def to_outside(place: Path, outside: Path) -> None:
-    """A link to a file, or a folder, of the same name that is somebody's own."""
-    theirs = outside / place.name
-    shutil.move(place, theirs)
-    place.symlink_to(theirs)
-
-
-def to_nothing(place: Path, outside: Path) -> None:
-    remove(place)
-    place.symlink_to(outside / "new")
-
-
-def to_a_neighbour(place: Path, outside: Path) -> None:
-    remove(place)
-    (place.parent / "mine.txt").write_text("precious\n")
-    place.symlink_to("mine.txt")
-
-
-def is_pipe(place: Path, outside: Path) -> None:
-    remove(place)
-    os.mkfifo(place)
-
-
-def is_folder(place: Path, outside: Path) -> None:
-    remove(place)
-    place.mkdir()
-    (place / "mine.txt").write_text("precious\n")
-
-
-HOSTILE: Mapping[str, Callable[[Path, Path], None]] = {
-    "a link to a file outside": to_outside,
-    "a dangling link": to_nothing,
-    "a link to a file beside it": to_a_neighbour,
-    "a pipe": is_pipe,
-    "a folder": is_folder,
-}
-
-
 def refusal(work: Callable[[], object]) -> str:
     """The sentence that work was refused with, or nothing."""
     try:
@@ -79,10 +36,6 @@ def refusal(work: Callable[[], object]) -> str:
     except TerselyError as error:
         return str(error)
     return ""
-
-
-def state_of(outside: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in sorted(outside.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +50,13 @@ def test_the_list_holds_every_file_of_the_layout(root: Path, name: str) -> None:
     assert sorted(top(name)) == sorted(path.name for path in (root / name).iterdir())
 
 
-@pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("hostile", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=[] if name in (EVALUATION, SAMPLES) else pytest.mark.slow) for name in FILES],
 )
 def test_no_file_in_the_place_of_ours_leads_a_write_elsewhere(
-    root: Path, tmp_path: Path, name: str, hostile: Callable[[Path, Path], None]
+    root: Path, tmp_path: Path, name: str, hostile: Hostile
 ) -> None:
     for file in top(name):
         with kept(root / name) as folder:

@@ -24,7 +24,10 @@ CHANGED = "its check does not fit, so it was changed after it was written"
 
 _DIGITS = 10
 _BLANK = "0" * _DIGITS
-_LAST_FIELD = re.compile(rb'(?:,\s+|(?<=\{)\s*)"check": "([0-9a-f]{10})"(\s*\}\s*)\Z')
+_FIELD = f'"{CHECK}": "'.encode()
+_LAST_FIELD = re.compile(rb'"check": "([0-9a-f]{10})"(\s*\}\s*)')
+_LONGEST = 64
+"""Bytes from the beginning of the last field to the end, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,12 @@ class LogEnd:
 
 def split_check(text: bytes) -> tuple[bytes, str | None]:
     """A JSON object's bytes without its check, and the check; None where it has none."""
-    found = _LAST_FIELD.search(text)
-    return (text, None) if found is None else (text[: found.start()] + found[2], found[1].decode())
+    place = text.rfind(_FIELD, max(0, len(text) - _LONGEST))
+    found = _LAST_FIELD.fullmatch(text, place) if place >= 0 else None
+    if found is None:
+        return text, None
+    rest = text[:place].rstrip(b" \n").removesuffix(b",")
+    return rest + found[2], found[1].decode()
 
 
 def check_of(text: bytes, before: str = "") -> str:
