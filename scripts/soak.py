@@ -178,7 +178,7 @@ def refusals(part: Part, scene: Scene, rng: random.Random) -> None:
     """The n-th write fails, once or from then on, whole or half done; then the disk is well again."""
     root, name, said = scene.root, rng.choice(NAMES), scene.root / "said"
     code, torn, for_good = rng.choice([errno.ENOSPC, errno.EIO, errno.EDQUOT]), rng.random() < 0.5, rng.random() < 0.5
-    nth = rng.randrange(40)
+    nth = rng.randrange(24)
 
     def work() -> None:
         with disk.observed_by(Refuser(nth, code, torn=torn, for_good=for_good)):

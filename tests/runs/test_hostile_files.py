@@ -17,7 +17,7 @@ FILES = {
     PROFILE: "config done sealed expected summary profile model_check responses",
     FAITHFULNESS: "config done sealed summary model_check responses",
     SAMPLES: "config done sealed trained_on model_check groups clock",
-    BASELINE: "config done sealed trained_on journal clock",
+    BASELINE: "config done sealed trained_on model_check journal clock",
 }
 """What lies at the top of each, by stem."""
 LOGS = {"journal", "clock", "samples", "responses", "groups"}

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import GenerationConfig
 
-from tersely.errors import UserError
+from tersely.errors import UserError, first_line
 from tersely.models.load import load_config
 from tersely.tasks.chat import chat_text, control_tokens
 
@@ -47,9 +47,13 @@ def unnamed_turn_end(folder: Path, tokenizer: Any) -> str | None:
 
 def _generation(folder: Path, config: Any) -> Any:
     """The generation configuration of a model folder; where there is no file what transformers makes of config.json."""
-    if (folder / "generation_config.json").is_file():
+    path = folder / "generation_config.json"
+    if not path.is_file():
+        return GenerationConfig.from_model_config(config)
+    try:
         return GenerationConfig.from_pretrained(folder, local_files_only=True)
-    return GenerationConfig.from_model_config(config)
+    except Exception as error:  # transformers looks at the values as it goes, and says so in many ways
+        raise UserError(f"{path} cannot be used ({first_line(error)}): mend it, or move it away") from error
 
 
 def turn_end(tokenizer: Any) -> int | None:

@@ -202,7 +202,7 @@ class RunFolder:
             storage.remove(self.path / DONE)
         for name in longer:
             storage.truncate(self.path / name, lengths.get(name, 0))
-        self._ends = {name.removesuffix(".jsonl"): read_end(self.path / name) for name in names}
+        self._ends = {name.removesuffix(".jsonl"): read_end(self.path / name, allow_torn=False) for name in names}
 
     # ---- finished work
 

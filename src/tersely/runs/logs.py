@@ -108,9 +108,14 @@ def checked_lines(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[bytes, L
         yield body, end
 
 
-def read_end(path: Path) -> LogEnd:
-    """Where a log ends, its torn last line apart; StorageError where it was damaged."""
+def read_end(path: Path, *, allow_torn: bool = True) -> LogEnd:
+    """Where a log ends, its torn last line apart; StorageError where it was damaged.
+
+    Without ``allow_torn`` a last line without its newline is damage: no crash can have left it so.
+    """
     lines = _read_lines(path, allow_torn=True) if path.exists() else []
+    if not allow_torn and whole_bytes(path) < size_of(path):
+        raise _damaged(path, len(lines) + 1, "has lost its end")
     ends = [end for _, end in checked_lines(path, lines)]
     return ends[-1] if ends else LogEnd()
 
