@@ -7,6 +7,7 @@ import html
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,10 @@ from tersely.report.family import variants
 from tersely.report.load import read_run
 from tersely.report.text import markdown_block, markdown_cell, marked, place, shorten, visible
 from tersely.runs import disk
+from tersely.runs.folder import RunFolder
+from tersely.runs.json_file import read_json
+from tersely.runs.kinds import RunKind
+from tersely.runs.logs import read_log
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +118,22 @@ def test_the_headline_names_what_was_measured(family: tuple[Path, list[Path], Pa
     title = re.search(r"<h1>(.*?)</h1>", page.read_text(encoding="utf-8"))
     assert title is not None
     assert f"At α 0.2 the model spends {saving * 100:.1f}\u00a0% fewer tokens than its base" in title[1]
+
+
+def test_evaluations_without_checks_are_said_to_be_unchecked(tmp_path: Path) -> None:
+    """The folders of these tests are as earlier versions left them."""
+    base, runs = fake_runs.make_family(tmp_path, alphas=(0.1,), steps=3)
+    said = "Evaluated by an earlier version, in whose files damage would not be seen: base, α 0.1."
+    assert said in write_report(runs, base, tmp_path / "out", []).read_text(encoding="utf-8")
+    for run in (base, *runs):
+        folder = run / "evaluation" / fake_runs.TASK
+        lines, summary = read_log(folder / "responses.jsonl"), read_json(folder / "summary.json", "a summary")
+        shutil.rmtree(folder)
+        with RunFolder.open(folder, RunKind.EVALUATION, {}) as made:
+            made.append("responses", lines)
+            disk.write_json_atomic(folder / "summary.json", summary)
+            made.mark_done({"responses": len(lines)})
+    assert "earlier version" not in write_report(runs, base, tmp_path / "out", []).read_text(encoding="utf-8")
 
 
 def test_curves_keep_every_step_in_csv_and_few_on_the_page(family: tuple[Path, list[Path], Path]) -> None:

@@ -149,20 +149,21 @@ def _draw(
     reading = ResponseText(opened.tokenizer)
     opened.record_check(run.path, display)
     size = max(1, config.sampling.max_rows // config.sampling.n)
-    blocks = [problems[i : i + size] for i in range(done, len(problems), size)]
+    # From the beginning of a block that a crash cut: log-probabilities are rounded alike only in the same batch.
+    starts = range(done - done % size, len(problems), size)
     with StopRequest() as stop, close_after(sampler):
-        for number, block in enumerate(blocks, start=1):
-            clock = Clock()
+        for start in starts:
+            block, clock = problems[start : start + size], Clock()
             with explain_out_of_memory(
                 "sampling", row_cure("--set sampling.max_rows=", config.sampling.max_rows, config.sampling.n)
             ):
                 groups = _one_block(config, block, prompts, sampler, judge, reading, clock, display)
-            run.append(Log.GROUPS, [group_to_json(group) for group in groups])
+            run.append(Log.GROUPS, [group_to_json(group) for group in groups[done - start :]])
             tokens = sum(r.length for group in groups for r in group.rollouts)
-            done += len(block)
+            done = start + len(block)
             run.append(Log.CLOCK, [{**clock.record(done, tokens), "tokens_sampled": tokens, "tokens_trained": 0}])
             display.step(done, len(problems), {"tokens": f"{tokens / len(block) / config.sampling.n:.0f}"})
-            if stop.requested and number < len(blocks):
+            if stop.requested and done < len(problems):
                 raise Stopped(stop.requested, f"{done} of {len(problems)} problems are answered in {run.path}")
 
 

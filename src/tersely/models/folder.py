@@ -132,6 +132,8 @@ def _require_weights(folder: Path) -> None:
     if missing:
         raise UserError(f"{folder} lacks {len(missing)} weight file(s), first {missing[0]}; download the model again")
     for path in weights:
+        if not path.is_file():
+            raise UserError(f"{path} is no regular file, or a link to nothing; download or save the model again")
         problem = _truncation(path)
         if problem:
             raise UserError(f"{path} is damaged: {problem}; download or save the model again")

@@ -11,8 +11,8 @@ from typing import Any
 
 from tersely.errors import UserError, first_line
 from tersely.records import JsonObject
-from tersely.runs.checks import fault, sign, with_room
-from tersely.runs.json_file import read_regular
+from tersely.runs.checks import sign, with_room
+from tersely.runs.json_file import fault, read_regular
 
 TRAINED_FOR = "tersely.json"
 """In every checkpoint of ours."""

@@ -11,7 +11,7 @@ from tersely.analysis.frontier import Trend, beyond
 from tersely.records import Estimate, EvalRecord, Unit
 from tersely.report.measure import CHECKS, Entry, View
 from tersely.report.tables import show
-from tersely.runs.checks import is_checked
+from tersely.runs.json_file import is_checked
 
 TOLERATED_LOSS = 0.02
 """Accuracy that the headline model may at worst have lost (lower end of its interval), as a share."""

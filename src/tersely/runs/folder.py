@@ -27,7 +27,7 @@ from tersely.errors import StorageError, UserError
 from tersely.records import Json, JsonObject
 from tersely.runs import disk as storage
 from tersely.runs.checkpoints import Checkpoints, Write
-from tersely.runs.checks import LogEnd, unchecked_words, with_room
+from tersely.runs.checks import LogEnd, with_room
 from tersely.runs.identity import (
     CONFIG,
     LEFTOVER,
@@ -41,7 +41,7 @@ from tersely.runs.identity import (
     require_ours,
     same_work,
 )
-from tersely.runs.json_file import read_json, read_record
+from tersely.runs.json_file import read_json, read_record, unchecked_words
 from tersely.runs.kinds import logs_of
 from tersely.runs.lock import take_lock
 from tersely.runs.logs import (
@@ -209,7 +209,7 @@ class RunFolder:
             storage.remove(self.path / DONE)
         for name in longer:
             storage.truncate(self.path / name, lengths.get(name, 0))
-        self._ends = {name.removesuffix(".jsonl"): read_end(self.path / name) for name in names}
+        self._ends = {name.removesuffix(".jsonl"): read_end(self.path / name, allow_torn=False) for name in names}
 
     # ---- finished work
 

@@ -18,8 +18,8 @@ from tersely import __version__
 from tersely.errors import StorageError, UserError
 from tersely.records import Json, JsonObject
 from tersely.runs import disk, places
-from tersely.runs.checks import CHECKED, fault
-from tersely.runs.json_file import RESTORE, read_regular
+from tersely.runs.checks import CHECKED
+from tersely.runs.json_file import RESTORE, fault, read_regular
 from tersely.runs.kinds import logs_of
 from tersely.runs.lock import LOCK
 from tersely.runs.logs import whole_bytes
@@ -184,8 +184,9 @@ def _require_plain(path: Path) -> None:
         if entry.is_symlink() and not LEFTOVER.fullmatch(entry.name):
             if is_ours or not Path(os.path.realpath(entry)).is_relative_to(home):
                 places.require_no_links(entry, below=path)
-        elif is_ours and not (entry.is_file() or entry.is_dir()):
-            raise UserError(f"{entry} is no regular file: remove it, or name another folder")
+        elif is_ours and not (entry.is_dir() if entry.name == CHECKPOINTS else entry.is_file()):
+            what = "folder" if entry.name == CHECKPOINTS else "regular file"
+            raise UserError(f"{entry} is no {what}: remove it, or name another folder")
 
 
 def _require_empty(path: Path) -> None:
