@@ -8,14 +8,17 @@ RUN/evaluation/TASK/summary.json     {"protocol", "versions", "command", "summar
 
 from __future__ import annotations
 
+import math
 import shlex
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from tersely.errors import UserError
 from tersely.evaluation.protocol import VARIANT
 from tersely.evaluation.records import Evaluation, read_evaluation
+from tersely.journal import StepRecord
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
 
@@ -150,4 +153,20 @@ def _alpha(path: Path, config: Json) -> float:
 
 
 def _log(path: Path) -> tuple[Json, ...]:
-    return tuple(dict(line) for line in read_log(path, allow_torn=True)) if path.is_file() else ()
+    lines = read_log(path, allow_torn=True) if path.is_file() else []
+    for number, line in enumerate(lines, start=1):
+        if odd := next((name for name in _NUMBERS if not _is_number(line, name)), None):
+            raise UserError(f"{path}, line {number}: {odd} is {line[odd]!r:.40}, no number: restore it from a copy")
+    return tuple(dict(line) for line in lines)
+
+
+def _is_number(line: Mapping[str, Any], name: str) -> bool:
+    """Whether a field of a log is what pages draw, or not there."""
+    value = line.get(name)
+    if name == "step":
+        return name not in line or type(value) is int
+    return value is None or (isinstance(value, int | float) and math.isfinite(value))
+
+
+_NUMBERS = tuple(field.name for field in fields(StepRecord) if field.name != "event")
+"""Of a journal's line."""
