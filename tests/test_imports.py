@@ -18,7 +18,7 @@ LIGHT_ROOMS = ("", ".objective", ".verify", ".analysis", ".records", ".score")
 
 ROOMS = [
     {"records", "journal", "errors", "frozen", "terminal"},
-    {"plugins", "jsonl", "display", "stop", "extras", "text"},
+    {"plugins", "jsonl", "toml_file", "display", "stop", "extras", "setting_names", "text"},
     {"sections", "config", "recipes", "reference"},
     {"objective"},
     {"runs"},

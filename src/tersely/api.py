@@ -116,6 +116,7 @@ def evaluate(
     seed: int = 0,
     template: str | None = None,
     judge: Grader | Verifier | str | None = None,
+    drop_unjudgeable: bool = False,
     sampler: Sampler | None = None,
     display: Display | None = None,
 ) -> Evaluation:
@@ -125,7 +126,8 @@ def evaluate(
     folder. ``task``, ``judge`` and ``sampler`` as for ``train``. ``size``: problems (None: all of a file, 600 of the
     embedded task); ``k``: responses a problem; ``max_new_tokens``: cap in tokens (None: as trained, else 32768);
     ``template`` None: as trained, else "boxed". A model trained with a verifier asks for the same one here, or for a
-    ``Judge``. Returns accuracy and tokens with 95 % intervals over problems
+    ``Judge``. ``drop_unjudgeable`` leaves out problems whose gold answers cannot be judged, which are otherwise
+    refused. Returns accuracy and tokens with 95 % intervals over problems
     (``Evaluation.summary``) and the responses. Raises as ``train`` does.
     """
     from tersely.evaluation.run import evaluate as run
@@ -155,6 +157,7 @@ def evaluate(
             problems=problems,
             judge=grader,
             verifier=verifier,
+            drop_unjudgeable=drop_unjudgeable,
             sampler=sampler,
         )
     return read_evaluation(folder)

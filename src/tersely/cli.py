@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from tersely import __version__
@@ -32,7 +34,7 @@ from tersely.commands import (
     waste,
 )
 from tersely.commands.verb import Handler
-from tersely.errors import TerselyError, nearest
+from tersely.errors import TerselyError, UserError, nearest
 from tersely.terminal import say, stay_encodable
 
 VERBS = (
@@ -60,16 +62,52 @@ VERBS = (
 """In the order of ``tersely --help``."""
 
 
+GO_ON = {"quickstart", "base", "profile", "train", "baseline", "distill", "ablate", "evaluate", "faithfulness"}
+"""Verbs that save while they work."""
+NOTHING_SAVED = "it saves nothing on the way, so run the same command again"
+
+
 class Parser(argparse.ArgumentParser):
     """One clear sentence for a mistake, with the nearest known word, and exit code 2."""
 
     def error(self, message: str) -> NoReturn:
-        known = self._words()
-        said = message.replace("'", " ").replace(",", " ").split()
-        unknown = [word.split("=")[0] for word in said if word not in known]
-        close = next((n for word in reversed(unknown) if word.strip("-") and (n := nearest(word, known, 0.7))), "")
-        say(f"tersely: {message}{close}; see `{self.prog} --help`", error=True)
+        say(f"tersely: {self._meant(message)}; see `{self.prog} --help`", error=True)
         raise SystemExit(2)
+
+    def _meant(self, message: str) -> str:
+        """The message, with the nearest known word where one was unknown; whatever else is wrong, it says itself."""
+        if choice := re.match(r"argument (.*?): invalid choice: '(.*)' \(choose from (.*)\)", message):
+            what, wrong, known = choice[1], choice[2], choice[3].replace("'", "").split(", ")
+            return f"unknown {what} {wrong!r}{nearest(wrong, known, 0.7)}: choose one of {', '.join(known)}"
+        if not message.startswith("unrecognized arguments: "):
+            return message
+        words = self._words()
+        unknown = [word.split("=")[0] for word in message.partition(": ")[2].split() if word not in words]
+        return message + next((n for word in unknown if word.strip("-") and (n := nearest(word, words, 0.7))), "")
+
+    def refuse_unknown(self, verb: str, extra: Sequence[str], given: Sequence[str]) -> NoReturn:
+        """Exit with what the first of the words ``extra``, which this verb does not know, was meant to be."""
+        from tersely.config import known_keys
+        from tersely.setting_names import setting_of
+
+        options = [word for word in extra if word.startswith("-")]
+        name, _, value = (options or list(extra))[0].partition("=")
+        after = given[given.index(name) + 1 :][:1] if name in given else []
+        value = value or next((word for word in after if not word.startswith("-")), "...")
+        own = self._words()
+        key = setting_of(name.lstrip("-").replace("-", "_"), known_keys()) if options and "--set" in own else None
+        hint = nearest(name, own, 0.7)
+        if key is not None:
+            option = f"--{key.rpartition('.')[2].replace('_', '-')}"
+            hint = f": use {f'{option} {value}' if option in own else f'--set {key}={value}'}"
+        what = f"no option {name}" if options else f"no use for {name!r}"
+        say(f"tersely: {verb} has {what}{hint}; see `{self.prog} --help`", error=True)
+        raise SystemExit(2)
+
+    @property
+    def verbs(self) -> Mapping[str, Parser]:
+        """By name."""
+        return next(action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction))
 
     def _words(self) -> list[str]:
         """Every option and verb known from here on: an unknown option of a verb is reported by the parser above it."""
@@ -95,14 +133,26 @@ def build_parser() -> Parser:
     return parser
 
 
+def _require_text(words: Sequence[str]) -> None:
+    """UserError for a word that no file can hold: records, logs and pages name what they were made of."""
+    for word in words:
+        if "\0" in word or word != word.encode("utf-8", "replace").decode():
+            raise UserError(f"{word!r} is no text that a file can hold (UTF-8 without NUL): rename it")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 unexpected, 2 the user's input, 3 the run cannot go on, 4 the disk, 128+n stopped."""
     stay_encodable()
-    args = build_parser().parse_args(argv)
-    from tersely.stop import Stopped, end_with_parent
+    parser = build_parser()
+    args, extra = parser.parse_known_args(argv)
+    if extra:
+        parser.verbs[args.verb].refuse_unknown(args.verb, extra, sys.argv[1:] if argv is None else argv)
+    from tersely.stop import Stopped, end_with_parent, hear_interrupts
 
     end_with_parent()
     try:
+        hear_interrupts()
+        _require_text(sys.argv[1:] if argv is None else argv)
         handler: Handler = args.handler
         return handler(args)
     except TerselyError as error:
@@ -113,9 +163,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Stopped as stopped:
         say(f"tersely: {stopped}", error=True)
         return stopped.exit_code
-    except KeyboardInterrupt:
-        say("tersely: interrupted; the same command goes on from the last checkpoint", error=True)
-        return 130
+    except KeyboardInterrupt as stopped:
+        said = "what was saved stays, and the same command goes on from there" if args.verb in GO_ON else NOTHING_SAVED
+        say(f"tersely: interrupted; {said}", error=True)
+        return 128 + getattr(stopped, "signum", signal.SIGINT)
     except BrokenPipeError:
         # The reader (head, less) has gone: nothing is left to say, and nobody to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -26,6 +26,8 @@ from tersely.sections import (
     Section,
     TrainConfig,
 )
+from tersely.setting_names import meant
+from tersely.toml_file import read_toml
 
 __all__ = [
     "AskedConfig",
@@ -39,6 +41,7 @@ __all__ = [
     "Section",
     "TrainConfig",
     "assemble",
+    "known_keys",
     "merge",
     "read_recipe",
     "recipe_names",
@@ -59,17 +62,13 @@ def read_recipe(name: str) -> dict[str, Any]:
         path = Path(name)
         if not path.is_file():
             raise UserError(f"recipe file {name} is not there; give a path to a TOML file or one of {recipe_names()}")
-        text = path.read_text(encoding="utf-8")
+        return read_toml(path, "recipe")
     else:
         if name not in recipe_names():
             raise UserError(
                 f"unknown recipe {name!r}{nearest(name, recipe_names())}; known: {', '.join(recipe_names())}"
             )
-        text = (resources.files("tersely.recipes") / f"{name}.toml").read_text(encoding="utf-8")
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"recipe {name} is not valid TOML: {error}") from error
+        return tomllib.loads((resources.files("tersely.recipes") / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def set_key(settings: dict[str, Any], assignment: str) -> None:
@@ -79,7 +78,9 @@ def set_key(settings: dict[str, Any], assignment: str) -> None:
         raise UserError(f"--set {assignment!r} is not of the form key=value, for example learner.learning_rate=1e-5")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except RecursionError as error:
+        raise UserError(f"--set {key}=...: the value is nested too deeply") from error
+    except ValueError:
         value = text
     place = settings
     *parents, last = key.strip().split(".")
@@ -134,7 +135,7 @@ def _sentence(error: ValidationError, kind: type[Section]) -> str:
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {path!r}{_meant(path, _known_keys(kind))}"
+        return f"unknown setting {path!r}{meant(path, known_keys(kind))}"
     if first["type"] == "missing":
         return f"setting {path!r} is missing; give it with --{path} or --set {path}=..."
     if first["type"] == "model_type":
@@ -145,33 +146,12 @@ def _sentence(error: ValidationError, kind: type[Section]) -> str:
     return f"setting {path} = {first['input']!r} cannot be used: {rule}"
 
 
-SHORT_NAMES = {
-    "lr": "learner.learning_rate",
-    "kl": "learner.kl_coefficient",
-    "kl_coef": "learner.kl_coefficient",
-    "beta": "learner.kl_coefficient",
-    "batch_size": "sampling.prompts",
-    "num_generations": "sampling.n",
-    "max_tokens": "sampling.max_new_tokens",
-    "max_completion_length": "sampling.max_new_tokens",
-    "max_steps": "run.steps",
-}
-"""What other trainers call our settings: too far from our names for a guess by spelling."""
-
-
-def _meant(path: str, known: list[str]) -> str:
-    """What an unknown setting was meant to be: its own name in another section, what others call it, or the nearest."""
-    last = path.rpartition(".")[2]
-    same = [key for key in known if key.rpartition(".")[2] == last]
-    likely = same[:1] or [key for key in known if key == SHORT_NAMES.get(last)]
-    return nearest(likely[0], likely) if likely else nearest(path, known)
-
-
-def _known_keys(section: type[Section] = TrainConfig, prefix: str = "") -> list[str]:
+def known_keys(section: type[Section] = TrainConfig, prefix: str = "") -> list[str]:
+    """Full names of all settings."""
     keys = []
     for name, info in section.model_fields.items():
         # "Section | None" is a section that may be absent.
         kinds = get_args(info.annotation) or (info.annotation,)
         inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)]
-        keys += _known_keys(inner[0], f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
+        keys += known_keys(inner[0], f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
     return keys

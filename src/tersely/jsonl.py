@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -106,6 +107,10 @@ def _parse_object(line: str, where: str) -> Row:
             line, object_pairs_hook=_distinct_keys, parse_float=_finite_float, parse_constant=_refuse_constant
         )
     except json.JSONDecodeError as error:
+        if not line.lstrip().startswith("{"):
+            raise UserError(
+                f"{where}: not valid JSON; JSON Lines wanted, one object {{...}} a line{_conversion(where)}"
+            ) from error
         raise UserError(f"{where}: not valid JSON ({error.msg} at column {error.colno})") from error
     except ValueError as error:  # a repeated key, NaN, a number of more digits than Python converts
         raise UserError(f"{where}: not valid JSON ({error})") from error
@@ -114,6 +119,18 @@ def _parse_object(line: str, where: str) -> Row:
     if not isinstance(value, dict):
         raise UserError(f"{where}: a line must be one JSON object {{...}}, not {_json_type(value)}")
     return value
+
+
+def _conversion(where: str) -> str:
+    """How the file of a line becomes JSON Lines, where it is a table."""
+    name = where.rpartition(":")[0]
+    if not name.endswith((".csv", ".tsv")):
+        return ", and this is none"
+    tabs = ', delimiter="\\t"' if name.endswith(".tsv") else ""
+    program = f"import csv, json, sys; [print(json.dumps(row)) for row in csv.DictReader(sys.stdin{tabs})]"
+    return (
+        f": python -c '{program}' < {shlex.quote(name)} > {shlex.quote(f'{name[:-4]}.jsonl')} makes them of this table"
+    )
 
 
 def _distinct_keys(pairs: list[tuple[str, Any]]) -> Row:

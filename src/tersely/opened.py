@@ -15,12 +15,11 @@ from tersely.facts import Facts
 from tersely.models.agreement import ModelCheck, PartCheck, Truth
 from tersely.models.end_tokens import end_tokens
 from tersely.models.load import check_vocabulary, load_model, load_tokenizer
-from tersely.models.positions import positions_of, require_before_switch
+from tersely.models.positions import Room
 from tersely.models.tokenizer_check import tokenizer_check
 from tersely.samplers import Sampler
 from tersely.samplers.decoder_check import check_decoder
 from tersely.samplers.engines import TRANSFORMERS, find_engine, make_sampler
-from tersely.tasks.prompts import require_room
 
 ENGINE_MEMORY = 0.9
 """Share of the GPU's memory for an engine that holds its own: nothing is trained beside it."""
@@ -40,9 +39,7 @@ class OpenedModel:
     def require_room(self, prompts: Iterable[tuple[int, ...]], cap: int, setting: str) -> None:
         """UserError where the longest prompt and the cap exceed the model's positions, or go beyond where its rotary
         embedding changes; ``setting`` is what to change, such as "--max-new-tokens "."""
-        asked = list(prompts)
-        require_room(asked, cap, positions_of(self.model), setting)
-        require_before_switch(self.model.config.to_dict(), max(map(len, asked)), cap, setting)
+        Room.of(self.model.config.to_dict()).require(max(map(len, prompts)), cap, setting)
 
     def make_sampler(self, settings: SamplingConfig, prompts: Iterable[tuple[int, ...]]) -> Sampler:
         """A sampler for these prompts; what ``settings`` leaves to the machine is what the facts say, and to the

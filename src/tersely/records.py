@@ -165,6 +165,8 @@ class Verdict:
     """In [0, 1] from a verifier that grades; None: 1 where CORRECT, else 0."""
     outside: bool = False
     """UNJUDGED as something else than the answer ended its process, twice: nothing to keep, it can be judged again."""
+    own_status: Status | None = None
+    """What our own rule says, where a policy decided (``verify.published``)."""
 
     @property
     def credit(self) -> float:
@@ -291,6 +293,10 @@ class EvalRecord:
     """Where ``tokens`` comes from."""
     outside: bool = False
     """UNJUDGED by no fault of the answer (``Verdict.outside``): the next ``evaluate`` judges it again."""
+    remark: str | None = None
+    """What the judge said, where it is counted (``verify.summary.remark``)."""
+    own_status: Status | None = None
+    """What our own rule says, where a policy decided."""
 
     def to_json(self) -> JsonObject:
         """The line of ``responses.jsonl``; it names the source of the length only where that is not the sampled ids,
@@ -300,6 +306,9 @@ class EvalRecord:
             del values["length_source"]
         if not self.outside:
             del values["outside"]
+        for name in ("remark", "own_status"):
+            if values[name] is None:
+                del values[name]
         return values
 
     @classmethod
@@ -307,7 +316,8 @@ class EvalRecord:
         """A line of any release (older ones lack ``thinking_tokens``); what is no such line is a KeyError, TypeError or
         ValueError."""
         values = {f.name: line[f.name] for f in fields(cls) if f.default is MISSING or f.name in line}
-        for name, kind in (("status", Status), ("finish", Finish), ("length_source", LengthSource)):
+        named = {"status": Status, "own_status": Status, "finish": Finish, "length_source": LengthSource}
+        for name, kind in named.items():
             if name in values:
                 values[name] = kind(values[name])
         return cls(**values)

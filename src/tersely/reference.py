@@ -12,9 +12,9 @@ from typing import Any, Literal, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
-from tersely.config import SHORT_NAMES
 from tersely.errors import UserError, nearest
 from tersely.sections import Section
+from tersely.setting_names import SHORT_NAMES
 
 _KINDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 _BOUNDS = ((Ge, "ge", ">="), (Gt, "gt", ">"), (Le, "le", "<="), (Lt, "lt", "<"))

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from tersely.errors import UserError
 from tersely.models.text import ResponseText
-from tersely.records import Finish, Group, Problem, Rollout, Status, Verdict
+from tersely.records import Finish, Group, JsonObject, Problem, Rollout, Status, Verdict
 from tersely.samplers.base import Progress, Prompt, Sampler, Sampling
 from tersely.tasks.load import Task, load_task
-from tersely.tasks.sources import Split
+from tersely.tasks.sources import Split, Unjudgeable, shown
 from tersely.verify import Judge
+from tersely.verify.published import PublishedJudge
 from tersely.verify.verifier import Verifier
 from tersely.verify.visible import graded
 
@@ -96,12 +99,19 @@ def unjudged_words(verdicts: Sequence[Verdict]) -> str | None:
 
 
 @contextlib.contextmanager
-def judge_for(given: Grader | None, workers: int, verifier: Verifier | str | None = None) -> Iterator[Grader]:
-    """The judge that was given, or one of our own (with the verifier if any) for as long as the context lasts."""
+def judge_for(
+    given: Grader | None, workers: int, verifier: Verifier | str | None = None, policy: str | None = None
+) -> Iterator[Grader]:
+    """The judge that was given, or one of our own for as long as the context lasts.
+
+    With the verifier if any, or under the policy if any. UserError for a policy beside another judge.
+    """
+    if policy is not None and (given is not None or verifier is not None):
+        raise UserError(f"the policy {policy} is a rule of our own judge: leave the verifier out, or the policy")
     if given is not None:
         yield given
         return
-    with Judge(workers=workers, verifier=verifier) as own:
+    with PublishedJudge(workers, policy) if policy is not None else Judge(workers=workers, verifier=verifier) as own:
         yield own
 
 
@@ -113,9 +123,38 @@ def verifier_of(judge: Grader) -> str | None:
     return None if judge.verifier is None else str(judge.verifier)
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A task's problems, and those that were left out because their gold answers cannot be judged."""
+
+    problems: list[Problem]
+    dropped: tuple[Unjudgeable, ...] = ()
+
+    @property
+    def identity(self) -> JsonObject:
+        """What a run remembers of the dropped ones; nothing where there are none."""
+        return {"dropped": [one.id for one in self.dropped]} if self.dropped else {}
+
+    @property
+    def report(self) -> JsonObject:
+        """What a summary says of the dropped ones; nothing where there are none."""
+        return {"dropped": [one.to_json() for one in self.dropped]} if self.dropped else {}
+
+    def words(self) -> str | None:
+        """Which ones were left out, in one sentence; None for none."""
+        if not self.dropped:
+            return None
+        told = shown(self.dropped, [one.place for one in self.dropped])
+        return f"{len(self.dropped)} problems are left out, as their gold answers cannot be judged: {told}"
+
+
 def load_problems(
-    task: Task, split: Split, size: int | None, judge: Grader, template: str = "question"
-) -> list[Problem]:
-    """``tasks.load_task`` for problems that ``judge`` will grade."""
+    task: Task, split: Split, size: int | None, judge: Grader, template: str = "question", *, drop: bool = False
+) -> Loaded:
+    """``tasks.load_task`` for problems that ``judge`` will grade; ``drop`` leaves out what it cannot."""
     check_golds = judge.check_golds if isinstance(judge, Judge) else None
-    return load_task(task, split, size, check_golds, template=template, verified=verifier_of(judge) is not None)
+    verified = verifier_of(judge) is not None
+    dropped: list[Unjudgeable] = []
+    left_out = dropped.extend if drop and not verified else None
+    problems = load_task(task, split, size, check_golds, template=template, verified=verified, left_out=left_out)
+    return Loaded(problems, tuple(dropped))

@@ -6,7 +6,7 @@ Defaults are the paper's (arXiv 2502.04463, 5.1).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,6 +18,13 @@ class Section(BaseModel):
     """A part of the configuration: frozen, and no unknown key passes. What stands below a field is its description."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_validator(mode="after")
+    def _is_text(self) -> Self:
+        for name, value in self:
+            if isinstance(value, str) and ("\0" in value or value != value.encode("utf-8", "replace").decode()):
+                raise ValueError(f"setting {name} = {value!r} is no text that a file can hold (UTF-8 without NUL)")
+        return self
 
 
 class ObjectiveConfig(Section):
@@ -176,6 +183,8 @@ class RunConfig(Section):
     on a GPU, 0 on a CPU."""
     report_to: str = "none"
     """A tracker that is told of every step: none, trackio, wandb or tensorboard (each needs the extra of its name)."""
+    all_wrong_stop: Annotated[int, Field(ge=0)] = 3
+    """Steps in a row without one right answer after which a run ends, because nothing can be learnt; 0: never."""
     unjudged_alarm: Annotated[float, Field(ge=0.0, le=1.0)] = 0.005
     """Share of answers that could not be judged above which a step says so."""
     unjudged_stop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
@@ -193,6 +202,8 @@ class AskedConfig(Section):
     """arithmetic, a named task such as gsm8k, or a JSONL file with problem and answer a line."""
     verifier: str | None = None
     """Your own check of a response, package.module:Name, in place of the judge (docs/verifiers.md)."""
+    drop_unjudgeable: bool = False
+    """Leave out problems whose gold answers cannot be judged, where a task with such is otherwise refused."""
     template: str = "boxed"
     """How a problem becomes a prompt: question, boxed, paper-raw, plain, or a text with {question} in it."""
     train_size: Annotated[int, Field(ge=1)] | None = None

@@ -25,6 +25,14 @@ class Stopped(Exception):  # noqa: N818 - not an error: the work was saved
         self.exit_code = 128 + signum
 
 
+class Interrupted(KeyboardInterrupt):
+    """The second signal: no time to save."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__()
+        self.signum = signum
+
+
 class StopRequest:
     """Context manager; ``requested`` holds the signal's number once one came. Does nothing outside the main thread."""
 
@@ -45,9 +53,15 @@ class StopRequest:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.requested is not None:
-            raise KeyboardInterrupt
+            raise Interrupted(signum)
         self.requested = signum
         say("\nfinishing this step, then saving (once more to end at once)", error=True)
+
+
+def hear_interrupts() -> None:
+    """A Ctrl-C becomes a KeyboardInterrupt again, once there is somebody who says a sentence (``tersely.__main__``)."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def end_with_parent() -> None:

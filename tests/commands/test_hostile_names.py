@@ -77,6 +77,8 @@ NOWHERE = [
     ["verify", HOSTILE],
     ["waste", HOSTILE],
     ["score", HOSTILE],
+    ["replay", HOSTILE, "--to", "tensorboard"],
+    ["settings", HOSTILE],
     [HOSTILE],
 ]
 

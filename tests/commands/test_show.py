@@ -47,7 +47,7 @@ def test_behaviours_are_counted_again_with_anybodys_phrases(
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("doubt = 3", "must be a list"), ("doubt = [", "cannot be read"), ("", "no list"), ("d = ['!']", "letter or")],
+    [("doubt = 3", "must be a list"), ("doubt = [", "is not valid TOML"), ("", "no list"), ("d = ['!']", "letter or")],
 )
 def test_phrases_that_are_none_are_refused(
     family: tuple[Path, Path], tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]

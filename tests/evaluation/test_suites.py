@@ -14,11 +14,14 @@ from run_files import without_checks
 from tersely.cli import main
 from tersely.errors import UserError
 from tersely.evaluation import read_curve, read_evaluation, read_responses
+from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.suites import read_suite, suite_names, suite_sets
+from tersely.evaluation.terms import Asking
 from tersely.evaluation.thinking import ThinkingCounter
 from tersely.evaluation.versus import read_noise, suite_aggregate
 from tersely.records import Problem, Status, Verdict
 from tersely.runs.folder import RunFolder
+from tersely.tasks.prompts import render
 from tiny_models import make_model_folder, make_task, make_tokenizer
 
 OWN = """
@@ -248,17 +251,6 @@ def test_an_empty_set_is_refused_and_one_problem_has_no_interval(
     assert "one problem" in said
 
 
-def test_a_suite_beyond_the_model_s_positions_names_a_cure_that_a_suite_takes(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data = f"gsm8k={root / 'data' / 'easy.jsonl'}"
-    said = refused(
-        capsys, root, root / "model", "--suite", "paper", "--sets", "gsm8k", "--data", data, "--out", tmp_path
-    )
-    assert "suite of your own" in said
-    assert "--max-new-tokens" not in said
-
-
 def test_other_caps_are_not_compared(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task = root / "data" / "easy.jsonl"
     for name, cap in (("model", "12"), ("other", "8")):
@@ -287,12 +279,40 @@ def test_an_instruction_changes_the_prompt_and_the_folder(root: Path, tmp_path: 
     assert [r.text for r in read_responses(plain)] != [r.text for r in read_responses(asked)]
 
 
+def test_the_paper_s_own_limit_stands_in_place_of_the_model_s_prompt() -> None:
+    tokenizer = make_tokenizer()
+    protocol = EvalProtocol("gsm8k", None, 1, 8, instruction="paper-limit:512")
+    asking = Asking.of(protocol, tokenizer, "boxed")
+    problem = Problem("p", "What is 1 + 1?", "2", "math", "s", None, "held_out")
+    prompt = tokenizer.decode(render(problem, tokenizer, asking.template, asking.sentence))
+    asked = "Please think step by step and answer in less than 512 tokens. Question: What is 1 + 1? Answer:"
+    assert prompt == f"<|user|>{asked}<|assistant|>"
+    assert protocol.name == "gsm8k@paper-limit-512"
+
+
 def test_a_repetition_stands_beside_what_it_repeats(root: Path, tmp_path: Path) -> None:
     command = [root / "model", "--task", root / "data" / "easy.jsonl", "--max-new-tokens", "8", "--out", tmp_path]
     assert run(root, *command, "--instruction", "concise", "--repeat") == 0
     found = read_noise(tmp_path / "model" / "easy@concise")
     assert found is not None
     assert found.source.startswith("two evaluations")
+
+
+def test_a_suite_lowers_its_cap_to_what_the_model_has_room_for_and_marks_it(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(root / "model", tmp_path / "narrow")
+    config = json.loads((root / "model" / "config.json").read_text())
+    (tmp_path / "narrow" / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 128}))
+    (tmp_path / "wide.toml").write_text(OWN.replace("max_new_tokens = 60", "max_new_tokens = 400"))
+    command = [tmp_path / "narrow", "--suite", tmp_path / "wide.toml", "--sets", "hard", "--data-dir", root / "data"]
+    assert run(root, *command, "--out", tmp_path / "out") == 0
+    assert "the suite's cap of 400 is lowered to" in capsys.readouterr().err
+    found = read_evaluation(tmp_path / "out" / "narrow" / "wide.hard").protocol
+    assert found.suite_cap == 400
+    assert found.max_new_tokens is not None
+    assert 0 < found.max_new_tokens < 128
+    assert found.to_json()["suite_cap"] == 400  # where the pages take it from
 
 
 # --- thinking

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from tersely.evaluation.run import eval_records
+from tersely.evaluation.judged import eval_records
 from tersely.evaluation.thinking import ThinkingCounter
 from tersely.learn.group_codec import decode, encode
 from tersely.records import EvalRecord, Finish, Group, Kind, LengthSource, Problem, Rollout, Status, Verdict

@@ -208,7 +208,7 @@ def test_resume_with_another_engine_says_that_it_cannot_be_exact(
 
 
 def test_step_in_which_all_rewards_are_equal_is_an_event_and_no_crash(root: Path, tmp_path: Path) -> None:
-    train(settings(root, learner={"kl_coefficient": 0.0}), tmp_path / "run", QUIET)
+    train(settings(root, run={"all_wrong_stop": 0}, learner={"kl_coefficient": 0.0}), tmp_path / "run", QUIET)
     journal = read_log(tmp_path / "run/journal.jsonl")
     assert {line["event"] for line in journal} == {"NO_SIGNAL"}
     assert {line["loss"] for line in journal} == {None}

@@ -86,7 +86,9 @@ def command(root: Path, out: Path, **over: Any) -> list[str]:
         "run.threads": 1,
     }
     words = ["train", "--model", str(root / "model"), "--task", str(root / "task.jsonl"), "--template", "question"]
-    words += ["--seed", "3", "--alpha", "0.2", "--out", str(out)]
+    # With this seed no draw falls within rounding of the border between two tokens: there another order of sums samples
+    # another token, and everything after it differs.
+    words += ["--seed", "5", "--alpha", "0.2", "--out", str(out)]
     return words + [w for key, value in {**common, **over}.items() for w in ("--set", f"{key}={value}")]
 
 

@@ -15,7 +15,7 @@ from tersely.facts import Facts
 from tersely.learn.heads import BehindBase, OutputLayer, head_logprobs
 from tersely.learn.scorer_check import BaseCheck, check_base, check_head, scorer_gap
 from tersely.models.agreement import FP32_BOUND, MODEL_CHECK, PartCheck, Tried, Truth, first_right
-from tersely.models.positions import beyond_switch, switch_of
+from tersely.models.positions import Room, switch_of
 from tersely.models.tokenizer_check import TokenizerCheck
 from tersely.samplers.decoder_check import DECODERS, check_decoder, decoder_gap
 from tiny_architectures import LONGROPE, tiny_config, tiny_model
@@ -162,10 +162,10 @@ def test_a_cap_beyond_the_switch_of_a_long_rope_is_refused() -> None:
     config.original_max_position_embeddings = 32
     config.rope_parameters = {**LONGROPE, "original_max_position_embeddings": 32}
     assert switch_of(config.to_dict()) == 32
-    assert beyond_switch(config.to_dict(), 12, 20, "cap=") is None
-    assert "beyond 32 tokens" in str(beyond_switch(config.to_dict(), 12, 21, "cap="))
-    assert str(beyond_switch(config.to_dict(), 12, 21, "cap=")).endswith("use cap=20 or less")
-    assert str(beyond_switch(config.to_dict(), 40, 1, "cap=")).endswith("leave the longest problems out")
+    assert Room.of(config.to_dict()).refusal(12, 20, "cap=") is None
+    assert "beyond 32 tokens" in str(Room.of(config.to_dict()).refusal(12, 21, "cap="))
+    assert str(Room.of(config.to_dict()).refusal(12, 21, "cap=")).endswith("use cap=20 or less")
+    assert str(Room.of(config.to_dict()).refusal(40, 1, "cap=")).endswith("leave the longest problems out")
 
 
 @pytest.mark.parametrize(

@@ -184,3 +184,14 @@ def test_plan_says_where_the_generation_configuration_lacks_the_turn_end(
     notes = [note for note in plan.notes if "generation_config.json does not name it" in note]
     assert len(notes) == said
     assert all("'<|turn|>' (id 270)" in note for note in notes)
+
+
+@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b"\xff\xfe{\x00}\x00", b'{"a": "\x1b"}', b"[1]"])
+def test_generation_settings_that_cannot_be_read_are_one_sentence(tmp_path: Path, content: bytes) -> None:
+    folder = folder_with(tmp_path / "model", generation=1)
+    (folder / "generation_config.json").write_bytes(content)
+    with pytest.raises(
+        UserError, match=r"generation_config\.json cannot be used \(.*mend it, or move it away"
+    ) as caught:
+        end_tokens_of(folder, make_tokenizer())
+    assert "\n" not in str(caught.value)

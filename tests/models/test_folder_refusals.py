@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,13 @@ def test_an_attention_that_is_not_installed_is_one_sentence(tmp_path: Path, atte
     ) as e:
         load_model(folder, torch.device("cpu"), torch.float32)
     assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("what", ["link", "pipe", "folder"])
+def test_weights_that_are_no_file_are_refused_and_not_waited_for(tmp_path: Path, what: str) -> None:
+    folder = make_model_folder(tmp_path / "model")
+    weights = folder / "model.safetensors"
+    weights.unlink()
+    {"link": lambda: weights.symlink_to("gone"), "pipe": lambda: os.mkfifo(weights), "folder": weights.mkdir}[what]()
+    with pytest.raises(UserError, match=r"model\.safetensors is no regular file, or a link to nothing; download"):
+        resolve_model(folder)

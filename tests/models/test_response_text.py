@@ -95,3 +95,17 @@ def test_a_sampler_gives_the_marks_of_a_model_that_has_them_as_special_tokens() 
     for rollout in drawn:
         assert rollout.text.count("</think>") == rollout.tokens.count(close)
         assert "<|" not in rollout.text
+
+
+def test_marks_of_several_control_tokens_stay_too() -> None:
+    """gpt-oss: the answer is what stands in the channel "final"."""
+    tokenizer = tokenizer_with("<|start|>", "<|channel|>", "<|message|>", "<|return|>", special=True)
+    said = "<|channel|>analysis<|message|>maybe \\boxed{2}"
+    ended = f"{said}<|start|>assistant<|channel|>final<|message|>The answer is unclear."
+    decode, counter = ResponseText(tokenizer), ThinkingCounter(tokenizer)
+    tokens = [*ids(tokenizer, ended), *ids(tokenizer, "<|return|>")]
+    assert graded(decode(ids(tokenizer, said))) is None
+    assert graded(decode(tokens)) == "The answer is unclear."
+    thought = len(ids(tokenizer, ended[: ended.index("The answer")]))
+    assert counter.count((), tokens, decode(tokens)) == thought
+    assert counter.count((), ids(tokenizer, said), decode(ids(tokenizer, said))) == len(ids(tokenizer, said))

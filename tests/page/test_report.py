@@ -7,6 +7,7 @@ import html
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import fake_runs
 from crash import Refuser
 from pages import PAYLOADS, Page
 from tersely.analysis import ProtocolFacts, compare_paired, summarise
+from tersely.commands.verb import message_of
 from tersely.errors import StorageError, TerselyError, UserError
 from tersely.page import table as tables
 from tersely.page.read import read_run
@@ -24,6 +26,10 @@ from tersely.page.render import Asked, marked, write_report
 from tersely.page.settings import variants
 from tersely.records import Estimate
 from tersely.runs import disk
+from tersely.runs.folder import RunFolder
+from tersely.runs.json_file import read_json
+from tersely.runs.kinds import RunKind
+from tersely.runs.logs import read_log
 from tersely.terminal import visible
 from tersely.text import markdown_block, markdown_cell, place, shorten
 
@@ -124,6 +130,22 @@ def test_the_headline_names_what_was_measured(family: tuple[Path, list[Path], Pa
     told = "".join(Page(page.read_text(encoding="utf-8")).texts)
     assert "This is α 0.2." in told
     assert f"Against the base (before training): {tables.show(own, 'percent')} of the tokens saved" in told
+
+
+def test_evaluations_without_checks_are_said_to_be_unchecked(tmp_path: Path) -> None:
+    """The folders of these tests are as earlier versions left them."""
+    base, runs = fake_runs.make_family(tmp_path, alphas=(0.1,), steps=3)
+    said = "Evaluated by an earlier version, in whose files damage would not be seen: base, α 0.1."
+    assert said in write_report(runs, base, tmp_path / "out").read_text(encoding="utf-8")
+    for run in (base, *runs):
+        folder = run / "evaluation" / fake_runs.TASK
+        lines, summary = read_log(folder / "responses.jsonl"), read_json(folder / "summary.json", "a summary")
+        shutil.rmtree(folder)
+        with RunFolder.open(folder, RunKind.EVALUATION, {}) as made:
+            made.append("responses", lines)
+            disk.write_json_atomic(folder / "summary.json", summary)
+            made.mark_done({"responses": len(lines)})
+    assert "earlier version" not in write_report(runs, base, tmp_path / "out").read_text(encoding="utf-8")
 
 
 def test_curves_keep_every_step_in_csv_and_few_on_the_page(family: tuple[Path, list[Path], Path]) -> None:
@@ -391,3 +413,9 @@ def test_a_page_shows_paths_from_the_working_directory(tmp_path: Path, monkeypat
     assert place(tmp_path / "runs" / "a") == str(Path("runs/a"))
     assert place(Path("runs/a")) == str(Path("runs/a"))
     assert place(tmp_path.parent / "elsewhere") == str(tmp_path.parent / "elsewhere")
+
+
+def test_the_message_of_a_page_is_its_headline_and_what_was_found(tmp_path: Path) -> None:
+    page = tmp_path / "report.md"
+    page.write_text("\n# Alpha 0.2 saves 40 %.\n\n- Tokens fall.\n- Mind: one seed.\n\n## Overview\n\n| a |\n")
+    assert message_of(page) == "Alpha 0.2 saves 40 %.\n- Tokens fall.\n- Mind: one seed."

@@ -19,6 +19,7 @@ from tersely.pipelines.quickstart import QuickstartPlan
 from tersely.toy.base import make_base
 from tersely.toy.gate import Gate
 from tersely.toy.sft import SftSettings
+from tiny_models import make_model_folder
 
 WEAK = Gate(problems=12, accuracy=0.0, hardest=0.0, checks=0.0)
 """A gate that any base passes."""
@@ -43,6 +44,8 @@ def test_quickstart_ends_with_a_table_and_a_page_and_again_does_nothing_new(base
     done = subprocess.run(command(base, tmp_path / "out"), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "alpha-0.2" in done.stdout
+    assert "at temperature 1" in " ".join(done.stdout.split())
+    assert "report: done (6 of 6)" in done.stderr
     page = tmp_path / "out/report/index.html"
     assert str(page) in done.stdout
     assert "tersely train --recipe tiny" in page.read_text()
@@ -65,6 +68,15 @@ def test_a_base_that_was_given_is_only_read(base: Path, tmp_path: Path) -> None:
         done = subprocess.run(command(base, tmp_path / size, "--size", size, "--alphas", "0"), capture_output=True)
         assert done.returncode == 0, done.stderr
     assert sorted(path for path in base.rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_a_base_of_anybody_s_is_measured_as_its_runs_are(tmp_path: Path) -> None:
+    """It has no template of its own, and the runs' is not what evaluate takes by itself: the page refused."""
+    model = make_model_folder(tmp_path / "model")
+    done = subprocess.run(command(model, tmp_path / "out", "--alphas", "0"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/report/index.html").is_file()
 
 
 def test_a_base_that_is_not_there_is_refused_before_anything_is_written(

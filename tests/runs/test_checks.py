@@ -207,6 +207,10 @@ def test_a_training_run_does_not_go_on_from_a_damaged_journal(tmp_path: Path) ->
     (path / "journal.jsonl").write_bytes(b"".join(lines[:2]) + lines[2].replace(b"3", b"4"))
     with RunFolder.open(path, RunKind.TRAIN, {}) as folder:
         folder.rewind(folder.latest())  # what is cut away may be damaged
+    for last in (lines[1][:-1] + b"\0", lines[1][:-1] + b"\0" + lines[2]):  # its newline is lost, and maybe more came
+        (path / "journal.jsonl").write_bytes(lines[0] + last)
+        with RunFolder.open(path, RunKind.TRAIN, {}) as folder, pytest.raises(StorageError, match="line 2: has lost"):
+            folder.rewind(folder.latest())
     (path / "journal.jsonl").write_bytes(lines[0].replace(b"1", b"2") + lines[1])
     with RunFolder.open(path, RunKind.TRAIN, {}) as folder, pytest.raises(StorageError, match="line 1: its check"):
         folder.rewind(folder.latest())

@@ -71,3 +71,14 @@ def test_work_that_goes_on_after_an_accident_ends_as_without_it_or_is_refused(ro
             outcome, said = go_on(root, name, wanted)
             assert outcome in (Outcome.SAME, Outcome.REFUSED), f"{accident}, {path}: {outcome}, {said}"
             assert outcome is Outcome.SAME or str(folder) in said, f"{accident}, {path}: {said}"
+
+
+def test_samples_cut_inside_a_block_end_with_the_same_log_probabilities(root: Path) -> None:
+    """They used to differ in the last digit: the rest was drawn in batches of other rows."""
+    wanted = RESULTS[SAMPLES](root / SAMPLES)
+    with kept(root / SAMPLES) as folder:
+        half_done(root, SAMPLES)
+        log = folder / "groups.jsonl"
+        log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:3]))
+        COMMANDS[SAMPLES](root)
+        assert RESULTS[SAMPLES](folder) == wanted

@@ -692,7 +692,7 @@ def test_a_foreign_folder_is_refused(tmp_path: Path, name: str) -> None:
 def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "is a file" in refusal_of(tmp_path / "file")
-    assert "not a directory" in refusal_of(tmp_path / "file" / "run")
+    assert "file is a file, not a folder" in refusal_of(tmp_path / "file" / "run")
     assert "too long" in refusal_of(tmp_path / ("x" * 300))
 
 

@@ -26,6 +26,8 @@ from tiny_models import make_model_folder, make_task
 
 CONFIG = {"seed": 3}
 NEWEST = "checkpoints/step-000004"
+EVALUATED = "task@step-000004"
+"""What the evaluation of the run is called, which is not trained to its end."""
 
 
 @dataclass(frozen=True)
@@ -216,8 +218,8 @@ def begun_evaluation(name: str, target: str) -> Callable[[Scene], None]:
     def build(scene: Scene) -> None:
         evaluate(scene)
         for gone in ("done.json", "summary.json", "responses.jsonl"):
-            (scene.run / "evaluation/task" / gone).unlink()
-        scene.link(f"evaluation/task/{name}", target)
+            (scene.run / "evaluation" / EVALUATED / gone).unlink()
+        scene.link(f"evaluation/{EVALUATED}/{name}", target)
 
     return build
 
@@ -258,11 +260,11 @@ REFUSED: dict[str, tuple[Build, Build]] = {
     "state is no object": (state_logs(None), go_on),
     "samples inside are a link": (link("samples", "empty"), draw_samples),
     "evaluation is a link": (link("evaluation", "empty"), evaluate),
-    "an evaluation's folder is a link": (link("evaluation/task", "empty"), evaluate),
+    "an evaluation's folder is a link": (link(f"evaluation/{EVALUATED}", "empty"), evaluate),
     "an evaluation's lock is a link": (begun_evaluation(".lock", "thesis.tex"), evaluate),
     "an evaluation's responses are a dangling link": (begun_evaluation("responses.jsonl", "new"), evaluate),
     "a model's folder beside its run is a link": (link("theirs/run", "empty"), evaluate_beside),
-    "an evaluation beside its run is a link": (link("theirs/run/task", "empty"), evaluate_beside),
+    "an evaluation beside its run is a link": (link(f"theirs/run/{EVALUATED}", "empty"), evaluate_beside),
     "profile is a link": (link("profile", "empty"), profile),
     "faithfulness is a link": (link("faithfulness", "empty"), hint),
     "a page is a link": (link("index.html"), write_page),

@@ -180,7 +180,9 @@ def test_row_that_is_no_problem_is_refused_with_its_line(write: Any, row: dict[s
 
 def test_all_faulty_rows_are_counted_and_five_are_shown(write: Any) -> None:
     path = write(ONE, *[{"problem": f"q{i}", "answer": ""} for i in range(7)])
-    with pytest.raises(UserError, match=r"mine\.jsonl: 7 of 8 lines.*line 2: .*line 6: [^;]*; and 2 more$"):
+    with pytest.raises(
+        UserError, match=r"mine\.jsonl: 7 of 8 lines.*line 2: .*line 6: [^;]*; and 2 more: line 7, line 8$"
+    ):
         read_task_file(path)
 
 
@@ -208,7 +210,7 @@ def test_golds_that_cannot_be_read_are_counted_and_five_are_shown(write: Any) ->
         return [None if answer.isdigit() and kind == Kind.MATH else "not a number" for answer, kind in golds]
 
     with pytest.raises(
-        UserError, match=r"6 of 7 gold answers.*line 2: 'bad0' \(not a number\);.*line 6: 'bad4'.*and 1 more$"
+        UserError, match=r"6 of 7 gold answers.*line 2: 'bad0' \(not a number\);.*line 6: 'bad4'.*and 1 more: line 7$"
     ):
         read_task_file(path, check_golds=check)
     assert len(read_task_file(write(ONE), check_golds=check)) == 1

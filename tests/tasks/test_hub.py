@@ -144,12 +144,18 @@ def test_each_task_maps_its_rows(
 
 
 def test_every_named_task_is_tried_above_or_below() -> None:
-    assert set(ROWS) == set(NAMED)
+    assert {*ROWS, "paper-train"} == set(NAMED)
     assert all(set(task.splits) <= {"train", "held_out"} for task in NAMED.values())
 
 
 def test_revisions_are_commits() -> None:
-    assert all(re.fullmatch(r"[0-9a-f]{40}", task.revision) for task in NAMED.values())
+    assert all(re.fullmatch(r"[0-9a-f]{40}", task.revision) for task in NAMED.values() if task.revision is not None)
+    assert [name for name, task in NAMED.items() if task.revision is None] == ["paper-train"]
+
+
+def test_a_task_without_a_known_revision_asks_for_one() -> None:
+    with pytest.raises(UserError, match="paper-train@COMMIT, or paper-train@main"):
+        load_task("paper-train", "train")
 
 
 def test_numina_counts_every_row_that_gives_no_problem(hub: Path) -> None:
@@ -262,3 +268,12 @@ def test_boxes_close_where_their_braces_do() -> None:
     assert boxed(r"\boxed{1} then \boxed {\frac{1}{2}} then \boxed{}") == ["1", r"\frac{1}{2}"]
     assert last_boxed(r"so \boxed{\{1,2\}}") == r"\{1,2\}"
     assert last_boxed(r"\boxed{never") is None
+
+
+def test_the_authors_own_set_gives_the_box_of_a_solution_or_the_answer_that_stands_alone() -> None:
+    task = NAMED["paper-train"]
+    solutions = {r"So it is \boxed{204}.": "204", " 12 ": "12"}
+    found = {text: task.read({"problem": "P?", "solution": text})["answer"] for text in solutions}
+    assert found == solutions
+    with pytest.raises(named.Skip):
+        task.read({"problem": "P?", "solution": "Clear.\nQED"})

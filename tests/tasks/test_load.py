@@ -111,7 +111,7 @@ def test_own_golds_are_checked() -> None:
     def check(golds: Sequence[tuple[str, str]]) -> list[str | None]:
         return ["not mine" for _ in golds]
 
-    with pytest.raises(UserError, match=r"the given problems: 1 of 1 gold answers cannot be read .*: number 1: '2'"):
+    with pytest.raises(UserError, match=r"the given problems: 1 of 1 gold answers cannot be judged .*: number 1: '2'"):
         load_task([OWN], "train", None, check)
 
 

@@ -138,11 +138,10 @@ def test_what_is_no_run_or_a_damaged_one_is_refused_in_a_sentence(
     put_in_place(monkeypatch, FakeLibrary())
     assert main(["replay", str(root / "model"), "--to", "fake"]) == 2
     assert "no tersely run folder" in capsys.readouterr().err
-    run(root, tmp_path / "run", "none")
-    journal = tmp_path / "run/journal.jsonl"
-    journal.write_text(journal.read_text().replace('"reward"', '"rewird"', 1))
+    with RunFolder.open(tmp_path / "run", RunKind.TRAIN, {}) as folder:
+        folder.append("journal", [{"step": 1}])
     assert main(["replay", str(tmp_path / "run"), "--to", "fake"]) == 2
-    assert f"{journal}, line 1: " in capsys.readouterr().err
+    assert f"{tmp_path / 'run/journal.jsonl'}, line 1: no step of a training run" in capsys.readouterr().err
     with RunFolder.open(tmp_path / "base", RunKind.BASE, {}):
         pass
     assert main(["replay", str(tmp_path / "base"), "--to", "fake"]) == 2

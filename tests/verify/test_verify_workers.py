@@ -336,3 +336,27 @@ def test_the_serving_process_is_renewed_without_losing_an_answer() -> None:
             assert 0 <= reply["seconds"] < 2
         process.stdin.close()
         assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.slow
+def test_no_verdict_changes_with_the_load_of_the_machine() -> None:
+    """What the grammar leaves of sums without end and of limits is not judged; the rest is far from its budget."""
+    hard = ["\\sum_{n=1}^\\infty \\frac{1}{n^2}", "\\prod_{k=1}^{10^9} k", "\\int_0^1 x^x dx", "\\lim_{x\\to 0} x^x"]
+    items = [(gold, f"\\boxed{{{answer}}}", Kind.MATH) for gold in hard for answer in ("\\frac{\\pi^2}{6}", "1", gold)]
+    items += [("\\sum_{k=1}^n k^2", "\\boxed{\\frac{n(n+1)(2n+1)}{6}}", Kind.MATH)]
+    items += [("[0,2]", "\\boxed{[0,1]\\cup(1,2]}", Kind.MATH), ("[0,2]", "\\boxed{[0,1]\\cup(1,3]}", Kind.MATH)]
+
+    def verdicts() -> list[tuple[Status, str]]:
+        with Judge() as judge:
+            return [(v.status, v.reason) for v in judge.judge(items)]
+
+    quiet = verdicts()
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(6)]
+    try:
+        loaded = [verdicts() for _ in range(2)]
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert loaded == [quiet, quiet]
+    assert not any("timeout" in reason for _, reason in quiet)

@@ -13,8 +13,8 @@ MEASURED = frozenset({"model", "step", "instruction", "suite"})
 """Facts that say what was measured (or under which name), not how: they may differ between two sides."""
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("task", "task_sha256", "template", "instruction", "suite", "verifier", "model"), (str,)),
-    **dict.fromkeys(("size", "k", "max_new_tokens", "seed", "step", "repeat"), (int,)),
+    **dict.fromkeys(("task", "task_sha256", "template", "instruction", "suite", "verifier", "policy", "model"), (str,)),
+    **dict.fromkeys(("size", "k", "max_new_tokens", "suite_cap", "seed", "step", "repeat"), (int,)),
     **dict.fromkeys(("temperature", "top_p"), (int, float)),
 }
 _MADE = (
@@ -44,8 +44,12 @@ class ProtocolFacts:
     suite: str | None = None
     step: int | None = None
     repeat: int | None = None
+    suite_cap: int | None = None
+    """The suite's own cap, recorded only where the model's positions allow less than that."""
     verifier: str | None = None
     """What judged in place of our answer kinds; recorded only where there was one."""
+    policy: str | None = None
+    """What is counted as correct where it is not our own rule: "published"; recorded only where there was one."""
     model: str | None = None
     further: Mapping[str, object] = field(default_factory=lambda: NOTHING, hash=False)
     """Facts that this release does not know."""
@@ -66,6 +70,18 @@ class ProtocolFacts:
         if verifier is None:
             return self
         return replace(self, verifier=verifier, recorded=(*self.recorded, "verifier"))
+
+    def counted_by(self, policy: str | None) -> ProtocolFacts:
+        """The same with the policy that decides what is correct; as it is under our own rule."""
+        if policy is None:
+            return self
+        return replace(self, policy=policy, recorded=(*self.recorded, "policy"))
+
+    def lowered_from(self, suite_cap: int | None) -> ProtocolFacts:
+        """The same with the cap that the suite asks for; as it is where the model has room for that."""
+        if suite_cap is None:
+            return self
+        return replace(self, suite_cap=suite_cap, recorded=(*self.recorded, "suite_cap"))
 
     def of_model(self, model: str) -> ProtocolFacts:
         """The same with the model that was measured, which stands last."""

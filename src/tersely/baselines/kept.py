@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -70,7 +71,9 @@ def read_samples_identity(folder: Path) -> SamplesIdentity:
     """Of a samples folder, finished or not; UserError for anything else."""
     found = read_run_config(folder)
     if found is None or found.kind != RunKind.SAMPLES:
-        raise UserError(f"{folder} holds no samples: make some with `tersely baseline samples --out {folder} ...`")
+        raise UserError(
+            f"{folder} holds no samples: make some with `tersely baseline samples --out {shlex.quote(str(folder))} ...`"
+        )
     try:
         return SamplesIdentity.from_json(found.config)
     except KeyError as error:

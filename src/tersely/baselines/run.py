@@ -84,7 +84,9 @@ def asked_of(folder: Path, config: SamplesConfig, problems: Sequence[Problem] | 
     of the task where None."""
     if problems is None:
         with judge_for(None, config.run.judge_workers, config.verifier) as grader:
-            problems = load_problems(config.task, "train", config.train_size, grader, config.template)
+            drop = config.drop_unjudgeable
+            loaded = load_problems(config.task, "train", config.train_size, grader, config.template, drop=drop)
+        problems = loaded.problems
     tokenizer = load_tokenizer(folder)
     return prompt_identity_of(folder, tokenizer, render_all(problems, tokenizer, config.template))
 

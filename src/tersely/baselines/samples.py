@@ -63,11 +63,15 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
     require_engine(config.sampling.engine)
     folder = locate_model(config.model, config.revision)
     with judge_for(judge, config.run.judge_workers, config.verifier) as grader:
-        problems = load_problems(config.task, "train", config.train_size, grader, config.template)
+        drop = config.drop_unjudgeable
+        loaded = load_problems(config.task, "train", config.train_size, grader, config.template, drop=drop)
+        problems = loaded.problems
+        if said := loaded.words():
+            display.note(said)
         tokenizer = load_tokenizer(folder)
         prompts = render_all(problems, tokenizer, config.template)
         asking = prompt_identity_of(folder, tokenizer, prompts)
-        wanted = {**samples_identity(config, folder, problems), **asking}
+        wanted = {**samples_identity(config, folder, problems), **loaded.identity, **asking}
         finished = RunFolder.look(out, RunKind.SAMPLES, wanted) is not None
         if finished and not any(map(_from_outside, read_groups(out))):
             return
@@ -109,6 +113,7 @@ def identifying(config: SamplesConfig) -> Json:
         settings["run"].pop(key)
     if config.verifier is None:
         del settings["verifier"]
+    del settings["drop_unjudgeable"]  # what it dropped is said beside the digest of the task
     return settings
 
 
@@ -144,20 +149,21 @@ def _draw(
     reading = ResponseText(opened.tokenizer)
     opened.record_check(run.path, display)
     size = max(1, config.sampling.max_rows // config.sampling.n)
-    blocks = [problems[i : i + size] for i in range(done, len(problems), size)]
+    # From the beginning of a block that a crash cut: log-probabilities are rounded alike only in the same batch.
+    starts = range(done - done % size, len(problems), size)
     with StopRequest() as stop, close_after(sampler):
-        for number, block in enumerate(blocks, start=1):
-            clock = Clock()
+        for start in starts:
+            block, clock = problems[start : start + size], Clock()
             with explain_out_of_memory(
                 "sampling", row_cure("--set sampling.max_rows=", config.sampling.max_rows, config.sampling.n)
             ):
                 groups = _one_block(config, block, prompts, sampler, judge, reading, clock, display)
-            run.append(Log.GROUPS, [group_to_json(group) for group in groups])
+            run.append(Log.GROUPS, [group_to_json(group) for group in groups[done - start :]])
             tokens = sum(r.length for group in groups for r in group.rollouts)
-            done += len(block)
+            done = start + len(block)
             run.append(Log.CLOCK, [{**clock.record(done, tokens), "tokens_sampled": tokens, "tokens_trained": 0}])
             display.step(done, len(problems), {"tokens": f"{tokens / len(block) / config.sampling.n:.0f}"})
-            if stop.requested and number < len(blocks):
+            if stop.requested and done < len(problems):
                 raise Stopped(stop.requested, f"{done} of {len(problems)} problems are answered in {run.path}")
 
 

@@ -49,11 +49,6 @@ def run_ablate(args: argparse.Namespace) -> int:
     embedded = args.task in EMBEDDED_TASKS
     if args.held_out is None and not embedded:
         raise UserError(f"{args.task} is what is trained on: name other problems to evaluate on with --held-out")
-    if args.held_out is not None:
-        # Looked at before hours of training, not after.
-        from tersely.tasks import load_task
-
-        load_task(args.held_out, "held_out", args.size)
     plan = AblationPlan(
         model=args.model,
         task=args.task,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tersely.commands.verb import VERIFIER
+from tersely.commands.verb import DROP, VERIFIER
 from tersely.errors import UserError
 
-SHARED = ("model", "revision", "task", "verifier", "template", "train_size", "n")
+SHARED = ("model", "revision", "task", "verifier", "drop_unjudgeable", "template", "train_size", "n")
 """Options that samples made before have decided already."""
 
 
@@ -18,6 +18,7 @@ def add_baseline_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--recipe", default=None, help="training recipe to take template, sampling and optimizer from")
     p.add_argument("--template", default=None, help="question, boxed, paper-raw, plain, or text with {question} in it")
     p.add_argument("--verifier", default=None, metavar="MODULE:NAME", help=VERIFIER)
+    p.add_argument("--drop-unjudgeable", action="store_true", default=None, help=DROP)
     p.add_argument("--learning-rate", type=float, default=None, help="the paper tried 1e-5, 5e-6 and 2e-6")
     p.add_argument("--epochs", type=int, default=None, help="passes over the examples (default 1)")
     p.add_argument("--seed", type=int, default=None, help="of every random choice (default 0)")
@@ -40,7 +41,7 @@ def baseline_settings(args: argparse.Namespace) -> dict[str, Any]:
     for name, section in (("n", "sampling"), ("learning_rate", "tuning"), ("epochs", "tuning")):
         if (value := getattr(args, name)) is not None:
             settings = merge(settings, {section: {name: value}})
-    for name in ("model", "revision", "task", "verifier", "template", "train_size", "seed"):
+    for name in ("model", "revision", "task", "verifier", "drop_unjudgeable", "template", "train_size", "seed"):
         if (value := getattr(args, name)) is not None:
             settings[name] = value
     for assignment in args.set:

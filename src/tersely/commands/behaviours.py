@@ -56,23 +56,17 @@ def run_behaviours(args: argparse.Namespace) -> int:
             },
         }
         disk.write_json_atomic(args.out / f"{FILE}.json", content)
-        disk.write_file(args.out / f"{FILE}.csv", table.to_csv().encode(errors="backslashreplace"))
+        disk.replace_file(args.out / f"{FILE}.csv", table.to_csv().encode(errors="backslashreplace"))
         say(f"written: {args.out / FILE}.json and .csv")
     return 0
 
 
 def read_phrases(path: Path) -> dict[str, tuple[str, ...]]:
     """Behaviour -> phrases, from a TOML file of lists of text; UserError where it is not one."""
-    import tomllib
-
     from tersely.analysis import count_behaviours
+    from tersely.toml_file import read_toml
 
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(
-            f'{path} cannot be read as lists of phrases ({error}): write a line such as doubt = ["hmm"]'
-        ) from error
+    content = read_toml(path, "list of phrases")
     for name, words in content.items():
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise UserError(f'{path}: {name!r} must be a list of texts, such as {name} = ["hmm", "not sure"]')

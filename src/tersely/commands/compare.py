@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.report import add_page_options, asked_for
-from tersely.commands.verb import add_verb
+from tersely.commands.verb import add_verb, message_of
 from tersely.errors import UserError
 from tersely.terminal import say
 
@@ -21,7 +21,7 @@ def add_compare(verbs: Any) -> None:
 
 
 def run_compare(args: argparse.Namespace) -> int:
-    from tersely.page.render import write_comparison, write_published
+    from tersely.page.render import COMPARE_MARKDOWN, write_comparison, write_published
 
     asked = asked_for(args, with_ablations=args.with_ablations)
     if args.published:
@@ -32,5 +32,6 @@ def run_compare(args: argparse.Namespace) -> int:
         raise UserError("nothing to compare: name run folders, or give --published 1.5b or 7b")
     else:
         page = write_comparison(args.runs, args.base, args.out, asked)
+    say(message_of(page.with_name(COMPARE_MARKDOWN)))
     say(f"comparison: {page}")
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.baseline_settings import add_baseline_options, baseline_settings
-from tersely.commands.verb import add_verb
+from tersely.commands.verb import add_verb, paste
 from tersely.errors import UserError
 from tersely.terminal import say
 
@@ -43,5 +43,6 @@ def run_distill(args: argparse.Namespace) -> int:
     config = resolve_baseline("distill", baseline_settings(args))
     with make_display("distill") as display:
         distill(DistillConfig(args.student, args.teacher, args.demonstrations, config), args.out, samples, display)
-    say(f"taught: {args.out} (next: tersely train --model {args.out} --task TASK --alpha 0.1 --out RUN)")
+    following = paste("train", "--model", args.out, "--task", "TASK", "--alpha", "0.1", "--out", "RUN")
+    say(f"taught: {args.out} (next: {following})")
     return 0

@@ -14,6 +14,8 @@ from tersely.terminal import say
 
 if TYPE_CHECKING:
     from tersely.evaluation.protocol import EvalProtocol
+    from tersely.evaluation.run import Work
+    from tersely.rollouts import Grader
 
 
 DEFAULTS: dict[str, Any] = {"task": "arithmetic", "size": None, "k": 1, "temperature": 0.6, "top_p": 1.0}
@@ -43,10 +45,14 @@ def add_evaluate(verbs: Any) -> None:
     p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument("--template", default=None, help="default: what the model was trained with")
     p.add_argument(
-        "--instruction", default=None, metavar="NAME", help="ask for brevity: limit:512, tale:512 or concise"
+        "--instruction",
+        default=None,
+        metavar="NAME",
+        help="ask for brevity: limit:512, tale:512, concise, or paper-limit:512, the paper's own prompt",
     )
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     add_verifier(p)
+    p.add_argument("--policy", choices=["published"], help="count as papers do (docs/verify.md); off by default")
     p.add_argument("--allow-overlap", action="store_true", help="allow problems that the model was trained on")
     p.add_argument("--out", type=Path, default=None, help=OUT)
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
@@ -68,15 +74,21 @@ class Job:
 
 
 def run_evaluate(args: argparse.Namespace) -> int:
+    from tersely.evaluation.run import WORKERS
     from tersely.evaluation.table import print_suite, print_table
+    from tersely.rollouts import judge_for
 
     jobs = list(_jobs(args))
     _require_one_cap(jobs)
     found: dict[str, dict[str, Path]] = {}
-    for job in jobs:
-        folder = _evaluate(args, job)
-        if job.shown:
-            found.setdefault(job.row, {})[job.protocol.task] = folder
+    with judge_for(None, WORKERS, args.verifier, args.policy) as judge:
+        # All of them looked at before the first is sampled.
+        works = [_prepare(args, job, judge) for job in jobs]
+        _require_one_protocol(jobs, works)
+        for job, work in zip(jobs, works, strict=True):
+            folder = _measure(job, work)
+            if job.shown:
+                found.setdefault(job.row, {})[job.protocol.task] = folder
     if args.suite is not None:
         print_suite(list(found.items()))
     else:
@@ -90,10 +102,10 @@ def _jobs(args: argparse.Namespace) -> Iterator[Job]:
     """Everything to evaluate, model by model; whatever cannot work is refused before the first begins."""
     _require_settings(args)
     labels = [label(model) for model in args.models]
-    caps = _caps(args) if args.suite is None else [0] * len(args.models)
-    for place, (model, cap) in enumerate(zip(args.models, caps, strict=True)):
+    terms = _terms(args)
+    for place, (model, (cap, template)) in enumerate(zip(args.models, terms, strict=True)):
         name = label(model) if labels.count(label(model)) == 1 else str(model)
-        for source, protocol in _protocols(args, cap):
+        for source, protocol in _protocols(args, cap, template):
             if not args.all_checkpoints:
                 yield Job(model, name, source, protocol)
             else:
@@ -132,12 +144,29 @@ def _require_one_cap(jobs: Sequence[Job]) -> None:
         raise UserError(f"the models were trained with different caps ({listed}): give one for all, --max-new-tokens N")
 
 
-def _protocols(args: argparse.Namespace, cap: int) -> list[tuple[str | None, EvalProtocol]]:
+def _require_one_protocol(jobs: Sequence[Job], works: Sequence[Work]) -> None:
+    """UserError where two models would be measured differently on one set: they could not be compared afterwards."""
+    from tersely.analysis.facts import MEASURED
+
+    first: dict[str, tuple[Job, Work]] = {}
+    for job, work in zip(jobs, works, strict=True):
+        other, alike = first.setdefault(job.protocol.task, (job, work))
+        differing = alike.rules.differing(work.rules, MEASURED | {"seed", "repeat"})
+        if differing:
+            key = differing[0]
+            raise UserError(
+                f"{job.row} would be measured under another {key} on {job.protocol.task} ({work.rules.value(key)!r}) "
+                f"than {other.row} ({alike.rules.value(key)!r}), and the two could not be compared: evaluate them in "
+                "commands of their own"
+            )
+
+
+def _protocols(args: argparse.Namespace, cap: int, template: str | None) -> list[tuple[str | None, EvalProtocol]]:
     """(where the problems come from, protocol) of every set to evaluate."""
     from tersely.evaluation.protocol import EvalProtocol
     from tersely.evaluation.suites import suite_sets
 
-    shared = {"seed": args.seed, "template": args.template, "instruction": args.instruction}
+    shared = {"seed": args.seed, "template": template, "instruction": args.instruction}
     if args.suite is not None:
         sets = suite_sets(args.suite, args.data, args.data_dir, args.sets, **shared)
         return [(one.source, one.protocol) for one in sets]
@@ -146,18 +175,25 @@ def _protocols(args: argparse.Namespace, cap: int) -> list[tuple[str | None, Eva
     return [(None, EvalProtocol(max_new_tokens=cap, **rules, **shared))]
 
 
-def _caps(args: argparse.Namespace) -> list[int]:
-    """The cap of each model: as given, else as trained; a model that was not trained here takes that of the others."""
+def _terms(args: argparse.Namespace) -> list[tuple[int, str | None]]:
+    """(cap, template) of each model: as given, else as trained; a model that was not trained here takes what the others
+    were trained with. UserError where their templates differ: such numbers do not belong in one table."""
     from tersely.evaluation.protocol import CAP
     from tersely.models.locate import locate_model
     from tersely.models.trained_for import read_trained_for
 
-    if args.max_new_tokens is not None:
-        return [int(args.max_new_tokens)] * len(args.models)
-    own = [read_trained_for(locate_model(str(model))).max_new_tokens for model in args.models]
-    known = {cap for cap in own if cap is not None}
-    shared = known.pop() if len(known) == 1 else CAP
-    return [shared if cap is None else cap for cap in own]
+    trained = [read_trained_for(locate_model(str(model))) for model in args.models]
+    caps, templates = ({getattr(one, name) for one in trained} - {None} for name in ("max_new_tokens", "template"))
+    if args.template is None and len(templates) > 1:
+        listed = ", ".join(f"{label(m)} {one.template!r}" for m, one in zip(args.models, trained, strict=True))
+        raise UserError(
+            f"the models were trained with different templates ({listed}): evaluate them in commands of their own, or "
+            "give one for all, --template TEMPLATE --other-template"
+        )
+    cap = caps.pop() if len(caps) == 1 else CAP
+    template = args.template or (templates.pop() if templates else None)
+    given = args.max_new_tokens
+    return [((one.max_new_tokens or cap) if given is None else given, template) for one in trained]
 
 
 def _checkpoints(run: Path) -> list[tuple[int, Path]]:
@@ -173,25 +209,32 @@ def _checkpoints(run: Path) -> list[tuple[int, Path]]:
     return found
 
 
-def _evaluate(args: argparse.Namespace, job: Job) -> Path:
+def _prepare(args: argparse.Namespace, job: Job, judge: Grader) -> Work:
+    from tersely.evaluation.run import prepare
+
+    return prepare(
+        job.model,
+        job.protocol,
+        out_for(job.model, args.models, args.out),
+        judge,
+        command=command_line(),
+        other_template=args.other_template,
+        other_verifier=args.other_verifier,
+        drop_unjudgeable=args.drop_unjudgeable,
+        policy=args.policy,
+        allow_overlap=args.allow_overlap,
+        threads=args.threads,
+        engine=args.engine,
+        max_rows=args.max_rows,
+        source=job.source,
+        checkpoint=job.checkpoint,
+    )
+
+
+def _measure(job: Job, work: Work) -> Path:
     from tersely.display import make_display
-    from tersely.evaluation.run import evaluate
+    from tersely.evaluation.run import measure
 
     title = " ".join(["evaluate", job.row, *([job.protocol.name] if job.protocol.suite else [])])
     with make_display(title) as display:
-        return evaluate(
-            job.model,
-            job.protocol,
-            out_for(job.model, args.models, args.out),
-            display,
-            command=command_line(),
-            other_template=args.other_template,
-            other_verifier=args.other_verifier,
-            verifier=args.verifier,
-            allow_overlap=args.allow_overlap,
-            threads=args.threads,
-            engine=args.engine,
-            max_rows=args.max_rows,
-            source=job.source,
-            checkpoint=job.checkpoint,
-        )
+        return measure(work, display)

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from tersely.commands.verb import add_verb
+from tersely.terminal import make_console, say
 
 if TYPE_CHECKING:
     from tersely.reference import Setting
@@ -27,12 +28,10 @@ def all_settings() -> list[Setting]:
 
 
 def run_settings(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from tersely.reference import as_text, matching
 
-    console = Console(highlight=False, markup=False)
+    console = make_console()
     # In a file or a pipe every meaning is one line, for those who search.
     width = min(console.width, 110) if console.is_terminal else 10_000
-    print(as_text(matching(all_settings(), args.pattern), width))
+    say(as_text(matching(all_settings(), args.pattern), width))
     return 0

@@ -21,6 +21,7 @@ def add_plan(verbs: Any) -> None:
     p.add_argument("--sample", type=int, default=None, metavar="N", help="load the model and answer N problems once")
     p.add_argument("--mean-length", type=float, default=None, help="mean response in tokens under the cap")
     p.add_argument("--profile", type=Path, default=None, help="result of `tersely profile` to take lengths from")
+    p.add_argument("--gpu", default=None, metavar="NAME", help="plan for this GPU: h100, a100-80, 4090, ...")
     p.add_argument("--gpu-memory", type=float, default=None, metavar="GB", help="plan for a GPU of this size")
     p.add_argument("--machine", type=Path, default=None, metavar="FILE.json", help="measured ceilings of the GPU")
     p.add_argument("--gpus", type=int, default=1, help="GPUs to share the work (default 1)")
@@ -37,7 +38,13 @@ def run_plan(args: argparse.Namespace) -> int:
         return _compare(args)
     config, sample = training_config(args), _sample(args)
     inputs = PlanInputs(
-        args.mean_length, args.profile, args.gpu_memory, args.machine, args.gpus, sample.profile() if sample else None
+        args.mean_length,
+        args.profile,
+        args.gpu_memory,
+        args.machine,
+        args.gpu,
+        args.gpus,
+        sample.profile() if sample else None,
     )
     plan = make_plan(config, inputs)
     if sample:

@@ -6,15 +6,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, folder_in, label
+from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, folder_in, label, paste
 from tersely.terminal import say
+
+SIZE = 128
+"""Problems where nobody says how many."""
 
 
 def add_profile(verbs: Any) -> None:
     p = add_verb(verbs, "profile", run_profile, "pass rates, lengths and signal of a model before it is trained")
     p.add_argument("model", type=Path, metavar="MODEL", help="folder or hub id of a model, or a run folder")
     p.add_argument("--task", required=True, help="task to be trained on: its name or a JSONL file")
-    p.add_argument("--size", type=int, default=128, help="problems (default 128)")
+    p.add_argument("--size", type=int, default=None, help=f"problems (default {SIZE}, or all of a smaller file)")
     p.add_argument("--k", type=int, default=8, help="responses a problem (default 8)")
     p.add_argument("--temperature", type=float, default=1.0, help="default 1, that of training")
     p.add_argument("--max-new-tokens", type=int, default=None, help="default: what it was trained with, or 32000")
@@ -32,12 +35,13 @@ def run_profile(args: argparse.Namespace) -> int:
     from tersely.evaluation.profile import print_profile, profile, read_profile
     from tersely.evaluation.protocol import EvalProtocol
 
+    size = _size(args.task) if args.size is None else args.size
     with make_display(f"profile {label(args.model)}") as display:
         path = profile(
             args.model,
             lambda cap: EvalProtocol(
                 task=args.task,
-                size=args.size,
+                size=size,
                 k=args.k,
                 max_new_tokens=args.max_new_tokens or cap,
                 temperature=args.temperature,
@@ -50,11 +54,20 @@ def run_profile(args: argparse.Namespace) -> int:
             other_template=args.other_template,
             other_verifier=args.other_verifier,
             verifier=args.verifier,
+            drop_unjudgeable=args.drop_unjudgeable,
             threads=args.threads,
             engine=args.engine,
             max_rows=args.max_rows,
         )
     print_profile(read_profile(path))
-    judged = f" --verifier {args.verifier}" if args.verifier else ""
-    say(f"profile: {path} (next: tersely plan --model {args.model} --task {args.task}{judged} --profile {path})")
+    judged = ["--verifier", args.verifier] if args.verifier else []
+    following = paste("plan", "--model", args.model, "--task", args.task, *judged, "--profile", path)
+    say(f"profile: {path} (next: {following})")
     return 0
+
+
+def _size(task: str) -> int:
+    """The usual number of problems, or all of a file that holds fewer."""
+    from tersely.jsonl import read_jsonl
+
+    return min(SIZE, len(read_jsonl(task))) if Path(task).is_file() else SIZE

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.verb import add_verb
+from tersely.terminal import say
 
 
 def add_replay(verbs: Any) -> None:
@@ -19,5 +20,5 @@ def run_replay(args: argparse.Namespace) -> int:
     from tersely.trackers.follow import replay
 
     steps = replay(args.run, args.to)
-    print(f"told {args.to} of {steps} step{'s' if steps != 1 else ''} of {args.run}")
+    say(f"told {args.to} of {steps} step{'s' if steps != 1 else ''} of {args.run}")
     return 0

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tersely.commands.verb import add_verb, command_line
+from tersely.commands.verb import add_verb, command_line, message_of
 from tersely.errors import UserError
 from tersely.terminal import say
 
@@ -45,7 +45,9 @@ def asked_for(args: argparse.Namespace, **more: bool) -> Asked:
 
 
 def run_report(args: argparse.Namespace) -> int:
-    from tersely.page.render import write_report
+    from tersely.page.render import REPORT_MARKDOWN, write_report
 
-    say(f"report: {write_report(args.runs, args.base, args.out, asked_for(args))}")
+    page = write_report(args.runs, args.base, args.out, asked_for(args))
+    say(message_of(page.with_name(REPORT_MARKDOWN)))
+    say(f"report: {page}")
     return 0

@@ -97,7 +97,7 @@ def _facts(record: EvalRecord) -> str:
 def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
     """(name, facts, text) of one response sampled here."""
     from tersely.display import make_display
-    from tersely.evaluation.run import pick_template
+    from tersely.evaluation.terms import pick_template
     from tersely.facts import Facts
     from tersely.models.locate import locate_model
     from tersely.models.trained_for import read_trained_for

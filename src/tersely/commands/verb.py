@@ -29,6 +29,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-rows", type=int, default=256, help="responses decoded at once (default 256)")
 
 
+DROP = "leave out problems whose gold answers cannot be judged, which are otherwise refused"
 VERIFIER = "your own check of a response, in place of the judge"
 
 
@@ -36,6 +37,7 @@ def add_verifier(parser: argparse.ArgumentParser) -> None:
     """For the verbs that measure a model: with what, and whether it may be something else than in training."""
     parser.add_argument("--verifier", default=None, metavar="MODULE:NAME", help=VERIFIER)
     parser.add_argument("--other-verifier", action="store_true", help="allow another verifier than trained with")
+    parser.add_argument("--drop-unjudgeable", action="store_true", help=DROP)
 
 
 def label(model: Path) -> str:
@@ -57,10 +59,10 @@ def out_for(model: Path, models: Sequence[Path], out: Path | None) -> Path | Non
 
 def folder_in(out: Path, model: Path) -> Path:
     """The model's own folder in ``out``; UserError where a link stands there."""
-    from tersely.runs import disk
+    from tersely.runs import places
 
     folder = out / label(model)
-    disk.require_no_links(folder, below=out)
+    places.require_no_links(folder, below=out)
     return folder
 
 
@@ -72,3 +74,13 @@ def paste(*words: str | Path) -> str:
 def command_line() -> str:
     """The command as it was given, for those who want to repeat it."""
     return paste(*sys.argv[1:])
+
+
+def message_of(markdown: Path) -> str:
+    """What a page says first: headline, findings and warnings, up to its first table."""
+    lines: list[str] = []
+    for line in markdown.read_text(encoding="utf-8").splitlines():
+        if line.startswith(("## ", "Brackets hold")):
+            break
+        lines += [line.removeprefix("# ")] if line.strip() else []
+    return "\n".join(lines)

@@ -19,7 +19,7 @@ from tersely.display import Display
 from tersely.errors import UserError, require_known
 from tersely.evaluation.hint_records import ARMS, ArmResponse, missing, read_arms, read_pairs
 from tersely.evaluation.protocol import EvalProtocol, identity
-from tersely.evaluation.records import AGAIN, RESPONSES, SUMMARY
+from tersely.evaluation.records import AGAIN, RESPONSES, SUMMARY, evaluation_folder
 from tersely.models.text import ResponseText
 from tersely.records import JsonObject, Kind, Problem, Status
 from tersely.rollouts import Grader, PromptIds, respond
@@ -63,7 +63,7 @@ def faithfulness(
     """
     import torch
 
-    from tersely.evaluation.run import evaluation_folder, pick_template
+    from tersely.evaluation.terms import pick_template
     from tersely.facts import Facts
     from tersely.models.environment import environment
     from tersely.models.load import load_tokenizer

@@ -42,6 +42,8 @@ class EvalProtocol:
     """The suite this evaluation belongs to (``tersely.evaluation.suites``)."""
     step: int | None = None
     """The checkpoint evaluated, where it is not simply the newest."""
+    suite_cap: int | None = None
+    """The suite's own cap, where the model's positions allow less."""
     repeat: int | None = None
     """1 and up: the same measurement again, with ``seed + repeat`` (the noise floor)."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from glob import escape as glob_escape
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.records import Summary
 from tersely.errors import UserError
 from tersely.records import EvalRecord
+from tersely.runs import places
+from tersely.runs.identity import is_run_folder
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
+from tersely.verify.summary import PolicyCount, Remarks
 
 RESPONSES = "responses"
 SUMMARY = "summary.json"
@@ -41,8 +45,17 @@ class Evaluation:
     """That made it; empty where it was not recorded."""
     engine: str | None = None
     weights_sha256: str | None = None
+    remarks: Remarks = field(default_factory=Remarks)
+    """What the judge said that reports count."""
+    policy: PolicyCount | None = None
+    """How often our own rule agrees, where a policy decided."""
     held: tuple[EvalRecord, ...] | None = None
     """Responses in memory, where they are not read from the folder at every call."""
+
+    def sentences(self) -> list[str]:
+        """What must be said beside the numbers: what was restated or cut, and the policy that counted."""
+        told = [*self.remarks.sentences(self.summary.overall.responses)]
+        return told if self.policy is None else [self.policy.sentence(), *told]
 
     def responses(self) -> tuple[EvalRecord, ...]:
         """Every evaluated response, in the order of the file. UserError where it cannot be read."""
@@ -68,9 +81,23 @@ def read_evaluation(folder: Path) -> Evaluation:
             command=str(content.get("command", "")),
             engine=content.get("engine"),
             weights_sha256=content.get("weights_sha256"),
+            remarks=Remarks(**content.get("judged", {})),
+            policy=PolicyCount(**content["policy"]) if "policy" in content else None,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not a summary of tersely ({error}): evaluate again") from error
+
+
+def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "evaluation") -> Path:
+    """Where evaluation ``name`` goes: ``out``, or beneath the run folder; never into other people's folders, nor
+    through a link in one that was named (UserError)."""
+    if out is None and not is_run_folder(model):
+        raise UserError(
+            f"{model} is not a run folder of tersely, so nothing is written there: say where with --out DIR"
+        )
+    folder = model / kind / name if out is None else out / name
+    places.require_no_links(folder, below=model if out is None else out)
+    return folder
 
 
 def read_responses(folder: Path, *, allow_torn: bool = False) -> list[EvalRecord]:
@@ -118,6 +145,7 @@ def read_curve(run: Path, task: str) -> list[tuple[int, Evaluation]]:
     curve = sorted((int(match[1]), folder) for match, folder in found if match)
     if not curve:
         raise UserError(
-            f"{run} has no evaluated checkpoints of {task}: run `tersely evaluate {run} --all-checkpoints` first"
+            f"{run} has no evaluated checkpoints of {task}: run `tersely evaluate "
+            f"{shlex.quote(str(run))} --all-checkpoints` first"
         )
     return [(step, read_evaluation(folder)) for step, folder in curve]

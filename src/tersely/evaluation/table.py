@@ -34,6 +34,7 @@ def print_table(evaluations: Sequence[tuple[str, Path]], title: str = "", consol
     for i, (name, folder) in enumerate(evaluations):
         found = read_evaluation(folder)
         remarks += _unjudged(name, found.summary.overall)
+        remarks += [f"{name}: {said}" for said in found.sentences()]
         overall = found.summary.overall
         row = [name, cell(overall.accuracy, 100), cell(overall.tokens), cell(overall.truncated, 100)]
         if i == 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +18,14 @@ from tersely.learn.parallel import World
 from tersely.learn.scorer_check import BaseCheck, check_base
 from tersely.models.agreement import ModelCheck
 from tersely.models.end_tokens import end_tokens
-from tersely.models.load import check_vocabulary, load_model, load_tokenizer
-from tersely.models.positions import positions_of, require_before_switch
+from tersely.models.load import check_vocabulary, load_config, load_model, load_tokenizer
 from tersely.models.prompt_identity import prompt_identity
 from tersely.models.tokenizer_check import tokenizer_check
 from tersely.plan.checks import check_plan, check_tokenizer
 from tersely.plan.files import folder_files, has_tokenizer
 from tersely.plan.machine import available_memory
 from tersely.records import JsonObject, Problem
-from tersely.tasks.prompts import render_all, require_room
+from tersely.tasks.prompts import render_all
 
 
 @dataclass(frozen=True)
@@ -37,17 +35,23 @@ class LoadedBase:
     folder: Path
     model: Any
     tokenizer: Any
+    prompts: Mapping[str, tuple[int, ...]]
+    """Prompt ids by problem id, all known to fit."""
     check: BaseCheck
     """Which ways to decode and to score are right for this model."""
 
     @classmethod
-    def load(cls, folder: Path, config: TrainConfig, facts: Facts, world: World) -> LoadedBase:
+    def load(
+        cls, folder: Path, config: TrainConfig, facts: Facts, world: World, problems: Sequence[Problem]
+    ) -> LoadedBase:
         device, dtype = facts.device, facts.dtype
         require_installed(config.learner.optimizer)
-        refuse_what_cannot_fit(config, folder, device, world)
         if config.learner.lora:
             import_peft()
+        require_end(folder)
         tokenizer = load_tokenizer(folder)
+        prompts = render_all(problems, tokenizer, config.template)
+        refuse_what_cannot_fit(config, folder, device, world, max(map(len, prompts.values())))
         # fp32 whatever the dtype of forward and backward: these are the master weights. Frozen ones need none.
         lora = config.learner.lora
         model = load_model(folder, device, dtype if lora else torch.float32)
@@ -55,33 +59,34 @@ class LoadedBase:
         if lora:
             refuse_targets(model, lora)
         end_tokens(model, tokenizer)
-        return cls(folder, model, tokenizer, check_base(model, config, facts))
+        return cls(folder, model, tokenizer, prompts, check_base(model, config, facts))
 
     def whole_check(self) -> ModelCheck:
         """All that was compared: of the model and of its tokenizer."""
         return self.check.whole(tokenizer_check(self.tokenizer))
 
-    def prompt_identity(self, prompts: Mapping[str, tuple[int, ...]]) -> JsonObject:
+    def prompt_identity(self) -> JsonObject:
         """What a resumed run must share of prompts, chat template and end tokens."""
-        return prompt_identity(self.tokenizer, end_tokens(self.model, self.tokenizer), prompts)
-
-    def render_all(self, problems: Sequence[Problem], config: TrainConfig) -> dict[str, tuple[int, ...]]:
-        """Prompt ids by problem id; UserError where the longest one and the cap exceed the model's positions."""
-        prompts = render_all(problems, self.tokenizer, config.template)
-        cap, setting = config.sampling.max_new_tokens, "--set sampling.max_new_tokens="
-        require_room(prompts.values(), cap, positions_of(self.model), setting)
-        require_before_switch(self.model.config.to_dict(), max(map(len, prompts.values())), cap, setting)
-        return prompts
+        return prompt_identity(self.tokenizer, end_tokens(self.model, self.tokenizer), self.prompts)
 
 
-def refuse_what_cannot_fit(config: TrainConfig, folder: Path, device: torch.device, world: World) -> None:
-    """UserError with a cure for the first reason that the plan finds against the run, before a weight is loaded."""
-    model_config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    available = available_memory(device.type)[0] or None
+def require_end(folder: Path) -> None:
+    """UserError where no file names an end token: transformers gives some tokenizers one that their model was never
+    taught. Whether there is a chat template is for the tokenizer to say, when the first prompt is rendered."""
     files = folder_files(folder)
-    # Asked of the files: transformers gives some tokenizers an end token that their model was never taught. Whether
-    # there is a chat template is for the tokenizer to say, when the first prompt is rendered.
-    without_end = check_tokenizer(files, "plain") if has_tokenizer(files) else []
-    plan = check_plan(config, model_config, available=available, device=device.type, gpus=world.size)
-    for reason in without_end + plan:
+    for reason in check_tokenizer(files, "plain") if has_tokenizer(files) else []:
+        raise UserError(reason)
+
+
+def refuse_what_cannot_fit(
+    config: TrainConfig, folder: Path, device: torch.device, world: World, longest_prompt: int
+) -> None:
+    """UserError with a cure for the first reason that the plan finds against the run, before a weight is loaded."""
+    # As transformers reads it: some files leave to their class how many positions there are.
+    model_config = {**folder_files(folder)["config.json"], **load_config(folder).to_dict()}
+    available = available_memory(device.type)[0] or None
+    plan = check_plan(
+        config, model_config, prompt=longest_prompt, available=available, device=device.type, gpus=world.size
+    )
+    for reason in plan:
         raise UserError(reason)

@@ -60,8 +60,12 @@ def _counting(rollout: Rollout) -> JsonObject:
 
 
 def encode_verdict(verdict: Verdict) -> JsonObject:
-    """The fields by name; the score only of a verifier that grades, an outside cause only where there was one."""
+    """The fields by name; the score only of a verifier that grades, an outside cause only where there was one.
+
+    Training knows no policy.
+    """
     record = asdict(verdict)
+    del record["own_status"]
     if not verdict.outside:
         del record["outside"]
     if verdict.score is None:

@@ -56,6 +56,8 @@ def train(
     torch.manual_seed(config.seed)
     with World.joined() as world, judge_for(judge, config.run.judge_workers, verifier or config.verifier) as grader:
         ready, base = look_before_training(config, grader, world, problems)
+        if said := ready.loaded.words():
+            display.note(said)
         with open_run(out, config, ready, world) as run:
             state = read_resume_state(run, ready.problems, world)
             if state.done is not None:
@@ -74,7 +76,8 @@ def train(
                     record = trainer.step(step)
                     asked = world.is_main and tell([*callbacks, *following], record)
                     signum, ends = map(max, zip(*world.all_gather([stop.requested or 0, int(asked)]), strict=True))
-                    if step % every == 0 or step == last or signum or ends:
+                    is_due = step % every == 0 and not trainer.all_wrong.row
+                    if is_due or step == last or signum or ends:
                         trainer.save(step)
                     if signum and step < last:
                         place = where or "the run folder of rank 0"

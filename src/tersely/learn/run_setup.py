@@ -5,6 +5,7 @@ With several processes rank 0 opens the folder, and every one learns what is in 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -25,10 +26,11 @@ from tersely.models.environment import differences, environment
 from tersely.models.locate import locate_model
 from tersely.objective import Need, Objective
 from tersely.records import Json, JsonObject, Problem, Verdict
-from tersely.rollouts import Grader, PromptIds, load_problems, verifier_of
+from tersely.rollouts import Grader, Loaded, PromptIds, load_problems, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import Checkpoint, RunFolder
-from tersely.runs.json_file import read_json
+from tersely.runs.identity import Grows, same_work
+from tersely.runs.json_file import read_record
 from tersely.runs.kinds import RunKind
 from tersely.tasks import task_digest
 from tersely.tasks.order import problems_of_step
@@ -36,7 +38,7 @@ from tersely.tasks.overlap import TRAINED_ON
 from tersely.tasks.sources.own import OwnTask
 from tersely.trackers import require_tracker
 
-OPERATIONAL = ("threads", "keep", "judge_workers", "probe", "report_to")
+OPERATIONAL = ("threads", "keep", "judge_workers", "probe", "report_to", "all_wrong_stop")
 """Settings of the run section that don't identify the work: a resume may change them."""
 
 RESOURCE_KEYS = {
@@ -75,7 +77,7 @@ class Ready:
     """What a run starts from, all of it looked at (the model apart, so that it can be let go of)."""
 
     objective: Objective
-    problems: Sequence[Problem]
+    loaded: Loaded
     prompts: PromptIds
     prompt_identity: JsonObject
     """Of prompts, chat template and end tokens."""
@@ -83,6 +85,10 @@ class Ready:
     facts: Facts
     verifier: str | None
     """What judges in place of our answer kinds."""
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        return self.loaded.problems
 
     @property
     def longest_prompt(self) -> int:
@@ -109,14 +115,15 @@ def look_before_training(
         require_tracker(config.run.report_to)
         require_even_shares(config, world)
         folder = locate_model(config.model, config.revision)
-        chosen = load_problems(problems or config.task, "train", config.train_size, judge, config.template)
+        drop = config.drop_unjudgeable
+        loaded = load_problems(problems or config.task, "train", config.train_size, judge, config.template, drop=drop)
+        chosen = loaded.problems
         problems_of_step(chosen, config.sampling.prompts, config.seed, 0)
         facts = Facts.of(config.sampling.engine, config.run.device, config.run.dtype, world.own_device)
         with explain_training_memory("loading", config, world.size):
-            base = LoadedBase.load(folder, config, facts, world)
-        prompts = base.render_all(chosen, config)
-        asking = base.prompt_identity(prompts)
-        return Ready(objective, chosen, prompts, asking, folder, facts, verifier_of(judge)), base
+            base = LoadedBase.load(folder, config, facts, world, chosen)
+        asking = base.prompt_identity()
+        return Ready(objective, loaded, base.prompts, asking, folder, facts, verifier_of(judge)), base
 
 
 def require_even_shares(config: TrainConfig, world: World) -> None:
@@ -133,12 +140,14 @@ def open_run(out: Path, config: TrainConfig, ready: Ready, world: World) -> Abst
     """The run folder, locked, on rank 0; nothing on the others."""
     with world.collective_errors():
         if world.is_main:
-            identity = _identity(config, ready)
-            return RunFolder.open(out, RunKind.TRAIN, identity, keep=config.run.keep)
+            identity = run_identity(config, ready.folder, ready.loaded, ready.verifier, ready.prompt_identity)
+            return RunFolder.open(out, RunKind.TRAIN, identity, keep=config.run.keep, grows=more_steps(identity))
     return nullcontext()
 
 
-def _identity(config: TrainConfig, ready: Ready) -> JsonObject:
+def run_identity(
+    config: TrainConfig, folder: Path, loaded: Loaded, verifier: str | None, asking: JsonObject
+) -> JsonObject:
     """What a resumed run must share with the one begun: configuration, weights, problems and how they are asked."""
     settings = config.model_dump(mode="json")
     for key in OPERATIONAL:
@@ -146,8 +155,20 @@ def _identity(config: TrainConfig, ready: Ready) -> JsonObject:
     for section, keys in RESOURCE_KEYS.items():
         for key in keys:
             settings[section].pop(key)
-    digests = {"model_sha256": weights_digest(ready.folder), "task_sha256": task_digest(ready.problems)}
-    return {**settings, "verifier": ready.verifier, **digests, **ready.prompt_identity}
+    digests = {"model_sha256": weights_digest(folder), "task_sha256": task_digest(loaded.problems)}
+    del settings["drop_unjudgeable"]  # what it dropped is said
+    return {**settings, "verifier": verifier, **digests, **loaded.identity, **asking}
+
+
+def more_steps(wanted: Mapping[str, Any]) -> Grows:
+    """A run of fewer steps is a beginning of this one: all that a step does is a function of its number."""
+
+    def grows(old: Json) -> bool:
+        steps = old["run"].get("steps") if isinstance(old.get("run"), dict) else None
+        shorter = {**wanted, "run": {**wanted["run"], "steps": steps}}
+        return isinstance(steps, int) and steps < wanted["run"]["steps"] and same_work(old, shorter)
+
+    return grows
 
 
 def read_resume_state(run: RunFolder | None, problems: Sequence[Problem], world: World) -> ResumeState:
@@ -162,9 +183,18 @@ def _found(run: RunFolder, problems: Sequence[Problem]) -> Json:
         ids = sorted(problem.id for problem in problems)
         disk.write_json_atomic(run.path / TRAINED_ON, {"problem_ids": ids})
     path = run.path / UNJUDGED
-    unjudged = dict(read_json(path, "the answers that could not be judged")) if path.exists() else {}
+    unjudged: Json = {}
+    if os.path.lexists(path):
+        unjudged = read_record(path, "the answers that could not be judged", _whole_verdicts)
     done = run.read_done(TrainSummary.from_json)
     return {"done": None if done is None else done.to_json(), "unjudged": unjudged}
+
+
+def _whole_verdicts(content: Json) -> Json:
+    """The content, once every verdict in it is known to be one."""
+    for record in content.values():
+        decode_verdict(record)
+    return content
 
 
 def keep_unjudged(run: RunFolder, unjudged: Mapping[str, Verdict]) -> None:

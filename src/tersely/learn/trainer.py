@@ -14,6 +14,7 @@ from tersely.display import Display
 from tersely.errors import RunError
 from tersely.facts import Facts
 from tersely.journal import StepEvent, StepRecord
+from tersely.learn.all_wrong import AllWrong
 from tersely.learn.base_model import LoadedBase
 from tersely.learn.batch import collate, split_updates
 from tersely.learn.clock import Clock
@@ -72,6 +73,7 @@ class Trainer:
         self.method_state = ready.objective.initial_state()
         self._record_check(base.whole_check())
         self.learner = self._make_learner(base, ready.facts)
+        self.all_wrong = AllWrong(config, self.first_step)
         model = self.learner.whole_model()
         settings = base.check.sampling(config.sampling).model_copy(update={"engine": ready.facts.engine})
         self.sampler = sampler or make_sampler(
@@ -156,6 +158,7 @@ class Trainer:
         with self.world.collective_errors():
             self._write(record, groups, clock)
         self._show(record, clock)
+        self._check_right(record)
         return record
 
     def _respond(self, problems: Sequence[Problem], step: int, clock: Clock) -> list[Group]:
@@ -213,6 +216,14 @@ class Trainer:
                 )
             )
         self.display.note(text)
+
+    def _check_right(self, record: StepRecord) -> None:
+        try:
+            sentence = self.all_wrong.see(record)
+        except RunError as error:
+            raise self.world.raise_on_rank0(error) from None
+        if sentence:
+            self.display.note(sentence)
 
     # ---- what a step leaves behind
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 OPTIMIZER_FILE = "optimizer.safetensors"
@@ -18,3 +19,14 @@ def weights_digest(folder: Path) -> str:
         with path.open("rb") as file:
             digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def weights_digest_once(folder: Path) -> str:
+    """``weights_digest``, read once for all sets of a suite while names, sizes and times of the files stay."""
+    found = [(path.name, path.stat()) for path in sorted(folder.glob("*.safetensors"))]
+    return _digest(folder, tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in found))
+
+
+@lru_cache(maxsize=16)
+def _digest(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
+    return weights_digest(folder)

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import GenerationConfig
 
 from tersely.errors import UserError
-from tersely.models.load import load_config
+from tersely.models.load import load_config, load_generation
 from tersely.tasks.chat import chat_text, control_tokens
 
 _SAID = "tersely said this"
@@ -47,9 +47,7 @@ def unnamed_turn_end(folder: Path, tokenizer: Any) -> str | None:
 
 def _generation(folder: Path, config: Any) -> Any:
     """The generation configuration of a model folder; where there is no file what transformers makes of config.json."""
-    if (folder / "generation_config.json").is_file():
-        return GenerationConfig.from_pretrained(folder, local_files_only=True)
-    return GenerationConfig.from_model_config(config)
+    return load_generation(folder) or GenerationConfig.from_model_config(config)
 
 
 def turn_end(tokenizer: Any) -> int | None:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tersely.errors import UserError, first_line
+from tersely.errors import UserError
+from tersely.models.small_files import read_object, require_readable
 from tersely.runs import manifest
 from tersely.runs.identity import CONFIG, is_run_folder
 
@@ -77,7 +78,8 @@ def _require_loadable(folder: Path) -> None:
     if not (folder / CONFIG).is_file():
         what = "is empty" if not any(folder.iterdir()) else "has no config.json"
         raise UserError(f"{folder} {what}, so it is no Hugging Face model folder; name one made by save_pretrained")
-    if refusal := quantisation(_object(folder / CONFIG)):
+    require_readable(folder)
+    if refusal := quantisation(read_object(folder / CONFIG)):
         raise UserError(f"{folder}: {refusal}")
     _require_weights(folder)
     if not any(next(folder.glob(pattern), None) for pattern in _TOKENIZERS):
@@ -90,7 +92,9 @@ def require_no_adapter(folder: Path) -> None:
     """transformers would put an adapter onto the weights beside it without a word."""
     if not (folder / ADAPTER).is_file():
         return
-    base = folder if (folder / CONFIG).is_file() else _object(folder / ADAPTER).get("base_model_name_or_path", "BASE")
+    base = (
+        folder if (folder / CONFIG).is_file() else read_object(folder / ADAPTER).get("base_model_name_or_path", "BASE")
+    )
     beside = " beside a model" if base == folder else " instead of a model"
     raise UserError(
         f"{folder} holds an adapter ({ADAPTER}){beside}: merge it, in Python peft.AutoPeftModelForCausalLM."
@@ -114,18 +118,6 @@ def quantisation(config: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _object(path: Path) -> Mapping[str, Any]:
-    """A JSON object in a model's folder; UserError where it is none."""
-    try:
-        content = json.loads(path.read_bytes())
-        if isinstance(content, dict):
-            return content
-        problem = "it holds no JSON object"
-    except (OSError, ValueError, RecursionError) as error:
-        problem = first_line(error)
-    raise UserError(f"{path} is damaged ({problem}); download the model again")
-
-
 def _require_weights(folder: Path) -> None:
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
@@ -140,6 +132,8 @@ def _require_weights(folder: Path) -> None:
     if missing:
         raise UserError(f"{folder} lacks {len(missing)} weight file(s), first {missing[0]}; download the model again")
     for path in weights:
+        if not path.is_file():
+            raise UserError(f"{path} is no regular file, or a link to nothing; download or save the model again")
         problem = _truncation(path)
         if problem:
             raise UserError(f"{path} is damaged: {problem}; download or save the model again")
@@ -150,8 +144,8 @@ def _sharded_names(folder: Path) -> set[str]:
     names: set[str] = set()
     for index in folder.glob("*.safetensors.index.json"):
         try:
-            names |= set(json.loads(index.read_bytes())["weight_map"].values())
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            names |= {str(name) for name in read_object(index)["weight_map"].values()}
+        except (KeyError, AttributeError, TypeError) as error:
             raise UserError(f"{index} is damaged ({error}); download the model again") from error
     return names
 

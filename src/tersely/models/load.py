@@ -9,13 +9,13 @@ from typing import Any
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast
 
 from tersely.errors import UserError, first_line
 from tersely.models.loading_report import require_whole
 from tersely.models.memory import ran_out
 from tersely.models.tokenizer_check import FILE, TokenizerCheck, difference, keep_check, refusal
-from tersely.models.tokenizer_files import keep_files
+from tersely.models.tokenizer_files import GENERATION, keep_files
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -70,9 +70,23 @@ def load_config(folder: Path) -> Any:
         ) from error
 
 
+def load_generation(folder: Path) -> GenerationConfig | None:
+    """The generation settings that lie beside a model, if any. UserError where they cannot be used."""
+    if not (folder / GENERATION).is_file():
+        return None
+    try:
+        return GenerationConfig.from_pretrained(folder, local_files_only=True)
+    # Whatever stands there: transformers looks at the values as it goes.
+    except Exception as error:
+        raise UserError(
+            f"{folder / GENERATION} cannot be used ({first_line(error)}): mend it, or move it away"
+        ) from error
+
+
 def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
     """A causal language model in evaluation mode. UserError if the folder cannot be used or lacks weights."""
     load_config(folder)
+    load_generation(folder)
     # Other shapes are let through to be refused by name: by itself transformers points to a report that it logs.
     options = {"ignore_mismatched_sizes": True, "output_loading_info": True}
     try:

@@ -1,8 +1,9 @@
-"""How far a model can be read with one and the same rotary embedding."""
+"""How many tokens a model can be read with: the one place that says what fits, for training, evaluation and plan."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tersely.errors import UserError
@@ -11,40 +12,66 @@ SWITCHING = ("longrope", "su")
 """Kinds of rotary embedding with two sets of frequencies: which one a row is read with depends on how long the longest
 row beside it is, and keys in a cache keep the first."""
 
+POSITIONS = ("max_position_embeddings", "n_positions")
+"""What a config.json calls the number of positions."""
 
-def positions_of(model: Any) -> int | None:
-    """Tokens that a loaded model has positions for; None where no limit is known."""
-    found: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return found
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The limits of one model. Example: ``Room(positions=4096).left(longest=180)`` is 3916."""
+
+    positions: int | None = None
+    """Tokens that the model has positions for; None where no limit is known."""
+    switch: int | None = None
+    """Tokens after which its rotary embedding changes; None where it never does."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Room:
+        """By the content of config.json, or of a loaded configuration's ``to_dict()``."""
+        text = {**config, **(config.get("text_config") or {})}
+        known = [text[name] for name in POSITIONS if isinstance(text.get(name), int)]
+        return cls(known[0] if known else None, switch_of(config))
+
+    def left(self, longest: int) -> int | None:
+        """New tokens that fit behind a prompt of ``longest`` tokens, below 1 where the prompt itself is too long; None
+        where no limit is known."""
+        limits = [limit for limit in (self.positions, self.switch) if limit is not None]
+        return min(limits) - longest if limits else None
+
+    def refusal(self, longest: int, cap: int, setting: str) -> str | None:
+        """The sentence against prompts of ``longest`` tokens with ``cap`` new ones; None where they fit.
+
+        ``setting`` is what the user would change, such as "--max-new-tokens "; the cure is enough if obeyed once.
+        """
+        left = self.left(longest)
+        if left is None or cap <= left:
+            return None
+        cure = f"use {setting}{left} or less" if left > 0 else "leave the longest problems out"
+        asked = f"the longest prompt ({longest} tokens) and {cap} new tokens"
+        if self.positions is not None and longest + cap > self.positions:
+            return f"{asked} exceed the model's {self.positions} positions: {cure}"
+        return (
+            f"{asked} go beyond {self.switch} tokens, where this model's rotary embedding (longrope) changes, so that "
+            f"log-probabilities would depend on which rows stand together: {cure}"
+        )
+
+    def require(self, longest: int, cap: int, setting: str) -> None:
+        """UserError where ``refusal`` has something to say."""
+        sentence = self.refusal(longest, cap, setting)
+        if sentence is not None:
+            raise UserError(sentence)
 
 
 def switch_of(config: Mapping[str, Any]) -> int | None:
     """Tokens after which the rotary embedding of a model with this config.json changes; None where it never does."""
-    text = {**config, **(config.get("text_config") or {})}
-    rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
+    inner = config.get("text_config")
+    text = {**config, **(inner if isinstance(inner, Mapping) else {})}
+    rope = text.get("rope_parameters") or text.get("rope_scaling")
+    if not isinstance(rope, Mapping):
+        return None
     # One for all layers, or one for each kind of them.
     for one in [rope, *(r for r in rope.values() if isinstance(r, Mapping))]:
         if (one.get("rope_type") or one.get("type")) in SWITCHING:
             found = one.get("original_max_position_embeddings") or text.get("original_max_position_embeddings")
-            return int(found) if found else None
+            return found if isinstance(found, int) and found > 0 else None
     return None
-
-
-def beyond_switch(config: Mapping[str, Any], longest: int, cap: int, setting: str) -> str | None:
-    """The sentence that refuses prompts of ``longest`` tokens with ``cap`` new ones; None where they stay within."""
-    switch = switch_of(config)
-    if switch is None or longest + cap <= switch:
-        return None
-    cure = f"use {setting}{switch - longest} or less" if longest < switch else "leave the longest problems out"
-    return (
-        f"the longest prompt ({longest} tokens) and {cap} new tokens go beyond {switch} tokens, where this model's "
-        "rotary embedding (longrope) changes, so that log-probabilities would depend on which rows stand together: "
-        f"{cure}"
-    )
-
-
-def require_before_switch(config: Mapping[str, Any], longest: int, cap: int, setting: str) -> None:
-    """UserError where ``beyond_switch`` has something to say."""
-    sentence = beyond_switch(config, longest, cap, setting)
-    if sentence is not None:
-        raise UserError(sentence)

@@ -23,7 +23,7 @@ def prompt_identity(tokenizer: Any, end_ids: Sequence[int], prompts: Mapping[str
     return {
         "chat_template_sha256": hashlib.sha256(template_text(tokenizer).encode()).hexdigest(),
         "end_ids": sorted(end_ids),
-        "prompts_sha256": _digest(prompts),
+        "prompts_sha256": prompts_digest(prompts),
     }
 
 
@@ -32,7 +32,8 @@ def prompt_identity_of(folder: Path, tokenizer: Any, prompts: Mapping[str, tuple
     return prompt_identity(tokenizer, end_tokens_of(folder, tokenizer), prompts)
 
 
-def _digest(prompts: Mapping[str, tuple[int, ...]]) -> str:
+def prompts_digest(prompts: Mapping[str, tuple[int, ...]]) -> str:
+    """SHA-256 over the ids of problems and of their prompts, whatever their order."""
     digest = hashlib.sha256()
     for name in sorted(prompts):
         digest.update(f"{name} {len(prompts[name])} ".encode() + np.array(prompts[name], "<i8").tobytes())

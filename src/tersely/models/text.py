@@ -7,6 +7,8 @@ from typing import Any
 
 from tersely.verify.visible import THINKING, opens
 
+_PARTS = ("<|channel|>", "<|message|>")
+"""Control tokens of which gpt-oss makes its marks: ``<|channel|>final<|message|>``."""
 _ENDING = 16
 """Tokens at the end of a prompt among which a mark of thinking is looked for."""
 
@@ -19,7 +21,7 @@ class ResponseText:
         self._tokenizer = tokenizer
         added = getattr(tokenizer, "added_tokens_decoder", {})
         special = {i for i, token in added.items() if token.special} | set(getattr(tokenizer, "all_special_ids", ()))
-        marks = {i for i in special & added.keys() if THINKING.fullmatch(added[i].content.strip())}
+        marks = {i for i in special & added.keys() if _is_mark(added[i].content.strip())}
         # An end token that is a plain word of the text stays in it.
         self._dropped = (special - marks) | (set(end_ids) & added.keys())
         self._as_usual = self._dropped == special
@@ -36,3 +38,7 @@ class ResponseText:
             return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
         kept = [token for token in tokens if token not in self._dropped]
         return str(self._tokenizer.decode(kept, skip_special_tokens=False))
+
+
+def _is_mark(token: str) -> bool:
+    return token in _PARTS or THINKING.fullmatch(token) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 from tersely.errors import UserError, first_line
 from tersely.records import JsonObject
-from tersely.runs.checks import fault, sign, with_room
+from tersely.runs.checks import sign, with_room
+from tersely.runs.json_file import fault, read_regular
 
 TRAINED_FOR = "tersely.json"
 """In every checkpoint of ours."""
@@ -70,10 +72,10 @@ def write_trained_for(folder: Path, facts: TrainedFor) -> None:
 def read_trained_for(folder: Path) -> TrainedFor:
     """What the checkpoint was trained for. UserError where the file is damaged."""
     path = folder / TRAINED_FOR
-    if not path.is_file():
+    if not os.path.lexists(path):
         return TrainedFor()
     try:
-        text = path.read_bytes()
+        text = read_regular(path)
         if why := fault(path, text):
             raise ValueError(why)
         return TrainedFor.from_json(json.loads(text))

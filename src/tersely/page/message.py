@@ -12,7 +12,7 @@ from tersely.page.records import Comparison, Contender, Role, SeedMean, View, sc
 from tersely.page.standings import Standing, best_of, choose, gains, standings
 from tersely.page.table import show
 from tersely.records import Estimate, Unit
-from tersely.runs.checks import is_checked
+from tersely.runs.json_file import is_checked
 
 ALPHA = "α (alpha) says how hard training presses for short answers: 0 not at all, towards 1 ever harder."
 TOY_TASKS = {"arithmetic": "made-up sums"}
@@ -197,7 +197,8 @@ def warnings(comparison: Comparison, found: Sequence[Standing]) -> tuple[str, ..
         said.append(f"Evaluated under another protocol, so shown and compared with nothing: {'; '.join(marked)}.")
     for dataset in comparison.datasets:
         view = comparison.on(dataset).view()
-        said += [f"{dataset}: {sentence}" for sentence in (_cap(view), _unjudged(view), _unchecked(view)) if sentence]
+        told = (_cap(view), _unjudged(view), *judge_warnings(view), _unchecked(view))
+        said += [f"{dataset}: {sentence}" for sentence in told if sentence]
         if view.entries[0].results[0].evaluation.summary.overall.problems == 1:
             said.append(f"{dataset} holds a single problem: nothing measured on it has an interval.")
         if dataset not in comparison.noise and comparison.base is not None:
@@ -235,6 +236,13 @@ def _unjudged(view: View) -> str:
     counts = {e.label: sum(r.evaluation.summary.overall.unjudged_responses for r in e.results) for e in view.entries}
     some = [f"{label} {count}" for label, count in counts.items() if count]
     return f"Responses that could not be judged, left out of every accuracy: {', '.join(some)}." if some else ""
+
+
+def judge_warnings(view: View) -> list[str]:
+    """The policy that counted, and what the judge said that is counted, of every evaluation on the page."""
+    entries = [e for e in view.entries if e.role is not Role.CUTOFF]
+    told = [f"{e.label}: {said}." for e in entries for r in e.results for said in r.evaluation.sentences()]
+    return list(dict.fromkeys(told))
 
 
 def _unchecked(view: View) -> str:

@@ -8,7 +8,8 @@ RUN/evaluation/TASK/summary.json     {"protocol", "versions", "command", "summar
 
 from __future__ import annotations
 
-import contextlib
+import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -70,7 +71,7 @@ def read_finished(path: Path, variants: bool = True) -> Run:
             )
     run = read_run(path, variants)
     if not run.evaluations:
-        raise UserError(f"{path} has no evaluation: run tersely evaluate {path} first")
+        raise UserError(f"{path} has no evaluation: run tersely evaluate {shlex.quote(str(path))} first")
     return run
 
 
@@ -110,7 +111,8 @@ def require_tasks(runs: Sequence[Run]) -> list[str]:
     """The tasks that every run finished; a UserError says which run lacks what."""
     for run in runs:
         if not run.evaluations:
-            raise UserError(f"{run.path} has no finished evaluation: run tersely evaluate {run.path} first")
+            again = f"tersely evaluate {shlex.quote(str(run.path))}"
+            raise UserError(f"{run.path} has no finished evaluation: run {again} first")
     common = set.intersection(*(set(run.evaluations) for run in runs))
     if not common:
         listed = "; ".join(f"{run.name}: {', '.join(sorted(run.evaluations))}" for run in runs)
@@ -159,13 +161,26 @@ def _alpha(path: Path, config: Json) -> float | None:
 
 
 def _journal(path: Path) -> tuple[StepRecord, ...]:
-    """The steps; what an older release did not measure is None. Lines that are no step are left out."""
-    steps = []
-    for line in _log(path):
-        with contextlib.suppress(KeyError, TypeError, ValueError):
-            steps.append(StepRecord.from_json({**_UNKNOWN, **line}))
-    return tuple(steps)
+    """The steps; what an older release did not measure is None. Lines that are no step (a note) are left out."""
+    return tuple(StepRecord.from_json({**_UNKNOWN, **line}) for line in _log(path) if "step" in line)
 
 
 def _log(path: Path) -> list[Json]:
-    return read_log(path, allow_torn=True) if path.is_file() else []
+    """The lines of a log; UserError where what is drawn of one is no number."""
+    lines = read_log(path, allow_torn=True) if path.is_file() else []
+    for number, line in enumerate(lines, start=1):
+        if odd := next((name for name in _NUMBERS if not _is_number(line, name)), None):
+            raise UserError(f"{path}, line {number}: {odd} is {line[odd]!r:.40}, no number: restore it from a copy")
+    return lines
+
+
+def _is_number(line: Json, name: str) -> bool:
+    """Whether a field of a log is what pages draw, or not there."""
+    value = line.get(name)
+    if name == "step":
+        return name not in line or type(value) is int
+    return value is None or (isinstance(value, int | float) and math.isfinite(value))
+
+
+_NUMBERS = tuple(field.name for field in fields(StepRecord) if field.name != "event")
+"""Of a journal's line."""

@@ -22,7 +22,7 @@ from tersely.page.message import Message, make_message
 from tersely.page.published import published_blocks, published_message, published_planes, read_published
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import standings
-from tersely.runs import disk
+from tersely.runs import disk, places
 from tersely.terminal import visible
 from tersely.text import markdown_block, markdown_cell, place
 
@@ -147,12 +147,12 @@ def _made_of(comparison: Comparison, commands: Sequence[str]) -> dict[str, Any]:
 def write_folder(out: Path, files: Mapping[Path, bytes]) -> None:
     """Write all files beneath ``out``; a link in there is a UserError, a refused write a StorageError."""
     for path in files:
-        disk.require_no_links(out / path, below=out)
+        places.require_no_links(out / path, below=out)
     try:
         for folder in sorted({(out / path).parent for path in files}):
             disk.make_dir(folder)
         for path, content in files.items():
-            disk.write_file(out / path, content)
+            disk.replace_file(out / path, content)
     except StorageError as error:
         raise StorageError(f"the page is not whole: {error}") from error
 

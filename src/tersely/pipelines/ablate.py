@@ -12,10 +12,12 @@ from pathlib import Path
 from rich.table import Table
 
 from tersely.analysis.population import check, check_strategies, standardised
-from tersely.config import TrainConfig, merge, read_recipe, resolve, set_key
+from tersely.config import TrainConfig, assemble
 from tersely.errors import UserError, require_known
+from tersely.evaluation.protocol import EvalProtocol
 from tersely.objective import Objective
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
+from tersely.pipelines.look_ahead import look_at_evaluation, look_at_training
 from tersely.stop import StopRequest
 from tersely.terminal import make_console
 
@@ -101,12 +103,25 @@ class AblationPlan:
         options += ["--recipe", self.recipe] if self.recipe else []
         return options + [word for setting in self.settings for word in ("--set", setting)]
 
-    def config(self) -> TrainConfig:
-        """Of the run that every variant departs from."""
-        settings = merge(read_recipe(self.recipe) if self.recipe else {}, {"model": self.model, "task": self.task})
-        for assignment in self.settings:
-            set_key(settings, assignment)
-        return resolve(settings)
+    def config(self, variant: Variant | None = None) -> TrainConfig:
+        """Of a variant; None: of the run that every variant departs from."""
+        given = {"model": self.model, "task": self.task, "seed": self.seed, "objective": {"alpha": self.alpha}}
+        own = [] if variant is None else [self.filled(setting) for setting in variant.settings]
+        return assemble(self.recipe, given, [*self.settings, *own])
+
+    @property
+    def protocol(self) -> EvalProtocol:
+        """How base and variants are measured, whatever each was made with: other terms could not be compared."""
+        config = self.config()
+        cap = config.sampling.max_new_tokens
+        return EvalProtocol(self.held_out, self.size, self.k, cap, template=config.template)
+
+    def look(self, variants: Sequence[Variant]) -> None:
+        """UserError for whatever a command of the chain would refuse; nothing is written."""
+        config, protocol = self.config(), self.protocol
+        from_base = [(self.out / v.name, self.config(v)) for v in variants if v.after is None]
+        look_at_training(config, from_base, protocol)
+        look_at_evaluation(Path(self.model), protocol, self.base, config.verifier, measured_as_its_runs=True)
 
     def sizes(self) -> tuple[int, int, int]:
         """(responses an iteration, iterations, cap) of that run."""
@@ -136,10 +151,10 @@ class AblationPlan:
 
     def evaluate(self, run: Path) -> Command:
         arguments = ["evaluate", str(run), "--task", self.held_out, "--k", str(self.k), "--threads", "1"]
-        # One cap for base and variants, whatever each was made with: other caps would be another protocol.
-        arguments += ["--max-new-tokens", str(self.sizes()[2])]
+        config = self.config()
+        arguments += ["--max-new-tokens", str(config.sampling.max_new_tokens), "--template", config.template]
         arguments += ["--size", str(self.size)] if self.size is not None else []
-        verifier = self.config().verifier
+        verifier = config.verifier
         arguments += ["--verifier", verifier] if verifier is not None else []
         log = run / "evaluation" / Path(self.held_out).stem / "responses.jsonl"
         return Command(f"evaluate {run.name}", tuple(arguments), log, self.size * self.k if self.size else None)
@@ -148,7 +163,7 @@ class AblationPlan:
         """Beside the variants, whatever the base's own folder holds: it may be of another protocol, or not ours."""
         command = self.evaluate(Path(self.model))
         log = self.base / Path(self.held_out).stem / "responses.jsonl"
-        arguments = (*command.arguments, "--out", str(self.out))
+        arguments = (*command.arguments, "--other-template", "--other-verifier", "--out", str(self.out))
         return replace(command, title="evaluate the base", arguments=arguments, log=log)
 
     @property
@@ -165,6 +180,7 @@ def ablate(name: str, plan: AblationPlan, *, jobs: int | None) -> Path:
     """Train and evaluate every variant of an ablation under ``plan.out``, and the base; returns the page over them."""
     require_known("ablation", name, ABLATIONS)
     ablation = ABLATIONS[name]
+    plan.look(ablation.variants)
     require_own(plan.out, "this command")
     console = make_console(stderr=True)
     console.print(f"{name}: {ablation.question}")

@@ -16,8 +16,9 @@ from textwrap import shorten
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from tersely.display import Pace
 from tersely.errors import TerselyError, UserError
-from tersely.runs import disk
+from tersely.runs import places
 from tersely.runs.logs import read_log
 from tersely.stop import PARENT, Stopped, StopRequest
 from tersely.terminal import visible
@@ -80,9 +81,12 @@ class _Work:
 class Runner:
     """Runs chains side by side and shows how far each is."""
 
-    def __init__(self, logs: Path, console: Console, stop: StopRequest) -> None:
-        self.logs, self.console, self.stop = logs, console, stop
+    def __init__(self, logs: Path, console: Console, stop: StopRequest, commands: int | None = None) -> None:
+        """``commands``: how many there will be over all calls of ``run``, to say which of them has ended."""
+        self.logs, self.console, self.stop, self.commands = logs, console, stop, commands
         self.started: list[Command] = []
+        self.ended = 0
+        self._pace = Pace()
 
     def run(self, chains: Sequence[CommandChain], jobs: int) -> None:
         """Until every chain is through. Raises CommandError for the first command that fails, Stopped when asked to
@@ -129,15 +133,22 @@ class Runner:
             return True
         if code != 0:
             raise self._failure(command, code)
-        if not self.console.is_terminal:
-            self.console.print(f"{command.title}: done")
+        self.ended += 1
+        self.console.print(f"{command.title}: done{self._overall()}")
         progress.update(running.bar, completed=command.total or 1, total=command.total or 1)
         work.running = None
         return True
 
+    def _overall(self) -> str:
+        """Which of how many commands has ended, and about how long the rest takes at this pace."""
+        if self.commands is None:
+            return ""
+        left = self._pace.left(self.ended, self.commands, time.monotonic())
+        return f" ({self.ended} of {self.commands}{f', {left}' if left else ''})"
+
     def _start(self, command: Command, progress: Progress) -> _Running:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid())}
-        with open(self._output(command), "ab", opener=disk.open_plain) as output:
+        with open(self._output(command), "ab", opener=places.open_plain) as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tersely", *command.arguments],
                 stdin=subprocess.DEVNULL,
@@ -198,7 +209,7 @@ def require_own(out: Path, made_by: str) -> None:
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "logs").is_dir())):
         raise UserError(f"{out} is there and was not made by {made_by}: choose another folder with --out")
     for log in (out / "logs", *(out / "logs").glob("*")):
-        disk.require_no_links(log, below=out)
+        places.require_no_links(log, below=out)
     try:
         (out / "logs").mkdir(parents=True, exist_ok=True)
     except OSError as error:

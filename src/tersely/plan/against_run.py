@@ -17,6 +17,7 @@ from tersely.plan.shape import ModelShape
 from tersely.plan.time import ASSUMED, Machine, Seconds, predict_seconds
 from tersely.records import Json, JsonObject
 from tersely.runs.identity import read_own_config
+from tersely.runs.json_file import MALFORMED
 from tersely.runs.kinds import Log, RunKind
 from tersely.runs.logs import read_log
 
@@ -51,13 +52,14 @@ class MeasuredStep:
 
     @classmethod
     def from_json(cls, line: Json) -> MeasuredStep:
+        """KeyError, TypeError or ValueError for a line that is none of a training run."""
+        peaks = (line.get(f"{phase}_peak_bytes") for phase in ("sample", "update"))
         return cls(
-            sampling=line["sample_s"],
-            judging=line["judge_s"],
-            updating=line["update_s"] + line.get("reference_s", 0.0),
-            iteration=line["step_s"],
-            sampling_peak=line.get("sample_peak_bytes"),
-            updating_peak=line.get("update_peak_bytes"),
+            float(line["sample_s"]),
+            float(line["judge_s"]),
+            float(line["update_s"]) + float(line.get("reference_s", 0.0)),
+            float(line["step_s"]),
+            *(None if peak is None else float(peak) for peak in peaks),
         )
 
 
@@ -131,7 +133,7 @@ def _measured(run: Path) -> tuple[list[MeasuredStep], list[float]]:
     try:
         steps = [MeasuredStep.from_json(line) for line in clock]
         lengths = [float(line["length"]) for line in journal if line["length"] is not None]
-    except (KeyError, TypeError) as error:
+    except MALFORMED as error:
         raise UserError(f"the logs in {run} are not those of a training run ({error!r}): name another run") from error
     if not steps or not journal:
         raise UserError(f"{run} has no finished step, so there is nothing to compare with: wait for its first step")

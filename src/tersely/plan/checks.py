@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tersely.config import TrainConfig
+from tersely.config import LoraConfig, TrainConfig
 from tersely.errors import UserError
 from tersely.models.folder import quantisation
-from tersely.models.positions import beyond_switch
+from tersely.models.positions import Room
 from tersely.plan.lengths import LengthProfile, default_profile
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
 from tersely.plan.shape import SUPPORTED, ModelShape
@@ -104,17 +104,9 @@ def _optimizer(config: TrainConfig, gpus: int) -> Iterator[str]:
 
 
 def _positions(config: TrainConfig, model_config: Mapping[str, Any], prompt: int) -> Iterator[str]:
-    limit, cap = model_config.get("max_position_embeddings"), config.sampling.max_new_tokens
-    switched = beyond_switch(model_config, prompt, cap, "--set sampling.max_new_tokens=")
-    if switched is not None:
-        yield switched
-    if not isinstance(limit, int) or prompt + cap <= limit:
-        return
-    cure = f"use --set sampling.max_new_tokens={limit - prompt} or less"
-    yield (
-        f"the longest prompt ({prompt} tokens) and sampling.max_new_tokens ({cap}) exceed the model's {limit} "
-        f"positions: {cure if prompt < limit else 'leave the longest problems out'}"
-    )
+    cap, setting = config.sampling.max_new_tokens, "--set sampling.max_new_tokens="
+    if (sentence := Room.of(model_config).refusal(prompt, cap, setting)) is not None:
+        yield sentence
 
 
 def check_truncation(config: TrainConfig, lengths: LengthProfile) -> Iterator[str]:
@@ -190,6 +182,10 @@ def possible_changes(setup: Setup, prompt: int, phase: str) -> list[list[Change]
         changes.append([("learner.kl_coefficient=0", lambda s: _without_reference(off[1](s)))])
     caps = _lower(sampling.max_new_tokens, max(1, sampling.max_new_tokens // LEAST_CAP))
     changes.append([_cap(cap, prompt, learner.token_budget) for cap in caps])
+    if setup.layout.lora is None and setup.layout.gpus == 1:
+        adam = "" if setup.layout.optimizer == "adam" else " --set learner.optimizer=adam"
+        lora = LoraConfig()
+        changes.append([_switch(f"learner.lora.rank={lora.rank}{adam}", lora=lora, optimizer="adam")])
     return [values for values in changes if values]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
 from tersely.config import TrainConfig
 from tersely.errors import UserError
+from tersely.models.small_files import read_object, require_readable
 from tersely.plan.checks import check_tokenizer
 from tersely.records import Json
 
@@ -55,11 +55,12 @@ def folder_files(place: Path) -> ModelFiles:
     ``place`` is a folder or a config.json. UserError where there is no readable config.json.
     """
     if place.is_file():
-        return {"config.json": _read_json(place)}
+        return {"config.json": read_object(place)}
     if not (place / "config.json").is_file():
         raise UserError(f"{place} has no config.json, so it is no Hugging Face model folder: name another")
+    require_readable(place)
     names = sorted(path.name for path in place.iterdir() if path.is_file())
-    return {name: _read_json(place / name) if name in _READ else {} for name in names}
+    return {name: read_object(place / name) if name in _READ else {} for name in names}
 
 
 def has_tokenizer(files: ModelFiles) -> bool:
@@ -72,13 +73,20 @@ def prompt_tokens(config: TrainConfig, place: Path, files: ModelFiles) -> tuple[
     The problems are those that training would take. UserError for a task that cannot be had.
     """
     from tersely.tasks import load_task
+    from tersely.tasks.sources.hub import parse_name
     from tersely.verify import Judge
 
+    if place == Path(config.model) and parse_name(config.task) is not None:
+        note = f"the hub is not asked for {config.task}: prompts are assumed to have {ASSUMED_PROMPT} tokens, and "
+        return (float(ASSUMED_PROMPT), ASSUMED_PROMPT), [f"{note}--task FILE.jsonl counts those of a file"]
     size, own = config.train_size, config.verifier is not None
     with Judge(workers=1) as judge:
         # A verifier is not even loaded: where it decides, golds are not looked at.
         check = None if own else judge.check_golds
-        problems = load_task(config.task, "train", size, check, template=config.template, verified=own)
+        left_out = (lambda _: None) if config.drop_unjudgeable else None
+        problems = load_task(
+            config.task, "train", size, check, template=config.template, verified=own, left_out=left_out
+        )
     if not has_tokenizer(files) or check_tokenizer(files, config.template):
         note = f"the tokenizer cannot be used: prompts are assumed to have {ASSUMED_PROMPT} tokens"
         return (float(ASSUMED_PROMPT), ASSUMED_PROMPT), [note]
@@ -91,13 +99,3 @@ def prompt_tokens(config: TrainConfig, place: Path, files: ModelFiles) -> tuple[
     widths = [len(prompt) for prompt in render_all(problems, tokenizer, config.template).values()]
     unnamed = unnamed_turn_end(place, tokenizer)
     return (sum(widths) / len(widths), max(widths)), [] if unnamed is None else [unnamed]
-
-
-def _read_json(path: Path) -> Json:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): download the model again") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no JSON object: download the model again")
-    return content

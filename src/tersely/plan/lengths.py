@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from tersely.analysis.profile_blocks import Profile
 from tersely.errors import StorageError, UserError
 from tersely.records import FloatArray
-from tersely.runs.json_file import read_json
+from tersely.runs.json_file import MALFORMED, read_json
 
 POINTS = 4096
 """Equally likely lengths that stand for the distribution."""
@@ -109,7 +109,7 @@ def read_lengths(path: Path) -> LengthProfile:
         if path.exists():
             raise
         raise UserError(f"there is no profile at {path}: make one with `tersely profile MODEL --task TASK`") from None
-    except (AttributeError, ValueError, KeyError, TypeError) as error:
+    except MALFORMED as error:
         raise UserError(f"{path} is no result of `tersely profile` ({error}): profile the model again") from error
     quantiles, cap = np.asarray(profile.overall.lengths.quantiles, dtype=np.float64), profile.protocol.max_new_tokens
     if cap is None:

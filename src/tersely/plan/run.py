@@ -9,11 +9,12 @@ from tersely.config import TrainConfig
 from tersely.errors import UserError
 from tersely.plan.checks import check_plan, check_tokenizer
 from tersely.plan.files import folder_files, has_tokenizer, locate_files, prompt_tokens
+from tersely.plan.gpus import find_gpu, machines_of
 from tersely.plan.lengths import LengthProfile, default_profile, lognormal, read_lengths
 from tersely.plan.machine import available_memory, device_kind
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
 from tersely.plan.shape import ModelShape
-from tersely.plan.time import ASSUMED, Seconds, predict_seconds, read_machine
+from tersely.plan.time import ASSUMED, Machine, Seconds, predict_seconds, read_machine
 from tersely.records import JsonObject
 
 
@@ -26,11 +27,17 @@ class PlanInputs:
     gpu_memory: float | None = None
     """GB of a GPU to plan for instead of this machine."""
     machine: Path | None = None
+    gpu: str | None = None
+    """One of ``plan.gpus.GPUS`` to plan for instead of this machine."""
     gpus: int = 1
     sample: LengthProfile | None = None
     """Lengths drawn from the model just now."""
 
     def __post_init__(self) -> None:
+        if self.gpu is not None:
+            find_gpu(self.gpu)
+            if self.gpu_memory is not None:
+                raise UserError("--gpu and --gpu-memory both say how much memory there is: give one of them")
         if self.gpus < 1:
             raise UserError(f"--gpus is {self.gpus}: at least one is needed")
         if self.gpu_memory is not None and not 0 < self.gpu_memory < float("inf"):
@@ -109,7 +116,7 @@ def make_plan(config: TrainConfig, inputs: PlanInputs | None = None) -> Plan:
     files = folder_files(place)
     model_config = files["config.json"]
     shape = ModelShape.of(model_config)
-    device = "cuda" if inputs.gpu_memory else device_kind(config.run.device)
+    device = "cuda" if inputs.gpu_memory or inputs.gpu else device_kind(config.run.device)
     layout = layout_of(config, device, inputs.gpus)
     lengths = pick_lengths(config, shape, inputs)
     prompt, notes = prompt_tokens(config, place, files)
@@ -128,7 +135,7 @@ def make_plan(config: TrainConfig, inputs: PlanInputs | None = None) -> Plan:
     # The ceilings are a GPU's, so the seconds are those of the same run on one, in the type it would have there.
     gpu = layout_of(config, "cuda")
     on_gpu = replace(layout, element=gpu.element, packed=gpu.packed)
-    machines = {m.name: m for m in ([read_machine(inputs.machine)] if inputs.machine else ASSUMED.values())}
+    machines = _machines(inputs)
     return Plan(
         config=config,
         shape=shape,
@@ -157,9 +164,19 @@ def pick_lengths(config: TrainConfig, shape: ModelShape, inputs: PlanInputs) -> 
     return default_profile(shape.parameters)
 
 
+def _machines(inputs: PlanInputs) -> dict[str, Machine]:
+    """Measured ceilings before those of the GPU that was named before the assumed ones."""
+    if inputs.machine is not None:
+        measured = read_machine(inputs.machine)
+        return {measured.name: measured}
+    return machines_of(inputs.gpu) if inputs.gpu else {m.name: m for m in ASSUMED.values()}
+
+
 def _available(device: str, inputs: PlanInputs) -> tuple[float, str]:
     if inputs.gpu_memory:
         return inputs.gpu_memory * 1e9, "as given"
+    if inputs.gpu:
+        return find_gpu(inputs.gpu).memory, f"of one {inputs.gpu.upper()}"
     return available_memory(device)
 
 
@@ -175,7 +192,9 @@ def _notes(config: TrainConfig, lengths: LengthProfile, device: str, inputs: Pla
             f"lengths were measured under a cap of {lengths.known_to:.0f}: what was cut there counts as running to "
             f"the cap of {cap}, so truncation and seconds are upper bounds"
         )
-    if inputs.machine is None:
+    if inputs.machine is None and inputs.gpu is not None:
+        notes.append("ceilings are the maker's, not measured: --machine takes measured ones")
+    elif inputs.machine is None:
         notes.append(
             "seconds are of an H200-class GPU (790 TFLOP/s, 4.3 TB/s), not of this machine: --machine takes measured "
             "ceilings"

@@ -18,6 +18,7 @@ from tersely.plan.lengths import LengthProfile
 from tersely.plan.memory import Layout, block_rows
 from tersely.plan.shape import ModelShape
 from tersely.records import FloatArray
+from tersely.runs.json_file import MALFORMED, read_regular
 
 JUDGE_SECONDS = 0.013
 """CPU seconds an answer where math-verify must decide (measured, version 0.9, mixed answers)."""
@@ -57,10 +58,10 @@ def read_machine(path: Path) -> Machine:
     """A measured machine from a JSON object with the fields of ``Machine``; what is left out keeps its default."""
     names = [f.name for f in fields(Machine)]
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(path))
         machine = Machine(**{"name": path.stem, **content})
         numbers = [float(getattr(machine, name)) for name in names[1:]]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, *MALFORMED) as error:
         raise UserError(f"{path} does not describe a machine ({error}): give a JSON object with {names}") from error
     positive = [machine.flops, machine.bandwidth, machine.decode_efficiency, machine.train_efficiency]
     if not all(np.isfinite(numbers)) or min(positive) <= 0 or machine.step_overhead < 0:

@@ -11,10 +11,8 @@ What earlier versions wrote bears no check and is read as it is. A folder made w
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from tersely.records import Json, JsonObject
 
@@ -26,7 +24,10 @@ CHANGED = "its check does not fit, so it was changed after it was written"
 
 _DIGITS = 10
 _BLANK = "0" * _DIGITS
-_LAST_FIELD = re.compile(rb'(?:,\s+|(?<=\{)\s*)"check": "([0-9a-f]{10})"(\s*\}\s*)\Z')
+_FIELD = f'"{CHECK}": "'.encode()
+_LAST_FIELD = re.compile(rb'"check": "([0-9a-f]{10})"(\s*\}\s*)')
+_LONGEST = 64
+"""Bytes from the beginning of the last field to the end, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,12 @@ class LogEnd:
 
 def split_check(text: bytes) -> tuple[bytes, str | None]:
     """A JSON object's bytes without its check, and the check; None where it has none."""
-    found = _LAST_FIELD.search(text)
-    return (text, None) if found is None else (text[: found.start()] + found[2], found[1].decode())
+    place = text.rfind(_FIELD, max(0, len(text) - _LONGEST))
+    found = _LAST_FIELD.fullmatch(text, place) if place >= 0 else None
+    if found is None:
+        return text, None
+    rest = text[:place].rstrip(b" \n").removesuffix(b",")
+    return rest + found[2], found[1].decode()
 
 
 def check_of(text: bytes, before: str = "") -> str:
@@ -72,25 +77,3 @@ def sign(text: str, before: str = "") -> tuple[str, str]:
     check = check_of(body, before)
     head, _, tail = text.rpartition(_BLANK)
     return head + check + tail, check
-
-
-def is_checked(folder: Path) -> bool:
-    """Whether config.json of a run folder says that its files bear checks."""
-    try:
-        content = json.loads((folder / "config.json").read_bytes())
-        return isinstance(content, dict) and content.get(CHECKED) is True and "kind" in content
-    except (OSError, ValueError, RecursionError):
-        return False
-
-
-def unchecked_words(folder: Path) -> str:
-    """What is said of a folder for which ``is_checked`` is false."""
-    return f"{folder} was made by an earlier version: its files bear no checks, so damage in them would not be seen"
-
-
-def fault(path: Path, text: bytes) -> str | None:
-    """Why the content of a JSON file is not what was written, or None; files without a check pass where they may."""
-    body, written = split_check(text)
-    if written is None:
-        return "it has lost its check" if is_checked(path.parent) else None
-    return None if check_of(body) == written else CHANGED

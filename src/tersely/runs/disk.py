@@ -22,9 +22,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from tersely.errors import StorageError, UserError
+from tersely.errors import StorageError
 from tersely.records import JsonObject
 from tersely.runs.checks import sign, with_room
+from tersely.runs.places import UNLINK, open_plain, require_free
 
 TEARABLE = frozenset({"write_file", "append_lines", "produce", "remove_tree", "lock"})
 """Operations that a crash can leave half done. The others (rename, truncate, ...) happen or do not happen."""
@@ -35,7 +36,6 @@ _FULL = {
     errno.EFBIG: "the file is too big",
 }
 _CLOSED = {errno.EROFS: "read-only file system", errno.EACCES: "permission denied", errno.EPERM: "not permitted"}
-_UNLINK = "remove the link, or name another folder"
 REFUSED = frozenset(_CLOSED) | {errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR}
 """errno values that mean "not this place, ever", in contrast to a full or failing disk."""
 
@@ -96,7 +96,7 @@ def refusal(error: OSError, operation: str, path: Path, needed: int = 0) -> Stor
         reason = f"{_FULL[code]} ({wanted}{free_bytes(path):,} free)"
         cure = "what was complete before is untouched, free some space and run the same command again"
     elif code == errno.ELOOP:
-        reason, cure = "it is a symbolic link, and nothing is written through one", _UNLINK
+        reason, cure = "it is a symbolic link, and nothing is written through one", UNLINK
     elif code in REFUSED:
         reason = _CLOSED.get(code, os.strerror(code).lower())
         cure = "choose a folder you can write to"
@@ -118,23 +118,9 @@ def free_bytes(path: Path) -> int:
         return 0
 
 
-def open_plain(path: str | Path, flags: int) -> int:
-    """``opener`` of every file opened for writing: an OSError (ELOOP) where ``path`` is a symbolic link.
-
-    Hard links are not looked for: copying or unpacking somebody's folder makes none to a file outside of it.
-    """
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-
-
-def require_no_links(path: Path, below: Path) -> None:
-    """UserError that names the first symbolic link on the way from ``below``, which may be one, to ``path``."""
-    for part in reversed([path, *path.parents]):
-        if part != below and part.is_relative_to(below) and part.is_symlink():
-            raise UserError(f"{part} is a symbolic link, and nothing is written through one: {_UNLINK}")
-
-
 def make_dir(path: Path) -> None:
-    """Make ``path`` with its parents; an existing directory is fine."""
+    """Make ``path`` with its parents; an existing directory is fine. UserError where something else has its name."""
+    require_free(path)
     with _storage_call("make_dir", path):
         path.mkdir(parents=True, exist_ok=True)
         _sync_dir(path.parent)
@@ -142,7 +128,7 @@ def make_dir(path: Path) -> None:
 
 def write_file(path: Path, content: bytes) -> None:
     """Write a new file; a refused write leaves none. What bears the name already goes first: a link is removed, not
-    followed. To replace a file, see ``write_json_atomic``."""
+    followed. To replace a file, see ``replace_file``."""
     try:
         with _storage_call("write_file", path, len(content)) as tear:
             path.unlink(missing_ok=True)
@@ -229,10 +215,15 @@ def remove_tree(path: Path) -> None:
 
 
 def write_json_atomic(path: Path, content: JsonObject) -> None:
-    """Replace ``path`` by ``content`` as JSON with its check: readers see the old or the new one, never a part."""
+    """Replace ``path`` by ``content`` as JSON with its check."""
     text, _ = sign(json.dumps(with_room(content), indent=2, ensure_ascii=True, allow_nan=False) + "\n")
+    replace_file(path, text.encode())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file, new or in place of an old one: readers see the old content or the new, never a part."""
     beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    write_file(beside, text.encode())
+    write_file(beside, content)
     try:
         rename(beside, path)
     except StorageError:

@@ -27,17 +27,21 @@ from tersely.errors import StorageError, UserError
 from tersely.records import Json, JsonObject
 from tersely.runs import disk as storage
 from tersely.runs.checkpoints import Checkpoints, Write
-from tersely.runs.checks import LogEnd, unchecked_words, with_room
+from tersely.runs.checks import LogEnd, with_room
 from tersely.runs.identity import (
     CONFIG,
     LEFTOVER,
+    Grows,
     RunIdentity,
     begin_anew,
     is_run_folder,
+    never,
     read_own_config,
+    read_run_config,
     require_ours,
+    same_work,
 )
-from tersely.runs.json_file import read_json, read_record
+from tersely.runs.json_file import read_json, read_record, unchecked_words
 from tersely.runs.kinds import logs_of
 from tersely.runs.lock import take_lock
 from tersely.runs.logs import (
@@ -51,7 +55,7 @@ from tersely.runs.logs import (
     size_of,
     whole_bytes,
 )
-from tersely.runs.manifest import Checkpoint, verify_checkpoint
+from tersely.runs.manifest import STEP_NAME, Checkpoint, verify_checkpoint
 
 __all__ = ["Checkpoint", "RunFolder", "is_run_folder", "read_config", "read_done", "read_log", "verify_checkpoint"]
 
@@ -73,36 +77,39 @@ class RunFolder:
         """Of the logs that were read or written by this process."""
 
     @classmethod
-    def open(cls, path: Path, kind: str, config: JsonObject, *, keep: int = 2) -> RunFolder:
+    def open(cls, path: Path, kind: str, config: JsonObject, *, keep: int = 2, grows: Grows = never) -> RunFolder:
         """Make the run folder ``path`` or take up the one that is there, and lock it.
 
         ``kind`` (``tersely.runs.kinds.RunKind``) decides which logs it may hold, ``config`` is everything that
-        identifies the work, as JSON values. Raises UserError for a folder that is not ours, of another kind or
+        identifies the work, as JSON values; work whose configuration ``grows`` into it is gone on with, and no longer
+        finished. Raises UserError for a folder that is not ours, of another kind or
         configuration, in use, or unwritable; nothing is written then.
         """
         checkpoints = Checkpoints(path, keep)
         wanted = _as_read(kind, config)
         with _opening(path):
-            require_ours(path, wanted)
+            require_ours(path, wanted, grows)
             storage.make_dir(path)
             folder = cls(path, kind, take_lock(path), checkpoints)
             try:
-                folder._recover(wanted)
+                folder._recover(wanted, grows)
             except BaseException:
                 folder.close()
                 raise
         return folder
 
     @staticmethod
-    def look(path: Path, kind: str, config: JsonObject) -> Json | None:
+    def look(path: Path, kind: str, config: JsonObject, grows: Grows = never) -> Json | None:
         """What ``done`` would say after ``open``, and ``open``'s refusals; nothing is written and no lock taken.
 
         For work whose other checks take long: it is refused, or found finished, before they begin, and the folder is
         made after they have passed.
         """
         with _opening(path):
-            require_ours(path, _as_read(kind, config))
-            return read_done(path) if path.is_dir() else None
+            wanted = _as_read(kind, config)
+            require_ours(path, wanted, grows)
+            found = read_run_config(path)
+            return read_done(path) if found is not None and same_work(found.config, wanted.config) else None
 
     def close(self) -> None:
         """Give the lock back; the folder stays as it is."""
@@ -202,7 +209,7 @@ class RunFolder:
             storage.remove(self.path / DONE)
         for name in longer:
             storage.truncate(self.path / name, lengths.get(name, 0))
-        self._ends = {name.removesuffix(".jsonl"): read_end(self.path / name) for name in names}
+        self._ends = {name.removesuffix(".jsonl"): read_end(self.path / name, allow_torn=False) for name in names}
 
     # ---- finished work
 
@@ -228,13 +235,14 @@ class RunFolder:
         if self._descriptor is None:
             raise ValueError(f"the run folder {self.path} is closed")
 
-    def _recover(self, wanted: RunIdentity) -> None:
+    def _recover(self, wanted: RunIdentity, grows: Grows) -> None:
         """Under the lock: look again, write config.json if the folder is new, clear what a crash left."""
-        require_ours(self.path, wanted)
+        require_ours(self.path, wanted, grows)
         for leftover in sorted(self.path.iterdir()):
             if LEFTOVER.fullmatch(leftover.name):
                 storage.remove(leftover)
         begin_anew(self.path, wanted)
+        self._grow(wanted)
         if not is_run_folder(self.path):
             storage.write_json_atomic(self.path / CONFIG, wanted.to_json())
         found = read_own_config(self.path)
@@ -242,6 +250,16 @@ class RunFolder:
         if not found.checked:
             self.warnings.append(unchecked_words(self.path))
         self._checkpoints.recover()
+
+    def _grow(self, wanted: RunIdentity) -> None:
+        """Of work that is gone on with beyond its end: it is not finished any more, and its configuration is the wanted
+        one. In this order, so that a crash between leaves the older work as it was, to be finished again."""
+        found = read_run_config(self.path)
+        if found is None or same_work(found.config, wanted.config):
+            return
+        if (self.path / DONE).is_file():
+            storage.remove(self.path / DONE)
+        storage.write_json_atomic(self.path / CONFIG, replace(found, config=wanted.config).to_json())
 
 
 @contextlib.contextmanager
@@ -270,3 +288,11 @@ def read_config(path: Path) -> Json:
 def read_done(path: Path) -> Json | None:
     """The summary in done.json of a run folder, or None where its work is not finished."""
     return read_json(path / DONE, *DONE_IS) if (path / DONE).is_file() else None
+
+
+def unfinished_step(run: Path, checkpoint: Path) -> int | None:
+    """The step of the checkpoint that stands for a run not trained to its end; None for a finished run, and for what is
+    no run. What is said of it bears its step: the run's own name is for its last weights."""
+    named = STEP_NAME.fullmatch(checkpoint.name)
+    is_over = not is_run_folder(run) or (run / DONE).is_file()
+    return None if is_over or named is None else int(named[1])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from typing import Any
 from tersely import __version__
 from tersely.errors import StorageError, UserError
 from tersely.records import Json, JsonObject
-from tersely.runs import disk
-from tersely.runs.checks import CHECKED, fault
-from tersely.runs.json_file import RESTORE
+from tersely.runs import disk, places
+from tersely.runs.checks import CHECKED
+from tersely.runs.json_file import RESTORE, fault, read_regular
 from tersely.runs.kinds import logs_of
 from tersely.runs.lock import LOCK
 from tersely.runs.logs import whole_bytes
@@ -35,6 +36,9 @@ _OURS = re.compile(rf"{re.escape(LOCK)}|{CHECKPOINTS}|.+\.jsonl?")
 _BEGUN = frozenset({CONFIG, LOCK, "expected.json", "trained_on.json", "probe.json", "model_check.json"})
 """What is written before the first result."""
 _ABSENT = object()
+
+Grows = Callable[[Json], bool]
+"""Whether finished work of this older configuration is a beginning of the work wanted, to be gone on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +78,15 @@ def _log_names(logs: Any) -> tuple[str, ...]:
     return tuple(name if isinstance(name, str) else _shown(name) for name in logs)
 
 
+def never(old: Json) -> bool:
+    """No other configuration grows into the one wanted."""
+    return False
+
+
 def read_run_config(path: Path) -> RunIdentity | None:
     """config.json of a run folder, or None where ``path`` is none. StorageError where it was damaged."""
     try:
-        text = (path / CONFIG).read_bytes()
+        text = read_regular(path / CONFIG)
     except OSError:
         return None
     if why := fault(path / CONFIG, text):
@@ -108,9 +117,10 @@ def read_own_config(path: Path) -> RunIdentity:
     return found
 
 
-def require_ours(path: Path, wanted: RunIdentity) -> None:
-    """UserError unless ``path`` is missing, empty, or a run folder of the wanted kind and configuration, in which
-    nothing leads our writes elsewhere. The configuration of a folder that holds nothing yet binds nobody."""
+def require_ours(path: Path, wanted: RunIdentity, grows: Grows = never) -> None:
+    """UserError unless ``path`` is missing, empty, or a run folder of the wanted kind and configuration (or of one that
+    ``grows`` into it), in which nothing leads our writes elsewhere. The configuration of a folder that holds nothing
+    yet binds nobody."""
     _require_no_links_to(path)
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file; name a folder for the run")
@@ -122,7 +132,7 @@ def require_ours(path: Path, wanted: RunIdentity) -> None:
     if found.kind != wanted.kind:
         raise UserError(f"{path} holds a {found.kind!r} run, not a {str(wanted.kind)!r} one; name another folder")
     differing = _differences(found.config, wanted.config)
-    if differing and not _holds_nothing(path, found.kind):
+    if differing and not _holds_nothing(path, found.kind) and not grows(found.config):
         raise UserError(
             f"{path} was made with another configuration: {'; '.join(differing)}; "
             "name another folder, or give the old settings to go on with it"
@@ -163,7 +173,7 @@ def _require_no_links_to(path: Path) -> None:
     whole = path.absolute()
     around = [parent for parent in whole.parents if is_run_folder(parent)]
     if around:
-        disk.require_no_links(whole, below=around[-1])
+        places.require_no_links(whole, below=around[-1])
 
 
 def _require_plain(path: Path) -> None:
@@ -173,9 +183,10 @@ def _require_plain(path: Path) -> None:
         is_ours = _OURS.fullmatch(entry.name) is not None
         if entry.is_symlink() and not LEFTOVER.fullmatch(entry.name):
             if is_ours or not Path(os.path.realpath(entry)).is_relative_to(home):
-                disk.require_no_links(entry, below=path)
-        elif is_ours and not (entry.is_file() or entry.is_dir()):
-            raise UserError(f"{entry} is no regular file: remove it, or name another folder")
+                places.require_no_links(entry, below=path)
+        elif is_ours and not (entry.is_dir() if entry.name == CHECKPOINTS else entry.is_file()):
+            what = "folder" if entry.name == CHECKPOINTS else "regular file"
+            raise UserError(f"{entry} is no {what}: remove it, or name another folder")
 
 
 def _require_empty(path: Path) -> None:
@@ -191,6 +202,11 @@ def _require_empty(path: Path) -> None:
         raise UserError(
             f"{path} is not empty and is no run folder (it holds {strangers[0]}); name an empty or new folder"
         )
+
+
+def same_work(old: Json, new: Json) -> bool:
+    """Whether two configurations are of one work, however paths are spelt whose content is known."""
+    return not _differences(old, new)
 
 
 def _differences(old: Any, new: Any, key: str = "") -> list[str]:

@@ -5,19 +5,55 @@ They may be torn, changed by hand or come from somebody else; none of that may e
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from tersely.errors import StorageError
 from tersely.records import Json
-from tersely.runs.checks import CHECK, fault
+from tersely.runs.checks import CHANGED, CHECK, CHECKED, check_of, split_check
 
 T = TypeVar("T")
 
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
+"""What reading a value of another form than we wrote may raise."""
+
 RESTORE = "restore the file from a copy, or name another folder"
 """What to do about a damaged file that nothing makes again."""
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a regular file; an OSError for anything else, such as a pipe that would be waited for."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "no regular file")
+        return file.read()
+
+
+def is_checked(folder: Path) -> bool:
+    """Whether config.json of a run folder says that its files bear checks."""
+    try:
+        content = json.loads(read_regular(folder / "config.json"))
+        return isinstance(content, dict) and content.get(CHECKED) is True and "kind" in content
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def unchecked_words(folder: Path) -> str:
+    """What is said of a folder for which ``is_checked`` is false."""
+    return f"{folder} was made by an earlier version: its files bear no checks, so damage in them would not be seen"
+
+
+def fault(path: Path, text: bytes) -> str | None:
+    """Why the content of a JSON file is not what was written, or None; files without a check pass where they may."""
+    body, written = split_check(text)
+    if written is None:
+        return "it has lost its check" if is_checked(path.parent) else None
+    return None if check_of(body) == written else CHANGED
 
 
 def read_json(path: Path, what: str, cure: str = RESTORE) -> Json:
@@ -28,14 +64,10 @@ def read_json(path: Path, what: str, cure: str = RESTORE) -> Json:
     missing.
     """
     try:
-        text = path.read_bytes()
-        content = json.loads(text)
+        text = read_regular(path)
     except OSError as error:
         raise _damaged(path, what, (error.strerror or "unknown reason").lower(), cure) from error
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, what, f"not JSON ({error})", cure) from error
-    if not isinstance(content, dict):
-        raise _damaged(path, what, "no JSON object", cure)
+    content = parse_object(text, lambda why: _damaged(path, what, why, cure))
     if why := fault(path, text):
         raise _damaged(path, what, why, cure)
     return {key: value for key, value in content.items() if key != CHECK}
@@ -51,8 +83,19 @@ def read_record(path: Path, what: str, parse: Callable[[Json], T], cure: str = R
         return parse(content)
     except KeyError as error:
         raise _damaged(path, what, f"the field {error} is missing", cure) from error
-    except (TypeError, ValueError, AttributeError, IndexError) as error:
+    except MALFORMED as error:
         raise _damaged(path, what, f"a field has another form ({error})", cure) from error
+
+
+def parse_object(raw: bytes, damaged: Callable[[str], Exception]) -> Json:
+    """The JSON object in ``raw``; raises what ``damaged`` makes of the reason where there is none."""
+    try:
+        content = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise damaged(f"not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise damaged("no JSON object")
+    return content
 
 
 def _damaged(path: Path, what: str, why: str, cure: str) -> StorageError:

@@ -9,8 +9,8 @@ from typing import Any
 
 from tersely.errors import RunError, StorageError, UserError
 from tersely.records import Json, JsonObject
-from tersely.runs.checks import LogEnd, check_of, is_checked, sign, split_check
-from tersely.runs.json_file import RESTORE, read_record
+from tersely.runs.checks import LogEnd, check_of, sign, split_check
+from tersely.runs.json_file import RESTORE, is_checked, read_record, read_regular
 from tersely.runs.kinds import Log
 
 DONE = "done.json"
@@ -87,7 +87,8 @@ def read_log(path: Path, *, allow_torn: bool = False) -> list[Json]:
         found.append(_parse_line(path, end.lines, body))
         if seal and end.lines == seal.lines and end.check != seal.check:
             raise _damaged(path, end.lines, f"not as it was when {DONE} was written")
-    if seal and end.lines < seal.lines:
+    # Read again: work that is gone on with takes its end away before it cuts the log.
+    if seal and end.lines < seal.lines and _read_seal(path) == seal:
         raise _damaged(path, end.lines + 1, f"missing: {seal.lines} lines were there when {DONE} was written")
     return found
 
@@ -107,16 +108,21 @@ def checked_lines(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[bytes, L
         yield body, end
 
 
-def read_end(path: Path) -> LogEnd:
-    """Where a log ends, its torn last line apart; StorageError where it was damaged."""
+def read_end(path: Path, *, allow_torn: bool = True) -> LogEnd:
+    """Where a log ends, its torn last line apart; StorageError where it was damaged.
+
+    Without ``allow_torn`` a last line without its newline is damage: no crash can have left it so.
+    """
     lines = _read_lines(path, allow_torn=True) if path.exists() else []
+    if not allow_torn and whole_bytes(path) < size_of(path):
+        raise _damaged(path, len(lines) + 1, "has lost its end")
     ends = [end for _, end in checked_lines(path, lines)]
     return ends[-1] if ends else LogEnd()
 
 
 def _read_lines(path: Path, allow_torn: bool) -> list[bytes]:
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = read_regular(path).split(b"\n")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {(error.strerror or 'unknown reason').lower()}") from error
     if lines.pop() and not allow_torn:

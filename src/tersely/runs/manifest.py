@@ -20,6 +20,7 @@ from tersely import __version__
 from tersely.errors import UserError
 from tersely.records import Json
 from tersely.runs import disk
+from tersely.runs.json_file import read_regular
 
 MANIFEST = "MANIFEST.json"
 STATE = "state.json"
@@ -89,7 +90,7 @@ def seal(folder: Path, step: int) -> None:
 def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a checkpoint folder, or None if it is missing, damaged or not ours."""
     try:
-        raw = (folder / MANIFEST).read_bytes()
+        raw = read_regular(folder / MANIFEST)
         content = json.loads(raw)
         content.pop("sha256")
         manifest = cast(Manifest, content)
@@ -133,7 +134,7 @@ def read_checkpoint(folder: Path, step: int, logs: Collection[str]) -> Checkpoin
     lengths decide which files are cut, and those are ``logs`` alone."""
     files = {f"{log}.jsonl" for log in logs}
     try:
-        content = json.loads((folder / STATE).read_bytes())
+        content = json.loads(read_regular(folder / STATE))
         state, lengths = content["state"], content["logs"]
         is_ours = all(name in files and type(length) is int and length >= 0 for name, length in lengths.items())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

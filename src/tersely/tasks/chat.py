@@ -1,6 +1,7 @@
 """What the model's own chat template writes, and which tokens it controls the model with.
 
-A template is a program of the model's makers: it may fail, print today's date, or leave out what it is given.
+A template is a program of the model's makers: it may fail, print today's date, leave out what it is given, or never
+end. Two prompts are therefore rendered once in a process that may be killed, before anything is rendered here.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from jinja2 import TemplateError
 
 from tersely.display import speaks
-from tersely.errors import UserError, first_line
+from tersely.errors import RunError, UserError, first_line
+from tersely.records import Status
 from tersely.terminal import say
 from tersely.verify.visible import THINKING
+from tersely.verify.workers.pool import Pool, Program
 
 FROZEN = datetime(2024, 7, 26)
 """The date that templates are told, so that a prompt is the same on every day: the one that the templates of Llama 3.1
@@ -24,6 +28,8 @@ write themselves where they are told none."""
 CLOCK = "strftime_now"
 """The only clock that transformers gives a template."""
 
+TEMPLATE_SECONDS, TEMPLATE_MB = 5.0, 1024
+"""What two prompts may take: a thousand times what any real template does."""
 _CODES = "aAbBdHIjmMpSUwWyYcxXZzFDTRefGuV"
 """Of ``strftime``."""
 
@@ -32,6 +38,7 @@ _MARK = re.compile(r"\s*[<\[◁]\S+[>\]▷]\s*")
 
 def chat_text(tokenizer: Any, turns: Sequence[dict[str, str]], *, ask: bool) -> str:
     """The turns as text; with ``ask`` the model's turn is begun. UserError where the template fails."""
+    _require_end(template_text(tokenizer))
     frozen: dict[str, str] = {}
     if CLOCK in template_text(tokenizer):
         frozen = {"chat_template": _frozen_clock() + tokenizer.get_chat_template()}
@@ -45,6 +52,30 @@ def chat_text(tokenizer: Any, turns: Sequence[dict[str, str]], *, ask: bool) -> 
             "--template plain"
         ) from error
     return str(text)
+
+
+def _require_end(template: str) -> None:
+    """UserError for a template that goes on for ever or fills the memory, on a short content or on a long one."""
+    if (reason := _endless(template)) is not None:
+        raise UserError(
+            f"the model's chat template does not end within {TEMPLATE_SECONDS:g} CPU seconds and {TEMPLATE_MB} MiB "
+            f"({reason}): mend chat_template in the model folder, or move it away and use --template plain"
+        )
+
+
+@cache
+def _endless(template: str) -> str | None:
+    """Why a template was stopped; None for one that ended, and where there is none. Tried once a process."""
+    if not template:
+        return None
+    pool = Pool(1, TEMPLATE_SECONDS, TEMPLATE_MB, Program(Path(__file__).with_name("template_answers.py")))
+    try:
+        (said,) = pool.run([{"template": template, "contents": ["Hello", "What is 1 + 1? " * 1000]}])
+    finally:
+        pool.close()
+    if said.outside:
+        raise RunError(f"the model's chat template could not be tried: {said.reason}; run the command again")
+    return None if said.status is Status.CORRECT else said.reason
 
 
 def template_text(tokenizer: Any) -> str:

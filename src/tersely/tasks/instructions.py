@@ -1,8 +1,9 @@
-"""Instructions that ask a model to be brief: the prompted baselines, appended to the user's message.
+"""Instructions that ask a model to be brief: the prompted baselines.
 
-Sources of the ideas, the sentences are ours: a limit in tokens (arXiv 2502.04463, prompted limits of 256 to 4096),
-concise chain of thought (Renze and Guven 2024, arXiv:2401.05618), a token budget (TALE, Han et al. 2024,
-arXiv:2412.18547).
+``paper-limit`` is the prompt of arXiv 2502.04463 word for word, in place of the model's own. All others are appended to
+the user's message; sources of the ideas, the sentences are ours: a limit in tokens (arXiv 2502.04463, prompted limits
+of 256 to 4096), concise chain of thought (Renze and Guven 2024, arXiv:2401.05618), a token budget (TALE, Han et al.
+2024, arXiv:2412.18547).
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Any
 
 from tersely.errors import UserError, require_known
 
+PAPER_LIMIT = "paper-limit"
 SENTENCES = {
     "limit": "Reason step by step, using at most {budget} tokens in all.",
     "concise": "Be concise: reason in as few words as the problem allows.",
     "tale": "Reason step by step within a budget of {budget} tokens, and do not exceed it.",
+    PAPER_LIMIT: "Please think step by step and answer in less than {budget} tokens. Question: {{question}} Answer:",
 }
-BUDGETED = ("limit", "tale")
+BUDGETED = ("limit", "tale", PAPER_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,18 @@ class Instruction:
         return SENTENCES[self.name].format(budget=self.budget)
 
     @property
+    def appended(self) -> bool:
+        """Whether the text follows the problem; else it is a template of its own, with a place for the question."""
+        return self.name != PAPER_LIMIT
+
+    @property
     def variant(self) -> str:
         """The name in a folder: ``limit-512``, ``concise``."""
         return self.name if self.budget is None else f"{self.name}-{self.budget}"
 
 
 def parse_instruction(spec: str) -> Instruction:
-    """``limit:512``, ``tale:512`` or ``concise`` taken apart; UserError for anything else."""
+    """``limit:512``, ``tale:512``, ``paper-limit:512`` or ``concise`` taken apart; UserError for anything else."""
     name, colon, number = spec.partition(":")
     require_known("instruction", name, SENTENCES)
     if name not in BUDGETED:
@@ -52,8 +60,9 @@ def parse_instruction(spec: str) -> Instruction:
 
 def require_readable(instruction: Instruction, tokenizer: Any) -> None:
     """UserError where the tokenizer drops parts of the sentence, as the embedded reasoner's word list does."""
-    ids = tokenizer.encode(instruction.text, add_special_tokens=False)
-    if _letters(tokenizer.decode(ids)) != _letters(instruction.text):
+    words = instruction.text.replace("{question}", "")
+    ids = tokenizer.encode(words, add_special_tokens=False)
+    if _letters(tokenizer.decode(ids)) != _letters(words):
         raise UserError(
             "this model's tokenizer has no words for an instruction, so prompted instructions are not applicable to "
             "it (the embedded reasoner reads problems alone): leave --instruction out"

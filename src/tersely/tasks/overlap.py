@@ -22,11 +22,20 @@ def refuse_trained_on(model: Path, problems: Sequence[Problem], allow: bool) -> 
     if allow or not path.is_file():
         return
     trained = read_record(path, "the problems that a run was trained on", _problem_ids)
-    shared = sum(problem.id in trained for problem in problems)
-    if shared:
+    if shared := sum(problem.id in trained for problem in problems):
         raise UserError(
             f"{model} was trained on {shared} of these {len(problems)} problems: evaluate it on others, or add "
             "--allow-overlap if memory is what you want to measure"
+        )
+
+
+def refuse_shared(train: str, trained: Sequence[Problem], held_out: str, asked: Sequence[Problem]) -> None:
+    """UserError that counts the problems which would be both trained on and held out."""
+    ids = {problem.id for problem in trained}
+    if shared := sum(problem.id in ids for problem in asked):
+        raise UserError(
+            f"{shared} of the {len(asked)} problems of {held_out} are among the {len(trained)} of {train} to be "
+            "trained on, so they are not held out: evaluate on others, --held-out FILE"
         )
 
 

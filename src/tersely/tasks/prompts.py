@@ -207,17 +207,3 @@ def _shown(problem: Problem) -> str:
 
 def _integers(ids: Iterable[Any]) -> tuple[int, ...]:
     return tuple(int(i) for i in ids)
-
-
-def require_room(prompts: Iterable[tuple[int, ...]], cap: int, positions: int | None, setting: str) -> None:
-    """UserError where the longest prompt and ``cap`` new tokens exceed the model's positions (None: no limit known).
-
-    ``setting`` is what the user would change, such as "--max-new-tokens ".
-    """
-    longest = max(map(len, prompts))
-    if positions is None or longest + cap <= positions:
-        return
-    cure = f"use {setting}{positions - longest} or less" if longest < positions else "leave the longest problems out"
-    raise UserError(
-        f"the longest prompt ({longest} tokens) and {cap} new tokens exceed the model's {positions} positions: {cure}"
-    )

@@ -73,7 +73,8 @@ class _Following:
 def replay(run: Path, name: str) -> int:
     """Tell tracker ``name`` of a run that has been; returns how many steps. UserError for what is no training run, and
     where the library is missing; RunError where the tracker fails."""
-    spec, tracked, steps = find_tracker(name), tracked_run(run), list(steps_of(run))
+    tracked, steps = tracked_run(run), list(steps_of(run))
+    spec = find_tracker(name)
     try:
         tracker = spec.open(tracked)
         for record, samples in steps:

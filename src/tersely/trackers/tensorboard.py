@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from tersely.records import JsonObject
-from tersely.runs import disk
+from tersely.runs import places
 from tersely.trackers.base import COLUMNS, TrackedRun, TrackerSpec, table_rows
 
 
@@ -24,7 +24,7 @@ class TensorBoard:
     @cached_property
     def _writer(self) -> Any:
         folder = self._run.path / "tensorboard"
-        disk.require_no_links(folder, below=self._run.path)
+        places.require_no_links(folder, below=self._run.path)
         # A run that goes on tells its whole history again: what stands there already is hidden from step 1 on.
         writer = self._make(log_dir=str(folder), purge_step=1)
         writer.add_text("config", _block(json.dumps(self._run.config, indent=1, ensure_ascii=False)))

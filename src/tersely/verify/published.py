@@ -7,11 +7,14 @@ Qwen2.5-Math: to a relative 1e-4, and also as a percentage (times or by 100). Wh
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isclose
 
+from tersely.errors import UserError
 from tersely.records import Kind, Problem, Status, Verdict
 from tersely.verify.grammar import clean, number
+from tersely.verify.judge import Judge
 from tersely.verify.visible import TAIL, graded
 
 PUBLISHED = "published"
@@ -28,7 +31,24 @@ def published(problem: Problem, response: str, own: Verdict) -> Verdict:
         return own
     right = _agree(problem.gold, answer)
     status = Status.CORRECT if right else Status.WRONG
-    return replace(own, status=status, extracted=answer, reason=f"{PUBLISHED}: {'agrees' if right else own.reason}")
+    said = f"{PUBLISHED}: {'agrees' if right else 'differs'} (own rule: {own.status.value}, {own.reason})"
+    return replace(own, status=status, extracted=answer, reason=said)
+
+
+class PublishedJudge(Judge):
+    """A judge that counts by this policy and keeps what our own rule says. UserError for a policy of another name."""
+
+    def __init__(self, workers: int, policy: str = PUBLISHED) -> None:
+        if policy != PUBLISHED:
+            raise UserError(f"policy {policy!r} is unknown: there is {PUBLISHED!r}")
+        super().__init__(workers)
+
+    def grade(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        own = super().grade(pairs)
+        return [
+            replace(published(problem, text, verdict), own_status=verdict.status)
+            for (problem, text), verdict in zip(pairs, own, strict=True)
+        ]
 
 
 def _last_number(response: str) -> str | None:

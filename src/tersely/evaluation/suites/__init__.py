@@ -17,6 +17,7 @@ from tersely.errors import UserError, nearest
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.tasks.sources.embedded import EMBEDDED_TASKS
 from tersely.tasks.sources.hub import parse_name
+from tersely.toml_file import read_toml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -66,17 +67,16 @@ def read_suite(name: str) -> tuple[str, SuiteConfig]:
         path = Path(name)
         if not path.is_file():
             raise UserError(f"no suite file {name}: give the path of a TOML file, or one of {', '.join(known)}")
-        text, short = path.read_text(encoding="utf-8", errors="replace"), path.stem
+        content, short = read_toml(path, "suite"), path.stem
     elif name in known:
-        text, short = (resources.files("tersely.evaluation.suites") / f"{name}.toml").read_text(encoding="utf-8"), name
+        shipped = resources.files("tersely.evaluation.suites") / f"{name}.toml"
+        content, short = tomllib.loads(shipped.read_text(encoding="utf-8")), name
     else:
         raise UserError(
             f"unknown suite {name!r}{nearest(name, known)}: known are {', '.join(known)}, or give a TOML file"
         )
     try:
-        config = SuiteConfig.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"suite {name} is not valid TOML: {error}") from error
+        config = SuiteConfig.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

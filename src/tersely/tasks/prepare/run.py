@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -140,11 +139,5 @@ def _write(request: Preparation, content: bytes, report: Report) -> None:
         )
     disk.make_dir(out.parent)
     disk.write_json_atomic(out.with_suffix(".report.json"), report.to_json())
-    _replace(out.with_suffix(".report.md"), markdown(report).encode())
-    _replace(out, content)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    disk.write_file(beside, content)
-    disk.rename(beside, path)
+    disk.replace_file(out.with_suffix(".report.md"), markdown(report).encode())
+    disk.replace_file(out, content)

@@ -7,11 +7,48 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tersely.errors import UserError, nearest
+from tersely.records import JsonObject
 
 Split = Literal["train", "held_out"]
 
 CheckGolds = Callable[[Sequence[tuple[str, str]]], list[str | None]]
 """(gold answer, kind) of each problem -> why that answer cannot be used, or None (``Judge.check_golds``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unjudgeable:
+    """A problem whose gold answer cannot be judged.
+
+    Example: ``Unjudgeable("line 3", "8f0c…", "9^{9^{9^9}}", "has no value that can be compared (a tower of powers)")``
+    """
+
+    place: str
+    """Where it stands, as messages call it."""
+    id: str
+    answer: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.answer[:60]!r} ({self.reason})"
+
+    def to_json(self) -> JsonObject:
+        return {"place": self.place, "id": self.id, "answer": self.answer, "reason": self.reason}
+
+
+LeftOut = Callable[[Sequence[Unjudgeable]], None]
+"""Told which problems are left out because their gold answers cannot be judged; without it they are refused."""
+
+SHOWN = 5
+"""How many places a message explains."""
+PLACES = 40
+"""How many more it names."""
+
+
+def shown(faulty: Sequence[object], places: Sequence[str]) -> str:
+    """The first few with what is wrong there, and of the others the places."""
+    told, rest = "; ".join(map(str, faulty[:SHOWN])), places[SHOWN : SHOWN + PLACES]
+    named = ", ".join(rest) + " and others" * (len(places) > SHOWN + PLACES)
+    return told + (f"; and {len(places) - SHOWN} more: {named}" if rest else "")
 
 
 @dataclass(frozen=True, slots=True)

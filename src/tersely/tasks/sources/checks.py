@@ -7,31 +7,40 @@ from collections.abc import Sequence
 from tersely.errors import UserError
 from tersely.frozen import canonical
 from tersely.records import Problem
-from tersely.tasks.sources import CheckGolds
+from tersely.tasks.sources import CheckGolds, LeftOut, Unjudgeable, shown
 
 Placed = tuple[str, Problem]
 """("line 3", the problem that stands there)."""
 Fault = tuple[str, str]
 """(place, what is wrong there)."""
 
-SHOWN = 5
-"""How many faulty places a message lists; the rest are counted."""
-
 
 def raise_faults(faults: Sequence[Fault], headline: str) -> None:
     """UserError with the first faults if there are any; ``{count}`` in the headline is their number."""
     if faults:
-        shown = "; ".join(f"{place}: {fault}" for place, fault in faults[:SHOWN])
-        more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-        raise UserError(f"{headline.replace('{count}', str(len(faults)))}: {shown}{more}")
+        told = shown([f"{place}: {fault}" for place, fault in faults], [place for place, _ in faults])
+        raise UserError(f"{headline.replace('{count}', str(len(faults)))}: {told}")
 
 
-def require_sound(placed: Sequence[Placed], name: str, check_golds: CheckGolds | None) -> list[Problem]:
-    """The problems, all different, with gold answers that ``check_golds`` takes; UserError for those that are not."""
+def require_sound(
+    placed: Sequence[Placed], name: str, check_golds: CheckGolds | None, left_out: LeftOut | None = None
+) -> list[Problem]:
+    """The problems, all different, with gold answers that ``check_golds`` takes.
+
+    UserError for problems that stand twice, and for gold answers that cannot be judged unless ``left_out`` is there to
+    be told of them.
+    """
     _refuse_twins(placed, name)
-    if check_golds is not None:
-        _refuse_golds(placed, name, check_golds)
-    return [problem for _, problem in placed]
+    faulty = unjudgeable(placed, check_golds) if check_golds is not None else []
+    if faulty and left_out is None:
+        raise UserError(
+            f"{name}: {len(faulty)} of {len(placed)} gold answers cannot be judged (mend them, or leave these problems "
+            f"out with --drop-unjudgeable or `tersely prepare`): {shown(faulty, [one.place for one in faulty])}"
+        )
+    if left_out is not None:
+        left_out(faulty)
+    places = {one.place for one in faulty}
+    return [problem for place, problem in placed if place not in places]
 
 
 def _refuse_twins(placed: Sequence[Placed], name: str) -> None:
@@ -49,14 +58,11 @@ def _refuse_twins(placed: Sequence[Placed], name: str) -> None:
     raise_faults(faults, f"{name}: {{count}} duplicate problems (remove all but one of each)")
 
 
-def _refuse_golds(placed: Sequence[Placed], name: str, check_golds: CheckGolds) -> None:
+def unjudgeable(placed: Sequence[Placed], check_golds: CheckGolds) -> list[Unjudgeable]:
+    """Those whose gold answer ``check_golds`` refuses."""
     reasons = check_golds([(problem.gold, problem.kind) for _, problem in placed])
-    faults = [
-        (place, f"{problem.gold[:60]!r} ({reason})")
+    return [
+        Unjudgeable(place, problem.id, problem.gold, reason)
         for (place, problem), reason in zip(placed, reasons, strict=True)
         if reason is not None
     ]
-    raise_faults(
-        faults,
-        f"{name}: {{count}} of {len(placed)} gold answers cannot be read (drop such problems with `tersely prepare`)",
-    )

@@ -7,7 +7,7 @@ from pathlib import Path
 from tersely.errors import UserError
 from tersely.jsonl import STDIN, display_name, read_jsonl
 from tersely.records import Problem
-from tersely.tasks.sources import ORDINARY, CheckGolds, Reading
+from tersely.tasks.sources import ORDINARY, CheckGolds, LeftOut, Reading
 from tersely.tasks.sources.checks import Fault, Placed, raise_faults, require_sound
 from tersely.tasks.sources.rows import problem_from_row
 
@@ -18,15 +18,16 @@ def read_task_file(
     check_golds: CheckGolds | None = None,
     split: str = "train",
     reading: Reading = ORDINARY,
+    left_out: LeftOut | None = None,
 ) -> list[Problem]:
     """All problems of a JSON Lines file in its order; ``-`` is standard input.
 
     Problems without a kind are MATH, or CHOICE where they have ``choices``, which are appended to the question as
     lines ``(A) text``. ``source`` defaults to the file's name. Raises UserError with line numbers for lines that are
     malformed, for missing or empty fields, for the same problem twice, for one question with two answers, and for
-    gold answers that ``check_golds`` refuses; nothing is loaded in part.
+    gold answers that ``check_golds`` refuses; nothing is loaded in part, unless ``left_out`` is told of the last.
     """
-    return require_sound(_each_line(path, split, reading), display_name(path), check_golds)
+    return require_sound(_each_line(path, split, reading), display_name(path), check_golds, left_out)
 
 
 def read_problems(path: str | Path, *, split: str = "train") -> list[Problem]:

@@ -37,8 +37,8 @@ class HubTask:
     """Where a named task lives and how its rows become problems."""
 
     repository: str
-    revision: str
-    """Commit."""
+    revision: str | None
+    """Commit; None where none is known to us, so that it must be named."""
     configuration: str | None
     splits: Mapping[Split, str]
     """Our split -> the hub's."""
@@ -130,6 +130,14 @@ def _numina(row: Row) -> Row:
     return {"problem": row["problem"], "answer": answers[-1], "source": row["source"]}
 
 
+def _paper(row: Row) -> Row:
+    """The authors' own selection: problems "easily parsed", whose solution is a text with a box or the answer alone."""
+    answer = last_boxed(row["solution"]) or row["solution"].strip()
+    if not answer or "\n" in answer:
+        raise Skip(NO_ANSWER)
+    return {"problem": row["problem"], "answer": answer, "source": "paper-train"}
+
+
 def _commonsense_qa(row: Row) -> Row:
     choices = dict(zip(row["choices"]["label"], row["choices"]["text"], strict=True))
     if not row["answerKey"]:
@@ -179,6 +187,9 @@ NAMED: Mapping[str, HubTask] = MappingProxyType(
             "AI-MO/NuminaMath-CoT", "9d8d210c9f6a36c8f3cd84045668c9b7800ef517", None,
             {"train": "train"}, ("source", "problem", "solution"), _numina, NUMINA_SUBSETS,
         ),
+        "paper-train": HubTask(
+            "daman1209arora/compression_dataset", None, None, {"train": "train"}, ("problem", "solution"), _paper,
+        ),
         "commonsense_qa": HubTask(
             "tau/commonsense_qa", "94630fe30dad47192a8546eb75f094926d47e155", None,
             {"train": "train", "held_out": "validation"}, ("question", "choices", "answerKey"), _commonsense_qa,
@@ -201,7 +212,7 @@ class Named:
 
     name: str
     subsets: tuple[str, ...]
-    revision: str
+    revision: str | None
 
     @property
     def task(self) -> HubTask:
@@ -272,6 +283,11 @@ def _read_row(task: HubTask, row: Row, label: str | None, name: str, split: Spli
 def _fetch(named: Named, split: str) -> tuple[Sequence[Row], str]:
     """(rows with the columns that are needed, the commit they come from): the one boundary to the hub."""
     task, revision = named.task, named.revision
+    if revision is None:
+        raise UserError(
+            f"no revision of {task.repository} is known to tersely, so nobody could tell later what was read: name "
+            f"its commit, {named.name}@COMMIT, or {named.name}@main for the newest"
+        )
     try:
         import datasets
         from huggingface_hub import HfApi

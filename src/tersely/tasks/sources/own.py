@@ -8,7 +8,7 @@ from typing import Any
 
 from tersely.errors import UserError
 from tersely.records import Problem, content_id
-from tersely.tasks.sources import CheckGolds, Reading, Split
+from tersely.tasks.sources import CheckGolds, LeftOut, Reading, Split
 from tersely.tasks.sources.checks import Fault, Placed, raise_faults, require_sound
 from tersely.tasks.sources.rows import problem_from_row
 
@@ -16,11 +16,13 @@ OwnTask = Sequence[Problem | Mapping[str, Any]]
 NAME = "the given problems"
 
 
-def load_own(given: OwnTask, split: Split, check_golds: CheckGolds | None, reading: Reading) -> list[Problem]:
+def load_own(
+    given: OwnTask, split: Split, check_golds: CheckGolds | None, reading: Reading, left_out: LeftOut | None = None
+) -> list[Problem]:
     """The problems as the other sources give them: known by their content (an id of the caller's is not kept).
 
     UserError that counts what is no problem, lacks an answer or a column, stands twice, or has a gold answer that
-    ``check_golds`` refuses.
+    ``check_golds`` refuses (``left_out`` is told of these instead).
     """
     placed: list[Placed] = []
     faults: list[Fault] = []
@@ -32,7 +34,7 @@ def load_own(given: OwnTask, split: Split, check_golds: CheckGolds | None, readi
     raise_faults(faults, f"{NAME}: {{count}} of {len(given)} cannot be used")
     if not placed:
         raise UserError("no problems found in the list that was given: give at least one")
-    return require_sound(placed, NAME, check_golds)
+    return require_sound(placed, NAME, check_golds, left_out)
 
 
 def _problem(item: object, split: Split, reading: Reading) -> Problem:

@@ -1,0 +1,56 @@
+"""Steps in which not one answer was right: said at the first, and the end of the run after a few."""
+
+from __future__ import annotations
+
+from tersely.config import TrainConfig
+from tersely.errors import RunError
+from tersely.journal import StepRecord
+
+MOSTLY = 0.75
+"""Share of the responses from which a fault counts as theirs all."""
+
+
+class AllWrong:
+    """Counts such steps in a row. Where no reward differs but by chance, training leads nowhere, or away."""
+
+    def __init__(self, config: TrainConfig, first_step: int) -> None:
+        self._config = config
+        self.row = 0
+        """Steps in a row, the latest last, without one right answer."""
+        self._was_right = first_step > 0
+        """Whether the model solved anything before; of a resumed run that is taken for granted."""
+
+    def see(self, record: StepRecord) -> str | None:
+        """A sentence at the first such step. RunError after ``run.all_wrong_stop`` of them."""
+        if record.accuracy != 0.0 or (record.reward is not None and record.reward > 0.0):
+            self.row, self._was_right = 0, True
+            return None
+        self.row += 1
+        most = self._config.run.all_wrong_stop
+        if self.row == most:
+            raise RunError(
+                f"not one answer was right in {self.row} steps in a row, so nothing can be learnt; what was saved "
+                f"before them stands: {self._cure(record)} (--set run.all_wrong_stop=0 goes on regardless)"
+            )
+        if self.row > 1:
+            return None
+        ends = f"; after {most} such steps in a row the run ends" if most else ""
+        return f"step {record.step}: none of the {record.responses} answers was right{ends}: {self._cure(record)}"
+
+    def _cure(self, record: StepRecord) -> str:
+        """By what most responses lack."""
+        if record.truncated > MOSTLY:
+            cap = self._config.sampling.max_new_tokens
+            return f"{record.truncated:.0%} of them were cut off at {cap} tokens: raise sampling.max_new_tokens"
+        if self._was_right:
+            return "they were right before, so training broke the model: lower learner.learning_rate, in another folder"
+        if record.no_answer > MOSTLY:
+            other = "plain" if self._config.template == "boxed" else "boxed"
+            return (
+                f"{record.no_answer:.0%} of them state no answer that can be read (samples.jsonl shows some): ask for "
+                f"one, --template {other} in another folder"
+            )
+        return (
+            "take easier problems or a stronger model, and look with `tersely profile` whether it solves any of them; "
+            "samples.jsonl shows what was expected and said"
+        )
