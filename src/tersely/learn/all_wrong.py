@@ -48,7 +48,10 @@ class AllWrong:
             cap = self._config.sampling.max_new_tokens
             return f"{record.truncated:.0%} of them were cut off at {cap} tokens: raise sampling.max_new_tokens"
         if self._was_right:
-            return "some were right before, so training may have broken the model: lower learner.learning_rate, in another folder"
+            return (
+                "some were right before, so training may have broken the model: lower learner.learning_rate, in "
+                "another folder"
+            )
         if record.no_answer > MOSTLY:
             other = "plain" if self._config.template == "boxed" else "boxed"
             return (
