@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from tersely.errors import TerselyError  # noqa: E402
-from tersely.learn.scorer_check import check_head, check_layout, head_name  # noqa: E402
+from tersely.learn.scorer_check import check_head, check_layout, head_name, require_gradient  # noqa: E402
 from tersely.models.agreement import FP32_BOUND, Truth  # noqa: E402
 from tersely.samplers.decoder_check import check_decoder  # noqa: E402
 from tiny_architectures import tiny_model  # noqa: E402
@@ -62,9 +62,10 @@ def row(architecture: str) -> str:
     truth = Truth(tiny_model(architecture))
     try:
         decoder, head = check_decoder(truth), check_head(truth)
+        require_gradient(truth, head_name(head))
     except TerselyError as error:
         # The figures differ between machines in their last digits.
-        sentence = re.sub(r" \(.*?nats\)", "", str(error), count=1)
+        sentence = re.sub(r" \(.*?\)(?=[:,] )", "", str(error), count=1)
         return f"| {architecture} | refused: {sentence} | | | |"
     gaps = [decoder.gap, head.gap]
     try:

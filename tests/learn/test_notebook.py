@@ -21,6 +21,7 @@ from training import QUIET
 
 SMALL = {
     "template": "question", "seed": 3, "run.steps": 4, "run.checkpoint_every": 2, "run.threads": 1,
+    "run.all_wrong_stop": 0,
     "sampling.prompts": 2, "sampling.n": 2, "sampling.max_new_tokens": 20,
 }  # fmt: skip
 

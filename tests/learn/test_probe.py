@@ -129,7 +129,7 @@ def test_plan_without_model_or_run_says_what_it_needs(capsys: pytest.CaptureFixt
 
 def test_a_run_is_compared_with_its_plan(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    train(settings(root, run={"steps": 3}), run, QUIET)
+    train(settings(root, run={"steps": 3, "all_wrong_stop": 0}), run, QUIET)
     clock = [json.loads(line) for line in (run / "clock.jsonl").read_text().splitlines()]
     found = {q.name: q for q in compare_with_run(run, Machine("mine", 1e9, 1e9)).quantities}
     # The first of three steps is left out; the median of two is their mean.

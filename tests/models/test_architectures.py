@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from tiny_architectures import LONGROPE, tiny_config, tiny_model
 CPU = Facts(torch.device("cpu"), torch.float32, "transformers")
 
 
-def checked(model: Any, layout: str = "auto", decoder: str = "auto") -> BaseCheck:
+def checked(model: Any, layout: str = "auto", decoder: str = "auto", dtype: torch.dtype = torch.float32) -> BaseCheck:
     learner, sampling = {"layout": layout}, {"decoder": decoder}
-    return check_base(model, TrainConfig(model="m", task="arithmetic", learner=learner, sampling=sampling), CPU)
+    return check_base(
+        model, TrainConfig(model="m", task="arithmetic", learner=learner, sampling=sampling), replace(CPU, dtype=dtype)
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,6 +120,25 @@ def test_a_model_whose_logits_are_no_numbers_is_refused_before_anything_is_sampl
     model.model.norm.weight.data[0] = float("nan")
     with pytest.raises(RunError, match="not numbers"):
         checked(model)
+
+
+def test_a_model_without_a_gradient_is_refused_before_it_is_trained() -> None:
+    """Reformer answers a backward pass outside its training mode with an assertion."""
+    with pytest.raises(UserError, match=r"no gradient can be taken of this reformer model \(.*model.train"):
+        checked(tiny_model("reformer"))
+    model = tiny_model("llama")
+    checked(model)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_forward_that_fails_in_a_smaller_type_is_one_sentence() -> None:
+    """The weights train in fp32 under autocast, but the copy that is sampled from is in bfloat16."""
+    with pytest.raises(UserError, match=r"the own forward of this xlstm model fails in bfloat16 \(.*run in float32"):
+        checked(tiny_model("xlstm"), dtype=torch.bfloat16)
+    found = checked(tiny_model("mamba"), dtype=torch.bfloat16).decoder
+    assert found is not None
+    assert found.bound > FP32_BOUND  # that of the copy
+    assert [tried.path for tried in found.tried] == ["model", "equal", "generate"]
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -105,5 +105,5 @@ def test_weights_that_are_no_file_are_refused_and_not_waited_for(tmp_path: Path,
     weights = folder / "model.safetensors"
     weights.unlink()
     {"link": lambda: weights.symlink_to("gone"), "pipe": lambda: os.mkfifo(weights), "folder": weights.mkdir}[what]()
-    with pytest.raises(UserError, match=r"model\.safetensors is no regular file, or a link to nothing; download"):
+    with pytest.raises(UserError, match=r"model\.safetensors is no regular file, or a link to nothing: download"):
         resolve_model(folder)

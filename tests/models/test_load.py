@@ -145,7 +145,7 @@ def test_the_command_line_refuses_a_model_with_a_hole(
     folder = folder_with(tmp_path / "model", "qwen2", without(UP))
     task = ["--task", str(make_task(tmp_path / "task.jsonl", 32)), "--out", str(tmp_path / "out")]
     few = ["--set", "sampling.prompts=4", "--set", "sampling.max_new_tokens=8"]
-    model = ["--model", str(folder), *few] if verb == "train" else [str(folder)]
+    model = ["--model", str(folder), *few] if verb == "train" else [str(folder), "--max-new-tokens", "8"]
     capsys.readouterr()
     assert main([verb, *model, *task]) == 2
     assert f"first {UP}" in capsys.readouterr().err

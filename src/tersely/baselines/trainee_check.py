@@ -14,7 +14,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from tersely.baselines.trainers import IGNORED
-from tersely.learn.scorer_check import check_head, check_layout, head_name
+from tersely.learn.scorer_check import check_head, check_layout, head_name, require_gradient
 from tersely.models.agreement import CONTINUED, PartCheck, Truth, first_right
 from tersely.models.load import load_model
 
@@ -37,6 +37,7 @@ def check_trainee(method: str, model: Any, dtype: torch.dtype) -> tuple[PartChec
         return (first_right("scorer of TRL", exact, [("trl", partial(trl_gap, exact))], CURE),)
     head = check_head(exact)
     running = exact if dtype == model.dtype else Truth(model, dtype)
+    require_gradient(running, head_name(head))
     return head, check_layout(running, head_name(head), "auto")
 
 

@@ -14,7 +14,7 @@ from tersely.terminal import say
 
 if TYPE_CHECKING:
     from tersely.evaluation.protocol import EvalProtocol
-    from tersely.evaluation.run import Work
+    from tersely.evaluation.work import Work
     from tersely.rollouts import Grader
 
 
@@ -101,6 +101,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
 def _jobs(args: argparse.Namespace) -> Iterator[Job]:
     """Everything to evaluate, model by model; whatever cannot work is refused before the first begins."""
     _require_settings(args)
+    _protocols(args, 1, None)  # a suite that cannot be read is refused before any model is looked at
     labels = [label(model) for model in args.models]
     terms = _terms(args)
     for place, (model, (cap, template)) in enumerate(zip(args.models, terms, strict=True)):
@@ -210,7 +211,7 @@ def _checkpoints(run: Path) -> list[tuple[int, Path]]:
 
 
 def _prepare(args: argparse.Namespace, job: Job, judge: Grader) -> Work:
-    from tersely.evaluation.run import prepare
+    from tersely.evaluation.work import prepare
 
     return prepare(
         job.model,

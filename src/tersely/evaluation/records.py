@@ -149,3 +149,9 @@ def read_curve(run: Path, task: str) -> list[tuple[int, Evaluation]]:
             f"{shlex.quote(str(run))} --all-checkpoints` first"
         )
     return [(step, read_evaluation(folder)) for step, folder in curve]
+
+
+def responses_on_disk(folder: Path) -> list[EvalRecord]:
+    """Every response that is on disk."""
+    there = (folder / f"{RESPONSES}.jsonl").is_file()
+    return read_responses(folder, allow_torn=True) if there else []

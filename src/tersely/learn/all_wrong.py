@@ -20,6 +20,11 @@ class AllWrong:
         self._was_right = first_step > 0
         """Whether the model solved anything before; of a resumed run that is taken for granted."""
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether a checkpoint should wait, so that the last one is from before these steps."""
+        return self.row > 0 and self._config.run.all_wrong_stop > 0
+
     def see(self, record: StepRecord) -> str | None:
         """A sentence at the first such step. RunError after ``run.all_wrong_stop`` of them."""
         if record.accuracy != 0.0 or (record.reward is not None and record.reward > 0.0):
@@ -43,7 +48,10 @@ class AllWrong:
             cap = self._config.sampling.max_new_tokens
             return f"{record.truncated:.0%} of them were cut off at {cap} tokens: raise sampling.max_new_tokens"
         if self._was_right:
-            return "they were right before, so training broke the model: lower learner.learning_rate, in another folder"
+            return (
+                "some were right before, so training may have broken the model: lower learner.learning_rate, in "
+                "another folder"
+            )
         if record.no_answer > MOSTLY:
             other = "plain" if self._config.template == "boxed" else "boxed"
             return (

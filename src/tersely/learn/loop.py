@@ -76,7 +76,7 @@ def train(
                     record = trainer.step(step)
                     asked = world.is_main and tell([*callbacks, *following], record)
                     signum, ends = map(max, zip(*world.all_gather([stop.requested or 0, int(asked)]), strict=True))
-                    is_due = step % every == 0 and not trainer.all_wrong.row
+                    is_due = step % every == 0 and not trainer.all_wrong.holds_back
                     if is_due or step == last or signum or ends:
                         trainer.save(step)
                     if signum and step < last:

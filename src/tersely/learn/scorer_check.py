@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tersely.config import LearnerConfig, SamplingConfig, TrainConfig
-from tersely.errors import UserError
+import torch
+
+from tersely.config import DecoderName, LearnerConfig, SamplingConfig, TrainConfig
+from tersely.errors import UserError, in_one_line
 from tersely.facts import Facts
 from tersely.learn.attention import attention_of_update, packs, switched
 from tersely.learn.batch import TrainingRow
 from tersely.learn.heads import HEADS, HeadName
 from tersely.learn.logprobs import token_logprobs
 from tersely.models.agreement import CONTINUED, ModelCheck, PartCheck, Truth, first_right
+from tersely.models.memory import ran_out
 from tersely.models.tokenizer_check import TokenizerCheck
 from tersely.samplers.decoder_check import check_decoder
 from tersely.samplers.engines import TRANSFORMERS
+from tersely.samplers.weights import cast_copy
 
 OTHER_MODEL = "its responses would be trained on with a wrong signal; take a model of another architecture"
 
@@ -51,9 +55,19 @@ def check_base(model: Any, config: TrainConfig, facts: Facts) -> BaseCheck:
     exact = Truth(model)
     running = exact if facts.dtype == model.dtype else Truth(model, facts.dtype)
     ours = facts.engine == TRANSFORMERS
-    decoder = check_decoder(exact, config.sampling.decoder) if ours else None
+    decoder = _check_served(exact, facts.dtype, config.sampling.decoder) if ours else None
     head = check_head(exact)
+    require_gradient(running, head_name(head))
     return BaseCheck(decoder, head, check_layout(running, head_name(head), config.learner.layout))
+
+
+def _check_served(exact: Truth, dtype: torch.dtype, asked: DecoderName) -> PartCheck:
+    """The decoder that is right for the weights as they are and, where another type is sampled from, for that copy."""
+    found = check_decoder(exact, asked)
+    if dtype == exact.model.dtype:
+        return found
+    served = check_decoder(Truth(cast_copy(exact.model, dtype)), found.chosen)
+    return PartCheck(served.part, served.bound, (*found.tried[:-1], *served.tried))
 
 
 def check_head(truth: Truth) -> PartCheck:
@@ -64,6 +78,25 @@ def check_head(truth: Truth) -> PartCheck:
 def head_name(found: PartCheck) -> HeadName:
     """The head that was taken."""
     return next(name for name in HEADS if name == found.chosen)
+
+
+def require_gradient(truth: Truth, head: HeadName) -> None:
+    """UserError where no gradient can be taken of what the scorer computes: some models refuse to be trained outside
+    their training mode, and in some types operations lack one. Nothing is left in the model."""
+    model, row = truth.model, TrainingRow(truth.rows[1][:-CONTINUED], truth.rows[1][-CONTINUED:], None, 0.0, True)
+    try:
+        with torch.enable_grad(), truth.precision():
+            score = token_logprobs(model, [row], 1.0, head=head).logprobs_N.sum()
+            # Of the first weights alone: the way there goes through every layer, and one gradient needs no room.
+            torch.autograd.grad(score, model.get_input_embeddings().weight)
+    # Whatever a backward pass of somebody else's raises.
+    except Exception as error:
+        if ran_out(error):
+            raise
+        raise UserError(
+            f"no gradient can be taken of this {model.config.model_type} model ({in_one_line(error)}), so it cannot be "
+            "trained: take a model of another architecture, or another run.dtype"
+        ) from error
 
 
 def check_layout(truth: Truth, head: HeadName, layout: str) -> PartCheck:

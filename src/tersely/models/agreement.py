@@ -109,7 +109,8 @@ class Truth:
     """Two rows and their log-probabilities under the model's own forward in ``dtype`` (None: the model's own; another
     means autocast).
 
-    RunError where those are not finite numbers. ``bound`` is what a way of computing may differ by.
+    RunError where those are not finite numbers, UserError where the forward fails. ``bound`` is
+    what a way of computing may differ by.
     """
 
     def __init__(self, model: Any, dtype: torch.dtype | None = None) -> None:
@@ -117,7 +118,7 @@ class Truth:
         self.rows = probe_rows(model.config.get_text_config().vocab_size)
         self.is_exact = self.dtype in (torch.float32, torch.float64)
         with torch.no_grad(), self.precision():
-            self.logprobs = [own_logprobs(model, [row])[0] for row in self.rows]
+            self.logprobs = self._own()
             self._require_numbers()
             self.bound = FP32_BOUND if self.is_exact else max(NOISE * self._noise(), self._rounding())
 
@@ -141,6 +142,24 @@ class Truth:
     def _gap(self, apart: Tensor) -> float:
         gap = float(apart.max() if self.is_exact else apart.mean())
         return gap if gap == gap else float("inf")
+
+    def _own(self) -> list[Tensor]:
+        try:
+            return [own_logprobs(self.model, [row])[0] for row in self.rows]
+        # Whatever a forward of somebody else's raises.
+        except Exception as error:
+            if ran_out(error):
+                raise
+            kind, dtype = self.model.config.model_type, str(self.dtype).removeprefix("torch.")
+            cure = (
+                "take another checkpoint"
+                if self.is_exact
+                else "run in float32, or take a model of another architecture"
+            )
+            raise UserError(
+                f"the own forward of this {kind} model fails in {dtype} ({in_one_line(error)}), so it can neither be "
+                f"sampled from nor trained: {cure}"
+            ) from error
 
     def _noise(self) -> float:
         long = self.rows[0]

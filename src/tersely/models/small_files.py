@@ -46,7 +46,7 @@ def require_readable(folder: Path) -> None:
         elif _is_one(name, TEXTS):
             _require_text(path)
         elif _is_one(name, OTHERS) and not path.is_file():
-            raise UserError(f"{path} is no regular file: {CURE}")
+            raise UserError(f"{path} is no regular file, or a link to nothing: {CURE}")
 
 
 def _names(folder: Path) -> list[str]:

@@ -63,7 +63,7 @@ def look_at_evaluation(
 
     ``measured_as_its_runs``: a base, whatever it was itself trained with.
     """
-    from tersely.evaluation.run import prepare
+    from tersely.evaluation.work import prepare
     from tersely.rollouts import judge_for
 
     with judge_for(None, 1, verifier) as judge:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from tersely.config import DecoderName
 from tersely.errors import UserError
 from tersely.models.agreement import CONTINUED, PartCheck, Truth, first_right
 from tersely.samplers.decoders import Decoder, FusedDecoder, ModelDecoder, fused_supports
@@ -24,7 +23,7 @@ DECODERS: dict[str, Callable[[Any], Decoder]] = {
 """Fastest first."""
 
 
-def check_decoder(truth: Truth, asked: DecoderName = "auto") -> PartCheck:
+def check_decoder(truth: Truth, asked: str = "auto") -> PartCheck:
     """The fastest decoder that is right, from ``asked`` on. UserError where none is, and for "fused" where it does not
     know the model."""
     model = truth.model
