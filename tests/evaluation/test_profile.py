@@ -211,7 +211,7 @@ def test_the_command_profiles_resumes_and_feeds_the_plan(
     assert "--out" in capsys.readouterr().err
     arguments += ["--out", str(tmp_path / "out"), "--threads", "1"]
     overlap: list[bool] = []
-    monkeypatch.setattr("tersely.evaluation.run.refuse_trained_on", lambda *given: overlap.append(given[-1]))
+    monkeypatch.setattr("tersely.evaluation.work.refuse_trained_on", lambda *given: overlap.append(given[-1]))
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     assert "responses by length in tokens" in shown

@@ -40,7 +40,7 @@ def test_unreachable_hub_says_how_to_pass_a_folder(monkeypatch: pytest.MonkeyPat
         raise ConnectionError("no route\nand more")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    with pytest.raises(UserError, match=r"could not be had from the hub \(no route\).*path of a model folder"):
+    with pytest.raises(UserError, match=r"could not be downloaded from the hub \(no route\).*path of a model folder"):
         locate_model("some/model")
 
 

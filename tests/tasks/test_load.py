@@ -92,7 +92,7 @@ def test_rows_do_in_place_of_problems() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], "no problems in the list that was given"),
+        ([], "no problems found in the list that was given"),
         ([OWN, "What is 1+1?"], r"1 of 2 cannot be used: number 2: of type str: give a Problem, or a mapping"),
         ([{"problem": "x"}], "number 1: no 'answer' field: add it, or give a verifier"),
         ([replace(OWN, answer=None)], "number 1: no answer: add it, or give a verifier, which may decide without one"),
