@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections.abc import Iterable
 
 
@@ -53,3 +55,29 @@ def in_one_line(error: BaseException, longest: int = 300) -> str:
     """``"ValueError: what it says"``: class and first line of the message, at most ``longest`` characters of it."""
     first = next(iter(str(error).splitlines()), "").encode("utf-8", "replace").decode()
     return f"{type(error).__name__}: {first[:longest]}" if first else type(error).__name__
+
+
+_FIELDS = re.compile(r"(missing|unexpected)\b.*? arguments?:? (.+)")
+"""How Python says that a record was given too few fields, or one that it does not have."""
+_NUMBER = re.compile(r"(?:could not convert string to \w+|invalid literal for int\(\) with base 10): (.+)")
+
+
+def plainly(error: BaseException) -> str:
+    """What reading content of a wrong form raised, in words that name no part of Python:
+    ``"the field 'bandwidth' is missing"``."""
+    said = first_line(error)
+    if isinstance(error, json.JSONDecodeError):
+        what = error.msg.removesuffix(" at").replace("Expecting", "expected").replace("Unterminated", "unterminated")
+        return f"{what} at line {error.lineno}, column {error.colno}"
+    if isinstance(error, KeyError):
+        return f"the field {error} is missing"
+    if isinstance(error, TypeError) and (found := _FIELDS.search(said)):
+        which = f"fields {found[2]} are" if " and " in found[2] else f"field {found[2]} is"
+        return f"the {which} {'missing' if found[1] == 'missing' else 'not known'}"
+    if isinstance(error, ValueError) and (found := _NUMBER.match(said)):
+        return f"{found[1]} is no number"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 at byte {error.start}"
+    if isinstance(error, TypeError | AttributeError | IndexError | RecursionError):
+        return "a field has another form"
+    return (error.strerror or said).lower() if isinstance(error, OSError) else said

@@ -111,7 +111,8 @@ def _parse_object(line: str, where: str) -> Row:
             raise UserError(
                 f"{where}: not valid JSON; JSON Lines wanted, one object {{...}} a line{_conversion(where)}"
             ) from error
-        raise UserError(f"{where}: not valid JSON ({error.msg} at column {error.colno})") from error
+        what = error.msg.removesuffix(" at")
+        raise UserError(f"{where}: not valid JSON ({what} at column {error.colno})") from error
     except ValueError as error:  # a repeated key, NaN, a number of more digits than Python converts
         raise UserError(f"{where}: not valid JSON ({error})") from error
     except RecursionError as error:

@@ -70,6 +70,7 @@ def make_world(folder: Path) -> Path:
         for name, missing in (("no-weights", "model.safetensors"), ("no-tokenizer", "tokenizer.json")):
             shutil.copytree("model", name, ignore=shutil.ignore_patterns(missing))
         Path("thesis").mkdir()
+        Path("dangling").symlink_to("nowhere/at/all")
         Path("thesis/chapter.tex").write_text("mine")
         shutil.copytree("model", "torn-model")
         weights = Path("torn-model/model.safetensors")
@@ -104,6 +105,7 @@ FILES: dict[str, str | bytes] = {
     "good.toml": 'model = "model"\ntask = "task.jsonl"\ntemplate = "question"\n[sampling]\nprompts = 4\n'
     "n = 4\nmax_new_tokens = 24\n[run]\nsteps = 1\nthreads = 1\njudge_workers = 1\n",
     "phrases.toml": "doubt = 3\n",
+    "utf-16.toml": 'model = "model"\n'.encode("utf-16"),
     "machine.json": '{"flops": "many"}\n',
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tersely.baselines.records import SamplingCost
 from tersely.baselines.settings import SamplesConfig
-from tersely.errors import UserError
+from tersely.errors import UserError, plainly
 from tersely.learn.group_codec import decode, encode
 from tersely.models.prompt_identity import ASKED
 from tersely.records import Group, Json, JsonObject, Problem
@@ -105,7 +105,7 @@ def read_groups(folder: Path) -> Iterator[Group]:
             yield group_from_json(line)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{path}, line {number}: not a group of responses ({error}); draw the samples again"
+                f"{path}, line {number}: not a group of responses ({plainly(error)}); draw the samples again"
             ) from error
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from tersely.analysis.faithfulness import HintPair
-from tersely.errors import UserError
+from tersely.errors import UserError, plainly
 from tersely.evaluation.records import RESPONSES
 from tersely.records import Finish, Json, JsonObject, Problem
 from tersely.runs.logs import read_log
@@ -63,7 +63,8 @@ def read_arms(folder: Path) -> list[ArmResponse]:
             found.append(ArmResponse.from_json(line))
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{path}, line {number}: no response of a faithfulness test ({error}); measure again in another folder"
+                f"{path}, line {number}: no response of a faithfulness test ({plainly(error)}); "
+                "measure again in another folder"
             ) from error
     return found
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.records import Summary
-from tersely.errors import UserError
+from tersely.errors import UserError, plainly
 from tersely.records import EvalRecord
 from tersely.runs import places
 from tersely.runs.identity import is_run_folder
@@ -85,7 +85,7 @@ def read_evaluation(folder: Path) -> Evaluation:
             policy=PolicyCount(**content["policy"]) if "policy" in content else None,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not a summary of tersely ({error}): evaluate again") from error
+        raise UserError(f"{path} is not a summary of tersely ({plainly(error)}): evaluate again") from error
 
 
 def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "evaluation") -> Path:
@@ -112,7 +112,8 @@ def read_responses(folder: Path, *, allow_torn: bool = False) -> list[EvalRecord
             found[record.problem_id, record.sample] = record
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{folder / RESPONSES}.jsonl, line {number}: not an evaluated response ({error}); evaluate again"
+                f"{folder / RESPONSES}.jsonl, line {number}: not an evaluated response ({plainly(error)}); "
+                "evaluate again"
             ) from error
     return list(found.values())
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tersely.errors import UserError
+from tersely.errors import UserError, plainly
 from tersely.models.small_files import read_object, require_readable
 from tersely.runs import manifest
 from tersely.runs.identity import CONFIG, is_run_folder
@@ -146,7 +146,7 @@ def _sharded_names(folder: Path) -> set[str]:
         try:
             names |= {str(name) for name in read_object(index)["weight_map"].values()}
         except (KeyError, AttributeError, TypeError) as error:
-            raise UserError(f"{index} is damaged ({error}); download the model again") from error
+            raise UserError(f"{index} is damaged ({plainly(error)}); download the model again") from error
     return names
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from tersely.analysis.profile_blocks import Profile
-from tersely.errors import StorageError, UserError
+from tersely.errors import StorageError, UserError, plainly
 from tersely.records import FloatArray
 from tersely.runs.json_file import MALFORMED, read_json
 
@@ -110,7 +110,9 @@ def read_lengths(path: Path) -> LengthProfile:
             raise
         raise UserError(f"there is no profile at {path}: make one with `tersely profile MODEL --task TASK`") from None
     except MALFORMED as error:
-        raise UserError(f"{path} is no result of `tersely profile` ({error}): profile the model again") from error
+        raise UserError(
+            f"{path} is no result of `tersely profile` ({plainly(error)}): profile the model again"
+        ) from error
     quantiles, cap = np.asarray(profile.overall.lengths.quantiles, dtype=np.float64), profile.protocol.max_new_tokens
     if cap is None:
         raise UserError(f"{path} does not say under which cap the lengths were measured: profile the model again")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tersely.config import TrainConfig
-from tersely.errors import UserError
+from tersely.errors import UserError, plainly
 from tersely.plan.lengths import LengthProfile
 from tersely.plan.memory import Layout, block_rows
 from tersely.plan.shape import ModelShape
@@ -62,7 +62,9 @@ def read_machine(path: Path) -> Machine:
         machine = Machine(**{"name": path.stem, **content})
         numbers = [float(getattr(machine, name)) for name in names[1:]]
     except (OSError, *MALFORMED) as error:
-        raise UserError(f"{path} does not describe a machine ({error}): give a JSON object with {names}") from error
+        raise UserError(
+            f"{path} does not describe a machine ({plainly(error)}): give a JSON object with {', '.join(names)}"
+        ) from error
     positive = [machine.flops, machine.bandwidth, machine.decode_efficiency, machine.train_efficiency]
     if not all(np.isfinite(numbers)) or min(positive) <= 0 or machine.step_overhead < 0:
         raise UserError(f"{path} has a ceiling or efficiency that is not above 0: measure the machine again")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from tersely.errors import StorageError
+from tersely.errors import StorageError, plainly
 from tersely.records import Json
 from tersely.runs.checks import CHANGED, CHECK, CHECKED, check_of, split_check
 
@@ -81,10 +81,8 @@ def read_record(path: Path, what: str, parse: Callable[[Json], T], cure: str = R
     content = read_json(path, what, cure)
     try:
         return parse(content)
-    except KeyError as error:
-        raise _damaged(path, what, f"the field {error} is missing", cure) from error
     except MALFORMED as error:
-        raise _damaged(path, what, f"a field has another form ({error})", cure) from error
+        raise _damaged(path, what, plainly(error), cure) from error
 
 
 def parse_object(raw: bytes, damaged: Callable[[str], Exception]) -> Json:
@@ -92,7 +90,7 @@ def parse_object(raw: bytes, damaged: Callable[[str], Exception]) -> Json:
     try:
         content = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise damaged(f"not JSON ({error})") from error
+        raise damaged(f"not JSON ({plainly(error)})") from error
     if not isinstance(content, dict):
         raise damaged("no JSON object")
     return content

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tersely.errors import RunError, StorageError, UserError
+from tersely.errors import RunError, StorageError, UserError, plainly
 from tersely.records import Json, JsonObject
 from tersely.runs.checks import LogEnd, check_of, sign, split_check
 from tersely.runs.json_file import RESTORE, is_checked, read_record, read_regular
@@ -148,7 +148,7 @@ def _parse_line(path: Path, number: int, line: bytes) -> Json:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, number, f"not JSON ({error}): {line[:80]!r}") from error
+        raise _damaged(path, number, f"not JSON ({plainly(error)}): {line[:80]!r}") from error
     if not isinstance(record, dict):
         raise _damaged(path, number, f"a JSON object is needed, found {line[:80]!r}")
     return record

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from tersely.errors import UserError
+from tersely.errors import UserError, plainly
 from tersely.journal import StepRecord
 from tersely.records import JsonObject
 from tersely.runs.identity import read_own_config
@@ -33,7 +33,7 @@ def steps_of(path: Path) -> Iterator[tuple[StepRecord, list[JsonObject]]]:
         try:
             record = StepRecord.from_json(line)
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{journal}, line {number}: no step of a training run ({error})") from error
+            raise UserError(f"{journal}, line {number}: no step of a training run ({plainly(error)})") from error
         yield record, samples[record.step]
 
 
