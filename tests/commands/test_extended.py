@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mistakes import snapshot
 from tersely.cli import main
+from tersely.errors import StorageError
+from tersely.evaluation.records import read_curve
+from tersely.records import JsonObject
+from tersely.runs.disk import write_json_atomic
+from tersely.runs.folder import RunFolder
+from tersely.runs.identity import read_own_config
+from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
 from tiny_models import make_model_folder, make_task
 from training import settings, train_for_odd_texts
@@ -81,3 +90,95 @@ def test_a_run_is_known_by_its_base_s_content_not_by_the_spelling_of_a_path(
     assert (out / "journal.jsonl").read_bytes() == before
     longer = settings(tmp_path, model="../moved/", task="../task.jsonl", run={"steps": 3})
     assert train_for_odd_texts(longer, out).steps == 3
+
+
+def measure(run: Path, root: Path, capsys: pytest.CaptureFixture[str], *more: str, code: int = 0) -> str:
+    """What `tersely evaluate` says of a run on problems it was not trained on."""
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--task", str(root / "held.jsonl"), *FAST, *more]) == code
+    told = capsys.readouterr()
+    return told.out + told.err
+
+
+def grown(root: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run of two steps, measured, and trained on to four; its second checkpoint is kept."""
+    make_task(root / "held.jsonl", count=3, start=50)
+    for steps in (2, 4):
+        train_for_odd_texts(settings(root, run={"steps": steps}), run)
+        if steps == 2:
+            measure(run, root, capsys)
+
+
+def test_the_evaluation_of_a_run_that_was_trained_on_is_kept_under_its_step(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    grown(root, run, capsys)
+    before = (run / "evaluation/held/responses.jsonl").read_bytes()
+    said = measure(run, root, capsys)
+    assert f"measured step 2 of a run that was trained on since: it is kept as {run}/evaluation/held@step-" in said
+    assert (run / "evaluation/held@step-000002/responses.jsonl").read_bytes() == before
+    assert (run / "evaluation/held/responses.jsonl").read_bytes() != before
+    assert [step for step, _ in read_curve(run, "held")] == [2]
+    assert "finished already" in measure(run, root, capsys)
+    # It is what --all-checkpoints asks of that step.
+    curve = measure(run, root, capsys, "--all-checkpoints")
+    assert f"{run}/evaluation/held@step-000002 is finished already" in curve
+    for verb in ("report", "compare"):
+        assert main([verb, str(run), "--out", str(tmp_path / verb)]) == 0
+
+
+def test_its_step_is_known_when_its_checkpoint_is_gone_and_by_its_checkpoint_where_nothing_was_recorded(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grown(root, tmp_path / "gone", capsys)
+    shutil.copytree(tmp_path / "gone", tmp_path / "silent")
+    shutil.rmtree(tmp_path / "gone/checkpoints/step-000002")
+    summary = tmp_path / "silent/evaluation/held/summary.json"
+    content = read_json(summary, "a summary")
+    assert content.pop("weights_step") == 2
+    write_json_atomic(summary, content)
+    for name in ("gone", "silent"):
+        assert "it is kept as" in measure(tmp_path / name, root, capsys)
+
+
+def test_weights_that_are_of_no_known_step_are_other_work(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    grown(root, run, capsys)
+    summary, config = (run / "evaluation/held" / name for name in ("summary.json", "config.json"))
+    write_json_atomic(summary, {**read_json(summary, "a summary"), "weights_step": None})
+    content = read_json(config, "a configuration")
+    write_json_atomic(config, {**content, "config": {**content["config"], "weights_sha256": "0" * 64}})
+    before = snapshot(run / "evaluation")
+    assert "was made with another configuration: weights_sha256 was" in measure(run, root, capsys, code=2)
+    assert snapshot(run / "evaluation") == before
+
+
+def test_a_place_that_is_taken_is_named_and_nothing_is_moved(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    grown(root, run, capsys)
+    shutil.copytree(run / "evaluation/held", run / "evaluation/held@step-000002")
+    before = snapshot(run / "evaluation")
+    assert "measured step 2, and so did" in measure(run, root, capsys, code=2)
+    assert snapshot(run / "evaluation") == before
+
+
+def test_a_crash_while_it_is_moved_is_made_good(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    grown(root, run, capsys)
+
+    def refused(self: RunFolder, place: Path, config: JsonObject) -> None:
+        write_json_atomic(self.path / "config.json", replace(read_own_config(self.path), config=config).to_json())
+        raise StorageError("the power went")
+
+    with monkeypatch.context() as cut:
+        cut.setattr(RunFolder, "rename", refused)
+        assert "the power went" in measure(run, root, capsys, code=4)
+    assert "it is kept as" in measure(run, root, capsys)
+    assert [step for step, _ in read_curve(run, "held")] == [2]

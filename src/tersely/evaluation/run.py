@@ -69,6 +69,8 @@ def measure(work: Work, display: Display) -> Path:
         return work.folder
     for note in work.notes:
         display.note(note)
+    if work.earlier is not None:
+        work.earlier.set_aside()
     cure = row_cure("--max-rows ", work.max_rows, work.protocol.k)
     with explain_out_of_memory("sampling", cure):
         ready = _open(work)

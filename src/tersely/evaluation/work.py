@@ -11,6 +11,7 @@ import torch
 
 from tersely.analysis.facts import ProtocolFacts
 from tersely.errors import UserError
+from tersely.evaluation.earlier import Earlier, find_earlier, weights_step
 from tersely.evaluation.growth import more_of_it
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import (
@@ -65,6 +66,8 @@ class Work:
     max_rows: int
     sampler: Sampler | None
     """A caller's own; None makes one."""
+    earlier: Earlier | None
+    """Of the run's weights before it was trained on: first to be moved out of the folder."""
     is_done: bool
     """Finished before: nothing is left to do."""
 
@@ -122,8 +125,7 @@ def prepare(
         require_verifier_of_training(weights, verifier_of(grader), more.get("other_verifier", False))
     source = more.get("source") or protocol.task
     drop, policy = more.get("drop_unjudgeable", False), more.get("policy")
-    task = more.get("problems") or source
-    loaded = load_problems(task, "held_out", protocol.size, grader, template, drop=drop)
+    loaded = load_problems(more.get("problems") or source, "held_out", protocol.size, grader, template, drop=drop)
     asked = loaded.problems
     refuse_trained_on(model_path, asked, more.get("allow_overlap", False))
     prompts = render_all(asked, tokenizer, asking.template, asking.sentence)
@@ -135,8 +137,8 @@ def prepare(
     engine = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}
     identifying = {**identity(rules), **digests, **loaded.identity, **engine}
     grows = more_of_it(identifying, asked, prompts)
-    finished = RunFolder.look(folder, RunKind.EVALUATION, identifying, grows) is not None
-    made = {"data": source, "weights_sha256": digests["weights_sha256"], "engine": facts.engine}
+    earlier = find_earlier(model_path, weights, out, protocol, identifying, grows)
+    made = {"data": source, "weights_sha256": digests["weights_sha256"], **weights_step(weights)}
     return Work(
         weights=weights,
         folder=folder,
@@ -149,12 +151,19 @@ def prepare(
         rules=rules.of_model(str(model_path)),
         identity=identifying,
         grows=grows,
-        made={**made, **loaded.report, "command": more["command"]},
-        notes=tuple(_notes(model_path, folder, protocol, checkpoint, loaded.words())),
+        made={**made, "engine": facts.engine, **loaded.report, "command": more["command"]},
+        notes=tuple(_notes(model_path, folder, protocol, checkpoint, earlier, loaded.words())),
         max_rows=max_rows,
         sampler=more.get("sampler"),
-        is_done=finished and not any(record.outside for record in responses_on_disk(folder)),
+        earlier=earlier,
+        is_done=earlier is None and _is_done(folder, identifying, grows),
     )
+
+
+def _is_done(folder: Path, wanted: JsonObject, grows: Grows) -> bool:
+    """Whether the folder holds all of it, judged; UserError where it is of other work."""
+    finished = RunFolder.look(folder, RunKind.EVALUATION, wanted, grows) is not None
+    return finished and not any(record.outside for record in responses_on_disk(folder))
 
 
 def _take_machine(threads: int, max_rows: int) -> None:
@@ -171,11 +180,18 @@ def _under_its_step(protocol: EvalProtocol, model: Path, weights: Path) -> EvalP
 
 
 def _notes(
-    model: Path, folder: Path, protocol: EvalProtocol, checkpoint: Path | None, dropped: str | None
+    model: Path,
+    folder: Path,
+    protocol: EvalProtocol,
+    checkpoint: Path | None,
+    earlier: Earlier | None,
+    dropped: str | None,
 ) -> Iterator[str]:
     """What is measured otherwise than asked, in words."""
     if checkpoint is None and protocol.step is not None:
         yield f"{model} is not trained to its end: its step {protocol.step} is evaluated, as {folder}"
+    if earlier is not None:
+        yield earlier.words()
     if dropped:
         yield dropped
     if protocol.suite_cap is not None:

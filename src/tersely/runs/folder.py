@@ -229,6 +229,14 @@ class RunFolder:
         """``done`` as the record that ``parse`` makes of it; StorageError where it does not hold what it should."""
         return read_record(self.path / DONE, DONE_IS[0], parse, DONE_IS[1]) if self.done is not None else None
 
+    def rename(self, place: Path, config: JsonObject) -> None:
+        """Give finished work another place and the configuration that it has there; it stays finished. In this order,
+        so that a crash between leaves it here, under the configuration of that place."""
+        self._require_open()
+        storage.write_json_atomic(self.path / CONFIG, replace(read_own_config(self.path), config=config).to_json())
+        storage.rename(self.path, place)
+        self.path = place
+
     # ---- inside
 
     def _require_open(self) -> None:

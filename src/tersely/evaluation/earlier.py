@@ -1,0 +1,92 @@
+"""An evaluation of the weights that a run had before it was trained on: it keeps its numbers, under its step's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tersely.errors import UserError
+from tersely.evaluation.protocol import EvalProtocol
+from tersely.evaluation.records import AGAIN, SUMMARY, evaluation_folder
+from tersely.models.digest import weights_digest
+from tersely.records import Json, JsonObject
+from tersely.runs import disk
+from tersely.runs.folder import RunFolder, read_done
+from tersely.runs.identity import Grows, read_run_config, same_work
+from tersely.runs.json_file import read_json
+from tersely.runs.kinds import RunKind
+from tersely.runs.manifest import STEP_NAME, step_folders
+
+WEIGHTS_STEP = "weights_step"
+"""In a summary: the step of the run whose weights were measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A finished evaluation that stands where that of the run's present weights goes."""
+
+    folder: Path
+    config: Json
+    """What it was made with."""
+    step: int
+    """Whose weights it measured."""
+    place: Path
+    """Where it belongs."""
+
+    def set_aside(self) -> None:
+        """Give it the name of its step. A crash at any moment leaves it where it is found again, or at its place."""
+        with RunFolder.open(self.folder, RunKind.EVALUATION, self.config) as run:
+            summary = read_json(run.path / SUMMARY, "the summary of an evaluation", AGAIN)
+            protocol = {**summary["protocol"], "step": self.step}
+            disk.write_json_atomic(run.path / SUMMARY, {**summary, "protocol": protocol})
+            run.rename(self.place, {**self.config, "step": self.step})
+
+    def words(self) -> str:
+        """What is said before it is moved."""
+        return (
+            f"{self.folder} measured step {self.step} of a run that was trained on since: it is kept as {self.place}, "
+            "and the run is measured anew"
+        )
+
+
+def weights_step(weights: Path) -> JsonObject:
+    """What a summary records of the checkpoint that was measured; nothing of weights that are no step of a run."""
+    named = STEP_NAME.fullmatch(weights.name)
+    return {} if named is None else {WEIGHTS_STEP: int(named[1])}
+
+
+def find_earlier(
+    model: Path, weights: Path, out: Path | None, protocol: EvalProtocol, wanted: JsonObject, grows: Grows
+) -> Earlier | None:
+    """The finished evaluation of an earlier step of this run under the same protocol (or one that ``grows`` into it),
+    where there is one in the folder of the ``wanted`` one. UserError where its own place is taken."""
+    folder, now = evaluation_folder(model, protocol.name, out), STEP_NAME.fullmatch(weights.name)
+    found = read_run_config(folder)
+    if protocol.step is not None or now is None or found is None or found.kind != RunKind.EVALUATION:
+        return None
+    # Its step stands there already where a crash came between.
+    alike = {key: value for key, value in found.config.items() if key != "step"}
+    alike["weights_sha256"] = wanted["weights_sha256"]
+    is_other = found.config.get("weights_sha256") != wanted["weights_sha256"]
+    if not is_other or not (same_work(alike, wanted) or grows(alike)) or read_done(folder) is None:
+        return None
+    step = next((step for step in _steps(model, folder, found.config) if step < int(now[1])), None)
+    if step is None:
+        return None
+    place = evaluation_folder(model, replace(protocol, step=step).name, out)
+    if place.exists():
+        raise UserError(f"{folder} measured step {step}, and so did {place}: remove one of the two and try again")
+    return Earlier(folder, found.config, step, place)
+
+
+def _steps(model: Path, folder: Path, config: Any) -> Iterator[int]:
+    """The step that was measured, as it was recorded; else that of a kept checkpoint with these weights."""
+    recorded = read_json(folder / SUMMARY, "the summary of an evaluation", AGAIN).get(WEIGHTS_STEP)
+    if type(recorded) is int:
+        yield recorded
+        return
+    for step, checkpoint in step_folders(model):
+        if weights_digest(checkpoint) == config["weights_sha256"]:
+            yield step
