@@ -62,6 +62,22 @@ def test_the_responses_of_an_evaluation_are_such_a_log(tmp_path: Path, capsys: p
     assert "Responses that spend most" in said(capsys, log(tmp_path / "responses.jsonl", row, {"tokens": 9}))
 
 
+def counted(out: str) -> str:
+    """Responses on the line of all of them."""
+    return next(line.split("│")[2].strip() for line in out.splitlines() if line.startswith("│ all"))
+
+
+def test_a_response_that_was_judged_again_is_counted_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"problem": None, "question": "What is 1+1?", "response": None, "text": LONG, "tokens": 9, "problem_id": "a"}
+    first = {**row, "sample": 0, "status": "unjudged", "outside": True}
+    again = {**row, "sample": 0, "status": "correct", "tokens": 8}
+    assert counted(said(capsys, log(tmp_path / "1.jsonl", first, {**row, "sample": 1}, again))) == "2"
+    # Twice of the same number, and neither judged again: what two models answered.
+    assert counted(said(capsys, log(tmp_path / "2.jsonl", again, again))) == "2"
+    # What is unjudged again waits for the next try.
+    assert counted(said(capsys, log(tmp_path / "3.jsonl", first, first, again, {**row, "sample": 1}))) == "2"
+
+
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [

@@ -15,7 +15,7 @@ from typing import Any
 
 from tersely.errors import UserError, nearest
 from tersely.evaluation.records import RESPONSES
-from tersely.jsonl import display_name, read_jsonl
+from tersely.jsonl import NumberedRow, display_name, read_jsonl
 from tersely.records import EvalRecord, Finish, LengthSource, Problem, Status, Verdict
 from tersely.runs.identity import is_run_folder
 from tersely.runs.logs import read_log
@@ -72,7 +72,7 @@ def read_answers(path: str | Path, judge: Judge, count: Count | None = None) -> 
 def _read(path: str | Path) -> list[tuple[int, Line]]:
     if Path(path).name == f"{RESPONSES}.jsonl" and is_run_folder(Path(path).parent):
         read_log(Path(path))  # one of ours: its checks must fit
-    rows, lines, faults = read_jsonl(path), [], []
+    rows, lines, faults = _latest(read_jsonl(path)), [], []
     for number, row in rows:
         try:
             lines.append((number, _line(row)))
@@ -81,6 +81,26 @@ def _read(path: str | Path) -> list[tuple[int, Line]]:
     needs = "each needs problem, answer and response"
     raise_faults(faults, f"{display_name(path)}: {{count}} of {len(rows)} lines cannot be used ({needs})")
     return lines
+
+
+def _latest(rows: Sequence[NumberedRow]) -> list[NumberedRow]:
+    """Without the lines of an evaluation whose response was judged again: the later one stands where the first did.
+
+    Only what an outside cause left unjudged is ever judged again; the same problem and sample twice is otherwise what
+    two models answered.
+    """
+    waiting: dict[tuple[str, str], int] = {}
+    found: list[NumberedRow] = []
+    for number, row in rows:
+        key = repr(row.get("problem_id")), repr(row.get("sample"))
+        place = waiting.pop(key, None)
+        if row.get("outside") is True and "problem_id" in row:
+            waiting[key] = len(found) if place is None else place
+        if place is None:
+            found.append((number, row))
+        else:
+            found[place] = number, row
+    return found
 
 
 def _line(row: Mapping[str, Any]) -> Line:
