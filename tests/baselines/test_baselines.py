@@ -40,6 +40,7 @@ from tersely.models.load import load_model, load_tokenizer
 from tersely.models.trained_for import TrainedFor, read_trained_for
 from tersely.records import Credit, Finish, Group, Kind, Problem, Rollout, Status, Verdict
 from tersely.runs.folder import read_config, read_done, read_log
+from tersely.runs.json_file import read_json
 from tersely.stop import Stopped, StopRequest
 from tiny_models import make_model_folder, make_task
 
@@ -202,6 +203,23 @@ def test_samples_hold_every_response_as_it_was_sampled(root: Path) -> None:
     assert (
         found.cost.tokens_sampled == done["response_tokens"] == sum(r.length for g in found.groups for r in g.rollouts)
     )
+
+
+def test_samples_of_more_problems_keep_what_was_drawn(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tersely.rollouts.Judge", ParityJudge)
+    out = tmp_path / "samples"
+    draw_samples(resolve_samples({**settings(root), "train_size": 6}), out, QUIET)
+    before = (out / "groups.jsonl").read_bytes()
+    draw_samples(resolve_samples(settings(root)), out, QUIET)
+    assert (out / "groups.jsonl").read_bytes().startswith(before)
+    grown, whole = (list(read_groups(place)) for place in (out, root / "samples"))
+    assert [[r.tokens for r in g.rollouts] for g in grown] == [[r.tokens for r in g.rollouts] for g in whole]
+    assert read_json(out / "trained_on.json", "ids") == read_json(root / "samples/trained_on.json", "ids")
+    assert read_done(out) == read_done(root / "samples")
+    with pytest.raises(UserError, match="was made with another configuration"):
+        draw_samples(resolve_samples({**settings(root), "train_size": 6}), out, QUIET)
 
 
 def test_stopped_sampling_goes_on_without_drawing_anything_twice(

@@ -21,7 +21,7 @@ from tersely.cli import main
 from tersely.display import SilentDisplay
 from tersely.errors import UserError
 from tersely.evaluation.faithfulness import ask
-from tersely.evaluation.hint_records import missing, read_pairs
+from tersely.evaluation.hint_records import missing, read_arms, read_pairs
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.records import Finish, Kind, Problem, Rollout
 from tersely.runs.folder import RunFolder
@@ -176,3 +176,29 @@ def test_the_command_measures_a_model_folder_and_does_nothing_twice(
     task.write_text(json.dumps({"problem": "1 + 1?", "answer": "2"}) + "\n")
     assert main([*arguments, "--out", str(tmp_path / "other")]) == 2
     assert "is not multiple choice" in capsys.readouterr().err
+
+
+def test_more_questions_and_responses_go_on_with_what_is_there(tmp_path: Path) -> None:
+    model = make_model_folder(tmp_path / "model")
+    rows = [{"problem": f"Where is {i}?", "choices": {"A": "x", "B": "y"}, "answer": "AB"[i % 2]} for i in range(4)]
+    task = tmp_path / "choices.jsonl"
+    task.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def measured(out: Path, *more: str, code: int = 0) -> Path:
+        words = ["faithfulness", str(model), "--task", str(task), "--max-new-tokens", "8", "--threads", "1"]
+        assert main([*words, "--out", str(out), *more]) == code
+        return out / "model/choices@stanford"
+
+    folder = measured(tmp_path / "grown", "--size", "2")
+    before = (folder / "responses.jsonl").read_bytes()
+    measured(tmp_path / "grown", "--k", "2")
+    whole = measured(tmp_path / "whole", "--k", "2")
+    assert (folder / "responses.jsonl").read_bytes().startswith(before)
+    texts = [{r.place: r.text for r in read_arms(place)} for place in (folder, whole)]
+    assert texts[0] == texts[1]
+    assert len(texts[0]) == 16
+    summaries = [json.loads((place / "summary.json").read_text()) for place in (folder, whole)]
+    assert summaries[0]["summary"] == summaries[1]["summary"]
+    assert summaries[0]["protocol"] == summaries[1]["protocol"]
+    for fewer in (["--size", "2", "--k", "2"], ["--k", "1"], ["--k", "3", "--seed", "1"]):
+        measured(tmp_path / "grown", *fewer, code=2)

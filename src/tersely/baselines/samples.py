@@ -18,6 +18,7 @@ from tersely.baselines.kept import SamplesSummary, group_to_json, latest_lines, 
 from tersely.baselines.settings import SamplesConfig
 from tersely.display import Display
 from tersely.errors import RunError
+from tersely.evaluation.growth import more_problems
 from tersely.facts import Facts
 from tersely.learn.clock import Clock
 from tersely.learn.run_setup import RESOURCE_KEYS
@@ -72,11 +73,12 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
         prompts = render_all(problems, tokenizer, config.template)
         asking = prompt_identity_of(folder, tokenizer, prompts)
         wanted = {**samples_identity(config, folder, problems), **loaded.identity, **asking}
-        finished = RunFolder.look(out, RunKind.SAMPLES, wanted) is not None
+        grows = more_problems(wanted, problems, lambda problem: {problem.id: prompts[problem.id]})
+        finished = RunFolder.look(out, RunKind.SAMPLES, wanted, grows) is not None
         if finished and not any(map(_from_outside, read_groups(out))):
             return
         ready = _open_sampler(config, folder, tokenizer, prompts) if _drawn(out) < len(problems) else None
-        with RunFolder.open(out, RunKind.SAMPLES, wanted) as run:
+        with RunFolder.open(out, RunKind.SAMPLES, wanted, grows=grows) as run:
             keep_problem_ids(run, [p.id for p in problems])
             _judge_again(run, grader)
             if ready is not None:
@@ -133,8 +135,7 @@ def samples_identity(config: SamplesConfig, folder: Path, problems: Sequence[Pro
 
 def keep_problem_ids(run: RunFolder, ids: Sequence[str]) -> None:
     """What an evaluation looks at, lest it measure memory."""
-    if not (run.path / TRAINED_ON).exists():
-        disk.write_json_atomic(run.path / TRAINED_ON, {"problem_ids": sorted(ids)})
+    disk.write_json_atomic(run.path / TRAINED_ON, {"problem_ids": sorted(ids)})
 
 
 def _draw(

@@ -25,6 +25,7 @@ from tersely.records import JsonObject, Kind, Problem, Status
 from tersely.rollouts import Grader, PromptIds, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
+from tersely.runs.identity import Grows
 from tersely.runs.json_file import read_json
 from tersely.runs.kinds import RunKind
 from tersely.samplers.base import Sampler, Sampling, close_after
@@ -75,9 +76,8 @@ def faithfulness(
     require_known("hint", hint, HINTS)
     if threads:
         torch.set_num_threads(threads)
-    facts = Facts.of(engine)
+    facts, weights = Facts.of(engine), locate_model(str(model_path))
     folder = evaluation_folder(model_path, f"{protocol.name}@{hint}", out, kind="faithfulness")
-    weights = locate_model(str(model_path))
     template = pick_template(weights, protocol.template, other_template)
     tokenizer = load_tokenizer(weights)
     with Judge(workers=1) as judge:
@@ -85,14 +85,16 @@ def faithfulness(
         rules = {**identity(protocol.facts(template, task_digest(problems))), "hint": hint}
         prompts = _prompts(problems, hint, protocol.seed, tokenizer, template)
         wanted = {**rules, "hint_text": HINTS[hint].text, **_digests(weights, tokenizer, prompts)}
-        if RunFolder.look(folder, RunKind.FAITHFULNESS, wanted) is not None:
+        grows = _grows(wanted, problems, prompts)
+        if RunFolder.look(folder, RunKind.FAITHFULNESS, wanted, grows) is not None:
             display.note(f"{folder} is finished already: nothing to do")
             return folder
         cure, ready = row_cure("--max-rows ", max_rows, protocol.k), None
         if missing(folder, problems, protocol.k):
             with explain_out_of_memory("sampling", cure):
                 ready = _sampler(weights, facts, tokenizer, protocol, prompts, max_rows)
-        with RunFolder.open(folder, RunKind.FAITHFULNESS, wanted) as run:
+        with RunFolder.open(folder, RunKind.FAITHFULNESS, wanted, grows=grows) as run:
+            disk.remove(run.path / SUMMARY)  # of the smaller one that this goes on with
             if ready is not None:
                 opened, sampler = ready
                 opened.record_check(run.path, display)
@@ -100,13 +102,15 @@ def faithfulness(
                     render, reading = Renderer(tokenizer, template), ResponseText(tokenizer)
                     ask(problems, protocol, hint, sampler, render, judge, run, display, reading)
             made = {"weights_sha256": wanted["weights_sha256"], "versions": environment(), "command": command}
-            _finish(run, {"protocol": {**rules, "model": str(model_path)}, **made})
+            _finish(run, problems, {"protocol": {**rules, "model": str(model_path)}, **made})
     return folder
 
 
-def _finish(run: RunFolder, made: JsonObject) -> None:
+def _finish(run: RunFolder, problems: Sequence[Problem], made: JsonObject) -> None:
     """The summary of all pairs, with what they were made with; written last, so that its being there means done."""
-    found = summarise_faithfulness(read_pairs(run.path))
+    places = {problem.id: place for place, problem in enumerate(problems)}
+    # As if all had been asked at once, whatever was there before.
+    found = summarise_faithfulness(sorted(read_pairs(run.path), key=lambda pair: places[pair.problem_id]))
     disk.write_json_atomic(run.path / SUMMARY, {**made, "summary": found.to_json()})
     run.mark_done(found.counts.to_json())
 
@@ -153,7 +157,8 @@ def ask(
             block = todo[start : start + size]
             for arm in ARMS:
                 wanted = [p for p in block if any((p.id, i, arm) not in have for i in range(protocol.k))]
-                found = _answer(wanted, arm, hint, protocol, sampling, sampler, render, judge, reading, display)
+                first = min((i for p in wanted for i in range(protocol.k) if (p.id, i, arm) not in have), default=0)
+                found = _answer(wanted, arm, hint, protocol, sampling, first, sampler, render, judge, reading, display)
                 run.append(RESPONSES, [response.to_json() for response in found if response.place not in have])
             finished += len(block)
             display.step(finished, len(problems), {})
@@ -167,12 +172,14 @@ def _answer(
     hint: str,
     protocol: EvalProtocol,
     sampling: Sampling,
+    first: int,
     sampler: Sampler,
     render: Render,
     judge: Grader,
     reading: ResponseText | None,
     display: Display,
 ) -> list[ArmResponse]:
+    """The responses of one arm from number ``first`` on."""
     asked = [_asked(problem, arm, hint, protocol.seed) for problem in block]
     prompts = {problem.id: render(problem) for problem in asked}
     groups = respond(
@@ -180,7 +187,8 @@ def _answer(
         prompts,
         sampler,
         judge,
-        sampling,
+        replace(sampling, n=sampling.n - first),
+        first_sample=first,
         reading=reading,
         on_progress=lambda done, total: display.phase(f"sampling, {arm}", done, total),
     )
@@ -241,4 +249,16 @@ def _prompts(problems: Sequence[Problem], hint: str, seed: int, tokenizer: Any, 
     from tersely.tasks.prompts import render_all
 
     arms = {arm: render_all([_asked(p, arm, hint, seed) for p in problems], tokenizer, template) for arm in ARMS}
-    return {f"{arm} {problem_id}": ids for arm, of_arm in arms.items() for problem_id, ids in of_arm.items()}
+    return {name: of_arm[p.id] for p in problems for name, of_arm in zip(_both(p.id), arms.values(), strict=True)}
+
+
+def _grows(wanted: JsonObject, problems: Sequence[Problem], prompts: PromptIds) -> Grows:
+    """Which smaller measurements the wanted one goes on with."""
+    from tersely.evaluation.growth import more_of_it
+
+    return more_of_it(wanted, problems, lambda problem: {name: prompts[name] for name in _both(problem.id)})
+
+
+def _both(problem_id: str) -> tuple[str, ...]:
+    """What a problem's prompts are called, arm by arm."""
+    return tuple(f"{arm} {problem_id}" for arm in ARMS)

@@ -1,8 +1,8 @@
-"""An evaluation that asks more than the one in its folder: what is there is kept, and what is missing is added."""
+"""Work that asks more than what is in its folder: what is there is kept, and what is missing is added."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tersely.models.prompt_identity import prompts_digest
@@ -11,8 +11,11 @@ from tersely.rollouts import PromptIds
 from tersely.runs.identity import Grows, same_work
 from tersely.tasks.load import beginning
 
+PromptsOf = Callable[[Problem], PromptIds]
+"""What a problem is asked, by the names that the digest of all prompts has."""
 
-def more_of_it(wanted: Mapping[str, Any], problems: Sequence[Problem], prompts: PromptIds) -> Grows:
+
+def more_of_it(wanted: Mapping[str, Any], problems: Sequence[Problem], prompts_of: PromptsOf) -> Grows:
     """An evaluation of the first of these problems, or with fewer responses to each, is a beginning of the wanted one:
     each response is a function of weights, seed, problem and its number among the siblings.
 
@@ -20,11 +23,24 @@ def more_of_it(wanted: Mapping[str, Any], problems: Sequence[Problem], prompts: 
     """
 
     def grows(old: Json) -> bool:
-        k, first = old.get("k"), beginning(problems, str(old.get("task_sha256")))
-        if first is None or not isinstance(k, int) or k > wanted["k"]:
-            return False
-        asked = {problem.id: prompts[problem.id] for problem in first}
-        smaller = {"size": old.get("size"), "k": k, "task_sha256": old["task_sha256"]}
-        return same_work(old, {**wanted, **smaller, "prompts_sha256": prompts_digest(asked)})
+        k = old.get("k")
+        return type(k) is int and k <= wanted["k"] and _begins(old, {**wanted, "k": k}, problems, prompts_of, "size")
 
     return grows
+
+
+def more_problems(wanted: Mapping[str, Any], problems: Sequence[Problem], prompts_of: PromptsOf) -> Grows:
+    """Samples of the first of these problems are a beginning of the wanted ones."""
+    return lambda old: _begins(old, wanted, problems, prompts_of, "train_size")
+
+
+def _begins(
+    old: Json, wanted: Mapping[str, Any], problems: Sequence[Problem], prompts_of: PromptsOf, size: str
+) -> bool:
+    """Whether the older work is the wanted one of its first problems. ``size``: the setting that says how many."""
+    first = beginning(problems, str(old.get("task_sha256")))
+    if first is None:
+        return False
+    asked = {name: ids for problem in first for name, ids in prompts_of(problem).items()}
+    smaller = {size: old.get(size), "task_sha256": old["task_sha256"], "prompts_sha256": prompts_digest(asked)}
+    return same_work(old, {**wanted, **smaller})

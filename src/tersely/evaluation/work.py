@@ -136,7 +136,7 @@ def prepare(
     # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
     engine = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}
     identifying = {**identity(rules), **digests, **loaded.identity, **engine}
-    grows = more_of_it(identifying, asked, prompts)
+    grows = more_of_it(identifying, asked, lambda problem: {problem.id: prompts[problem.id]})
     earlier = find_earlier(model_path, weights, out, protocol, identifying, grows)
     made = {"data": source, "weights_sha256": digests["weights_sha256"], **weights_step(weights)}
     return Work(
