@@ -6,10 +6,12 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from tersely.commands.examples import EXAMPLES
+from tersely.text import from_markdown_cell
 
 Handler = Callable[[argparse.Namespace], int]
 
@@ -77,10 +79,10 @@ def command_line() -> str:
 
 
 def message_of(markdown: Path) -> str:
-    """What a page says first: headline, findings and warnings, up to its first table."""
-    lines: list[str] = []
-    for line in markdown.read_text(encoding="utf-8").splitlines():
-        if line.startswith(("## ", "Brackets hold")):
-            break
-        lines += [line.removeprefix("# ")] if line.strip() else []
-    return "\n".join(lines)
+    """What a page says first, as plain text: headline, findings and warnings, up to its first figure or table."""
+    said = takewhile(lambda line: line.startswith(("# ", "- ")), filter(str.strip, _lines(markdown)))
+    return "\n".join(from_markdown_cell(line.removeprefix("# ")) for line in said)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
