@@ -78,6 +78,15 @@ def command_line() -> str:
     return paste(*sys.argv[1:])
 
 
+def next_evaluation(model: str, run: Path, task: str, verifier: str | None) -> str:
+    """What to run after training: problems that were trained on measure nothing, and a foreign model needs a place."""
+    from tersely.tasks.sources.embedded import EMBEDDED_TASKS
+
+    held_out = task if task in EMBEDDED_TASKS else "HELD_OUT"
+    judged = ["--verifier", verifier] if verifier else []
+    return paste("evaluate", model, run, "--task", held_out, "--out", "evaluations", *judged)
+
+
 def message_of(markdown: Path) -> str:
     """What a page says first, as plain text: headline, findings and warnings, up to its first figure or table."""
     said = takewhile(lambda line: line.startswith(("# ", "- ")), filter(str.strip, _lines(markdown)))
