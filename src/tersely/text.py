@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
@@ -26,6 +27,11 @@ def markdown_cell(text: str) -> str:
     """A table cell: one line, no HTML, no markup characters that could act."""
     flat = " ".join(visible(text).split())
     return re.sub(r"([\\`*_\[\]|~])", r"\\\1", flat).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def from_markdown_cell(text: str) -> str:
+    """What ``markdown_cell`` was given, but for its spacing: a terminal shows Markdown's backslashes as they are."""
+    return html.unescape(re.sub(r"\\([\\`*_\[\]|~])", r"\1", text))
 
 
 def markdown_block(text: str) -> str:

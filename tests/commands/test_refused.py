@@ -84,6 +84,19 @@ def test_the_base_is_asked_under_its_runs_template(root: Path, tmp_path: Path) -
         assert summary["protocol"]["template"] == "question"
 
 
+def test_a_base_that_was_trained_for_other_terms_is_asked_as_its_runs(root: Path, tmp_path: Path) -> None:
+    """A base of our own making, the embedded one among them, records a template and a cap."""
+    base, run = (
+        trained(root, tmp_path / name, template) for name, template in (("base", "question"), ("run", "boxed"))
+    )
+    facts = {"template": "boxed", "max_new_tokens": 12, "base": str(base)}
+    (run / "tersely.json").write_text(json.dumps(facts))
+    assert main(evaluate(root, tmp_path / "out", base, run)) == 0
+    for name in ("base", "run"):
+        protocol = json.loads((tmp_path / "out" / name / "task" / "summary.json").read_text())["protocol"]
+        assert (protocol["template"], protocol["max_new_tokens"]) == ("boxed", 12)
+
+
 def test_models_of_two_templates_are_refused_before_the_first_is_sampled(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,7 +31,7 @@ from tersely.runs.json_file import read_json
 from tersely.runs.kinds import RunKind
 from tersely.runs.logs import read_log
 from tersely.terminal import visible
-from tersely.text import markdown_block, markdown_cell, place, shorten
+from tersely.text import from_markdown_cell, markdown_block, markdown_cell, place, shorten
 
 
 @pytest.fixture(scope="module")
@@ -419,3 +419,14 @@ def test_the_message_of_a_page_is_its_headline_and_what_was_found(tmp_path: Path
     page = tmp_path / "report.md"
     page.write_text("\n# Alpha 0.2 saves 40 %.\n\n- Tokens fall.\n- Mind: one seed.\n\n## Overview\n\n| a |\n")
     assert message_of(page) == "Alpha 0.2 saves 40 %.\n- Tokens fall.\n- Mind: one seed."
+
+
+def test_the_message_on_a_terminal_is_the_page_s_in_plain_text(tmp_path: Path) -> None:
+    """Without Markdown's backslashes and entities, and without the table that stands under it on the page."""
+    base, runs = fake_runs.make_family(tmp_path, alphas=(0.2,), steps=12)
+    said = message_of(write_report(runs, base, tmp_path / "out").with_name("report.md"))
+    assert "fewer tokens than before training" in said
+    assert re.search(r" \[.*?, .*?\]", said)
+    assert all(line.startswith("- ") for line in said.splitlines()[1:])
+    name = r"a_b[c]\*`&lt;<i>"
+    assert from_markdown_cell(markdown_cell(name)) == name

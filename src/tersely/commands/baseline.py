@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.baseline_settings import add_baseline_options, baseline_settings
-from tersely.commands.verb import add_verb, paste
+from tersely.commands.verb import add_verb, next_evaluation, paste
 from tersely.errors import UserError
 from tersely.terminal import say
 
@@ -45,8 +45,8 @@ def run_baseline(args: argparse.Namespace) -> int:
 
     with make_display(args.name) as display:
         run(args.name, config, args.out, args.samples, display)
-    judged = ["--verifier", config.verifier] if config.verifier else []
-    say(f"trained: {args.out} (next: {paste('evaluate', config.model, args.out, '--task', config.task, *judged)})")
+    following = next_evaluation(config.model, args.out, config.task, config.verifier)
+    say(f"trained: {args.out} (next: {following})")
     return 0
 
 

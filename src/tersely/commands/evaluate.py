@@ -71,6 +71,8 @@ class Job:
     checkpoint: Path | None = None
     shown: bool = True
     """A repetition has no line of its own."""
+    other_template: bool = False
+    """Asked otherwise than it was trained."""
 
 
 def run_evaluate(args: argparse.Namespace) -> int:
@@ -104,17 +106,17 @@ def _jobs(args: argparse.Namespace) -> Iterator[Job]:
     _protocols(args, 1, None)  # a suite that cannot be read is refused before any model is looked at
     labels = [label(model) for model in args.models]
     terms = _terms(args)
-    for place, (model, (cap, template)) in enumerate(zip(args.models, terms, strict=True)):
+    for place, (model, of_it) in enumerate(zip(args.models, terms, strict=True)):
         name = label(model) if labels.count(label(model)) == 1 else str(model)
-        for source, protocol in _protocols(args, cap, template):
+        for source, protocol in _protocols(args, of_it.cap, of_it.template):
             if not args.all_checkpoints:
-                yield Job(model, name, source, protocol)
+                yield Job(model, name, source, protocol, other_template=of_it.of_others)
             else:
                 for step, checkpoint in _checkpoints(model):
                     row = f"{name} step {step}"
                     yield Job(model, row, source, replace(protocol, step=step), checkpoint)
             if args.repeat and place == 0:
-                yield Job(model, name, source, replace(protocol, repeat=1), shown=False)
+                yield Job(model, name, source, replace(protocol, repeat=1), shown=False, other_template=of_it.of_others)
 
 
 def _require_settings(args: argparse.Namespace) -> None:
@@ -176,17 +178,33 @@ def _protocols(args: argparse.Namespace, cap: int, template: str | None) -> list
     return [(None, EvalProtocol(max_new_tokens=cap, **rules, **shared))]
 
 
-def _terms(args: argparse.Namespace) -> list[tuple[int, str | None]]:
-    """(cap, template) of each model: as given, else as trained; a model that was not trained here takes what the others
-    were trained with. UserError where their templates differ: such numbers do not belong in one table."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which a model is asked."""
+
+    cap: int
+    template: str | None
+    of_others: bool
+    """Whatever the model itself was trained with: it is what the runs beside it began with, and takes theirs."""
+
+
+def _terms(args: argparse.Namespace) -> list[Terms]:
+    """The terms of each model: as given, else as trained; a model that was not trained here, or that the others began
+    with, takes what the others were trained with. UserError where their templates differ: such numbers do not belong
+    in one table."""
     from tersely.evaluation.protocol import CAP
     from tersely.models.locate import locate_model
-    from tersely.models.trained_for import read_trained_for
+    from tersely.models.trained_for import TrainedFor, read_trained_for
 
     trained = [read_trained_for(locate_model(str(model))) for model in args.models]
+    begun_with = {Path(one.base).resolve() for one in trained if one.base}
+    bases = [model.resolve() in begun_with for model in args.models]
+    trained = [TrainedFor() if base else one for one, base in zip(trained, bases, strict=True)]
     caps, templates = ({getattr(one, name) for one in trained} - {None} for name in ("max_new_tokens", "template"))
     if args.template is None and len(templates) > 1:
-        listed = ", ".join(f"{label(m)} {one.template!r}" for m, one in zip(args.models, trained, strict=True))
+        listed = ", ".join(
+            f"{label(m)} {t.template!r}" for m, t in zip(args.models, trained, strict=True) if t.template
+        )
         raise UserError(
             f"the models were trained with different templates ({listed}): evaluate them in commands of their own, or "
             "give one for all, --template TEMPLATE --other-template"
@@ -194,7 +212,8 @@ def _terms(args: argparse.Namespace) -> list[tuple[int, str | None]]:
     cap = caps.pop() if len(caps) == 1 else CAP
     template = args.template or (templates.pop() if templates else None)
     given = args.max_new_tokens
-    return [((one.max_new_tokens or cap) if given is None else given, template) for one in trained]
+    own = [(one.max_new_tokens or cap) if given is None else given for one in trained]
+    return [Terms(one, template, base and args.template is None) for one, base in zip(own, bases, strict=True)]
 
 
 def _checkpoints(run: Path) -> list[tuple[int, Path]]:
@@ -219,7 +238,7 @@ def _prepare(args: argparse.Namespace, job: Job, judge: Grader) -> Work:
         out_for(job.model, args.models, args.out),
         judge,
         command=command_line(),
-        other_template=args.other_template,
+        other_template=args.other_template or job.other_template,
         other_verifier=args.other_verifier,
         drop_unjudgeable=args.drop_unjudgeable,
         policy=args.policy,

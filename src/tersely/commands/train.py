@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tersely.commands.verb import add_verb, paste
+from tersely.commands.verb import add_verb, next_evaluation
 from tersely.terminal import say
 
 if TYPE_CHECKING:
@@ -29,19 +29,10 @@ def run_train(args: argparse.Namespace) -> int:
     with make_display(config.objective.label) as display:
         train(config, out, display)
     if speaks():
-        say(f"trained: {out} (next: {_next(config, out)})")
+        say(f"trained: {out} (next: {next_evaluation(config.model, out, config.task, config.verifier)})")
     return 0
 
 
 def usual_folder(config: TrainConfig) -> Path:
     seed = f"-seed-{config.seed}" if config.seed else ""
     return Path("runs") / f"{Path(config.model).name}-{config.objective.label.replace(' ', '-')}{seed}"
-
-
-def _next(config: TrainConfig, out: Path) -> str:
-    """What to run now: problems that were trained on measure nothing."""
-    from tersely.tasks.sources.embedded import EMBEDDED_TASKS
-
-    held_out = [config.task] if config.task in EMBEDDED_TASKS else ["HELD_OUT", "--out", "evaluations"]
-    judged = ["--verifier", config.verifier] if config.verifier else []
-    return paste("evaluate", config.model, out, "--task", *held_out, *judged)

@@ -6,10 +6,12 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from tersely.commands.examples import EXAMPLES
+from tersely.text import from_markdown_cell
 
 Handler = Callable[[argparse.Namespace], int]
 
@@ -76,11 +78,20 @@ def command_line() -> str:
     return paste(*sys.argv[1:])
 
 
+def next_evaluation(model: str, run: Path, task: str, verifier: str | None) -> str:
+    """What to run after training: problems that were trained on measure nothing, and a foreign model needs a place."""
+    from tersely.tasks.sources.embedded import EMBEDDED_TASKS
+
+    held_out = task if task in EMBEDDED_TASKS else "HELD_OUT"
+    judged = ["--verifier", verifier] if verifier else []
+    return paste("evaluate", model, run, "--task", held_out, "--out", "evaluations", *judged)
+
+
 def message_of(markdown: Path) -> str:
-    """What a page says first: headline, findings and warnings, up to its first table."""
-    lines: list[str] = []
-    for line in markdown.read_text(encoding="utf-8").splitlines():
-        if line.startswith(("## ", "Brackets hold")):
-            break
-        lines += [line.removeprefix("# ")] if line.strip() else []
-    return "\n".join(lines)
+    """What a page says first, as plain text: headline, findings and warnings, up to its first figure or table."""
+    said = takewhile(lambda line: line.startswith(("# ", "- ")), filter(str.strip, _lines(markdown)))
+    return "\n".join(from_markdown_cell(line.removeprefix("# ")) for line in said)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()

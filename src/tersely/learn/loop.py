@@ -21,6 +21,7 @@ from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.run_setup import TrainSummary, look_before_training, open_run, read_resume_state
 from tersely.learn.trainer import Trainer
+from tersely.models.trained_for import template_note
 from tersely.rollouts import Grader, judge_for
 from tersely.samplers.base import Sampler, close_after
 from tersely.stop import Stopped, StopRequest
@@ -56,8 +57,9 @@ def train(
     torch.manual_seed(config.seed)
     with World.joined() as world, judge_for(judge, config.run.judge_workers, verifier or config.verifier) as grader:
         ready, base = look_before_training(config, grader, world, problems)
-        if said := ready.loaded.words():
-            display.note(said)
+        for said in (ready.loaded.words(), template_note(ready.folder, config.template)):
+            if said is not None:
+                display.note(said)
         with open_run(out, config, ready, world) as run:
             state = read_resume_state(run, ready.problems, world)
             if state.done is not None:

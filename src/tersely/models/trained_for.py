@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,3 +84,14 @@ def read_trained_for(folder: Path) -> TrainedFor:
         raise UserError(
             f"{path} is damaged ({first_line(error)}): use another checkpoint, or another copy of this model"
         ) from error
+
+
+def template_note(folder: Path, template: str) -> str | None:
+    """What to know before a model is trained further under another template than it was trained with."""
+    trained = read_trained_for(folder).template
+    if trained is None or trained == template:
+        return None
+    return (
+        f"the model was trained with the template {trained!r} and is asked with {template!r} here: "
+        f"--template {shlex.quote(trained)} goes on as it was"
+    )

@@ -92,10 +92,11 @@ def prompt_tokens(config: TrainConfig, place: Path, files: ModelFiles) -> tuple[
         return (float(ASSUMED_PROMPT), ASSUMED_PROMPT), [note]
     from tersely.models.end_tokens import end_tokens_of, unnamed_turn_end
     from tersely.models.load import load_tokenizer
+    from tersely.models.trained_for import template_note
     from tersely.tasks.prompts import render_all
 
     tokenizer = load_tokenizer(place)
     end_tokens_of(place, tokenizer)
     widths = [len(prompt) for prompt in render_all(problems, tokenizer, config.template).values()]
-    unnamed = unnamed_turn_end(place, tokenizer)
-    return (sum(widths) / len(widths), max(widths)), [] if unnamed is None else [unnamed]
+    notes = (unnamed_turn_end(place, tokenizer), template_note(place, config.template))
+    return (sum(widths) / len(widths), max(widths)), [note for note in notes if note is not None]
