@@ -57,6 +57,13 @@ def edited_ends(model: Path) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": 1}))
 
 
+def edited_architecture(model: Path) -> None:
+    """The same weights, turned by other angles."""
+    path = model / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "rope_parameters": {**config["rope_parameters"], "rope_theta": 7.0}}))
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     make_model_folder(tmp_path / "model", "llama")
@@ -71,6 +78,7 @@ def test_what_was_begun_goes_on_only_under_the_same_prompts_and_ends(root: Path,
     changes = {
         edited_ends: r"end_ids was \[1, 10, 11, 12, 13, 14, 15\], is now \[1\]",
         edited_comment: r"made with another configuration: chat_template_sha256 was \S+, is now \S+; ",
+        edited_architecture: r"made with another configuration: architecture_sha256 was \S+, is now \S+; ",
         edited_template: "chat_template_sha256 was .*prompts_sha256 was ",
     }
     files = {path: path.read_bytes() for path in (root / "model").iterdir()}
@@ -90,12 +98,12 @@ def test_a_run_folder_says_what_it_was_asked_with(root: Path) -> None:
     assert len(found["prompts_sha256"]) == len(found["chat_template_sha256"]) == 64
 
 
-def test_prompts_are_known_by_problem_and_ids_in_any_order() -> None:
-    tokenizer = make_tokenizer()
-    first = prompt_identity(tokenizer, (2, 1), {"a": (1, 2), "b": (3,)})
-    assert first == prompt_identity(tokenizer, (1, 2), {"b": (3,), "a": (1, 2)})
+def test_prompts_are_known_by_problem_and_ids_in_any_order(root: Path) -> None:
+    tokenizer, model = make_tokenizer(), root / "model"
+    first = prompt_identity(model, tokenizer, (2, 1), {"a": (1, 2), "b": (3,)})
+    assert first == prompt_identity(model, tokenizer, (1, 2), {"b": (3,), "a": (1, 2)})
     for other in ({"a": (1,), "b": (2, 3)}, {"a": (3,), "b": (1, 2)}, {"a": (1, 2)}):
-        assert prompt_identity(tokenizer, (1, 2), other)["prompts_sha256"] != first["prompts_sha256"]
+        assert prompt_identity(model, tokenizer, (1, 2), other)["prompts_sha256"] != first["prompts_sha256"]
 
 
 def rewarded(run: Path) -> float:

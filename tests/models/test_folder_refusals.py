@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tersely.cli import main
 from tersely.errors import UserError
@@ -38,6 +39,18 @@ def test_quantised_weights_are_refused_by_method(tmp_path: Path, change: dict[st
     with pytest.raises(
         UserError, match=rf"{folder}.* holds quantised weights \({method}.*take the model that they were made from"
     ):
+        resolve_model(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int8])
+def test_weights_that_are_codes_are_refused_where_config_json_is_silent(tmp_path: Path, dtype: torch.dtype) -> None:
+    """As some exports have it, their scales beside them: transformers took the codes for weights, with a note."""
+    folder = make_model_folder(tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name in weights if name.endswith("q_proj.weight"))
+    weights |= {name: (weights[name] * 100).to(dtype), f"{name}_scale": torch.tensor([0.01])}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=rf"quantised weights \({name} is (F8_E4M3|I8)\).*the model that they were"):
         resolve_model(folder)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as real
+import re
 from typing import Any
 
 import pytest
-from tokenizers import processors
+from tokenizers import normalizers, processors
 
 from tersely.errors import UserError
 from tersely.records import Kind, Problem
@@ -107,9 +108,9 @@ def test_a_control_token_in_a_question_is_refused_by_problem(question: str) -> N
 
 def test_marks_of_thinking_and_of_the_template_are_control_tokens_though_not_special() -> None:
     tokenizer = tokenizer_with(CHAT + "<tool>")
-    tokenizer.add_tokens(["<think>", "<tool>", "<b>", "word"])
-    for mark in ("<think>", "<tool>"):
-        with pytest.raises(UserError, match=f"holds '{mark}'"):
+    tokenizer.add_tokens(["<think>", "<tool>", "<|fim_prefix|>", "<b>", "word"])
+    for mark in ("<think>", "<tool>", "<|fim_prefix|>"):
+        with pytest.raises(UserError, match=f"holds '{re.escape(mark)}'"):
             render(problem(f"a {mark} b"), tokenizer, "question")
     for text in ("<b>", "word", "<|nothing|>"):
         assert text in text_of(render(problem(f"a {text} b"), tokenizer, "question"), tokenizer)
@@ -158,3 +159,12 @@ def test_a_template_that_writes_the_date_is_told_the_same_one_always(
     assert "Today: 26 Jul 2024 00:00" in text_of(prompts[0], tokenizer)
     told = capfd.readouterr().err
     assert told.count("today's date: 26 July 2024 stands in every prompt instead") == 1
+
+
+def test_a_raised_digit_that_the_tokenizer_puts_on_the_line_makes_another_question() -> None:
+    tokenizer = tokenizer_with()
+    tokenizer.backend_tokenizer.normalizer = normalizers.NFKC()
+    assert len(render_all([problem("Two ﬁgs?"), problem("Two figs?", "p2")], tokenizer, "question")) == 2
+    for one, other in (("What is 3²?", "What is 32?"), ("H₂", "H2"), ("1½", "11⁄2")):
+        with pytest.raises(UserError, match=r"problem p1 .* and problem p2 .* differ, but their prompts have"):
+            render_all([problem(one), problem(other, "p2")], tokenizer, "question")

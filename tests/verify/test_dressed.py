@@ -137,6 +137,11 @@ PARTS = [
     "\\boxed{{{}}}\\pi",
     "\\boxed{{{}}} + 3",
     "\\sqrt{{\\boxed{{{}}}}}",
+    "\\boxed{{{}}}{{,}}000",
+    "\\boxed{{{}}}_8",
+    "\\boxed{{{}}}_{{12}}",
+    "\\boxed{{{}}}:1",
+    "\\boxed{{{}}}\\text{{ million}}",
     "\\boxed{{{}}} is incorrect.",
     "\\boxed{{{}\\text{{ lakh}}}}",
 ]
@@ -185,6 +190,13 @@ def test_a_part_of_something_else_is_no_answer(part: str, value: int) -> None:
 )
 def test_a_kind_and_its_negative_twin(gold: str, answer: str, agree: bool) -> None:
     assert right(gold, boxed(answer)) == agree
+
+
+@pytest.mark.parametrize("sign", ["\\%", " \\%", "%"])
+def test_a_percent_sign_behind_a_box_belongs_to_its_number(sign: str) -> None:
+    assert right("0.5", f"So \\boxed{{50}}{sign}.")
+    assert right("50", f"So \\boxed{{50}}{sign}.")
+    assert not right("0.25", f"So \\boxed{{0.25}}{sign}.")
 
 
 def test_a_sum_without_end_is_not_judged_at_once() -> None:

@@ -80,6 +80,12 @@ def test_dollars_and_cents_are_one_amount(dollars: int, cents: int, others: int)
     [
         ("\\$2.50", "\\text{two dollars and fifty cents}", True),
         ("\\$2.50", "\\text{two dollars and fifteen cents}", False),
+        ("5 cm", "5cm", True),
+        ("5", "5cm", True),
+        ("60 km/h", "60km/h", True),
+        ("5 cm", "5km", False),
+        ("5 cm^2", "5cm^3", False),
+        ("5", "5ck", False),
         ("3", "\\text{three apples}", True),
         ("3", "\\text{three sevenths}", False),
         ("3", "\\text{three or four}", False),

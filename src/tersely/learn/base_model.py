@@ -67,7 +67,7 @@ class LoadedBase:
 
     def prompt_identity(self) -> JsonObject:
         """What a resumed run must share of prompts, chat template and end tokens."""
-        return prompt_identity(self.tokenizer, end_tokens(self.model, self.tokenizer), self.prompts)
+        return prompt_identity(self.folder, self.tokenizer, end_tokens(self.model, self.tokenizer), self.prompts)
 
 
 def require_end(folder: Path) -> None:

@@ -17,6 +17,7 @@ from tersely.learn.heads import HEADS, HeadName
 from tersely.learn.logprobs import token_logprobs
 from tersely.models.agreement import CONTINUED, ModelCheck, PartCheck, Truth, first_right
 from tersely.models.memory import ran_out
+from tersely.models.positions import refuse_chunks
 from tersely.models.tokenizer_check import TokenizerCheck
 from tersely.samplers.decoder_check import check_decoder
 from tersely.samplers.engines import TRANSFORMERS
@@ -108,6 +109,7 @@ def check_layout(truth: Truth, head: HeadName, layout: str) -> PartCheck:
         return first_right("layout", truth, [padded], OTHER_MODEL)
 
     def packed() -> float:
+        refuse_chunks(model.config)
         with switched([model], attention):
             return scorer_gap(truth, head, packed=True)
 

@@ -110,12 +110,15 @@ def quantisation(config: Mapping[str, Any]) -> str | None:
         found = part.get("quantization_config") or part.get("compression_config")
         if found:
             method = found.get("quant_method") if isinstance(found, dict) else None
-            return (
-                f"the model holds quantised weights ({method or 'an unnamed method'}, by quantization_config in its "
-                f"{CONFIG}), which cannot be trained nor compared: take the model that they were made from, in "
-                "bfloat16 or float32"
-            )
+            return _holds_codes(f"{method or 'an unnamed method'}, by quantization_config in its {CONFIG}")
     return None
+
+
+def _holds_codes(how: str) -> str:
+    return (
+        f"the model holds quantised weights ({how}), which cannot be trained nor compared: take the model that they "
+        "were made from, in bfloat16 or float32"
+    )
 
 
 def _require_weights(folder: Path) -> None:
@@ -137,6 +140,8 @@ def _require_weights(folder: Path) -> None:
         problem = _truncation(path)
         if problem:
             raise UserError(f"{path} is damaged: {problem}; download or save the model again")
+        if code := _code(path):
+            raise UserError(f"{folder}: {_holds_codes(code)}")
 
 
 def _sharded_names(folder: Path) -> set[str]:
@@ -158,8 +163,25 @@ def _truncation(path: Path) -> str | None:
         if size < 8 or header_size > min(size - 8, 100_000_000):
             return f"{size} bytes are too few for its header"
         try:
-            tensors = {k: v for k, v in json.loads(file.read(header_size)).items() if k != "__metadata__"}
+            tensors = _tensors(file.read(header_size))
             end = max((int(tensor["data_offsets"][1]) for tensor in tensors.values()), default=0)
         except (ValueError, KeyError, IndexError, AttributeError, TypeError, RecursionError):
             return "its header cannot be read"
     return None if size == 8 + header_size + end else f"{size} bytes found, {8 + header_size + end} expected"
+
+
+def _tensors(header: bytes) -> dict[str, Any]:
+    """Name -> dtype, shape and place of each tensor, by the header of a safetensors file."""
+    return {name: tensor for name, tensor in json.loads(header).items() if name != "__metadata__"}
+
+
+def _code(path: Path) -> str | None:
+    """The first weight of a whole safetensors file whose numbers are codes (8 bits or integers), whatever config.json
+    says: transformers would take the codes for the weights and leave their scales out. None for plain weights."""
+    with path.open("rb") as file:
+        tensors = _tensors(file.read(int.from_bytes(file.read(8), "little")))
+    for name, tensor in tensors.items():
+        dtype = str(tensor.get("dtype"))
+        if dtype.startswith("F8") or (name.endswith(".weight") and dtype[:1] in "IU"):
+            return f"{name} is {dtype}"
+    return None

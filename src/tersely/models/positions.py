@@ -75,3 +75,12 @@ def switch_of(config: Mapping[str, Any]) -> int | None:
             found = one.get("original_max_position_embeddings") or text.get("original_max_position_embeddings")
             return found if isinstance(found, int) and found > 0 else None
     return None
+
+
+def refuse_chunks(config: Any) -> None:
+    """ValueError for a model (its loaded configuration) whose layers attend within chunks of the columns of a batch, as
+    Llama 4's do: whatever stands before a row shifts where its chunks begin, which shows only in rows longer than one
+    chunk, longer than those that are compared at load."""
+    text = config.get_text_config()
+    if "chunked_attention" in (getattr(text, "layer_types", None) or []):
+        raise ValueError(f"attention within chunks of {text.attention_chunk_size} columns, which padding would shift")

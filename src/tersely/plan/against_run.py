@@ -10,6 +10,7 @@ import numpy as np
 
 from tersely.config import TrainConfig, resolve
 from tersely.errors import UserError
+from tersely.models.prompt_identity import ASKED
 from tersely.plan.files import folder_files, locate_files, prompt_tokens
 from tersely.plan.lengths import LengthProfile, lognormal
 from tersely.plan.memory import Memory, layout_of, predict_memory
@@ -21,7 +22,7 @@ from tersely.runs.json_file import MALFORMED
 from tersely.runs.kinds import Log, RunKind
 from tersely.runs.logs import read_log
 
-IDENTITY_ONLY = ("model_sha256", "task_sha256", "chat_template_sha256", "end_ids", "prompts_sha256")
+IDENTITY_ONLY = ("model_sha256", "task_sha256", *ASKED)
 """What a run folder's configuration says beyond the settings."""
 
 

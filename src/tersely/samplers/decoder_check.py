@@ -10,6 +10,7 @@ import torch
 
 from tersely.errors import UserError
 from tersely.models.agreement import CONTINUED, PartCheck, Truth, first_right
+from tersely.models.positions import refuse_chunks
 from tersely.samplers.decoders import Decoder, FusedDecoder, ModelDecoder, fused_supports
 from tersely.samplers.slow_decoders import EqualDecoder, GenerateDecoder, RecomputeDecoder
 
@@ -21,6 +22,9 @@ DECODERS: dict[str, Callable[[Any], Decoder]] = {
     "recompute": lambda model: EqualDecoder(lambda: RecomputeDecoder(model)),
 }
 """Fastest first."""
+
+PADDING = ("fused", "model")
+"""Those that put padding before the shorter prompts."""
 
 
 def check_decoder(truth: Truth, asked: str = "auto") -> PartCheck:
@@ -40,6 +44,8 @@ def check_decoder(truth: Truth, asked: str = "auto") -> PartCheck:
 
 
 def _measure(name: str, truth: Truth) -> float:
+    if name in PADDING:
+        refuse_chunks(truth.model.config)
     return decoder_gap(DECODERS[name](truth.model), truth)
 
 

@@ -97,9 +97,12 @@ class ModelDecoder:
 
 
 def fused_supports(model: Any) -> bool:
-    """True for plain Llama-family models: full attention, default rotary embedding, SiLU, no query/key norms, and no
-    adapters or quantisation in the projections (what adds to a weight would be left out)."""
+    """True for plain Llama-family models: full attention, default rotary embedding, SiLU, no query/key norms, no
+    adapters or quantisation in the projections (what adds to a weight would be left out), no biases that are never
+    read: zeros when a model is loaded and compared, they are trained later."""
     config = model.config
+    if getattr(config, "mlp_bias", False):
+        return False
     projections = [m for name, m in model.named_modules() if name.endswith("_proj")]
     if any(type(projection) is not torch.nn.Linear for projection in projections):
         return False

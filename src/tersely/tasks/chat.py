@@ -34,6 +34,8 @@ _CODES = "aAbBdHIjmMpSUwWyYcxXZzFDTRefGuV"
 """Of ``strftime``."""
 
 _MARK = re.compile(r"\s*[<\[◁]\S+[>\]▷]\s*")
+_PIPED = re.compile(r"<[|｜].+[|｜]>")
+"""``<|fim_prefix|>``: a word of no text, wherever it is used."""
 
 
 def chat_text(tokenizer: Any, turns: Sequence[dict[str, str]], *, ask: bool) -> str:
@@ -112,6 +114,7 @@ def control_tokens(tokenizer: Any) -> dict[int, str]:
     template = template_text(tokenizer)
 
     def controls(text: str) -> bool:
-        return bool(_MARK.fullmatch(text)) and (text in template or bool(THINKING.fullmatch(text.strip())))
+        known = text in template or _PIPED.fullmatch(text.strip()) or THINKING.fullmatch(text.strip())
+        return bool(_MARK.fullmatch(text) and known)
 
     return {index: token.content for index, token in added.items() if token.special or controls(token.content)}

@@ -23,6 +23,7 @@ from tersely.tasks.chat import chat_text, control_tokens
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 QUESTION = "question"
 
+_RAISED = ("<super>", "<sub>", "<fraction>")
 _PLACE = re.compile(r"\{\{([^\W\d]\w*)\}\}|\{([^\W\d]\w*)\}")
 
 
@@ -172,7 +173,7 @@ class Renderer:
 
     def asked(self, problem: Problem) -> str:
         """What the problem says, but for blanks and equivalent characters, which a tokenizer may leave out."""
-        return " ".join(unicodedata.normalize("NFKC", fill(self.template, problem)).split())
+        return " ".join(_equivalent(fill(self.template, problem)).split())
 
     def _plain_ids(self, text: str) -> tuple[int, ...]:
         """Ids with what the tokenizer puts before a text, without what it puts behind: nothing has ended here."""
@@ -199,6 +200,12 @@ class Renderer:
                     f"{_shown(problem)} holds {found.group()!r}, which the model reads as a control token instead of "
                     "text: write it otherwise, or leave the problem out"
                 )
+
+
+def _equivalent(text: str) -> str:
+    """The text with one spelling for equivalent characters; 3² stays apart from 32, as NFKC does not keep it."""
+    kept = (c if unicodedata.decomposition(c).startswith(_RAISED) else unicodedata.normalize("NFKC", c) for c in text)
+    return unicodedata.normalize("NFC", "".join(kept))
 
 
 def _shown(problem: Problem) -> str:

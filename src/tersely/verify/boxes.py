@@ -19,6 +19,9 @@ class Box:
 
 _BOX = re.compile(r"\\f?box(?:ed)?(?![A-Za-z])\s*")
 _BARE = re.compile(r"[-+]?\d[\d,.]*|[A-Za-z](?![A-Za-z])")
+_NUMBER = re.compile(r"\s*[-+]?\d*\.?\d+\s*")
+_PERCENT = re.compile(r"\s?\\?%")
+"""Behind the box of a number it belongs to it: ``\\boxed{50}\\%``."""
 _SLIP = re.compile(r"\{\\\}")
 _PLACEHOLDER = re.compile(
     r"(?:\\text(?:bf|rm)?|\\mathrm|\\(?:[lc]?dots|quad|[,;!: ])|[\s{}.…_$?~]|\\_"
@@ -53,6 +56,8 @@ def _box(text: str, match: re.Match[str]) -> Box | None:
         close = matching(text, at)
         if close < 0:
             return Box(match.start(), len(text), None)
+        if _NUMBER.fullmatch(text, at + 1, close) and (percent := _PERCENT.match(text, close + 1)):
+            return Box(match.start(), percent.end(), rf"{text[at + 1 : close]}\%")
         return Box(match.start(), close + 1, text[at + 1 : close])
     bare = _BARE.match(text, at)
     return Box(match.start(), bare.end(), bare.group()) if bare else None
@@ -88,8 +93,9 @@ _DENIED = re.compile(
 )
 _FORMULA_ENDS = frozenset("-+/{}()]^_ \t\r\n\v\f")
 """What a formula that a box goes on may end with, beside digits and the letters of commands."""
+_SCALE = "(?:dozen|hundred|thousand|million|billion|trillion)s?"
 _AFTER = re.compile(
-    rf"[.,]?\d|\^(?!\s*\{{?\s*\\(?:circ|text))|/\s*\d|\s*[+*/-]\s*(?:\d|\\{_FUNCTION})|\s*\\{_OPERATOR}"
+    rf"(?:[.,:]|\{{,\}})?\d|_\{{?\d|\s*\\text\{{\s*{_SCALE}\b|\^(?!\s*\{{?\s*\\(?:circ|text))|/\s*\d|\s*[+*/-]\s*(?:\d|\\{_FUNCTION})|\s*\\{_OPERATOR}"
     rf"|\s*\\{_FUNCTION}|[xyzi](?![A-Za-z])"
 )
 _REFUTED = re.compile(

@@ -8,7 +8,7 @@ import json
 from tersely.errors import UserError
 from tersely.records import Problem
 
-VERSION = "6"
+VERSION = "7"
 """Of the checker: changed whenever any verdict may change, so that kept verdicts are not mixed up."""
 
 

@@ -69,6 +69,8 @@ _ORDINAL_NUMBER = re.compile(
 )
 """``7^{\\text{th}}``, ``21st``, with a noun behind it or none."""
 _TAIL_WORDS = re.compile(r"^([^A-Za-z\\]*\d|.*(?:[}\d)]|\\pi))\s+([A-Za-z][A-Za-z ./]*(?:\^\{?\d\}?)?)$")
+_GLUED = re.compile(r"^([-+]?[\d.,]*\d)((?:[cmk]m|[mk]g|ml|mins?|hrs?|secs?|mph|kph|kmh|km/hr?|m/s)(?:\^\{?[23]\}?)?)$")
+"""``5cm``, ``60km/h``: units that are written without a space and that nobody means as a product of variables."""
 _TEMPERATURE = re.compile(r"\\deg\s*(?:\\text\{)?\s*([CF])\s*\}?$")
 _COUNTED = re.compile(r"^([-+]?\d[\d.]*(?:\s*/\s*\d+)?)\s+([A-Za-z]{3,}(?: [A-Za-z]{2,}){0,2})$")
 _CURRENCY = re.compile(r"^([-+]?)\s*(?:\\text\{)?\s*([\ue000£€¥₹])\s*\}?(?=[\d.\\({-])")
@@ -125,6 +127,8 @@ def split_unit(text: str) -> tuple[str, str]:
         return match[1].strip(), re.sub(r"\s+(?=\^)|(?<=\^)\s+", "", re.sub(r"\\text\{([^{}]*)\}", r" \1 ", match[2]))
     if (match := _TAIL_WORDS.match(text)) and units.is_known(match[2]):
         return match[1].strip(), match[2]
+    if match := _GLUED.match(text):
+        return match[1], match[2]
     if (match := _COUNTED.match(text)) and units.read(match[2]):
         return match[1], match[2]
     return text, ""
