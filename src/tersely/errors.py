@@ -34,8 +34,10 @@ class StorageError(TerselyError, OSError):
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
     """``" (did you mean X?)"`` for the closest known name, or an empty string."""
-    close = difflib.get_close_matches(name, map(str, known), n=1, cutoff=cutoff)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    # Dashes that every option begins with make no two of them alike: --k is not nearly --ask.
+    bare = {str(one).lstrip("-"): str(one) for one in known}
+    close = difflib.get_close_matches(name.lstrip("-"), bare, n=1, cutoff=cutoff)
+    return f" (did you mean {bare[close[0]]!r}?)" if close else ""
 
 
 def require_known(what: str, name: str, known: Iterable[str]) -> str:

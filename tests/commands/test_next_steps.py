@@ -37,3 +37,10 @@ def test_another_template_than_the_model_was_trained_with_is_said(
     assert main([*command, *out, *(word for setting in FEWEST for word in ("--set", setting))]) == 0
     printed = " ".join("".join(capsys.readouterr()).split())
     assert ("--template question goes on as it was" in printed) == (template == "boxed")
+
+
+@pytest.mark.parametrize(("option", "hint"), [("--k", ""), ("--problm", " (did you mean '--problem'?)")])
+def test_the_dashes_of_options_make_no_two_alike(option: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["show", "model", option, "1"])
+    assert f"show has no option {option}{hint}; see" in capsys.readouterr().err
