@@ -19,8 +19,8 @@ from tersely.analysis import cut, paired_saving
 from tersely.analysis.clusters import token_clusters
 from tersely.analysis.cutoff import cutoff_limits
 from tersely.errors import UserError
+from tersely.page.block import Options
 from tersely.page.blocks.ablations import ablations
-from tersely.page.blocks.base import Options
 from tersely.page.blocks.behaviours import behaviour_tables, unmeasured
 from tersely.page.blocks.dynamics import start_of
 from tersely.page.blocks.findings import monotone

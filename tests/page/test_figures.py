@@ -10,7 +10,7 @@ import matplotlib
 import pytest
 
 import fake_runs
-from tersely.page.blocks.base import Options
+from tersely.page.block import Options
 from tersely.page.blocks.training import MOST_LINES, ablations_block, block
 from tersely.page.collect import collect
 from tersely.page.figure import RC, make_looks

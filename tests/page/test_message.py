@@ -9,7 +9,7 @@ import pytest
 
 import fake_runs
 from fake_runs import make_baseline
-from tersely.page.blocks.base import Options
+from tersely.page.block import Options
 from tersely.page.collect import collect
 from tersely.page.message import Message, loss_words, make_message
 from tersely.page.records import Comparison, Role, SeedMean, over_seeds

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import fake_runs
+from tersely.page.block import Block, Options, each_set
 from tersely.page.blocks import BLOCKS, COMPARE, REPORT
-from tersely.page.blocks.base import Block, Options, each_set
 from tersely.page.collect import collect
 from tersely.page.records import Comparison
 from tersely.page.render import Asked, write_page

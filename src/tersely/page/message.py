@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tersely.page.blocks.base import Options
+from tersely.page.block import Options
 from tersely.page.cost import contender_cost, training_money
 from tersely.page.records import Comparison, Contender, Role, SeedMean, View, scaled
 from tersely.page.standings import Standing, best_of, choose, gains, standings

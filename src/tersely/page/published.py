@@ -13,8 +13,8 @@ from typing import Any
 
 from tersely.analysis.aggregate import aes, mean_of_ratios
 from tersely.errors import require_known
+from tersely.page.block import Block
 from tersely.page.blocks.aggregate import table as aggregate_table
-from tersely.page.blocks.base import Block
 from tersely.page.blocks.frontier import plane_block
 from tersely.page.blocks.overview import MOST
 from tersely.page.blocks.ratios import ratio_block

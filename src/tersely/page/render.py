@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from tersely.analysis.behaviours import Phrases, find_behaviours
 from tersely.errors import StorageError, UserError
+from tersely.page.block import Block, Options
 from tersely.page.blocks import BLOCKS, COMPARE, REPORT
-from tersely.page.blocks.base import Block, Options
 from tersely.page.collect import collect
 from tersely.page.figure import RC, Looks, inline_svg, make_looks, render_figure, variables
 from tersely.page.message import Message, make_message

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tersely.page.block import Maker, each_set, once
 from tersely.page.blocks import (
     ablations,
     accuracy,
@@ -27,7 +28,6 @@ from tersely.page.blocks import (
     training_cost,
     trajectory,
 )
-from tersely.page.blocks.base import Maker, each_set, once
 
 BLOCKS: Mapping[str, Maker] = {
     "aggregate": once(aggregate.block),

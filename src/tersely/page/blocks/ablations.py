@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.figure import INK, SOFT, bar_lengths, canvas
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import apart, gains

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.blocks.saving import DIFFICULTY, TOLD, dodged
 from tersely.page.figure import canvas, legend_below
 from tersely.page.records import Comparison

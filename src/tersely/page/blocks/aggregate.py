@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.blocks.frontier import plane_block
 from tersely.page.blocks.overview import pick
 from tersely.page.records import Comparison, Role

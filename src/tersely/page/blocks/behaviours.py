@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from tersely.analysis import clustered_mean, count_behaviours
 from tersely.analysis.clusters import clusters_of, label_of
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.blocks.saving import DIFFICULTY, TOLD, dodged
 from tersely.page.figure import Looks, canvas, legend_below
 from tersely.page.records import Comparison, Entry, View

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from tersely.analysis import summarise
 from tersely.analysis.paired import shared
 from tersely.evaluation.records import Evaluation
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.figure import canvas, draw_line, from_zero, legend_below
 from tersely.page.records import Checkpoints, Comparison, Entry
 from tersely.page.table import ACCURACY, MODEL, TOKENS, Cell, Column, Table

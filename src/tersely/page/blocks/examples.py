@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tersely.analysis.clusters import label_of
-from tersely.page.blocks.base import Block, Example, Options, Shown
+from tersely.page.block import Block, Example, Options, Shown
 from tersely.page.blocks.saving import TOLD
 from tersely.page.records import Comparison, Entry, View
 from tersely.records import EvalRecord

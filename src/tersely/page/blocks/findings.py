@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tersely.analysis import family_steps, paired_ratio, trend
 from tersely.analysis.clusters import accuracy_clusters, token_clusters
 from tersely.analysis.frontier import Trend
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.blocks.behaviours import CHECKS, check_clusters
 from tersely.page.message import loss_words
 from tersely.page.records import Comparison, Entry, Role, View

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tersely.analysis import Point, dominance
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.figure import (
     GRID,
     INK,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.cost import Matched, matched
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import RULE, best_of

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tersely.analysis.clusters import token_clusters
 from tersely.analysis.profile import clustered_quantile
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.records import Comparison, Entry, Role, Who
 from tersely.page.standings import Standing, apart, best_of, gains
 from tersely.page.table import ACCURACY, CHANGE, MODEL, SAVING, TOKENS, Cell, Column, Table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.cost import contender_cost, paybacks
 from tersely.page.records import Comparison, Role
 from tersely.page.table import MODEL, Column, Table, show

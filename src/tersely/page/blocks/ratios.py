@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from tersely.page.block import Block, Options
 from tersely.page.blocks.aggregate import table as aggregate_table
-from tersely.page.blocks.base import Block, Options
 from tersely.page.figure import INK, Looks, canvas, draw_line, from_zero, legend_below
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import Standing

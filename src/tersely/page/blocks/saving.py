@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.figure import GRID, INK, Looks, canvas, draw_line, legend_below
 from tersely.page.records import Comparison, Entry, Role, View
 from tersely.page.table import MODEL, SAVING, TOKENS, Column, Table

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.blocks.frontier import draw_spots
 from tersely.page.figure import INK, Looks, canvas, legend_below
 from tersely.page.records import Comparison, Role

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.figure import SOFT, WIDTH, Looks, from_zero
 from tersely.page.records import Comparison, Contender, Role, Run
 from tersely.page.table import MODEL, Column, Table

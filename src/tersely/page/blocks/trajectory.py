@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tersely.page.blocks.base import Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.blocks.dynamics import lines_on, start_of
 from tersely.page.figure import INK, PAPER, better_arrow, canvas, legend_below
 from tersely.page.records import Comparison, Entry
