@@ -62,12 +62,14 @@ def main() -> None:
     print(f"finished: {run.finished}; the trained model, an ordinary Hugging Face folder: {run.checkpoint}")
     measured = tersely.evaluate(run.path, task=held_out, judge=says_both, k=8, temperature=1.0).summary.overall
     accuracy, tokens = measured.accuracy, measured.tokens
-    print(f"held out: accuracy {percent(accuracy)}, {tokens.value:.1f} tokens [{tokens.low:.1f}, {tokens.high:.1f}]")
+    print(f"held out: accuracy {shown(accuracy, '.1%')}, {shown(tokens, '.1f')} tokens")
 
 
-def percent(estimate: tersely.Estimate) -> str:
-    """With its 95 % interval over problems."""
-    return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
+def shown(estimate: tersely.Estimate, form: str) -> str:
+    """With its 95 % interval over problems, where there are enough of them for one."""
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:{form}} ({estimate.method})"
+    return f"{estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"
 
 
 if __name__ == "__main__":

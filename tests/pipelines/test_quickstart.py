@@ -19,6 +19,7 @@ from tersely.pipelines.quickstart import QuickstartPlan
 from tersely.toy.base import make_base
 from tersely.toy.gate import Gate
 from tersely.toy.sft import SftSettings
+from tersely.toy.shipped import SHIPPED_BASE
 from tiny_models import make_model_folder
 
 WEAK = Gate(problems=12, accuracy=0.0, hardest=0.0, checks=0.0)
@@ -101,10 +102,10 @@ def test_fast_ends_with_one_problem_side_by_side_and_the_page(tmp_path: Path) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_ended_quickstart_leaves_no_process_behind_and_goes_on_when_run_again(
-    base: Path, tmp_path: Path, signum: signal.Signals
+    tmp_path: Path, signum: signal.Signals
 ) -> None:
     out = tmp_path / "out"
-    small = command(base, out, "--alphas", "0", "--steps", "12")
+    small = command(SHIPPED_BASE, out, "--alphas", "0", "--steps", "12")
     process = subprocess.Popen(small, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (out / "alpha-0/journal.jsonl").exists() and time.monotonic() < deadline:
@@ -122,13 +123,24 @@ def test_ended_quickstart_leaves_no_process_behind_and_goes_on_when_run_again(
 
 
 @pytest.mark.slow
-def test_failing_command_is_named_with_its_own_sentence(base: Path, tmp_path: Path) -> None:
+def test_a_folder_of_somebody_else_is_refused_before_anything_begins(base: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "logs").mkdir(parents=True)
     (out / "alpha-0").mkdir()
     (out / "alpha-0" / "thesis.tex").write_text("mine")
     done = subprocess.run(command(base, out), capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert "train alpha-0 ended with code 2" in done.stderr
+    assert "alpha-0 is not empty and is no run folder (it holds thesis.tex)" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert (out / "alpha-0" / "thesis.tex").read_text() == "mine"
+    assert not (out / "alpha-0.2").exists()
+
+
+@pytest.mark.slow
+def test_failing_command_is_named_with_its_own_sentence(base: Path, tmp_path: Path) -> None:
+    """The base of these tests is never right, so that its training ends."""
+    chain = command(base, tmp_path / "out", "--alphas", "0", "--steps", "12")
+    done = subprocess.run(chain, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 3
+    assert "train alpha-0 ended with code 3: not one answer was right in 3 steps" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

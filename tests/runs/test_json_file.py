@@ -71,7 +71,7 @@ def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         ({"left": 1}, "the field 'right' is missing"),
-        ({"left": "one", "right": "r"}, "a field has another form"),
+        ({"left": "one", "right": "r"}, "'one' is no number"),
         ({"left": None, "right": "r"}, "a field has another form"),
         ({"left": 1, "right": 2}, "a field has another form"),
     ],

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from tersely.errors import UserError, nearest
+from tersely.errors import UserError, nearest, plainly
 from tersely.evaluation.protocol import VARIANT
 from tersely.evaluation.records import Evaluation, progress, read_evaluation
 from tersely.journal import StepRecord
@@ -162,7 +162,13 @@ def _alpha(path: Path, config: Json) -> float | None:
 
 def _journal(path: Path) -> tuple[StepRecord, ...]:
     """The steps; what an older release did not measure is None. Lines that are no step (a note) are left out."""
-    return tuple(StepRecord.from_json({**_UNKNOWN, **line}) for line in _log(path) if "step" in line)
+    steps = []
+    for number, line in enumerate(_log(path), start=1):
+        try:
+            steps += [StepRecord.from_json({**_UNKNOWN, **line})] if "step" in line else []
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path}, line {number}: {plainly(error)}: restore it from a copy") from error
+    return tuple(steps)
 
 
 def _log(path: Path) -> list[Json]:

@@ -11,6 +11,7 @@ from tersely.config import TrainConfig, merge
 from tersely.page.read import parent_of
 from tersely.page.records import Role, Run
 from tersely.records import Json
+from tersely.terminal import visible
 from tersely.text import shorten_line
 
 METHODS = {"sft": "SFT", "dpo": "DPO", "o1-pruner": "O1-Pruner", "o1_pruner": "O1-Pruner", "distill": "Distilled"}
@@ -77,8 +78,8 @@ def _tuned(run: Run, words: str) -> str:
 
 def _method(run: Run) -> str:
     if run.kind != "train":
-        return str(run.config.get("method", run.kind))
-    return str(run.config["objective"].get("method", "RL")).rpartition(":")[2]
+        return visible(str(run.config.get("method", run.kind)))
+    return visible(str(run.config["objective"].get("method", "RL")).rpartition(":")[2])
 
 
 def _shown_rate(rate: float) -> str:
