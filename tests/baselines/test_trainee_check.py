@@ -23,8 +23,8 @@ from tersely.errors import RunError, UserError
 from tersely.models.agreement import FP32_BOUND, MODEL_CHECK
 from tersely.records import Problem, Status, Verdict
 from tersely.runs.folder import read_config, read_log
-from tiny_architectures import tiny_model
-from tiny_models import make_task, make_tokenizer
+from tiny_architectures import save_tiny, tiny_model
+from tiny_models import make_task
 
 
 class AllRight(ParityJudge):
@@ -33,11 +33,7 @@ class AllRight(ParityJudge):
 
 
 def folder_of(architecture: str, root: Path) -> Path:
-    tokenizer = make_tokenizer()
-    model = tiny_model(architecture, vocab_size=300)
-    model.generation_config.eos_token_id = [tokenizer.eos_token_id, *range(100, 120)]
-    model.save_pretrained(root / "model")
-    tokenizer.save_pretrained(root / "model")
+    save_tiny(root / "model", architecture)
     make_task(root / "task.jsonl", 4)
     return root
 

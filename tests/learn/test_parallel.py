@@ -25,8 +25,8 @@ from tersely.learn.parallel import World
 from tersely.models.agreement import MODEL_CHECK
 from tersely.records import Finish, Group, Kind, Problem, Rollout, Status, Verdict
 from tersely.runs.folder import read_log, verify_checkpoint
-from tiny_architectures import tiny_model
-from tiny_models import make_model_folder, make_task, make_tokenizer
+from tiny_architectures import save_tiny
+from tiny_models import make_model_folder, make_task
 
 CHILD = Path(__file__).parents[1] / "support" / "parallel_child.py"
 TOLERANCE = 1e-5
@@ -64,11 +64,7 @@ OTHER_HEADS = ("granite", "llama4_text")
 
 
 def make_other(folder: Path, architecture: str) -> None:
-    tokenizer = make_tokenizer()
-    model = tiny_model(architecture, vocab_size=300)
-    model.generation_config.eos_token_id = [tokenizer.eos_token_id, *range(100, 120)]
-    model.save_pretrained(folder / "model")
-    tokenizer.save_pretrained(folder / "model")
+    save_tiny(folder / "model", architecture)
     make_task(folder / "task.jsonl")
 
 

@@ -23,7 +23,7 @@ from tersely.plan.checks import check_plan
 from tersely.runs.folder import read_log
 from tersely.samplers import Prompt, Sampling
 from tersely.samplers.transformers import TransformersSampler
-from tiny_architectures import LONGROPE, tiny_model
+from tiny_architectures import LONGROPE, save_tiny, tiny_model
 from tiny_models import make_task, make_tokenizer
 
 
@@ -42,13 +42,7 @@ class Told:
 
 
 def folder(root: Path, architecture: str, **more: Any) -> Path:
-    """A model folder with a tokenizer; several end tokens, so that responses end."""
-    tokenizer = make_tokenizer()
-    model = tiny_model(architecture, vocab_size=300, **more)
-    model.generation_config.eos_token_id = [tokenizer.eos_token_id, *range(100, 120)]
-    model.save_pretrained(root / "model")
-    tokenizer.save_pretrained(root / "model")
-    return root / "model"
+    return save_tiny(root / "model", architecture, **more)
 
 
 def config(root: Path, **sections: Any) -> TrainConfig:

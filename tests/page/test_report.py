@@ -395,6 +395,16 @@ def test_a_foreign_folder_is_left_alone_and_a_full_disk_is_said(tmp_path: Path) 
         write_report(runs, base, tmp_path / "out")
 
 
+def test_an_output_that_cannot_be_is_refused_before_anything_is_drawn(
+    family: tuple[Path, list[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, runs, _ = family
+    monkeypatch.setattr("tersely.page.render.render_figure", lambda *_: pytest.fail("drawn for nothing"))
+    (tmp_path / "out").symlink_to("nowhere")
+    with pytest.raises(UserError, match="is a symbolic link to nothing"):
+        write_report(runs, base, tmp_path / "out")
+
+
 def test_a_setting_that_an_older_version_did_not_know_is_no_variant(tmp_path: Path) -> None:
     base = fake_runs.make_base(tmp_path)
     old, new = (fake_runs.make_run(tmp_path, base, alpha) for alpha in (0.1, 0.2))

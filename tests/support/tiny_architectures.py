@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from tiny_models import make_tokenizer
 
 VOCABULARY = 128
 LAYERS = 2
@@ -173,3 +176,13 @@ def tiny_model(architecture: str, seed: int = 0, **more: Any) -> Any:
                 if parameter.ndim >= 2:
                     parameter.normal_(0.0, parameter.shape[-1] ** -0.5)
     return model.eval()
+
+
+def save_tiny(folder: Path, architecture: str, **more: Any) -> Path:
+    """A model folder with a tokenizer; several end tokens, so that responses end."""
+    tokenizer = make_tokenizer()
+    model = tiny_model(architecture, vocab_size=300, **more)
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, *range(100, 120)]
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -30,7 +30,7 @@ from tersely.jsonl import display_name, read_jsonl
 from tersely.models.digest import weights_digest
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
-from tersely.models.positions import switch_of
+from tersely.models.positions import Room
 from tersely.models.trained_for import TrainedFor
 from tersely.records import JsonObject, Problem, Status
 from tersely.runs.folder import RunFolder
@@ -195,8 +195,7 @@ def _that_fit(examples: Sequence[Example], trainee: Trainee, display: Display) -
     """Those that the student has positions for; UserError where none is left."""
     config = read_json(trainee.folder / "config.json", "the configuration of a model", "download the model again")
     # Beyond the switch of a rotary embedding a row's log-probabilities would depend on which rows stand beside it.
-    limits = [(config.get("text_config") or config).get("max_position_embeddings"), switch_of(config)]
-    positions = min((limit for limit in limits if limit), default=None)
+    positions = Room.of(config).left(0)
     fitting = [e for e in examples if positions is None or e.width <= positions]
     if len(fitting) < len(examples):
         display.note(f"{len(examples) - len(fitting)} demonstrations exceed {positions} positions and are left out")

@@ -12,20 +12,14 @@ from tersely.analysis.summary import summarise
 from tersely.display import Display
 from tersely.evaluation.judged import eval_records, judged_again
 from tersely.evaluation.protocol import EvalProtocol
-from tersely.evaluation.records import (
-    EXPECTED,
-    RESPONSES,
-    SUMMARY,
-    read_responses,
-    responses_on_disk,
-)
+from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, read_responses, responses_on_disk
 from tersely.evaluation.thinking import ThinkingCounter
 from tersely.evaluation.work import Choices, Work, prepare
 from tersely.models.environment import environment
 from tersely.models.memory import explain_out_of_memory
 from tersely.models.text import ResponseText
 from tersely.opened import OpenedModel, open_model, sampling_alone
-from tersely.records import Problem, Verdict
+from tersely.records import EvalRecord, Problem, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, respond, unjudged_words
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
@@ -78,11 +72,12 @@ def measure(work: Work, display: Display) -> Path:
         if (run.path / SUMMARY).exists():  # of the smaller one that this goes on with
             disk.remove(run.path / SUMMARY)
         disk.write_json_atomic(run.path / EXPECTED, {"responses": len(work.problems) * work.protocol.k})
-        _judge_again(work, run)
+        there = responses_on_disk(run.path)
+        _judge_again(work, run, there)
         if ready is not None:
             ready.opened.record_check(run.path, display)
             with explain_out_of_memory("sampling", cure):
-                _respond(work, ready, run, display)
+                _respond(work, ready, run, _answered(there), display)
         _finish(work, run)
     return work.folder
 
@@ -112,7 +107,7 @@ class Ready:
 
 def _open(work: Work) -> Ready | None:
     """The model opened for what is missing in the folder, which need not be there; None where nothing is."""
-    todo = _missing(work, _answered(work.folder))
+    todo = _missing(work, _answered(responses_on_disk(work.folder)))
     if not todo:
         return None
     opened = open_model(work.weights, work.facts, work.tokenizer)
@@ -122,9 +117,9 @@ def _open(work: Work) -> Ready | None:
     return Ready(opened, prompts, sampler, ResponseText(opened.tokenizer), ThinkingCounter(opened.tokenizer))
 
 
-def _answered(folder: Path) -> set[tuple[str, int]]:
-    """(problem, sample) of every response that is on disk."""
-    return {(r.problem_id, r.sample) for r in responses_on_disk(folder)}
+def _answered(there: Sequence[EvalRecord]) -> set[tuple[str, int]]:
+    """(problem, sample) of every response."""
+    return {(record.problem_id, record.sample) for record in there}
 
 
 def _missing(work: Work, have: Collection[tuple[str, int]]) -> dict[int, list[Problem]]:
@@ -148,17 +143,17 @@ def _blocks(work: Work, have: Collection[tuple[str, int]]) -> list[tuple[int, Se
     return blocks
 
 
-def _judge_again(work: Work, run: RunFolder) -> None:
+def _judge_again(work: Work, run: RunFolder, there: Sequence[EvalRecord]) -> None:
     """What an earlier try could not judge by no fault of the answer; a later line replaces an earlier one."""
     asked = {problem.id: problem for problem in work.problems}
-    again = [record for record in responses_on_disk(run.path) if record.outside]
+    again = [record for record in there if record.outside]
     verdicts = work.judge.grade([(asked[record.problem_id], record.text) for record in again])
     run.append(RESPONSES, [judged_again(r, v).to_json() for r, v in zip(again, verdicts, strict=True) if not v.outside])
 
 
-def _respond(work: Work, ready: Ready, run: RunFolder, display: Display) -> None:
+def _respond(work: Work, ready: Ready, run: RunFolder, have: Collection[tuple[str, int]], display: Display) -> None:
     """Sample and judge what is missing, block by block."""
-    protocol, have = work.protocol, _answered(run.path)
+    protocol = work.protocol
     sampling = Sampling(
         protocol.k, protocol.max_new_tokens, protocol.temperature, protocol.top_p, protocol.sampling_seed
     )

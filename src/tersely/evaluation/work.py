@@ -14,10 +14,7 @@ from tersely.errors import UserError
 from tersely.evaluation.earlier import Earlier, find_earlier, weights_step
 from tersely.evaluation.growth import more_of_it
 from tersely.evaluation.protocol import EvalProtocol, identity
-from tersely.evaluation.records import (
-    evaluation_folder,
-    responses_on_disk,
-)
+from tersely.evaluation.records import evaluation_folder, responses_on_disk
 from tersely.evaluation.terms import Asking, pick_template, require_verifier_of_training, within_positions
 from tersely.facts import Facts
 from tersely.models.digest import weights_digest_once

@@ -22,7 +22,7 @@ from tersely.models.load import check_vocabulary, load_config, load_model, load_
 from tersely.models.prompt_identity import prompt_identity
 from tersely.models.tokenizer_check import tokenizer_check
 from tersely.plan.checks import check_plan, check_tokenizer
-from tersely.plan.files import folder_files, has_tokenizer
+from tersely.plan.files import ModelFiles, folder_files, has_tokenizer
 from tersely.plan.machine import available_memory
 from tersely.records import JsonObject, Problem
 from tersely.tasks.prompts import render_all
@@ -48,10 +48,13 @@ class LoadedBase:
         require_installed(config.learner.optimizer)
         if config.learner.lora:
             import_peft()
-        require_end(folder)
+        files = folder_files(folder)
+        require_end(files)
         tokenizer = load_tokenizer(folder)
         prompts = render_all(problems, tokenizer, config.template)
-        refuse_what_cannot_fit(config, folder, device, world, max(map(len, prompts.values())))
+        # As transformers reads it: some files leave to their class how many positions there are.
+        model_config = {**files["config.json"], **load_config(folder).to_dict()}
+        refuse_what_cannot_fit(config, model_config, device, world, max(map(len, prompts.values())))
         # fp32 whatever the dtype of forward and backward: these are the master weights. Frozen ones need none.
         lora = config.learner.lora
         model = load_model(folder, device, dtype if lora else torch.float32)
@@ -70,20 +73,17 @@ class LoadedBase:
         return prompt_identity(self.folder, self.tokenizer, end_tokens(self.model, self.tokenizer), self.prompts)
 
 
-def require_end(folder: Path) -> None:
+def require_end(files: ModelFiles) -> None:
     """UserError where no file names an end token: transformers gives some tokenizers one that their model was never
     taught. Whether there is a chat template is for the tokenizer to say, when the first prompt is rendered."""
-    files = folder_files(folder)
     for reason in check_tokenizer(files, "plain") if has_tokenizer(files) else []:
         raise UserError(reason)
 
 
 def refuse_what_cannot_fit(
-    config: TrainConfig, folder: Path, device: torch.device, world: World, longest_prompt: int
+    config: TrainConfig, model_config: Mapping[str, Any], device: torch.device, world: World, longest_prompt: int
 ) -> None:
     """UserError with a cure for the first reason that the plan finds against the run, before a weight is loaded."""
-    # As transformers reads it: some files leave to their class how many positions there are.
-    model_config = {**folder_files(folder)["config.json"], **load_config(folder).to_dict()}
     available = available_memory(device.type)[0] or None
     plan = check_plan(
         config, model_config, prompt=longest_prompt, available=available, device=device.type, gpus=world.size

@@ -21,7 +21,7 @@ from tersely.learn.group_codec import decode_verdict, encode_verdict
 from tersely.learn.losses import find_loss
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
-from tersely.models.digest import weights_digest
+from tersely.models.digest import weights_digest_once
 from tersely.models.environment import differences, environment
 from tersely.models.locate import locate_model
 from tersely.objective import Need, Objective
@@ -155,7 +155,7 @@ def run_identity(
     for section, keys in RESOURCE_KEYS.items():
         for key in keys:
             settings[section].pop(key)
-    digests = {"model_sha256": weights_digest(folder), "task_sha256": task_digest(loaded.problems)}
+    digests = {"model_sha256": weights_digest_once(folder), "task_sha256": task_digest(loaded.problems)}
     del settings["drop_unjudgeable"]  # what it dropped is said
     return {**settings, "verifier": verifier, **digests, **loaded.identity, **asking}
 

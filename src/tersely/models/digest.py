@@ -22,7 +22,8 @@ def weights_digest(folder: Path) -> str:
 
 
 def weights_digest_once(folder: Path) -> str:
-    """``weights_digest``, read once for all sets of a suite while names, sizes and times of the files stay."""
+    """``weights_digest``, read once for the sets of a suite and the runs of a chain while names, sizes and times of the
+    files stay."""
     found = [(path.name, path.stat()) for path in sorted(folder.glob("*.safetensors"))]
     return _digest(folder, tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in found))
 

@@ -135,12 +135,7 @@ def _require_weights(folder: Path) -> None:
     if missing:
         raise UserError(f"{folder} lacks {len(missing)} weight file(s), first {missing[0]}; download the model again")
     for path in weights:
-        if not path.is_file():
-            raise UserError(f"{path} is no regular file, or a link to nothing; download or save the model again")
-        problem = _truncation(path)
-        if problem:
-            raise UserError(f"{path} is damaged: {problem}; download or save the model again")
-        if code := _code(path):
+        if code := _code(_tensors(path)):
             raise UserError(f"{folder}: {_holds_codes(code)}")
 
 
@@ -155,31 +150,32 @@ def _sharded_names(folder: Path) -> set[str]:
     return names
 
 
-def _truncation(path: Path) -> str | None:
-    """What is wrong with the length of a safetensors file (8 bytes header length, JSON header, tensors), or None."""
+def _tensors(path: Path) -> dict[str, Any]:
+    """Name -> dtype, shape and place of each tensor of a safetensors file (8 bytes header length, JSON header,
+    tensors). UserError where it has another length than its header says."""
     size = path.stat().st_size
     with path.open("rb") as file:
         header_size = int.from_bytes(file.read(8), "little")
         if size < 8 or header_size > min(size - 8, 100_000_000):
-            return f"{size} bytes are too few for its header"
-        try:
-            tensors = _tensors(file.read(header_size))
-            end = max((int(tensor["data_offsets"][1]) for tensor in tensors.values()), default=0)
-        except (ValueError, KeyError, IndexError, AttributeError, TypeError, RecursionError):
-            return "its header cannot be read"
-    return None if size == 8 + header_size + end else f"{size} bytes found, {8 + header_size + end} expected"
+            raise _damaged(path, f"{size} bytes are too few for its header")
+        header = file.read(header_size)
+    try:
+        tensors = {name: tensor for name, tensor in json.loads(header).items() if name != "__metadata__"}
+        end = max((int(tensor["data_offsets"][1]) for tensor in tensors.values()), default=0)
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError, RecursionError) as error:
+        raise _damaged(path, "its header cannot be read") from error
+    if size != 8 + header_size + end:
+        raise _damaged(path, f"{size} bytes found, {8 + header_size + end} expected")
+    return tensors
 
 
-def _tensors(header: bytes) -> dict[str, Any]:
-    """Name -> dtype, shape and place of each tensor, by the header of a safetensors file."""
-    return {name: tensor for name, tensor in json.loads(header).items() if name != "__metadata__"}
+def _damaged(path: Path, why: str) -> UserError:
+    return UserError(f"{path} is damaged: {why}; download or save the model again")
 
 
-def _code(path: Path) -> str | None:
-    """The first weight of a whole safetensors file whose numbers are codes (8 bits or integers), whatever config.json
-    says: transformers would take the codes for the weights and leave their scales out. None for plain weights."""
-    with path.open("rb") as file:
-        tensors = _tensors(file.read(int.from_bytes(file.read(8), "little")))
+def _code(tensors: Mapping[str, Any]) -> str | None:
+    """The first weight whose numbers are codes (8 bits or integers), whatever config.json says: transformers would take
+    the codes for the weights and leave their scales out. None for plain weights."""
     for name, tensor in tensors.items():
         dtype = str(tensor.get("dtype"))
         if dtype.startswith("F8") or (name.endswith(".weight") and dtype[:1] in "IU"):

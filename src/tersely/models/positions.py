@@ -28,7 +28,7 @@ class Room:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Room:
         """By the content of config.json, or of a loaded configuration's ``to_dict()``."""
-        text = {**config, **(config.get("text_config") or {})}
+        text = _text_of(config)
         known = [text[name] for name in POSITIONS if isinstance(text.get(name), int)]
         return cls(known[0] if known else None, switch_of(config))
 
@@ -62,10 +62,15 @@ class Room:
             raise UserError(sentence)
 
 
+def _text_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the model's text part, which stand in a section of their own where it has others."""
+    inner = config.get("text_config")
+    return {**config, **(inner if isinstance(inner, Mapping) else {})}
+
+
 def switch_of(config: Mapping[str, Any]) -> int | None:
     """Tokens after which the rotary embedding of a model with this config.json changes; None where it never does."""
-    inner = config.get("text_config")
-    text = {**config, **(inner if isinstance(inner, Mapping) else {})}
+    text = _text_of(config)
     rope = text.get("rope_parameters") or text.get("rope_scaling")
     if not isinstance(rope, Mapping):
         return None

@@ -87,16 +87,19 @@ def _reference_words(reference: Contender) -> str:
 def _who(comparison: Comparison) -> str:
     """Model and task in words for who knows neither."""
     base = comparison.base
-    toy = base is not None and all(run.kind == "base" for run in base.runs)
-    model = "A toy model" if toy or base is None else Path(base.runs[0].name).name
+    model = "A toy model" if base is None or _is_toy(base) else Path(base.runs[0].name).name
     datasets = comparison.datasets
     what = TOY_TASKS.get(datasets[0], datasets[0]) if len(datasets) == 1 else f"{len(datasets)} data sets"
     return f"{model} answers {what}"
 
 
+def _is_toy(base: Contender) -> bool:
+    return all(run.kind == "base" for run in base.runs)
+
+
 def _what(comparison: Comparison) -> str:
     base, dataset = comparison.base, comparison.datasets[0]
-    toy = base is not None and all(run.kind == "base" for run in base.runs)
+    toy = base is not None and _is_toy(base)
     model = "The model is a toy that tersely makes for itself and teaches to check too much" if toy else (
         f"The model is {base.runs[0].name}" if base else "The model is named under How this was made"
     )  # fmt: skip

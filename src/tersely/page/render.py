@@ -188,9 +188,10 @@ def said(sentence: str) -> str:
 
 
 def require_own(out: Path, own: Collection[str] = OWN) -> None:
-    """A page replaces only a page."""
+    """A page replaces only a page; what cannot become a folder is refused before anything is drawn."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file: give a folder for the page")
+    places.require_free(out)
     strange = sorted({path.name for path in out.iterdir()} - set(own)) if out.is_dir() else []
     if strange:
         raise UserError(f"{out} holds {strange[0]!r}, which is no part of a page: give an empty or new folder")
