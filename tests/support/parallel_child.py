@@ -12,7 +12,9 @@ import io
 import json
 import os
 import signal
+import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from graders import ParityJudge
 from tersely.cli import main
 from tersely.journal import StepRecord
 from tersely.learn.trainer import Trainer
+from tersely.runs.disk import write_json_atomic
 
 
 def run(argv: list[str], stop_after: int | None, rank: int) -> dict[str, Any]:
@@ -46,14 +49,24 @@ def run(argv: list[str], stop_after: int | None, rank: int) -> dict[str, Any]:
     return {"code": code, "out": out.getvalue(), "err": err.getvalue()}
 
 
+def agreed_port(note: Path, rank: int) -> int:
+    """A port that is free now: found by the first process, told to the others by a file."""
+    if rank == 0:
+        with socket.socket() as free:
+            free.bind(("", 0))
+            write_json_atomic(note, {"port": free.getsockname()[1]})
+    while not note.exists():
+        time.sleep(0.01)
+    return int(json.loads(note.read_text())["port"])
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     rollouts.Judge = ParityJudge  # type: ignore[misc]
     here = int(os.environ.get("RANK", "0"))
     # Processes join once for each scenario here: every time at a store of its own, not at torchrun's, which remembers.
     os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "False"
-    port = int(os.environ.get("MASTER_PORT", "0"))
     for i, scenario in enumerate(json.loads(Path(sys.argv[1]).read_text())):
-        os.environ["MASTER_PORT"] = str(port + 1 + i)
+        os.environ["MASTER_PORT"] = str(agreed_port(Path(sys.argv[2]) / f"{i}.port", here))
         found = run(scenario["argv"], scenario["stop_after"], here)
         (Path(sys.argv[2]) / f"{i}.{here}.json").write_text(json.dumps(found))

@@ -21,7 +21,14 @@ from typing import Any
 import pytest
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, Qwen2Config
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+)
 from transformers import Qwen2ForCausalLM as Qwen2
 
 from tersely.config import Engine, TrainConfig, resolve
@@ -199,7 +206,8 @@ def test_train_stop_resume_load_and_evaluate(
 
 
 def prompts_are_those_of_the_chat_template(root: Path, drawn: Sequence[Rollout]) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(root / "model")
+    # Of the model's own tokenizer.json: AutoTokenizer takes Qwen2Tokenizer here, which cuts the same text otherwise.
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(root / "model")
     with Judge(workers=1) as judge:
         problems = {p.id: p for p in load_task(str(root / "train.jsonl"), "train", None, judge.check_golds)}
     for rollout in drawn:
