@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tersely.config import TrainConfig, assemble
 from tersely.plan.run import Plan, PlanInputs, make_plan
 from tersely.tasks.load import Split, load_task
 from tersely.tasks.prompts import INSTRUCTION
+from tersely.tasks.sources.arithmetic import arithmetic_exercises
 from tersely.toy.shipped import SHIPPED_BASE
 
 ROOT = Path(__file__).parents[1]
@@ -112,7 +114,8 @@ def cost_row(folder: Path, shape: str, name: str) -> str:
     return f"| {shape}, `{name}`, {lengths} | {need:.0f} GB | {', '.join(holding)} | {' | '.join(hours)} |"
 
 
-def test_its_table_of_costs_is_what_plan_says(tmp_path: Path) -> None:
+def test_its_table_of_costs_is_what_plan_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tersely.tasks.sources.arithmetic.arithmetic_exercises", cache(arithmetic_exercises))
     rows = [("1.5B", "first.toml"), ("7B", "first.toml"), ("1.5B", "paper-1.5b"), ("7B", "paper-7b")]
     wanted = [cost_row(tmp_path, *row) for row in rows]
     assert [line for line in GUIDE.splitlines() if re.match(r"\| [\d.]+B, ", line)] == wanted

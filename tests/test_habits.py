@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -43,7 +44,12 @@ def test_nothing_is_printed_when_a_process_that_used_hypothesis_ends(tmp_path: P
 
 @pytest.mark.parametrize(
     ("words", "run"),
-    [([], ["quick", "slow"]), (["-m", "not slow"], ["quick"]), (["-m", "slow"], ["slow"]), (["-m", "long"], ["long"])],
+    [
+        ([], ["quick", "slow"]),
+        (["-m", "not slow"], ["quick"]),
+        pytest.param(["-m", "slow"], ["slow"], marks=pytest.mark.slow),
+        pytest.param(["-m", "long"], ["long"], marks=pytest.mark.slow),
+    ],
 )
 def test_long_tests_run_only_where_they_are_asked_for(words: list[str], run: list[str], tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text())
@@ -53,7 +59,8 @@ def test_long_tests_run_only_where_they_are_asked_for(words: list[str], run: lis
     (tmp_path / "test_tiers.py").write_text("import pytest\n" + marked)
     command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
     quiet = ["-p", "no:cacheprovider", "--collect-only", str(tmp_path), *words]
-    done = subprocess.run([*command, *quiet], cwd=tmp_path, capture_output=True, text=True, check=False)
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # loading the plugins takes longest
+    done = subprocess.run([*command, *quiet], cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
     assert re.findall(r"::test_(\w+)", done.stdout) == run, done.stderr
 
 

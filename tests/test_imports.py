@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from parsing import parse
 
 SRC = Path(__file__).parents[1] / "src"
 HEAVY = ("torch", "transformers", "sympy", "matplotlib", "math_verify", "trl", "vllm")
@@ -44,15 +46,27 @@ BANNED_MODULES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "marsha
 BANNED_CALLS = {"eval", "exec", "builtins.eval", "builtins.exec", "torch.load", "yaml.load", "os.system", "os.popen"}
 
 
-@pytest.mark.parametrize("room", LIGHT_ROOMS)
-def test_light_rooms_leave_the_heavy_libraries_out(room: str) -> None:
-    name = f"tersely{room}"
-    if importlib.util.find_spec(name) is None:
-        pytest.skip(f"{name} is not built yet")
-    code = f"import sys, {name}; print(*[m for m in {HEAVY!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+IMPORT_EACH = """
+import importlib, json, sys
+rooms, heavy = json.loads(sys.argv[1])
+for room in rooms:
+    importlib.import_module(f"tersely{room}")
+    print(json.dumps([room, [name for name in heavy if name in sys.modules]]))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, list[str]]:
+    """Room -> the heavy libraries that are there once it and the light rooms before it are imported."""
+    asked = json.dumps([LIGHT_ROOMS, HEAVY])
+    done = subprocess.run([sys.executable, "-c", IMPORT_EACH, asked], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == []
+    return dict(json.loads(line) for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("room", LIGHT_ROOMS)
+def test_light_rooms_leave_the_heavy_libraries_out(room: str, loaded: dict[str, list[str]]) -> None:
+    assert loaded[room] == []
 
 
 # --- who imports whom -------------------------------------------------------------------------------------------
@@ -72,7 +86,7 @@ def sources() -> dict[str, str]:
 def imported_rooms(module: str, source: str, is_package: bool) -> set[str]:
     """Rooms (first name below tersely) that a module imports anywhere, inside functions too."""
     rooms = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -155,7 +169,7 @@ def test_the_floor_check_sees_imports_that_go_up(modules: dict[str, str], expect
 
 def dangers(source: str) -> list[str]:
     """Imports and calls that run or unpickle what they are given, under whatever alias."""
-    tree = ast.parse(source)
+    tree = parse(source)
     aliases: dict[str, str] = {}
     found = []
     for full, bound, meaning in _imports(tree):

@@ -47,8 +47,16 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return last
 
 
-@pytest.mark.parametrize("verb", WRITES)
-@pytest.mark.parametrize("what", ["dangling link", "link to itself", "file", "pipe"])
+OBSTACLES = ("dangling link", "link to itself", "file", "pipe")
+CASES = [
+    pytest.param(what, verb, marks=[] if what == OBSTACLES[0] or verb == "train" else [pytest.mark.slow])
+    for what in OBSTACLES
+    for verb in WRITES
+]
+"""The fast tests have every verb once and every obstacle once."""
+
+
+@pytest.mark.parametrize(("what", "verb"), CASES)
 def test_an_output_that_is_no_folder_is_refused_and_stays(
     what: str,
     verb: str,

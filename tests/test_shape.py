@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from parsing import parse
 from tersely.learn.losses import LOSSES
 from tersely.objective.methods import METHODS
 from tersely.samplers.engines import ENGINES
@@ -40,13 +41,13 @@ def test_no_module_and_no_function_is_too_long() -> None:
         text = path.read_text(encoding="utf-8")
         if (lines := len(text.splitlines())) > MOST_LINES_OF_A_MODULE:
             long_ones.append(f"{path}: {lines} lines")
-        found = [node for node in functions(ast.parse(text)) if length(node) > MOST_LINES_OF_A_FUNCTION]
+        found = [node for node in functions(parse(text)) if length(node) > MOST_LINES_OF_A_FUNCTION]
         long_ones += [f"{path}, {node.name}: {length(node)} lines" for node in found]
     assert long_ones == []
 
 
 def test_a_function_is_measured_with_its_nested_ones_and_its_signature() -> None:
-    [outer, inner] = functions(ast.parse("def f(\n    a,\n):\n    def g():\n        pass\n    return g\n"))
+    [outer, inner] = functions(parse("def f(\n    a,\n):\n    def g():\n        pass\n    return g\n"))
     assert (length(outer), length(inner)) == (6, 2)
 
 
@@ -61,7 +62,7 @@ def test_every_member_of_a_plug_table_has_a_file_of_its_own_in_the_room(room: st
 
 def unread(source: str) -> list[str]:
     """Private names of a module that nothing in it reads."""
-    tree = ast.parse(source)
+    tree = parse(source)
     made = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     made += [target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
              if isinstance(target, ast.Name)]  # fmt: skip

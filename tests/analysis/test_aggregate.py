@@ -186,6 +186,7 @@ def draw_records(rng: np.random.Generator, problems: int = 80, k: int = 4, shift
     return made
 
 
+@pytest.mark.slow
 def test_two_seeds_and_two_halves_tell_the_same_floor() -> None:
     rng = np.random.default_rng(5)
     seeds, halves, truth = [], [], []
@@ -203,6 +204,7 @@ def test_two_seeds_and_two_halves_tell_the_same_floor() -> None:
     assert np.mean(halves) == pytest.approx(np.mean(seeds), rel=0.05)
 
 
+@pytest.mark.slow
 def test_differences_of_one_model_stay_within_the_floor() -> None:
     rng = np.random.default_rng(8)
     within = 0

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -232,7 +232,6 @@ def keyed(rows) -> dict[str, list[float]]:
 
 
 @given(COUNTS)
-@settings(max_examples=80, deadline=None)
 def test_rate_interval_lies_in_the_unit_interval_and_holds_the_rate(rows) -> None:
     found = clustered_rate(keyed(rows))
     assert 0 <= found.low <= found.value <= found.high <= 1
@@ -240,14 +239,12 @@ def test_rate_interval_lies_in_the_unit_interval_and_holds_the_rate(rows) -> Non
 
 
 @given(COUNTS)
-@settings(max_examples=80, deadline=None)
 def test_rate_of_failures_is_the_mirror_image(rows) -> None:
     right, wrong = clustered_rate(keyed(rows)), clustered_rate(keyed([[1 - v for v in row] for row in rows]))
     assert (1 - right.value, 1 - right.high, 1 - right.low) == pytest.approx((wrong.value, wrong.low, wrong.high))
 
 
 @given(POSITIVE, st.floats(0.1, 50))
-@settings(max_examples=80, deadline=None)
 def test_ratio_ignores_units_and_inverts_with_the_sides(pairs, unit) -> None:
     base, model = keyed([[p[0]] for p in pairs]), keyed([[p[1]] for p in pairs])
     found, back = paired_ratio(base, model), paired_ratio(model, base)
@@ -260,7 +257,6 @@ def test_ratio_ignores_units_and_inverts_with_the_sides(pairs, unit) -> None:
 
 
 @given(COUNTS, st.randoms(use_true_random=False))
-@settings(max_examples=50, deadline=None)
 def test_the_order_of_problems_does_not_matter(rows, random) -> None:
     clusters = keyed(rows)
     names = list(clusters)
@@ -272,7 +268,6 @@ def test_the_order_of_problems_does_not_matter(rows, random) -> None:
 
 
 @given(COUNTS)
-@settings(max_examples=50, deadline=None)
 def test_pass_at_k_never_falls_with_k(rows) -> None:
     clusters = keyed([[*row, 0, 0, 0, 0][:5] for row in rows])
     values = [pass_at_k(clusters, k).value for k in range(1, 6)]

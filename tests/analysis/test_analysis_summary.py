@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eval_records import record
@@ -119,7 +119,6 @@ ROWS = st.lists(st.tuples(STATUSES, st.integers(1, 500), st.sampled_from(list(Fi
 
 
 @given(ROWS)
-@settings(max_examples=60, deadline=None)
 def test_any_evaluation_compared_with_itself_shows_no_difference(rows: Any) -> None:
     records = [
         record(str(i // 3), i % 3, status, tokens, finish=finish, difficulty=str(i // 3 % 2))

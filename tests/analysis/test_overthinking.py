@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tersely.analysis import ProtocolFacts, summarise
@@ -83,7 +83,6 @@ def brute(words: list[str]) -> bool:
     return False
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(1, 9), st.integers(1, 12), st.integers(0, 2))
 def test_loops_are_those_of_the_definition(rng: random.Random, period: int, times: int, slips: int) -> None:
     block = [rng.choice("ab") for _ in range(period)]

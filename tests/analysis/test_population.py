@@ -22,6 +22,7 @@ def test_two_responses_in_pairs_by_hand() -> None:
     assert q == pytest.approx([0.7 * 0.2310586, -0.3 * 0.2310586], abs=1e-7)
 
 
+@pytest.mark.slow
 def test_expected_advantages_equal_those_of_sampled_groups() -> None:
     objective, policy = Objective(0.3), np.array(START)
     table = TabularProblem.of(CORRECT, LENGTHS, 4, standardised(objective))
@@ -43,7 +44,9 @@ def test_every_company_is_counted_once(weights: list[float], n: int) -> None:
     assert table.expected_advantages(policy) == pytest.approx(np.ones(len(weights)), abs=1e-9)
 
 
-@pytest.mark.parametrize("alpha", [0.05, 0.4, 0.9])
+@pytest.mark.parametrize(
+    "alpha", [pytest.param(0.05, marks=pytest.mark.slow), 0.4, pytest.param(0.9, marks=pytest.mark.slow)]
+)
 def test_the_ascent_ends_at_the_shortest_correct_response_however_rare(alpha: float) -> None:
     start, *ends = check([1e-3, 0.18, 0.5, 0.119, 0.2], CORRECT, LENGTHS, alpha=alpha, n=6, steps=6000)
     assert start.accuracy == pytest.approx(0.681)

@@ -62,6 +62,7 @@ def test_a_seed_without_an_interval_leaves_the_mean_without_one() -> None:
     assert (found.low, found.method) == (None, "no interval: one of the seeds has none")
 
 
+@pytest.mark.slow
 def test_ten_seeds_in_two_heaps_are_held_and_three_would_not_be() -> None:
     rng, held = np.random.default_rng(0), {3: 0, 10: 0}
     for count in held:
@@ -101,6 +102,7 @@ def test_five_seeds_are_compared_seed_by_seed() -> None:
     assert step.value == pytest.approx(40.0, abs=15)
 
 
+@pytest.mark.slow
 def test_where_nothing_changes_hardly_a_family_shows_a_step() -> None:
     rng, false, one_by_one = np.random.default_rng(3), 0, 0
     for _ in range(400):

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
@@ -85,7 +85,6 @@ def test_a_base_that_may_be_zero_has_no_ratio_and_a_model_that_may_be_zero_none_
 
 
 @given(VALUES, st.floats(0.1, 50))
-@settings(max_examples=60, deadline=None)
 def test_units_and_mirrors_move_the_interval_with_the_values(found, unit) -> None:
     values = np.array(found)
     low, high = mean_interval(values, 0.95)

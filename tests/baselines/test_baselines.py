@@ -460,6 +460,7 @@ def test_a_demonstration_is_followed_by_the_end_token_and_bad_lines_are_named(ro
         read_demonstrations(bad)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vocabulary", ["the same", "another"])
 def test_a_teachers_ids_are_kept_where_the_student_has_its_vocabulary_and_its_text_is_encoded_elsewhere(
     vocabulary: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -108,7 +108,10 @@ def edited_ends(model: Path) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": 1}))
 
 
-@pytest.mark.parametrize(("change", "name"), [(edited_template, "chat_template_sha256"), (edited_ends, "end_ids")])
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [(edited_template, "chat_template_sha256"), pytest.param(edited_ends, "end_ids", marks=pytest.mark.slow)],
+)
 def test_a_baseline_goes_on_only_while_its_model_is_asked_the_same(
     change: Callable[[Path], None], name: str, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,6 +136,7 @@ def test_samples_of_a_model_that_was_asked_otherwise_are_refused(
     assert not (root / "run").exists()
 
 
+@pytest.mark.slow
 def test_distillation_goes_on_only_while_its_student_is_asked_the_same(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mistakes import snapshot
+from pages import blank_figures
 from tersely.cli import main
 from tersely.errors import StorageError
 from tersely.evaluation.records import read_curve
@@ -74,6 +75,7 @@ def test_a_finished_run_is_trained_on_to_the_bits_of_one_that_was_asked_at_once(
         assert (tmp_path / "grown" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_run_is_known_by_its_base_s_content_not_by_the_spelling_of_a_path(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,8 +112,9 @@ def grown(root: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_evaluation_of_a_run_that_was_trained_on_is_kept_under_its_step(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    blank_figures(monkeypatch)
     run = tmp_path / "run"
     grown(root, run, capsys)
     before = (run / "evaluation/held/responses.jsonl").read_bytes()

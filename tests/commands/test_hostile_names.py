@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from fake_runs import make_family
+from pages import blank_figures
+from parsing import parse
 from tersely.cli import VERBS, build_parser, main
 from tersely.display import RichDisplay
 from tersely.evaluation.records import read_responses
@@ -137,8 +139,9 @@ DONE = {
 
 @pytest.mark.parametrize("what", DONE)
 def test_what_a_verb_has_done_is_told_without_a_raw_control(
-    what: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    what: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    blank_figures(monkeypatch)
     first = read_responses(root / "family/base/evaluation/arithmetic")[0].problem_id
     places = {"MODEL": root / HOSTILE, "TASK": root / f"{HOSTILE}.jsonl", "LOG": root / "log.jsonl", "FIRST": first}
     places |= {"LINES": root / "lines.jsonl", "RUN": root / "family" / f"{HOSTILE}2", "BASE": root / "family" / HOSTILE}
@@ -210,7 +213,8 @@ def test_nothing_is_printed_beside_the_one_place() -> None:
     """No bare ``print``, no console of rich's own: ``terminal`` escapes what it is given."""
     found = []
     for path in sorted(SRC.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.walk(parse(source)) if re.search(r"print|Console|from_markup", source) else ():
             name = getattr(node.func, "id", None) if isinstance(node, ast.Call) else None
             if name in ("print", "Console") or (isinstance(node, ast.Attribute) and node.attr == "from_markup"):
                 found.append(path.relative_to(SRC).as_posix())

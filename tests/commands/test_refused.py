@@ -40,7 +40,15 @@ def command(verb: str, root: Path, out: Path, cap: str) -> list[str]:
     return [verb, str(root / "model"), *options]
 
 
-@pytest.mark.parametrize("verb", ["evaluate", "profile", "faithfulness", "train"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "evaluate",
+        "train",
+        pytest.param("profile", marks=pytest.mark.slow),
+        pytest.param("faithfulness", marks=pytest.mark.slow),
+    ],
+)
 def test_a_cap_that_does_not_fit_is_refused_before_anything_is_written(
     verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,7 +121,7 @@ CHAINS = {
 }
 
 
-@pytest.mark.parametrize("verb", CHAINS)
+@pytest.mark.parametrize("verb", [pytest.param("quickstart", marks=pytest.mark.slow), "ablate"])
 def test_a_chain_whose_cap_does_not_fit_writes_nothing(
     verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

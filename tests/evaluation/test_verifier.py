@@ -88,6 +88,7 @@ def test_a_checkpoint_says_who_judged_and_an_evaluation_too(root: Path, run: Pat
     assert {r.correct for r in found.responses()} <= {sum(r.text.encode()) % 2 == 1 for r in found.responses()}
 
 
+@pytest.mark.slow
 def test_judged_otherwise_than_in_training_needs_a_word(
     root: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,6 +112,7 @@ class Parity:
         self.begin_grading, self.grade = ParityJudge().begin_grading, ParityJudge().grade
 
 
+@pytest.mark.slow
 def test_evaluations_judged_by_different_verifiers_are_not_compared(root: Path, tmp_path: Path) -> None:
     for name in ("odd", "even"):
         assert evaluated(root, root / "model", tmp_path / name, "--verifier", f"my_checks:{name}") == 0
@@ -131,6 +133,7 @@ def test_without_a_verifier_no_file_names_one(root: Path, tmp_path: Path) -> Non
     assert '"verifier"' not in (tmp_path / "samples/config.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_profile_and_samples_take_a_verifier(root: Path, tmp_path: Path) -> None:
     task, model = str(root / "task.jsonl"), str(root / "model")
     options = ["--task", task, "--verifier", "my_checks:odd", "--out", str(tmp_path / "profile")]
@@ -159,7 +162,11 @@ def test_plan_counts_the_prompts_of_a_task_without_answers(
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("raises", "nobody knows"), pytest.param("hangs", "timeout", marks=pytest.mark.slow), ("nonsense", "very good")],
+    [
+        ("raises", "nobody knows"),
+        pytest.param("hangs", "timeout", marks=pytest.mark.slow),
+        pytest.param("nonsense", "very good", marks=pytest.mark.slow),
+    ],
 )
 def test_a_verifier_that_cannot_say_stops_the_run_and_the_last_checkpoint_stands(
     root: Path, tmp_path: Path, name: str, reason: str

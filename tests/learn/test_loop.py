@@ -165,6 +165,7 @@ def test_stop_request_saves_the_step_and_the_same_command_goes_on(root: Path, tm
     assert whole == resumed
 
 
+@pytest.mark.slow
 def test_damaged_newest_checkpoint_is_set_aside_and_the_one_before_is_taken(
     root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,6 +182,7 @@ def test_damaged_newest_checkpoint_is_set_aside_and_the_one_before_is_taken(
     assert outcome(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 def test_resume_with_other_threads_says_that_it_cannot_be_exact(
     root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,6 +195,7 @@ def test_resume_with_other_threads_says_that_it_cannot_be_exact(
     assert "cannot be bit-exact: threads was 1" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_resume_with_another_engine_says_that_it_cannot_be_exact(
     root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +220,7 @@ def test_step_in_which_all_rewards_are_equal_is_an_event_and_no_crash(root: Path
     assert all(torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_a_callback_sees_every_step_and_may_end_the_run_which_goes_on_later(root: Path, tmp_path: Path) -> None:
     seen: list[StepRecord] = []
     train_for_odd_texts(settings(root), tmp_path / "whole", callbacks=[seen.append])
@@ -229,6 +233,7 @@ def test_a_callback_sees_every_step_and_may_end_the_run_which_goes_on_later(root
     assert {**whole, "checkpoints": 0} == {**resumed, "checkpoints": 0}
 
 
+@pytest.mark.slow
 def test_too_many_unjudged_answers_stop_the_run_and_a_few_raise_an_alarm(
     root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -357,6 +362,7 @@ def test_bfloat16_runs_on_fp32_masters_and_resumes_with_the_same_bits(
     assert all(0 < gap < 0.1 for gap in gaps)
 
 
+@pytest.mark.slow
 def test_recomputed_activations_change_no_weight(root: Path, tmp_path: Path) -> None:
     for name, on in (("plain", False), ("recomputed", True)):
         train_for_odd_texts(settings(root, learner={"gradient_checkpointing": on}), tmp_path / name)

@@ -46,6 +46,7 @@ def weights(result: tersely.RunResult) -> bytes:
     return (result.checkpoint / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_another_thread_trains_the_same_and_no_signal_handler_is_touched(root: Path, tmp_path: Path) -> None:
     handlers: list[Any] = []
     results: list[tersely.RunResult] = []
@@ -76,7 +77,9 @@ def test_an_interrupt_finishes_the_step_saves_and_the_same_call_goes_on(root: Pa
     assert weights(train(root, tmp_path / "run")) == weights(train(root, tmp_path / "whole"))
 
 
-@pytest.mark.parametrize("error", [ValueError("no space on my dashboard"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [ValueError("no space on my dashboard"), pytest.param(KeyboardInterrupt(), marks=pytest.mark.slow)]
+)
 def test_what_a_callback_raises_passes_and_the_last_checkpoint_stands(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:

@@ -127,6 +127,7 @@ def test_plan_without_model_or_run_says_what_it_needs(capsys: pytest.CaptureFixt
     assert "--run RUN" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_with_its_plan(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     train(settings(root, run={"steps": 3, "all_wrong_stop": 0}), run, QUIET)

@@ -53,7 +53,12 @@ def config(root: Path, **sections: Any) -> TrainConfig:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "repaired"), [("granite", "output head"), ("mamba", "decoder"), ("llama4_text", "output head")]
+    ("architecture", "repaired"),
+    [
+        ("granite", "output head"),
+        ("mamba", "decoder"),
+        pytest.param("llama4_text", "output head", marks=pytest.mark.slow),
+    ],
 )
 def test_training_scores_what_was_sampled_and_says_what_was_repaired(
     architecture: str, repaired: str, tmp_path: Path
@@ -68,7 +73,10 @@ def test_training_scores_what_was_sampled_and_says_what_was_repaired(
     assert abs(read_log(tmp_path / "run/journal.jsonl")[0]["kl"]) < 1e-5
 
 
-@pytest.mark.parametrize("architecture", ["lfm2", "qwen3_next", "mamba", "rwkv"])
+@pytest.mark.parametrize(
+    "architecture",
+    ["lfm2", "rwkv", pytest.param("qwen3_next", marks=pytest.mark.slow), pytest.param("mamba", marks=pytest.mark.slow)],
+)
 def test_sampled_logprobs_are_the_models_own_beside_longer_prompts(architecture: str, tmp_path: Path) -> None:
     opened = open_model(folder(tmp_path, architecture), Facts(torch.device("cpu"), torch.float32, "transformers"))
     prompts = [Prompt("a", (150, 151, 152, 153, 154)), Prompt("b", (160, 161)), Prompt("c", (170, 171))]

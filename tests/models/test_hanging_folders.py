@@ -36,7 +36,14 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "model"))
 
 
-@pytest.mark.parametrize("template", [ENDLESS, HUGE, HUGE_AT_ONCE, LONG_ONLY, MARKED], ids=lambda t: t[:20])
+@pytest.mark.parametrize(
+    "template",
+    [
+        ENDLESS,
+        *(pytest.param(template, marks=pytest.mark.slow) for template in (HUGE, HUGE_AT_ONCE, LONG_ONLY, MARKED)),
+    ],
+    ids=lambda t: t[:20],
+)
 def test_a_template_that_does_not_end_is_one_sentence(
     template: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,7 +63,9 @@ def failing_from(call: int, real: Callable[..., Any], error: Exception) -> Calla
     ("phase", "place", "error", "setting"),
     [
         ("sampling", (TransformersSampler, "generate"), torch.OutOfMemoryError(GPU), "sampling.max_rows=8"),
-        ("updating", (Learner, "update"), RuntimeError(CPU), "learner.token_budget=16384"),
+        pytest.param(
+            "updating", (Learner, "update"), RuntimeError(CPU), "learner.token_budget=16384", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_run_says_what_to_change_and_goes_on_with_it(

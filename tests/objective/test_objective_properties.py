@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tersely.objective import Objective
 from tersely.objective.advantage import ADVANTAGES, GROUP_EPS, NORMALIZATIONS
 
-FEW = settings(max_examples=80, deadline=None)
 alphas = st.floats(0, 1, exclude_max=True)
 methods = st.sampled_from(["linear", "paper"])
 baselines = st.sampled_from(sorted(ADVANTAGES))
@@ -24,7 +23,6 @@ def columns(group: list[tuple[bool, int, bool]]) -> tuple[np.ndarray, np.ndarray
     return np.array(correct), np.array(lengths, dtype=float), np.array(judged)
 
 
-@FEW
 @given(alphas, methods, groups)
 def test_rewards_lie_in_the_unit_interval_and_correct_beats_wrong(alpha: float, method: str, group: list) -> None:
     correct, lengths, judged = columns(group)
@@ -37,7 +35,6 @@ def test_rewards_lie_in_the_unit_interval_and_correct_beats_wrong(alpha: float, 
     assert (credit.rewards_G[~(correct & judged)] == 0).all()
 
 
-@FEW
 @given(alphas, methods, judged_groups)
 def test_among_correct_ones_longer_never_earns_more(alpha: float, method: str, group: list) -> None:
     correct, lengths, judged = columns(group)
@@ -47,7 +44,6 @@ def test_among_correct_ones_longer_never_earns_more(alpha: float, method: str, g
     assert (np.diff(credit.advantages_G[correct][order]) <= 0).all()
 
 
-@FEW
 @given(st.floats(0.01, 0.99), judged_groups)
 def test_sigmoid_always_rewards_the_shorter_of_two_correct_ones(alpha: float, group: list) -> None:
     correct, lengths, judged = columns(group)
@@ -56,7 +52,6 @@ def test_sigmoid_always_rewards_the_shorter_of_two_correct_ones(alpha: float, gr
     assert all(rewards[i] > rewards[j] for i in range(sizes.size) for j in range(sizes.size) if sizes[i] < sizes[j])
 
 
-@FEW
 @given(alphas, methods, baselines, normalizations, groups, st.randoms(use_true_random=False))
 def test_permuting_siblings_permutes_their_credit(
     alpha: float, method: str, baseline: str, normalize: str, group: list, random: object
@@ -70,7 +65,6 @@ def test_permuting_siblings_permutes_their_credit(
     np.testing.assert_allclose(after.advantages_G, before.advantages_G[order], rtol=1e-9, atol=1e-12)
 
 
-@FEW
 @given(methods, groups)
 def test_alpha_zero_is_accuracy(method: str, group: list) -> None:
     correct, lengths, judged = columns(group)
@@ -78,7 +72,6 @@ def test_alpha_zero_is_accuracy(method: str, group: list) -> None:
     assert credit.rewards_G.tolist() == (correct & judged).astype(float).tolist()
 
 
-@FEW
 @given(alphas, methods, baselines, st.lists(st.booleans(), min_size=2, max_size=12), st.integers(0, 40_000))
 def test_equal_lengths_scale_the_accuracy_advantages(
     alpha: float, method: str, baseline: str, correct: list, length: int
@@ -89,7 +82,6 @@ def test_equal_lengths_scale_the_accuracy_advantages(
     np.testing.assert_allclose(got, (1 - alpha / 2) * accuracy, rtol=0, atol=1e-14)
 
 
-@FEW
 @given(alphas, methods, baselines, st.sampled_from(["none", "group"]), groups)
 def test_advantages_of_a_group_sum_to_zero(
     alpha: float, method: str, baseline: str, normalize: str, group: list
@@ -105,7 +97,6 @@ def test_advantages_of_rewards_that_differ_by_one_rounding_sum_to_zero_but_for_i
     assert abs(credit.advantages_G.sum()) <= 2 * np.finfo(np.float64).eps / GROUP_EPS
 
 
-@FEW
 @given(alphas, baselines, st.lists(groups, max_size=5))
 def test_batch_advantages_sum_to_zero_over_the_tokens_of_the_step(alpha: float, baseline: str, step: list) -> None:
     arrays = [columns(group) for group in step]
@@ -115,7 +106,6 @@ def test_batch_advantages_sum_to_zero_over_the_tokens_of_the_step(alpha: float, 
     assert abs(total) <= 1e-8 * (1 + tokens)
 
 
-@FEW
 @given(alphas, methods, judged_groups, st.floats(1e-3, 1e6))
 def test_scaling_all_lengths_leaves_the_rewards(alpha: float, method: str, group: list, factor: float) -> None:
     correct, lengths, judged = columns(group)
@@ -124,7 +114,6 @@ def test_scaling_all_lengths_leaves_the_rewards(alpha: float, method: str, group
     np.testing.assert_allclose(scaled, objective.credit(correct, lengths, judged).rewards_G, rtol=0, atol=1e-11)
 
 
-@FEW
 @given(alphas, methods, judged_groups, st.integers(0, 10_000))
 def test_adding_a_constant_to_all_lengths_leaves_the_rewards(
     alpha: float, method: str, group: list, offset: int
@@ -135,7 +124,6 @@ def test_adding_a_constant_to_all_lengths_leaves_the_rewards(
     np.testing.assert_array_equal(shifted, objective.credit(correct, lengths, judged).rewards_G)
 
 
-@FEW
 @given(alphas, methods, judged_groups)
 def test_rloo_is_brute_force_leave_one_out(alpha: float, method: str, group: list) -> None:
     credit = Objective(alpha, method).credit(*columns(group))
@@ -144,14 +132,12 @@ def test_rloo_is_brute_force_leave_one_out(alpha: float, method: str, group: lis
     np.testing.assert_allclose(credit.advantages_G, brute, rtol=0, atol=1e-14)
 
 
-@FEW
 @given(baselines, st.lists(st.floats(0, 1), min_size=2, max_size=12), st.floats(-1, 1))
 def test_adding_a_constant_to_the_rewards_leaves_the_advantages(baseline: str, rewards: list, shift: float) -> None:
     estimate = ADVANTAGES[baseline]
     np.testing.assert_allclose(estimate(np.array(rewards) + shift), estimate(np.array(rewards)), rtol=0, atol=1e-14)
 
 
-@FEW
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=12))
 def test_rloo_is_the_mean_baseline_times_n_over_n_minus_1(rewards: list) -> None:
     n = len(rewards)
@@ -159,7 +145,6 @@ def test_rloo_is_the_mean_baseline_times_n_over_n_minus_1(rewards: list) -> None
     np.testing.assert_allclose(ADVANTAGES["rloo"](arr), ADVANTAGES["mean"](arr) * n / (n - 1), rtol=0, atol=1e-14)
 
 
-@FEW
 @given(alphas, methods, judged_groups)
 def test_wrong_responses_have_no_say_in_the_length_statistics(alpha: float, method: str, group: list) -> None:
     correct, lengths, judged = columns(group)
@@ -174,7 +159,6 @@ huge = st.floats(0, 1.7e308, allow_subnormal=True)
 huge_groups = st.lists(st.tuples(st.booleans(), huge, st.booleans()), min_size=1, max_size=9)
 
 
-@FEW
 @given(alphas, methods, baselines, normalizations, st.lists(huge_groups, max_size=4))
 def test_no_input_makes_a_nan_and_uncounted_rows_stay_zero(
     alpha: float, method: str, baseline: str, normalize: str, step: list
@@ -190,7 +174,6 @@ def test_no_input_makes_a_nan_and_uncounted_rows_stay_zero(
         np.testing.assert_array_equal(credit.parts["accuracy"] - credit.parts["penalty"], credit.rewards_G)
 
 
-@FEW
 @given(alphas, methods, baselines, st.sampled_from(["none", "group"]), st.lists(groups, min_size=1, max_size=4))
 def test_other_groups_of_the_step_change_nothing_unless_asked(
     alpha: float, method: str, baseline: str, normalize: str, step: list
@@ -201,7 +184,6 @@ def test_other_groups_of_the_step_change_nothing_unless_asked(
         np.testing.assert_array_equal(together.advantages_G, alone.advantages_G)
 
 
-@FEW
 @given(alphas, methods, baselines, judged_groups)
 def test_no_signal_means_no_advantage(alpha: float, method: str, baseline: str, group: list) -> None:
     credit = Objective(alpha, method, baseline).credit(*columns(group))

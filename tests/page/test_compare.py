@@ -14,7 +14,7 @@ import pytest
 
 import fake_runs
 from fake_runs import make_baseline, write_variant
-from pages import PAYLOADS, Page
+from pages import PAYLOADS, Page, blank_figures
 from tersely.analysis import cut, paired_saving
 from tersely.analysis.clusters import token_clusters
 from tersely.analysis.cutoff import cutoff_limits
@@ -62,10 +62,17 @@ def comparison(runs: dict[str, Path]) -> Comparison:
     return collect([runs[name] for name in ("a0", "a2", "ablation", "sft", "dpo")])
 
 
+def compared(runs: dict[str, Path], out: Path) -> Path:
+    given = [runs[name] for name in ("a0", "a2", "ablation", "sft", "dpo")]
+    return write_comparison(given, None, out, Asked(2.0, 3.0, commands=["tersely compare x"]))
+
+
 @pytest.fixture(scope="module")
 def page(runs: dict[str, Path]) -> Path:
-    given = [runs[name] for name in ("a0", "a2", "ablation", "sft", "dpo")]
-    return write_comparison(given, None, runs["root"] / "out", Asked(2.0, 3.0, commands=["tersely compare x"]))
+    """All but its figures."""
+    with pytest.MonkeyPatch.context() as patch:
+        blank_figures(patch)
+        return compared(runs, runs["root"] / "out")
 
 
 def told(comparison: Comparison) -> View:
@@ -111,7 +118,7 @@ def test_published_planes_have_no_intervals_and_every_number_has_its_source(
         for plane in published_planes(tables):
             assert not plane.intervals
             assert all(spot.tokens.low is None and spot.accuracy.low is None for spot in plane.spots)
-    monkeypatch.setattr("tersely.page.render.ENDINGS", ("svg",))
+    blank_figures(monkeypatch)
     planes = published_planes(read_published("1.5b"))[:2]
     monkeypatch.setattr("tersely.page.published.published_planes", lambda _: planes)
     out = write_published("1.5b", tmp_path / "out")
@@ -417,7 +424,9 @@ def test_a_noise_floor_reaches_either_way(page: Path) -> None:
 # --- the page -----------------------------------------------------------------------------------------------------
 
 
-def test_the_page_is_whole_and_loads_nothing(page: Path) -> None:
+@pytest.mark.slow
+def test_the_page_is_whole_and_loads_nothing(runs: dict[str, Path], tmp_path: Path) -> None:
+    page = compared(runs, tmp_path / "out")
     text = page.read_text(encoding="utf-8")
     found = Page(text)
     for tag, attributes in found.tags:
@@ -458,6 +467,7 @@ def test_dominated_points_are_named(page: Path) -> None:
     assert "α 0.2" in rows["base"]["dominated_by"]
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a set of one problem, which has nothing to draw bars or difficulties from."""
     monkeypatch.setattr("tersely.page.render.ENDINGS", ("svg",))
@@ -564,11 +574,12 @@ def test_the_command_line_refuses_in_one_sentence(capsys: pytest.CaptureFixture[
     assert "no price" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["7b", "1.5b"])
 def test_the_first_screen_of_the_published_tables_holds_at_most_eight_rows_and_starts_from_alpha_0(
     scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tersely.page.render.ENDINGS", ("svg",))
+    blank_figures(monkeypatch)
     text = write_published(scale, tmp_path / "out").read_text(encoding="utf-8")
     table = text[text.index("<table>") : text.index("</table>")]
     assert 5 <= table.count('<th scope="row"') <= 8

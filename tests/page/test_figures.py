@@ -10,6 +10,7 @@ import matplotlib
 import pytest
 
 import fake_runs
+from pages import blank_figures
 from tersely.page.block import Options
 from tersely.page.blocks.training import MOST_LINES, ablations_block, block
 from tersely.page.collect import collect
@@ -29,6 +30,7 @@ def baseline(method: str) -> Who:
     return Who(method, Role.BASELINE, method, None, "")
 
 
+@pytest.mark.slow
 def test_no_letter_of_a_figure_is_below_ten_pixels_on_a_phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tersely.page.render.ENDINGS", ("svg",))
     _, runs = fake_runs.make_family(tmp_path, alphas=(0.0, 0.2), steps=3)
@@ -72,7 +74,10 @@ def test_a_panel_of_training_curves_holds_at_most_six_lines(tmp_path: Path) -> N
             assert all(len(panel.lines) <= MOST_LINES for axes in groups for panel in axes)
 
 
-def test_a_run_whose_method_has_no_alpha_is_named_by_method_and_settings(tmp_path: Path) -> None:
+def test_a_run_whose_method_has_no_alpha_is_named_by_method_and_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blank_figures(monkeypatch)
     base, runs = fake_runs.make_family(tmp_path, alphas=(0.0, 0.2), steps=3)
     for number, scale in enumerate((1, 2)):
         run = fake_runs.make_run(tmp_path, base, 0.1, seed=number, steps=3, method="mine.py:Shortest")

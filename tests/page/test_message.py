@@ -110,7 +110,10 @@ def test_without_a_trained_baseline_no_alternative_is_named(family: Comparison) 
     assert "cutoff" not in told(message)
 
 
-@pytest.mark.parametrize(("alike", "words"), [(0.1, "At about equal tokens"), (0.4, "Nothing stands at equal tokens")])
+@pytest.mark.parametrize(
+    ("alike", "words"),
+    [(0.1, "At about equal tokens"), pytest.param(0.4, "Nothing stands at equal tokens", marks=pytest.mark.slow)],
+)
 def test_two_methods_are_compared_at_matched_tokens_or_the_mismatch_is_said(
     tmp_path: Path, alike: float, words: str
 ) -> None:

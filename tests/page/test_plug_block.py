@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import fake_runs
+from pages import blank_figures
 from tersely.page.block import Block, Options, each_set
 from tersely.page.blocks import BLOCKS, COMPARE, REPORT
 from tersely.page.collect import collect
@@ -23,7 +24,7 @@ def toy(comparison: Comparison, options: Options) -> Block | None:
 
 def test_a_block_is_added_by_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tersely.page.render.BLOCKS", {**BLOCKS, "letters": each_set(toy)})
-    monkeypatch.setattr("tersely.page.render.ENDINGS", ("svg",))
+    blank_figures(monkeypatch)
     _, runs = fake_runs.make_family(tmp_path, alphas=(0.2,), steps=2)
     page = write_page(collect(runs), ("frontier", "overview", "letters"), tmp_path / "out", Asked(), "report.md")
     assert "Longer names are no better." in page.read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ import pytest
 
 import fake_runs
 from crash import Refuser
-from pages import PAYLOADS, Page
+from pages import PAYLOADS, Page, blank_figures
 from tersely.analysis import ProtocolFacts, compare_paired, summarise
 from tersely.commands.verb import message_of
 from tersely.errors import StorageError, TerselyError, UserError
@@ -40,7 +40,9 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path], 
     root = tmp_path_factory.mktemp("runs")
     base, runs = fake_runs.make_family(root, alphas=(0.0, 0.2), steps=12)
     runs.append(fake_runs.make_run(root, base, 0.2, steps=12, normalize="group"))
-    page = write_report(runs, base, root / "out", Asked(commands=["tersely quickstart --out demo"]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tersely.page.render.ENDINGS", ("svg", "png"))  # test_compare.py has the PDFs too
+        page = write_report(runs, base, root / "out", Asked(commands=["tersely quickstart --out demo"]))
     return base, runs, page
 
 
@@ -132,8 +134,9 @@ def test_the_headline_names_what_was_measured(family: tuple[Path, list[Path], Pa
     assert f"Against the base (before training): {tables.show(own, 'percent')} of the tokens saved" in told
 
 
-def test_evaluations_without_checks_are_said_to_be_unchecked(tmp_path: Path) -> None:
+def test_evaluations_without_checks_are_said_to_be_unchecked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folders of these tests are as earlier versions left them."""
+    blank_figures(monkeypatch)
     base, runs = fake_runs.make_family(tmp_path, alphas=(0.1,), steps=3)
     said = "Evaluated by an earlier version, in whose files damage would not be seen: base, α 0.1."
     assert said in write_report(runs, base, tmp_path / "out").read_text(encoding="utf-8")
@@ -188,7 +191,9 @@ def poisoned(root: Path) -> tuple[Path, list[Path]]:
 def poison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("poison")
     base, runs = poisoned(root)
-    return write_report(runs, base, root / "out", Asked(commands=PAYLOADS))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tersely.page.render.ENDINGS", ("svg",))
+        return write_report(runs, base, root / "out", Asked(commands=PAYLOADS))
 
 
 def test_no_foreign_text_becomes_markup(poison: Path) -> None:
@@ -278,7 +283,10 @@ def test_values_are_shown_with_unit_sign_and_interval() -> None:
 
 
 @pytest.mark.slow
-def test_seeds_of_one_alpha_are_shown_one_by_one_and_as_their_mean(tmp_path: Path) -> None:
+def test_seeds_of_one_alpha_are_shown_one_by_one_and_as_their_mean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blank_figures(monkeypatch)
     runs = []
     for seed in range(3):
         base = fake_runs.make_base(tmp_path, seed=seed, name=f"base-{seed}")
@@ -302,7 +310,8 @@ def test_seeds_of_one_alpha_are_shown_one_by_one_and_as_their_mean(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_two_tasks_get_a_section_and_files_each(tmp_path: Path) -> None:
+def test_two_tasks_get_a_section_and_files_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blank_figures(monkeypatch)
     base, runs = fake_runs.make_family(tmp_path, alphas=(0.1,), steps=3)
     for folder, alpha in ((base, None), (runs[0], 0.1)):
         fake_runs.write_evaluation(folder, fake_runs.make_records(alpha, 3), 2, task="other")
@@ -313,7 +322,10 @@ def test_two_tasks_get_a_section_and_files_each(tmp_path: Path) -> None:
     assert "answers 2 data sets with" in page.read_text(encoding="utf-8")
 
 
-def test_without_a_base_or_a_journal_the_rest_is_still_reported(tmp_path: Path) -> None:
+def test_without_a_base_or_a_journal_the_rest_is_still_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blank_figures(monkeypatch)
     _, runs = fake_runs.make_family(tmp_path / "in", alphas=(0.0, 0.1), steps=3)
     for run in runs:
         document = json.loads((run / "config.json").read_text(encoding="utf-8"))
@@ -331,7 +343,10 @@ def test_without_a_base_or_a_journal_the_rest_is_still_reported(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_the_evaluation_of_a_model_of_somebody_else_serves_as_base(tmp_path: Path) -> None:
+def test_the_evaluation_of_a_model_of_somebody_else_serves_as_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blank_figures(monkeypatch)
     base, runs = fake_runs.make_family(tmp_path, alphas=(0.1,), steps=3)
     foreign = tmp_path / "evaluations" / "Their-Model"
     foreign.mkdir(parents=True)
@@ -383,7 +398,10 @@ def test_what_cannot_be_reported_is_said_in_one_sentence_and_nothing_is_written(
 
 
 @pytest.mark.slow
-def test_a_foreign_folder_is_left_alone_and_a_full_disk_is_said(tmp_path: Path) -> None:
+def test_a_foreign_folder_is_left_alone_and_a_full_disk_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blank_figures(monkeypatch)
     base, runs = fake_runs.make_family(tmp_path, alphas=(0.1,), steps=3)
     foreign = tmp_path / "foreign"
     foreign.mkdir()
@@ -431,8 +449,9 @@ def test_the_message_of_a_page_is_its_headline_and_what_was_found(tmp_path: Path
     assert message_of(page) == "Alpha 0.2 saves 40 %.\n- Tokens fall.\n- Mind: one seed."
 
 
-def test_the_message_on_a_terminal_is_the_page_s_in_plain_text(tmp_path: Path) -> None:
+def test_the_message_on_a_terminal_is_the_page_s_in_plain_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Markdown's backslashes and entities, and without the table that stands under it on the page."""
+    blank_figures(monkeypatch)
     base, runs = fake_runs.make_family(tmp_path, alphas=(0.2,), steps=12)
     said = message_of(write_report(runs, base, tmp_path / "out").with_name("report.md"))
     assert "fewer tokens than before training" in said

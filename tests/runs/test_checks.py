@@ -156,6 +156,7 @@ def test_no_bit_of_a_file_can_change_unseen(run: Path, name: str) -> None:
                 assert read_json(path, "a file") == wanted, (place, bit)
 
 
+@pytest.mark.slow
 def test_no_cut_out_of_a_file_leaves_another_one(run: Path) -> None:
     """A stretch lost from the middle can leave JSON whose check went with it."""
     path = run / "config.json"

@@ -37,7 +37,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if i % 2 else [pytest.mark.slow]) for i, name in enumerate(READERS)]
+)
 def test_no_accident_changes_a_number_or_a_decision_unseen(root: Path, name: str) -> None:
     rng, read = random.Random(name), READERS[name]
     files, wanted, outcomes = files_of(root, name), read(root / name), Counter[Outcome]()
@@ -55,7 +57,15 @@ def test_no_accident_changes_a_number_or_a_decision_unseen(root: Path, name: str
     assert read(root / name) == wanted
 
 
-@pytest.mark.parametrize("name", [RUN, EVALUATION, FAITHFULNESS, SAMPLES])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(RUN, marks=pytest.mark.slow),
+        EVALUATION,
+        pytest.param(FAITHFULNESS, marks=pytest.mark.slow),
+        SAMPLES,
+    ],
+)
 def test_work_that_goes_on_after_an_accident_ends_as_without_it_or_is_refused(root: Path, name: str) -> None:
     """A small share of what scripts/soak does."""
     rng, wanted = random.Random(name), RESULTS[name](root / name)

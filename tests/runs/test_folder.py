@@ -257,7 +257,12 @@ def test_finished_work_is_recognised(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("code", "torn", "for_good"),
-    [(errno.ENOSPC, False, False), (errno.ENOSPC, True, True), (errno.EDQUOT, True, False), (errno.EIO, False, True)],
+    [
+        (errno.ENOSPC, True, True),
+        (errno.EDQUOT, True, False),
+        pytest.param(errno.ENOSPC, False, False, marks=pytest.mark.slow),
+        pytest.param(errno.EIO, False, True, marks=pytest.mark.slow),
+    ],
 )
 def test_every_refused_write_is_one_sentence_and_loses_nothing(
     fast_dir: Path, code: int, torn: bool, for_good: bool

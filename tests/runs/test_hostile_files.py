@@ -53,7 +53,7 @@ def test_the_list_holds_every_file_of_the_layout(root: Path, name: str) -> None:
 @pytest.mark.parametrize("hostile", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[] if name in (EVALUATION, SAMPLES) else pytest.mark.slow) for name in FILES],
+    [pytest.param(name, marks=[] if name == EVALUATION else pytest.mark.slow) for name in FILES],
 )
 def test_no_file_in_the_place_of_ours_leads_a_write_elsewhere(
     root: Path, tmp_path: Path, name: str, hostile: Hostile

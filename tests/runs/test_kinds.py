@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from parsing import parse
 from run_files import content_of, rewrite
 from tersely.errors import UserError
 from tersely.runs import manifest
@@ -57,9 +58,14 @@ def test_a_log_of_another_kind_is_not_cut_whoever_names_it(tmp_path: Path) -> No
 
 def test_no_command_opens_a_run_folder_under_a_bare_name() -> None:
     opened = []
-    for path in SRC.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "RunFolder.open":
+    sources = [path.read_text(encoding="utf-8") for path in SRC.rglob("*.py")]
+    for source in (source for source in sources if "RunFolder" in source):
+        for node in ast.walk(parse(source)):
+            if (
+                isinstance(node, ast.Call)
+                and getattr(node.func, "attr", "") == "open"
+                and ast.unparse(node.func) == "RunFolder.open"
+            ):
                 opened.append(ast.unparse(node.args[1]))
     assert len(opened) >= len(RunKind)
     assert {f"RunKind.{kind.name}" for kind in RunKind} == set(opened)

@@ -13,6 +13,7 @@ import pytest
 
 import tersely
 from graders import ParityJudge
+from pages import blank_figures
 from run_files import content_of, rewrite
 from tersely.baselines.samples import draw_samples
 from tersely.baselines.settings import resolve_samples
@@ -85,7 +86,10 @@ def test_the_trap_works(trap: Path, root: Path) -> None:
     assert trap.exists()
 
 
-def test_readers_of_a_run_folder_import_nothing_of_what_it_names(trap: Path, root: Path, tmp_path: Path) -> None:
+def test_readers_of_a_run_folder_import_nothing_of_what_it_names(
+    trap: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blank_figures(monkeypatch)
     run, base, held_out = str(root / "run"), str(root / "base"), str(root / "held_out.jsonl")
     assert tersely.load_run(run).config["verifier"] == NAME
     assert main(["report", run, "--base", base, "--out", str(tmp_path / "report")]) == 0

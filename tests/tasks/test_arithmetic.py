@@ -68,7 +68,9 @@ def test_an_unchecked_exception_is_always_wrong() -> None:
             assert exercise.answer != exercise.main.value
 
 
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize(
+    "split", [pytest.param(split, marks=[] if split == "train" else [pytest.mark.slow]) for split in SPLITS]
+)
 def test_exceptions_hold_at_the_stated_rate(split: str) -> None:
     exercises = arithmetic_exercises(split, 1200, seed=3)
     for level, rate in EXCEPTION_RATES.items():

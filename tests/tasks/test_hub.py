@@ -248,6 +248,7 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
         load_task("gsm8k", "train", None)
 
 
+@pytest.mark.slow
 def test_an_unreachable_hub_is_one_sentence(tmp_path: Path) -> None:
     pytest.importorskip("datasets")
     done = subprocess.run(

@@ -82,6 +82,7 @@ def test_a_tracker_is_told_of_every_step_with_its_samples_and_its_configuration(
     assert told.config["objective"]["alpha"] == 0.2
 
 
+@pytest.mark.slow
 def test_with_or_without_a_tracker_a_run_has_the_same_bits_and_goes_on_with_another(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,8 +96,16 @@ def test_with_or_without_a_tracker_a_run_has_the_same_bits_and_goes_on_with_anot
     assert library.runs[1].steps == library.runs[0].steps
 
 
-@pytest.mark.parametrize("fails", ["init", "log", "finish"])
-@pytest.mark.parametrize("error", [OSError("no network"), SystemExit(1), ValueError("first\nsecond")])
+MOMENTS, ERRORS = ("init", "log", "finish"), (OSError("no network"), SystemExit(1), ValueError("first\nsecond"))
+FAILURES = [
+    pytest.param(fails, error, marks=[] if moment == kind else [pytest.mark.slow])
+    for moment, fails in enumerate(MOMENTS)
+    for kind, error in enumerate(ERRORS)
+]
+"""The fast tests have every moment once and every error once."""
+
+
+@pytest.mark.parametrize(("fails", "error"), FAILURES)
 def test_a_tracker_that_fails_is_said_once_and_the_run_is_whole(
     fails: str, error: BaseException, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import tersely.verify.grammar as face
+from parsing import parse
 
 ROOT = Path(__file__).parents[2]
 BEHIND = {path.stem for path in Path(face.__file__).parent.glob("*.py")} - {"__init__"}
@@ -13,8 +14,10 @@ BEHIND = {path.stem for path in Path(face.__file__).parent.glob("*.py")} - {"__i
 
 def reaches(source: str) -> set[str]:
     """Submodules of the grammar that a source imports, in whatever spelling."""
-    found = set()
-    for node in ast.walk(ast.parse(source)):
+    found: set[str] = set()
+    if "grammar" not in source:
+        return found
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -360,6 +360,7 @@ def test_a_function_of_the_running_script_works(tmp_path: Path) -> None:
     assert done.stdout.strip() == "['CORRECT', 'WRONG'] script:shorter", done.stderr
 
 
+@pytest.mark.slow
 def test_a_script_without_its_guard_is_told_so_and_starts_nothing_twice(tmp_path: Path) -> None:
     done = run_script(tmp_path, "\nwork()\n")
     assert "put what it does under `if __name__" in done.stderr
