@@ -131,6 +131,7 @@ def test_the_evaluation_of_a_run_that_was_trained_on_is_kept_under_its_step(
         assert main([verb, str(run), "--out", str(tmp_path / verb)]) == 0
 
 
+@pytest.mark.slow
 def test_its_step_is_known_when_its_checkpoint_is_gone_and_by_its_checkpoint_where_nothing_was_recorded(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,6 +146,7 @@ def test_its_step_is_known_when_its_checkpoint_is_gone_and_by_its_checkpoint_whe
         assert "it is kept as" in measure(tmp_path / name, root, capsys)
 
 
+@pytest.mark.slow
 def test_weights_that_are_of_no_known_step_are_other_work(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,6 +172,7 @@ def test_a_place_that_is_taken_is_named_and_nothing_is_moved(
     assert snapshot(run / "evaluation") == before
 
 
+@pytest.mark.slow
 def test_a_crash_while_it_is_moved_is_made_good(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
