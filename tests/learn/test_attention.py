@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tersely.config import LearnerConfig
-from tersely.learn.attention import VARLEN, attention_of_update, bounds, flash, one_by_one, packs, switched
+from tersely.learn.attention import VARLEN, attention_of_update, bounds, flash, one_by_one, packs, switched, varlen_kernel
 from tersely.learn.batch import TrainingRow
 from tersely.learn.learner import Learner
 from tersely.learn.logprobs import token_logprobs
@@ -134,7 +134,8 @@ def test_flash_attention_is_taken_where_it_is_installed_and_works(monkeypatch: p
 def test_torch_takes_our_call_of_its_kernel(grouped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the meta device: names of arguments, heads and shapes are checked, nothing is computed."""
     if not grouped:
-        monkeypatch.setattr("tersely.learn.attention.KNOWS", frozenset())
+        kernel, _ = varlen_kernel()
+        monkeypatch.setattr("tersely.learn.attention.varlen_kernel", lambda: (kernel, False))
     query, key = torch.empty(12, 6, 8, device="meta"), torch.empty(12, 2, 8, device="meta")
     ends = torch.empty(4, dtype=torch.int32, device="meta")
     assert flash(query, key, key, ends, 5, 0.3).shape == (12, 6, 8)

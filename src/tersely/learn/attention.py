@@ -10,14 +10,14 @@ where that cannot run, one scaled-dot-product attention a sequence computes the 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface
 from transformers.utils.import_utils import is_flash_attn_2_available, is_flash_attn_3_available
 
@@ -30,9 +30,6 @@ BOUNDED = ("flash_attention_2", "flash_attention_3", "flash_attention_4", VARLEN
 """Those that take the bounds of the sequences as arguments instead of finding them in the positions."""
 
 HALF = (torch.bfloat16, torch.float16)
-
-KNOWS = frozenset(inspect.signature(varlen_attn).parameters)
-"""torch 2.11 has no enable_gqa yet."""
 
 
 def packs(name: str, layout: str) -> bool:
@@ -132,13 +129,23 @@ def varlen_attention(
     return one_by_one(query, key, value, cu_seq_lens_q, scaling), None
 
 
+@cache
+def varlen_kernel() -> tuple[Callable[..., object], bool]:
+    """torch's kernel, and whether it takes grouped heads (torch 2.11 does not yet). Imported at its first use, because
+    torch._dynamo comes with it."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    return varlen_attn, "enable_gqa" in inspect.signature(varlen_attn).parameters
+
+
 def flash(q_NHD: Tensor, k_NKD: Tensor, v_NKD: Tensor, ends: Tensor, longest: int, scale: float | None) -> Tensor:
     """torch's variable-length FlashAttention, causal: [N, H, D]."""
-    grouped: dict[str, Any] = {"enable_gqa": True} if "enable_gqa" in KNOWS else {}
+    kernel, groups = varlen_kernel()
+    grouped: dict[str, Any] = {"enable_gqa": True} if groups else {}
     if not grouped:
         share = q_NHD.shape[1] // k_NKD.shape[1]
         k_NKD, v_NKD = k_NKD.repeat_interleave(share, 1), v_NKD.repeat_interleave(share, 1)
-    out = varlen_attn(q_NHD, k_NKD, v_NKD, ends, ends, longest, longest, scale=scale, window_size=(-1, 0), **grouped)
+    out = kernel(q_NHD, k_NKD, v_NKD, ends, ends, longest, longest, scale=scale, window_size=(-1, 0), **grouped)
     assert isinstance(out, Tensor)  # a pair only where auxiliary output is asked for
     return out
 

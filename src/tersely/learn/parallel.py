@@ -2,7 +2,8 @@
 
 Started by torchrun, every process runs the same program on its share of the prompts. What they tell each other travels
 as JSON in byte tensors over gloo; gradients and weights go through FSDP2 (``torch.distributed.fsdp.fully_shard``). With
-one process nothing here does anything.
+one process nothing here does anything, and what shares weights out (``DTensor`` and FSDP2) is not even imported, which
+takes seconds.
 """
 
 from __future__ import annotations
@@ -18,9 +19,6 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from tersely.errors import RunError, TerselyError
 
@@ -139,6 +137,9 @@ def shard(module: nn.Module, layers: Sequence[str], setting: str, world: World, 
     """
     if world.size == 1:
         return
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     mesh = init_device_mesh(device.type, (world.size,))
     for layer in [m for m in module.modules() if type(m).__name__ in layers]:
         fully_shard(layer, mesh=mesh, reshard_after_forward=setting == "zero3")
@@ -147,14 +148,17 @@ def shard(module: nn.Module, layers: Sequence[str], setting: str, world: World, 
 
 def whole(tensor: Tensor) -> Tensor:
     """The tensor itself, or all of one that is shared out (then every rank must call)."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    gather = getattr(tensor, "full_tensor", None)  # a DTensor has it
+    return tensor if gather is None else gather()
 
 
 def like(tensor: Tensor, parameter: Tensor) -> Tensor:
     """A whole tensor that every rank has, shared out as the parameter is."""
     tensor = tensor.to(parameter.device)
-    if not isinstance(parameter, DTensor):
+    if not hasattr(parameter, "placements"):  # only a DTensor has them
         return tensor
+    from torch.distributed.tensor import distribute_tensor
+
     return distribute_tensor(tensor, parameter.device_mesh, parameter.placements, src_data_rank=None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from tersely.config import TrainConfig
 from tersely.plan.checks import TRUNCATION_LIMIT, check_truncation
@@ -35,8 +35,8 @@ class LengthSample:
         """95 % of the share truncated (Clopper and Pearson 1934): the responses are to different problems, so they are
         independent draws."""
         k, n = self.truncated, self.count
-        low = float(beta.ppf(0.025, k, n - k + 1)) if k else 0.0
-        high = float(beta.ppf(0.975, k + 1, n - k)) if k < n else 1.0
+        low = float(betaincinv(k, n - k + 1, 0.025)) if k else 0.0
+        high = float(betaincinv(k + 1, n - k, 0.975)) if k < n else 1.0
         return low, high
 
     def profile(self) -> LengthProfile:
