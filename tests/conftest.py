@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 
 import pytest
 from hypothesis import settings
@@ -19,6 +20,9 @@ atexit.register(gc.callbacks.clear)
 
 def pytest_configure(config: pytest.Config) -> None:
     """The fast tests draw a fifth of the examples that a run of all draws; tests that set a number keep theirs."""
+    os.fsync = lambda descriptor: (
+        None
+    )  # a killed process loses nothing of what it wrote, and nobody pulls the plug here
     gc.disable()  # until all is imported, of which hardly anything is garbage
     if config.option.markexpr == "not slow":
         settings.load_profile("fast")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -16,6 +15,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import forked
 from tersely.cli import build_parser
 from tersely.config import TrainConfig, assemble
 from tersely.plan.run import Plan, PlanInputs, make_plan
@@ -125,12 +125,15 @@ def test_its_table_of_costs_is_what_plan_says(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_every_command_of_the_guide_runs(tmp_path: Path) -> None:
+def test_every_command_of_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world(tmp_path)
-    for block in blocks("bash"):
-        done = subprocess.run(["bash", "-ec", smaller(block)], cwd=tmp_path, env=here(tmp_path), capture_output=True,
-                              text=True, check=False)  # fmt: skip
-        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    monkeypatch.chdir(tmp_path)
+    for words in commands([smaller(block) for block in blocks("bash")]):
+        if words[0] == "tersely":
+            done = forked.run(*words[1:], HF_HUB_OFFLINE="1")
+        else:
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
     assert (tmp_path / "report/index.html").is_file()
     served = tmp_path / "served"
     assert [path.name for path in served.glob("*.safetensors")] == ["model.safetensors"]
@@ -153,15 +156,6 @@ def smaller(text: str) -> str:
     for large, small in SMALLER.items():
         text = text.replace(large, small)
     return text
-
-
-def here(folder: Path) -> dict[str, str]:
-    """An environment in which `tersely` is this one."""
-    binaries = folder / "bin"
-    binaries.mkdir(exist_ok=True)
-    (binaries / "tersely").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tersely "$@"\n')
-    (binaries / "tersely").chmod(0o755)
-    return {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
 
 
 def world(folder: Path) -> None:

@@ -9,7 +9,16 @@ import pytest
 import torch
 
 from tersely.config import LearnerConfig
-from tersely.learn.attention import VARLEN, attention_of_update, bounds, flash, one_by_one, packs, switched, varlen_kernel
+from tersely.learn.attention import (
+    VARLEN,
+    attention_of_update,
+    bounds,
+    flash,
+    one_by_one,
+    packs,
+    switched,
+    varlen_kernel,
+)
 from tersely.learn.batch import TrainingRow
 from tersely.learn.learner import Learner
 from tersely.learn.logprobs import token_logprobs

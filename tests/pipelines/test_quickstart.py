@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,36 +14,34 @@ from pathlib import Path
 import psutil
 import pytest
 
+import forked
 from tersely.cli import main
-from tersely.display import PlainDisplay
 from tersely.pipelines.quickstart import QuickstartPlan
-from tersely.toy.base import make_base
-from tersely.toy.gate import Gate
-from tersely.toy.sft import SftSettings
 from tersely.toy.shipped import SHIPPED_BASE
 from tiny_models import make_model_folder
-
-WEAK = Gate(problems=12, accuracy=0.0, hardest=0.0, checks=0.0)
-"""A gate that any base passes."""
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base trained for a few steps only: it cannot reason, but everything downstream can work on it."""
-    folder = tmp_path_factory.mktemp("quick") / "base"
-    few = SftSettings(practice_steps=4, straight_steps=4, verbose_steps=4)
-    make_base(folder, 0, 1, PlainDisplay("base"), settings=few, gate=WEAK)
-    return folder
+    """The shipped base as somebody's own. Its responses are short, so that all goes fast."""
+    return Path(shutil.copytree(SHIPPED_BASE, tmp_path_factory.mktemp("quick") / "base"))
 
 
 def command(base: Path, out: Path, *more: str) -> list[str]:
     options = ["--alphas", "0,0.2", "--steps", "2", "--size", "24", "--out", str(out), *more]
-    return [sys.executable, "-m", "tersely", "quickstart", "--base", str(base), *options]
+    return ["quickstart", "--base", str(base), *options]
+
+
+@pytest.fixture
+def chains_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    forked.chains_fork(monkeypatch)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("chains_fork")
 def test_quickstart_ends_with_a_table_and_a_page_and_again_does_nothing_new(base: Path, tmp_path: Path) -> None:
-    done = subprocess.run(command(base, tmp_path / "out"), capture_output=True, text=True, timeout=300)
+    before = sorted(path for path in base.rglob("*"))
+    done = forked.run(*command(base, tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     assert "alpha-0.2" in done.stdout
     assert "at temperature 1" in " ".join(done.stdout.split())
@@ -52,9 +51,13 @@ def test_quickstart_ends_with_a_table_and_a_page_and_again_does_nothing_new(base
     assert "tersely train --recipe tiny" in page.read_text()
     journal = tmp_path / "out/alpha-0/journal.jsonl"
     stamp = journal.stat().st_mtime_ns
-    again = subprocess.run(command(base, tmp_path / "out"), capture_output=True, text=True, timeout=300)
+    again = forked.run(*command(base, tmp_path / "out"))
     assert again.returncode == 0, again.stderr
     assert journal.stat().st_mtime_ns == stamp
+    # Another size used to collide with the evaluation left in the base's own folder, which is only read.
+    other = forked.run(*command(base, tmp_path / "30", "--size", "30", "--alphas", "0"))
+    assert other.returncode == 0, other.stderr
+    assert sorted(path for path in base.rglob("*")) == before
 
 
 def test_printed_commands_can_be_pasted_whatever_the_paths() -> None:
@@ -63,19 +66,11 @@ def test_printed_commands_can_be_pasted_whatever_the_paths() -> None:
 
 
 @pytest.mark.slow
-def test_a_base_that_was_given_is_only_read(base: Path, tmp_path: Path) -> None:
-    before = sorted(path for path in base.rglob("*"))
-    for size in ("24", "30"):  # another size used to collide with the evaluation left in the base's own folder
-        done = subprocess.run(command(base, tmp_path / size, "--size", size, "--alphas", "0"), capture_output=True)
-        assert done.returncode == 0, done.stderr
-    assert sorted(path for path in base.rglob("*")) == before
-
-
-@pytest.mark.slow
+@pytest.mark.usefixtures("chains_fork")
 def test_a_base_of_anybody_s_is_measured_as_its_runs_are(tmp_path: Path) -> None:
     """It has no template of its own, and the runs' is not what evaluate takes by itself: the page refused."""
     model = make_model_folder(tmp_path / "model")
-    done = subprocess.run(command(model, tmp_path / "out", "--alphas", "0"), capture_output=True, text=True)
+    done = forked.run(*command(model, tmp_path / "out", "--alphas", "0"))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out/report/index.html").is_file()
 
@@ -90,6 +85,7 @@ def test_a_base_that_is_not_there_is_refused_before_anything_is_written(
 
 @pytest.mark.slow
 def test_fast_ends_with_one_problem_side_by_side_and_the_page(tmp_path: Path) -> None:
+    """In processes that are started as they are for a user."""
     small = ["quickstart", "--fast", "--steps", "1", "--size", "24", "--out", str(tmp_path / "out")]
     done = subprocess.run([sys.executable, "-m", "tersely", *small], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -100,13 +96,15 @@ def test_fast_ends_with_one_problem_side_by_side_and_the_page(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("chains_fork")
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_ended_quickstart_leaves_no_process_behind_and_goes_on_when_run_again(
     tmp_path: Path, signum: signal.Signals
 ) -> None:
     out = tmp_path / "out"
-    small = command(SHIPPED_BASE, out, "--alphas", "0", "--steps", "12")
-    process = subprocess.Popen(small, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    small = command(SHIPPED_BASE, out, "--alphas", "0", "--steps", "6")
+    with open(os.devnull, "w") as nowhere:
+        process = forked.start(*small, out=nowhere, err=nowhere)
     deadline = time.monotonic() + 120
     while not (out / "alpha-0/journal.jsonl").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -117,30 +115,33 @@ def test_ended_quickstart_leaves_no_process_behind_and_goes_on_when_run_again(
     _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
     # The chain's training is cut short here: what counts is that the same command takes up its own folders.
-    done = subprocess.run(small, capture_output=True, text=True, timeout=300)
+    done = forked.run(*small)
     assert done.returncode == 0, done.stderr
     assert "going on from step" in (out / "logs/train-alpha-0.log").read_text()
 
 
 @pytest.mark.slow
-def test_a_folder_of_somebody_else_is_refused_before_anything_begins(base: Path, tmp_path: Path) -> None:
+def test_a_folder_of_somebody_else_is_refused_before_anything_begins(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     (out / "logs").mkdir(parents=True)
     (out / "alpha-0").mkdir()
     (out / "alpha-0" / "thesis.tex").write_text("mine")
-    done = subprocess.run(command(base, out), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert "alpha-0 is not empty and is no run folder (it holds thesis.tex)" in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
+    assert main(command(base, out)) == 2
+    said = capsys.readouterr().err
+    assert "alpha-0 is not empty and is no run folder (it holds thesis.tex)" in " ".join(said.split())
+    assert "Traceback" not in said
     assert (out / "alpha-0" / "thesis.tex").read_text() == "mine"
     assert not (out / "alpha-0.2").exists()
 
 
 @pytest.mark.slow
-def test_failing_command_is_named_with_its_own_sentence(base: Path, tmp_path: Path) -> None:
-    """The base of these tests is never right, so that its training ends."""
-    chain = command(base, tmp_path / "out", "--alphas", "0", "--steps", "12")
-    done = subprocess.run(chain, capture_output=True, text=True, timeout=300)
+@pytest.mark.usefixtures("chains_fork")
+def test_failing_command_is_named_with_its_own_sentence(tmp_path: Path) -> None:
+    """A random model is never right, so that its training ends."""
+    model = make_model_folder(tmp_path / "model")
+    done = forked.run(*command(model, tmp_path / "out", "--alphas", "0", "--steps", "12"))
     assert done.returncode == 3
     assert "train alpha-0 ended with code 3: not one answer was right in 3 steps" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

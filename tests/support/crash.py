@@ -13,6 +13,7 @@ import errno
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import traceback
@@ -142,21 +143,38 @@ def crash_points(calls: list[tuple[str, str]]) -> list[Point]:
     ]
 
 
+def one_of_each_kind(points: list[Point], chance: random.Random) -> list[Point]:
+    """Of the points that differ in nothing but numbers (which step, which call), any one."""
+    kinds: dict[tuple[str, str, str], list[Point]] = {}
+    for point in points:
+        kinds.setdefault((point.operation, re.sub(r"\d+", "#", point.path), point.moment), []).append(point)
+    return [chance.choice(alike) for alike in kinds.values()]
+
+
 def survive_every_crash(
-    run: Run, root: Path, look: Callable[[Path], Any], *, stride: int = 1, twice: bool = False, seed: int = 0
+    run: Run,
+    root: Path,
+    look: Callable[[Path], Any],
+    *,
+    stride: int = 1,
+    kinds: bool = False,
+    twice: bool = False,
+    seed: int = 0,
 ) -> list[Point]:
     """Assert that ``run``, killed at any crash point and run again, ends as if it had never been killed.
 
-    ``look(folder)`` is what must be equal (weights, logs, names of files, ...). ``stride`` takes every n-th point.
+    ``look(folder)`` is what must be equal (weights, logs, names of files, ...). ``kinds`` takes one point of each kind,
+    ``stride`` every n-th of them.
     With ``twice`` the second run is killed too, at a seeded random storage call of its first ten, and a third one
     finishes. Returns the points that were tried.
     """
     whole = root / "whole"
     calls = calls_of(run, whole)
     wanted = look(whole)
-    points = crash_points(calls)[::stride]
-    assert points, "the command makes no storage call"
     chance = random.Random(seed)
+    points = crash_points(calls)
+    points = (one_of_each_kind(points, chance) if kinds else points)[::stride]
+    assert points, "the command makes no storage call"
     for point in points:
         folder = root / "crashed" / "run"
         folder.parent.mkdir()
