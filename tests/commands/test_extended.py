@@ -188,3 +188,19 @@ def test_a_crash_while_it_is_moved_is_made_good(
         assert "the power went" in measure(run, root, capsys, code=4)
     assert "it is kept as" in measure(run, root, capsys)
     assert [step for step, _ in read_curve(run, "held")] == [2]
+
+
+def test_the_base_that_others_began_with_is_known_by_its_weights_wherever_it_lies(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(root / "model", tmp_path / "model")
+    shutil.copy(root / "task.jsonl", tmp_path / "task.jsonl")
+    make_task(tmp_path / "held.jsonl", count=3, start=50)
+    run = tmp_path / "run"
+    train_for_odd_texts(settings(tmp_path, run={"steps": 1}), run)
+    moved = (tmp_path / "model").rename(tmp_path / "moved")
+    (moved / "tersely.json").write_text(json.dumps({"template": "boxed"}))
+    words = ["evaluate", str(moved), str(run), "--task", str(tmp_path / "held.jsonl"), *FAST]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0, capsys.readouterr().err
+    protocol = json.loads((tmp_path / "out/moved/held/summary.json").read_text())["protocol"]
+    assert protocol["template"] == "question"

@@ -60,7 +60,7 @@ def find_responses(
     from tersely.page.read import base_of, read_run, require_tasks
 
     read = [read_run(path) for path in runs]
-    place = base if base is not None else base_of(read[0])
+    place = base if base is not None else base_of(read[0], runs)
     if place is not None and place.resolve() not in {run.path.resolve() for run in read}:
         first = read_run(place)
         # A base that was found and not named is shown only where it was evaluated.
