@@ -21,6 +21,8 @@ NumberedRow = tuple[int, Row]
 """(line number from 1, the object on that line)."""
 
 STDIN = "-"
+SIMILAR = 0.75
+"""Of names of files, which share their endings anyway."""
 _BOM = b"\xef\xbb\xbf"
 _FOREIGN_MAGIC = {
     b"\xff\xfe": "is UTF-16; save it as UTF-8",
@@ -80,7 +82,7 @@ def _read_bytes(path: str | Path) -> bytes:
 def _neighbour(path: Path) -> str:
     """ " (did you mean ...?)" for a file of a similar name in the same folder."""
     try:
-        return nearest(path.name, [entry.name for entry in path.parent.iterdir()])
+        return nearest(path.name, [entry.name for entry in path.parent.iterdir()], SIMILAR)
     except OSError:
         return f" (nor a folder {path.parent})"
 
@@ -97,7 +99,9 @@ def _text_lines(data: bytes, name: str) -> Iterator[str]:
             yield raw.decode("utf-8")
         except UnicodeDecodeError as error:
             at = offset + error.start
-            raise UserError(f"{name}:{number}: not UTF-8 (byte 0x{data[at]:02x} at offset {at})") from error
+            raise UserError(
+                f"{name}:{number}: not UTF-8 (byte 0x{data[at]:02x} at offset {at}); save it as UTF-8"
+            ) from error
         offset += len(raw) + 1
 
 

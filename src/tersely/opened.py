@@ -36,10 +36,10 @@ class OpenedModel:
     decoder: PartCheck | None
     """The one that is right for the model, where it is ours."""
 
-    def require_room(self, prompts: Iterable[tuple[int, ...]], cap: int, setting: str) -> None:
+    def require_room(self, prompts: Iterable[tuple[int, ...]], cap: int, setting: str, template: str = "") -> None:
         """UserError where the longest prompt and the cap exceed the model's positions, or go beyond where its rotary
         embedding changes; ``setting`` is what to change, such as "--max-new-tokens "."""
-        Room.of(self.model.config.to_dict()).require(max(map(len, prompts)), cap, setting)
+        Room.of(self.model.config.to_dict()).require(max(map(len, prompts)), cap, setting, template)
 
     def make_sampler(self, settings: SamplingConfig, prompts: Iterable[tuple[int, ...]]) -> Sampler:
         """A sampler for these prompts; what ``settings`` leaves to the machine is what the facts say, and to the

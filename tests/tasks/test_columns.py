@@ -213,7 +213,9 @@ def test_the_same_problem_twice_is_refused_from_a_verifier_too(write: Any) -> No
 
 
 def test_a_missing_answer_is_refused_with_both_cures(write: Any) -> None:
-    with pytest.raises(UserError, match=r"line 1: no 'answer' field: add it, or give a verifier"):
+    with pytest.raises(
+        UserError, match=r"line 1: no 'answer' field \(fields there: [\w, ]+\): add it, or give a verifier"
+    ):
         load(write(CODE))
 
 

@@ -179,4 +179,3 @@ def _chain(found: Trend, percent: bool) -> str:
 def _shown(values: Sequence[float], percent: bool, more: int) -> list[str]:
     """Three digits, or a decimal of a percentage, and ``more``."""
     return [f"{value * 100:.{1 + more}f} %" if percent else f"{value:.{3 + more}g}" for value in values]
-

@@ -197,7 +197,9 @@ def _joined(old: Group | None, new: Group) -> Group:
 
 def _open_sampler(config: SamplesConfig, folder: Path, tokenizer: Any, prompts: PromptIds) -> Opened:
     opened = open_model(folder, Facts.of(config.sampling.engine, config.run.device, config.run.dtype), tokenizer)
-    opened.require_room(prompts.values(), config.sampling.max_new_tokens, "--set sampling.max_new_tokens=")
+    opened.require_room(
+        prompts.values(), config.sampling.max_new_tokens, "--set sampling.max_new_tokens=", config.template
+    )
     return opened, opened.make_sampler(config.sampling, prompts.values()), prompts
 
 
