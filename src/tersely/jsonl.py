@@ -6,6 +6,7 @@ names the file and the line.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import shlex
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tersely.errors import UserError, nearest
+from tersely.errors import UserError
 
 Row = dict[str, Any]
 NumberedRow = tuple[int, Row]
@@ -22,7 +23,7 @@ NumberedRow = tuple[int, Row]
 
 STDIN = "-"
 SIMILAR = 0.75
-"""Of names of files, which share their endings anyway."""
+"""Of names of files without their endings, which they share anyway."""
 _BOM = b"\xef\xbb\xbf"
 _FOREIGN_MAGIC = {
     b"\xff\xfe": "is UTF-16; save it as UTF-8",
@@ -82,7 +83,9 @@ def _read_bytes(path: str | Path) -> bytes:
 def _neighbour(path: Path) -> str:
     """ " (did you mean ...?)" for a file of a similar name in the same folder."""
     try:
-        return nearest(path.name, [entry.name for entry in path.parent.iterdir()], SIMILAR)
+        stems = {entry.stem: entry.name for entry in path.parent.iterdir()}
+        close = difflib.get_close_matches(path.stem, stems, n=1, cutoff=SIMILAR)
+        return f" (did you mean {stems[close[0]]!r}?)" if close else ""
     except OSError:
         return f" (nor a folder {path.parent})"
 

@@ -41,6 +41,10 @@ class OpenedModel:
         embedding changes; ``setting`` is what to change, such as "--max-new-tokens "."""
         Room.of(self.model.config.to_dict()).require(max(map(len, prompts)), cap, setting, template)
 
+    def room_left(self, prompts: Iterable[tuple[int, ...]]) -> int | None:
+        """New tokens that fit behind the longest of these; None where no limit is known."""
+        return Room.of(self.model.config.to_dict()).left(max(map(len, prompts)))
+
     def make_sampler(self, settings: SamplingConfig, prompts: Iterable[tuple[int, ...]]) -> Sampler:
         """A sampler for these prompts; what ``settings`` leaves to the machine is what the facts say, and to the
         check what it found."""

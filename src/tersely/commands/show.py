@@ -37,6 +37,8 @@ def add_show(verbs: Any) -> None:
 def run_show(args: argparse.Namespace) -> int:
     if (args.problem is None) == (args.ask is None):
         raise UserError("say what to show: --problem ID of an evaluated problem, or --ask QUESTION to answer now")
+    if args.ask is not None and not args.ask.strip():
+        raise UserError("--ask is empty: give the question")
     most = None if args.full else MOST
     if args.ask is not None:
         models = [args.base, *args.runs] if args.base else args.runs
@@ -108,11 +110,12 @@ def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
 
     weights = locate_model(str(model))
     trained = read_trained_for(weights).max_new_tokens or ASK_TOKENS
-    cap = args.max_new_tokens or min(trained, ASK_TOKENS)
     opened = open_model(weights, Facts.of("transformers"))
     opened.record_check(None, make_display("show"))
     problem = Problem("asked", args.ask, "", Kind.EXACT, "asked")
     tokens = render(problem, opened.tokenizer, pick_template(weights, None, False))
+    left = opened.room_left([tokens])
+    cap = args.max_new_tokens or min(trained, ASK_TOKENS, *([left] if left and left > 0 else []))
     opened.require_room([tokens], cap, "--max-new-tokens ")
     sampling = Sampling(n=1, max_new_tokens=cap, temperature=args.temperature, seed=args.seed)
     sampler = opened.make_sampler(sampling_alone(cap, 1), [tokens])
