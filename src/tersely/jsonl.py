@@ -31,6 +31,7 @@ _FOREIGN_MAGIC = {
     b"\x1f\x8b": "is gzip-compressed; unpack it first",
     b"PK\x03\x04": "is a zip archive; unpack it first",
     b"PAR1": "is a Parquet file; convert it to JSON Lines",
+    b"%PDF": "is a PDF; JSON Lines wanted, one object {...} a line",
 }
 
 
