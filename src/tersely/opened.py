@@ -37,10 +37,14 @@ class OpenedModel:
     decoder: PartCheck | None
     """The one that is right for the model, where it is ours."""
 
-    def require_room(self, prompts: Iterable[tuple[int, ...]], cap: int, setting: str) -> None:
+    def require_room(self, prompts: Iterable[tuple[int, ...]], cap: int, setting: str, template: str = "") -> None:
         """UserError where the longest prompt and the cap exceed the model's positions, or go beyond where its rotary
         embedding changes; ``setting`` is what to change, such as "--max-new-tokens "."""
-        Room.of(self.model.config.to_dict()).require(max(map(len, prompts)), cap, setting)
+        Room.of(self.model.config.to_dict()).require(max(map(len, prompts)), cap, setting, template)
+
+    def room_left(self, prompts: Iterable[tuple[int, ...]]) -> int | None:
+        """New tokens that fit behind the longest of these; None where no limit is known."""
+        return Room.of(self.model.config.to_dict()).left(max(map(len, prompts)))
 
     def make_sampler(self, settings: SamplingConfig, prompts: Iterable[tuple[int, ...]]) -> tuple[Sampler, ModelCheck]:
         """A sampler for these prompts, and all that was compared; what ``settings`` leaves to the machine is what the

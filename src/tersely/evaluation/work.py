@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
 
@@ -114,7 +115,8 @@ def prepare(
     facts = Facts.of(more.get("engine", "auto"))
     weights = locate_model(str(checkpoint or model_path))
     protocol = _under_its_step(protocol, model_path, weights)
-    folder = evaluation_folder(model_path, protocol.name, out)
+    place_of = partial(_place, model_path, out)
+    folder = place_of(protocol)
     template = pick_template(weights, protocol.template, more.get("other_template", False))
     tokenizer = load_tokenizer(weights)
     asking = Asking.of(protocol, tokenizer, template)
@@ -126,7 +128,7 @@ def prepare(
     asked = loaded.problems
     refuse_trained_on(model_path, asked, more.get("allow_overlap", False))
     prompts = render_all(asked, tokenizer, asking.template, asking.sentence)
-    protocol = within_positions(weights, protocol, max(map(len, prompts.values())))
+    protocol = within_positions(weights, protocol, max(map(len, prompts.values())), asking.template)
     rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader)).counted_by(policy)
     rules = rules.lowered_from(protocol.suite_cap)
     digests = {"weights_sha256": weights_digest_once(weights), **prompt_identity_of(weights, tokenizer, prompts)}
@@ -134,7 +136,7 @@ def prepare(
     engine = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}
     identifying = {**identity(rules), **digests, **loaded.identity, **engine}
     grows = more_of_it(identifying, asked, lambda problem: {problem.id: prompts[problem.id]})
-    earlier = find_earlier(model_path, weights, out, protocol, identifying, grows)
+    earlier = find_earlier(model_path, weights, RunKind.EVALUATION, protocol, place_of, identifying, grows)
     made = {"data": source, "weights_sha256": digests["weights_sha256"], **weights_step(weights)}
     return Work(
         weights=weights,
@@ -155,6 +157,10 @@ def prepare(
         earlier=earlier,
         is_done=earlier is None and _is_done(folder, identifying, grows),
     )
+
+
+def _place(model: Path, out: Path | None, protocol: EvalProtocol) -> Path:
+    return evaluation_folder(model, protocol.name, out)
 
 
 def _is_done(folder: Path, wanted: JsonObject, grows: Grows) -> bool:

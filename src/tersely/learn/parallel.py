@@ -152,8 +152,8 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor if gather is None else gather()
 
 
-def like(tensor: Tensor, parameter: Tensor) -> Tensor:
-    """A whole tensor that every rank has, shared out as the parameter is."""
+def like(tensor: Tensor, parameter: Any) -> Tensor:
+    """A whole tensor that every rank has, shared out as the parameter (a Tensor, or a DTensor) is."""
     tensor = tensor.to(parameter.device)
     if not hasattr(parameter, "placements"):  # only a DTensor has them
         return tensor

@@ -14,7 +14,7 @@ from tersely.display import Display
 from tersely.errors import RunError
 from tersely.facts import Facts
 from tersely.journal import StepEvent, StepRecord
-from tersely.learn.all_wrong import AllWrong
+from tersely.learn.all_wrong import AllWrong, read_rights
 from tersely.learn.base_model import LoadedBase
 from tersely.learn.batch import collate, split_updates
 from tersely.learn.clock import Clock
@@ -71,7 +71,7 @@ class Trainer:
         self.first_step = 0
         self.method_state = ready.objective.initial_state()
         self.learner = self._make_learner(base, ready.facts)
-        self.all_wrong = AllWrong(config, self.first_step)
+        self.all_wrong = AllWrong(config, world.broadcast(lambda: read_rights(run.path) if run else []))
         model = self.learner.whole_model()
         if sampler is None:
             with world.collective_errors():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from tersely.errors import UserError
 SWITCHING = ("longrope", "su")
 """Kinds of rotary embedding with two sets of frequencies: which one a row is read with depends on how long the longest
 row beside it is, and keys in a cache keep the first."""
+
+NAME = re.compile(r"[\w.-]+")
+"""Of a template, rather than the text of a user's own."""
 
 POSITIONS = ("max_position_embeddings", "n_positions")
 """What a config.json calls the number of positions."""
@@ -38,16 +42,18 @@ class Room:
         limits = [limit for limit in (self.positions, self.switch) if limit is not None]
         return min(limits) - longest if limits else None
 
-    def refusal(self, longest: int, cap: int, setting: str) -> str | None:
+    def refusal(self, longest: int, cap: int, setting: str, template: str = "") -> str | None:
         """The sentence against prompts of ``longest`` tokens with ``cap`` new ones; None where they fit.
 
         ``setting`` is what the user would change, such as "--max-new-tokens "; the cure is enough if obeyed once.
+        ``template`` is what the problems are asked under: its name is said, because another one leaves other room.
         """
         left = self.left(longest)
         if left is None or cap <= left:
             return None
         cure = f"use {setting}{left} or less" if left > 0 else "leave the longest problems out"
-        asked = f"the longest prompt ({longest} tokens) and {cap} new tokens"
+        under = f", template {template}" if NAME.fullmatch(template) else ""
+        asked = f"the longest prompt ({longest} tokens{under}) and {cap} new tokens"
         if self.positions is not None and longest + cap > self.positions:
             return f"{asked} exceed the model's {self.positions} positions: {cure}"
         return (
@@ -55,9 +61,9 @@ class Room:
             f"log-probabilities would depend on which rows stand together: {cure}"
         )
 
-    def require(self, longest: int, cap: int, setting: str) -> None:
+    def require(self, longest: int, cap: int, setting: str, template: str = "") -> None:
         """UserError where ``refusal`` has something to say."""
-        sentence = self.refusal(longest, cap, setting)
+        sentence = self.refusal(longest, cap, setting, template)
         if sentence is not None:
             raise UserError(sentence)
 

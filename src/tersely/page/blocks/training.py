@@ -26,6 +26,7 @@ CURVES = (
 )
 KEPT = ("accuracy", "reward", "length", "length_correct", "length_wrong", "truncated", "kl", "entropy",
         "clip_fraction", "grad_norm", "unjudged")  # fmt: skip
+TITLES = {"kl": "KL", "grad_norm": "Gradient norm"}
 CAPTION = (
     f"Lines are running means over {SMOOTHING} steps and over the seeds of a model, shades the range of its seeds; at "
     f"most {MOST_LINES} lines a panel. Measured on the training problems at the training temperature; KL is to the "
@@ -108,8 +109,12 @@ def _table(name: str, runs: Sequence[tuple[str, Run]]) -> Table:
         last = len(run.journal) - 1
         count = min(SHOWN_STEPS, last + 1)
         picked += sorted({len(rows) + round(i * last / max(1, count - 1)) for i in range(count)})
-        rows += [(label, run.name, step.step, step.event, *(getattr(step, key) for key in KEPT))
+        rows += [(label, run.name, step.step, _words(step.event), *(getattr(step, key) for key in KEPT))
                  for step in run.journal]  # fmt: skip
     columns = (MODEL, Column("run", "Run"), Column("step", "Step", "whole"), Column("event", "Event"),
-               *(Column(key, key.replace("_", " ").capitalize(), "small") for key in KEPT))  # fmt: skip
+               *(Column(key, TITLES.get(key, _words(key).capitalize()), "small") for key in KEPT))  # fmt: skip
     return Table(name, "Training, step by step", columns, tuple(rows), tuple(picked))
+
+
+def _words(name: str) -> str:
+    return name.lower().replace("_", " ")
