@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONGEST = {"test_parallel", "test_quickstart", "test_loop", "test_folder", "test_first_model", "test_wheel"}
-"""Modules of which single tests take long: begun first, so that none is left for the end, when one worker would wait."""
+"""Modules with tests that take long: begun first, so that no worker waits at the end for another one's last test."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
