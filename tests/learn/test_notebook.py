@@ -50,8 +50,15 @@ def weights(result: tersely.RunResult) -> bytes:
     return (result.checkpoint / "model.safetensors").read_bytes()
 
 
-@pytest.mark.slow
-def test_another_thread_trains_the_same_and_no_signal_handler_is_touched(root: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tersely.RunResult:
+    """What nobody interrupts."""
+    return train(root, tmp_path_factory.mktemp("whole") / "run")
+
+
+def test_another_thread_trains_the_same_and_no_signal_handler_is_touched(
+    root: Path, whole: tersely.RunResult, tmp_path: Path
+) -> None:
     handlers: list[Any] = []
     results: list[tersely.RunResult] = []
 
@@ -64,10 +71,12 @@ def test_another_thread_trains_the_same_and_no_signal_handler_is_touched(root: P
     thread.join()
     assert handlers == [before] * 4
     assert [result.finished for result in results] == [True]
-    assert weights(results[0]) == weights(train(root, tmp_path / "main"))
+    assert weights(results[0]) == weights(whole)
 
 
-def test_an_interrupt_finishes_the_step_saves_and_the_same_call_goes_on(root: Path, tmp_path: Path) -> None:
+def test_an_interrupt_finishes_the_step_saves_and_the_same_call_goes_on(
+    root: Path, whole: tersely.RunResult, tmp_path: Path
+) -> None:
     def interrupt(record: tersely.StepRecord) -> None:
         if record.step == 1:
             os.kill(os.getpid(), signal.SIGINT)
@@ -78,14 +87,14 @@ def test_an_interrupt_finishes_the_step_saves_and_the_same_call_goes_on(root: Pa
     assert signal.getsignal(signal.SIGINT) is before
     stopped = tersely.load_run(tmp_path / "run")
     assert (stopped.finished, len(stopped.steps)) == (False, 1)
-    assert weights(train(root, tmp_path / "run")) == weights(train(root, tmp_path / "whole"))
+    assert weights(train(root, tmp_path / "run")) == weights(whole)
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("no space on my dashboard"), pytest.param(KeyboardInterrupt(), marks=pytest.mark.slow)]
 )
 def test_what_a_callback_raises_passes_and_the_last_checkpoint_stands(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    root: Path, whole: tersely.RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     closed: list[TransformersSampler] = []
     monkeypatch.setattr(TransformersSampler, "close", lambda self: closed.append(self))
@@ -100,9 +109,9 @@ def test_what_a_callback_raises_passes_and_the_last_checkpoint_stands(
     left = tersely.load_run(tmp_path / "run")
     assert left.checkpoint is not None
     assert left.checkpoint.name == "step-000002"
-    whole, resumed = train(root, tmp_path / "whole"), train(root, tmp_path / "run")
-    assert weights(resumed) == weights(whole)
-    assert read_log(tmp_path / "run/journal.jsonl") == read_log(tmp_path / "whole/journal.jsonl")
+    assert weights(train(root, tmp_path / "run")) == weights(whole)
+    assert whole.checkpoint is not None
+    assert read_log(tmp_path / "run/journal.jsonl") == read_log(whole.checkpoint.parents[1] / "journal.jsonl")
 
 
 def test_a_sampler_of_the_caller_is_not_closed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
