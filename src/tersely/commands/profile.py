@@ -62,7 +62,8 @@ def run_profile(args: argparse.Namespace) -> int:
     found = read_profile(path)
     print_profile(found)
     judged = ["--verifier", args.verifier] if args.verifier else []
-    asked = ["--template", found.protocol.template, "--set", f"sampling.max_new_tokens={found.protocol.max_new_tokens}"]
+    asked = ["--template", str(found.protocol.template)]
+    asked += ["--set", f"sampling.max_new_tokens={found.protocol.max_new_tokens}"]
     following = paste("plan", "--model", args.model, "--task", args.task, *judged, *asked, "--profile", path)
     say(f"profile: {path} (next: {following})")
     return 0
