@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import fake_runs
+from tersely.models.digest import recorded_digest, weights_digest
 from tersely.page.read import base_of, read_run
+from tersely.runs.manifest import seal
 
 WEIGHTS = "ab" * 32
 
@@ -73,3 +75,18 @@ def test_the_evaluations_of_somebody_else_s_model_are_the_base_of_what_began_wit
     (base / "evaluation" / fake_runs.TASK).rename(foreign / fake_runs.TASK)
     shutil.rmtree(base)
     assert base_of(read_run(run)) == foreign
+
+
+def test_the_weights_of_a_checkpoint_are_known_by_its_manifest(family: tuple[Path, Path]) -> None:
+    base, run = family
+    checkpoint = base / "checkpoints/step-000002"
+    checkpoint.mkdir(parents=True)
+    for name in ("model-1.safetensors", "model-2.safetensors", "optimizer.safetensors", "state.json"):
+        (checkpoint / name).write_text(name)
+    seal(checkpoint, 2)
+    assert recorded_digest(checkpoint) == weights_digest(checkpoint)
+    assert recorded_digest(base) is None
+    shutil.rmtree(base / "evaluation")
+    edit(run / "config.json", {"model_sha256": weights_digest(checkpoint)}, "config")
+    moved = base.rename(base.with_name("moved"))
+    assert base_of(read_run(run)) == moved

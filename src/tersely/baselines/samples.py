@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from tersely.baselines.kept import SamplesSummary, group_to_json, read_groups
+from tersely.baselines.kept import SamplesSummary, count_responses, group_to_json, read_groups
 from tersely.baselines.settings import SamplesConfig
 from tersely.display import Display
 from tersely.errors import RunError
@@ -88,19 +88,9 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
             run.mark_done(_summary(read_groups(out)).to_json())
 
 
-def _drawn(out: Path) -> dict[str, Group]:
-    """The groups of a samples folder, which need not be there, by problem."""
-    there = (out / f"{Log.GROUPS}.jsonl").is_file()
-    return {group.problem.id: group for group in (read_groups(out) if there else ())}
-
-
 def _lacks(out: Path, config: SamplesConfig, problems: Sequence[Problem]) -> bool:
-    have = _drawn(out)
-    return any(problem.id not in have or _count(have, problem) < config.sampling.n for problem in problems)
-
-
-def _count(have: Mapping[str, Group], problem: Problem) -> int:
-    return len(have[problem.id].rollouts) if problem.id in have else 0
+    have = count_responses(out)
+    return any(have.get(problem.id, 0) < config.sampling.n for problem in problems)
 
 
 def _from_outside(group: Group) -> bool:
@@ -110,7 +100,8 @@ def _from_outside(group: Group) -> bool:
 
 def _judge_again(run: RunFolder, judge: Grader) -> None:
     """What an earlier try could not judge by no fault of the answer; a later line replaces an earlier one."""
-    for group in filter(_from_outside, _drawn(run.path).values()):
+    there = (run.path / f"{Log.GROUPS}.jsonl").is_file()
+    for group in filter(_from_outside, read_groups(run.path) if there else ()):
         places = [i for i, verdict in enumerate(group.verdicts) if verdict.outside]
         found = judge.grade([(group.problem, group.rollouts[i].text) for i in places])
         new = dict(zip(places, found, strict=True))
@@ -156,19 +147,21 @@ def _draw(
     run: RunFolder,
     display: Display,
 ) -> None:
-    (tokenizer, sampler, check, prompts), have, n = ready, _drawn(run.path), config.sampling.n
+    (tokenizer, sampler, check, prompts), have, n = ready, count_responses(run.path), config.sampling.n
+    begun = {g.problem.id: g for g in read_groups(run.path) if len(g.rollouts) < n} if have else {}
     reading = ResponseText(tokenizer)
     check.record(run.path, display.note)
     with StopRequest() as stop, close_after(sampler):
         for first, block in _blocks(config, problems, have):
-            clock, before = Clock(), dict(have)
+            clock = Clock()
             with explain_out_of_memory("sampling", row_cure("--set sampling.max_rows=", config.sampling.max_rows, n)):
                 groups = _one_block(config, block, first, prompts, sampler, judge, reading, clock, display)
-            fresh = [group for group in groups if _count(before, group.problem) == first]
-            have |= {g.problem.id: _joined(before.get(g.problem.id), g) for g in fresh}
-            run.append(Log.GROUPS, [group_to_json(have[group.problem.id]) for group in fresh])
+            fresh = [group for group in groups if have.get(group.problem.id, 0) == first]
+            whole = [_joined(begun.pop(group.problem.id, None), group) for group in fresh]
+            run.append(Log.GROUPS, [group_to_json(group) for group in whole])
+            have |= {group.problem.id: n for group in whole}
             tokens = sum(r.length for group in groups for r in group.rollouts)
-            done = sum(_count(have, problem) == n for problem in problems)
+            done = sum(have.get(problem.id, 0) == n for problem in problems)
             run.append(Log.CLOCK, [{**clock.record(done, tokens), "tokens_sampled": tokens, "tokens_trained": 0}])
             display.step(done, len(problems), {"tokens": f"{tokens / len(block) / (n - first):.0f}"})
             if stop.requested and done < len(problems):
@@ -176,13 +169,13 @@ def _draw(
 
 
 def _blocks(
-    config: SamplesConfig, problems: Sequence[Problem], have: Mapping[str, Group]
+    config: SamplesConfig, problems: Sequence[Problem], have: Mapping[str, int]
 ) -> Iterator[tuple[int, Sequence[Problem]]]:
     """(number of their first new response, problems) of each block that is sampled at once; those begun come first.
 
     A block that a crash cut is drawn again as a whole: log-probabilities are rounded alike only in the same batch.
     """
-    counts = {problem.id: _count(have, problem) for problem in problems}
+    counts = {problem.id: have.get(problem.id, 0) for problem in problems}
     for first in sorted(set(counts.values()) - {config.sampling.n}, reverse=True):
         size = max(1, config.sampling.max_rows // (config.sampling.n - first))
         blocks = [problems[start : start + size] for start in range(0, len(problems), size)]

@@ -62,9 +62,9 @@ def run_profile(args: argparse.Namespace) -> int:
     found = read_profile(path)
     print_profile(found)
     judged = ["--verifier", args.verifier] if args.verifier else []
-    template = ["--template", found.protocol.template] if found.protocol.template else []
-    cap = ["--set", f"sampling.max_new_tokens={found.protocol.max_new_tokens}"]
-    following = paste("plan", "--model", args.model, "--task", args.task, *judged, *template, *cap, "--profile", path)
+    asked = ["--template", str(found.protocol.template)]
+    asked += ["--set", f"sampling.max_new_tokens={found.protocol.max_new_tokens}"]
+    following = paste("plan", "--model", args.model, "--task", args.task, *judged, *asked, "--profile", path)
     say(f"profile: {path} (next: {following})")
     return 0
 

@@ -155,7 +155,7 @@ def whole(tensor: Tensor) -> Tensor:
 def like(tensor: Tensor, parameter: Any) -> Tensor:
     """A whole tensor that every rank has, shared out as the parameter (a Tensor, or a DTensor) is."""
     tensor = tensor.to(parameter.device)
-    if not hasattr(parameter, "placements"):  # only a DTensor has them
+    if not (hasattr(parameter, "device_mesh") and hasattr(parameter, "placements")):  # only a DTensor has them
         return tensor
     from torch.distributed.tensor import distribute_tensor
 
