@@ -110,7 +110,7 @@ def test_ended_quickstart_leaves_no_process_behind_and_goes_on_when_run_again(
     tmp_path: Path, signum: signal.Signals
 ) -> None:
     out = tmp_path / "out"
-    small = command(SHIPPED_BASE, out, "--alphas", "0", "--steps", "30")
+    small = command(SHIPPED_BASE, out, "--alphas", "0", "--steps", "16")
     with open(os.devnull, "w") as nowhere:
         process = forked.start(*small, out=nowhere, err=nowhere)
     deadline = time.monotonic() + 120
