@@ -102,7 +102,12 @@ def _unwrap(gold: Form, answer: Form) -> tuple[Form, Form]:
         return gold, answer  # the set that holds the empty set, or a word, is not that thing
     if answer.shape in collections and len(answer.items) == 1 and gold.shape not in collections:
         answer = answer.items[0]
-    if answer.label == ANY_OF and gold.shape is Shape.SCALAR and _one_value(answer.items):
+    if (
+        answer.shape is Shape.LIST
+        and answer.label == ANY_OF
+        and gold.shape is Shape.SCALAR
+        and _one_value(answer.items)
+    ):
         answer = answer.items[0]
     if gold.shape in collections and len(gold.items) == 1 and answer.shape not in collections:
         gold = gold.items[0]

@@ -212,6 +212,12 @@ def as_list(text: str) -> str | None:
     return stripped.replace(",", ", ") if _LIST_OR_NUMBER.fullmatch(stripped) else None
 
 
+def _fonts(text: str) -> str:
+    """Without colours and fonts of mathematics, every font of words as ``\\text``."""
+    text = _FONT.sub(lambda m: " " + (m[1] or m[2]), _COLOUR.sub("", text))
+    return _BLACKBOARD.sub(r"\\\1{\2}", _TEXT.sub(r"\\text{", text))
+
+
 def clean(text: str) -> str:
     """The cleaned LaTeX of an answer (see the module's rules); never raises."""
     return _clean(text) if len(text) <= CACHED else _clean.__wrapped__(text)
@@ -220,7 +226,7 @@ def clean(text: str) -> str:
 @lru_cache(maxsize=8192)
 def _clean(text: str) -> str:
     plain = text.strip(" ")
-    if plain.isascii() and plain.isdigit():
+    if plain.isascii() and plain.isdecimal():
         return plain
     text = _BLANKS.sub(" ", _to_ascii(text))
     if "$" in text:
@@ -230,12 +236,10 @@ def _clean(text: str) -> str:
         text = _BRACED_SIGN.sub(r"\1", _NEGATIVE_SPACE.sub("", _CERTAIN_THOUSANDS.sub("", text)))
     text = text.replace("\\%", "%")
     if "\\" in text or "~" in text:
-        text = _FONT.sub(lambda m: " " + (m[1] or m[2]), _COLOUR.sub("", text))
-        text = _TEXT.sub(r"\\text{", text)
-        text = _BLACKBOARD.sub(r"\\\1{\2}", text)
+        text = _fonts(text) if "{" in text or "\\math" in text else text
         text = _COMMAND.sub(_alias, _SPACE.sub(lambda m: m[1] or " ", _DROP.sub("", text)))
-        text = _CIRC.sub(lambda _: r"\deg ", text)
-        text = _UNIT_FRACTION.sub(r"\\text{\1/\2}\3", text)
+        text = _CIRC.sub(lambda _: r"\deg ", text) if "circ" in text else text
+        text = _UNIT_FRACTION.sub(r"\\text{\1/\2}\3", text) if "\\text" in text else text
         text = _rarer(text)
     if "=" in text:
         for typed, command in _ASCII_ORDER.items():
@@ -282,6 +286,8 @@ def number(text: str) -> Fraction | None:
     """The exact value of a cleaned integer, decimal, ``1.5e3`` or plain fraction; None for anything else."""
     if len(text) > MAX_DIGITS or text[-1:] not in _LAST_OF_NUMBER:
         return None
+    if text.isdecimal():
+        return Fraction(int(text))
     if _DECIMAL.fullmatch(text):
         return Fraction(text.replace(" ", ""))
     if match := _SCIENTIFIC.fullmatch(text):
@@ -306,7 +312,7 @@ def repeating(text: str) -> str:
     digits = re.sub(r" *(?:\\dots|\.\.\.)$", "", text)
     shorter = digits.rstrip(digits[-1:])
     run = len(digits) - len(shorter)
-    if digits == text or run < 3 or not digits[-1].isdigit() or not _DECIMAL.fullmatch(shorter):
+    if digits == text or run < 3 or not digits[-1].isdecimal() or not _DECIMAL.fullmatch(shorter):
         return text
     if "." not in shorter:
         return text

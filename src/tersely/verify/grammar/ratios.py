@@ -53,6 +53,6 @@ def based(text: str) -> Form | None:
         return None
     base = match[2] or match[3]
     hexadecimal = base == "16" and re.fullmatch("[A-Fa-f]{2,}", match[1])
-    if not (hexadecimal or any(c.isdigit() for c in match[1])):
+    if not (hexadecimal or any(c.isdecimal() for c in match[1])):
         return None
     return Form(Shape.BASED, label=f"{match[1].upper().lstrip('0') or '0'}_{_BASE_WORDS.get(base, base)}")
