@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import pytest
 
 import tersely
 from graders import ParityJudge
+from tersely.records import Finish, Problem, Status, Verdict
 from tersely.runs.logs import read_log
 from tersely.samplers.transformers import TransformersSampler
 from tersely.stop import Stopped
+from tersely.verify.extract import CUT
+from tersely.verify.kinds.math import RESTATED
 from tiny_models import make_model_folder, make_task
 from training import QUIET
 
@@ -110,3 +114,29 @@ def test_a_sampler_of_the_caller_is_not_closed(root: Path, tmp_path: Path, monke
     sampler = TransformersSampler(model, AutoTokenizer.from_pretrained(root / "model"))
     assert train(root, tmp_path / "run", sampler=sampler).finished
     assert closed == []
+
+
+class RestatingJudge(ParityJudge):
+    """Every other response only restates the question; the first of each step was cut."""
+
+    def grade(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        reasons = [f"refused: {RESTATED}" if i % 2 else "different values" for i in range(len(pairs))]
+        reasons[0] += f"; {CUT}"
+        return [Verdict(Status.WRONG, text, reason) for (_, text), reason in zip(pairs, reasons, strict=True)]
+
+
+def test_what_is_restated_or_cut_is_counted_in_the_journal_and_old_journals_stay_readable(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = TransformersSampler._rollout
+    ended = lambda *args: replace(decode(*args), finish=Finish.EOS)  # noqa: E731
+    monkeypatch.setattr(TransformersSampler, "_rollout", ended)
+    result = tersely.train(
+        model=root / "model", task=root / "task.jsonl", alpha=0.2, out=tmp_path / "run", display=QUIET,
+        settings={**SMALL, "run.steps": 1}, judge=RestatingJudge(),
+    )  # fmt: skip
+    (line,) = read_log(tmp_path / "run" / "journal.jsonl")
+    (step,) = result.steps
+    assert (line["restated"], line["cut"]) == (step.restated, step.cut) == (2 / 4, 1 / 4)
+    older = {name: value for name, value in line.items() if name not in ("restated", "cut")}
+    assert tersely.StepRecord.from_json(older) == replace(step, restated=None, cut=None)

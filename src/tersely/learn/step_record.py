@@ -11,6 +11,7 @@ import numpy as np
 from tersely.journal import StepEvent, StepRecord
 from tersely.learn.metrics import UpdateMetrics
 from tersely.records import Credit, Finish, Group, JsonObject, Status
+from tersely.verify.summary import Remarks
 
 
 def step_record(
@@ -28,6 +29,7 @@ def step_record(
     rewards = np.concatenate([c.rewards_G for c in credits])
     rollouts = [r for g in groups for r in g.rollouts]
     verdicts = [v for g in groups for v in g.verdicts]
+    remarks = Remarks.said_by(v.reason for v in verdicts)
     kept = [(g.correct_G, g.judged_G) for g, c in zip(groups, credits, strict=True) if c.dropped is None]
     return StepRecord(
         step=step,
@@ -57,6 +59,8 @@ def step_record(
         response_tokens=int(lengths.sum()),
         importance_mean=metrics.mean("correction") if metrics.corrected else None,
         importance_capped=metrics.mean("capped") if metrics.corrected else None,
+        restated=remarks.restated / len(verdicts),
+        cut=remarks.cut / len(verdicts),
         alpha=alpha,
     )
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from tersely.page.block import Options
 from tersely.page.cost import contender_cost, training_money
-from tersely.page.records import Comparison, Contender, Role, SeedMean, View, scaled
+from tersely.page.records import TRAINED, Comparison, Contender, Role, Run, SeedMean, View, scaled
 from tersely.page.standings import Standing, best_of, choose, gains, standings
 from tersely.page.table import show
 from tersely.records import Estimate, Unit
 from tersely.runs.json_file import is_checked
+from tersely.verify.summary import Remarks
 
 ALPHA = "α (alpha) says how hard training presses for short answers: 0 not at all, towards 1 ever harder."
 TOY_TASKS = {"arithmetic": "made-up sums"}
@@ -215,6 +216,8 @@ def warnings(comparison: Comparison, found: Sequence[Standing]) -> tuple[str, ..
         said.append("No base was found, so nothing is compared with one: name it with --base.")
     elif lacking:
         said.append(f"Not evaluated on every data set of the base, so in no aggregate: {', '.join(lacking)}.")
+    trained = [c for c in comparison.contenders if c.role in TRAINED and not c.mark]
+    said += [f"{c.label}, in training: {told}." for c in trained for told in training_remarks(c.runs)]
     if any(len(c.runs) > 1 for c in comparison.contenders):
         said.append(
             f"Values over several {Unit.SEEDS} are means; the {Unit.SEEDS} stand in brackets where they are too few "
@@ -246,6 +249,14 @@ def judge_warnings(view: View) -> list[str]:
     entries = [e for e in view.entries if e.role is not Role.CUTOFF]
     told = [f"{e.label}: {said}." for e in entries for r in e.results for said in r.evaluation.sentences()]
     return list(dict.fromkeys(told))
+
+
+def training_remarks(runs: Sequence[Run]) -> list[str]:
+    """What the judge said that is counted, over all steps of the runs of one setting."""
+    steps = [step for run in runs for step in run.journal]
+    restated = sum(step.responses * (step.restated or 0.0) for step in steps)
+    cut = sum(step.responses * (step.cut or 0.0) for step in steps)
+    return list(Remarks(round(restated), round(cut)).sentences(sum(step.responses for step in steps)))
 
 
 def _unchecked(view: View) -> str:

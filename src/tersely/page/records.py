@@ -38,6 +38,10 @@ class Role(StrEnum):
     OTHER = "other model"
 
 
+TRAINED = (Role.FAMILY, Role.BASELINE, Role.ABLATION)
+"""Whose runs are trained for the comparison."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run folder, read. ``kind``: train, base, baseline, ..., or model (evaluations of somebody else's)."""

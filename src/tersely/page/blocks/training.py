@@ -25,7 +25,7 @@ CURVES = (
     ("entropy", "entropy, nats a token", 1.0, True),
 )
 KEPT = ("accuracy", "reward", "length", "length_correct", "length_wrong", "truncated", "kl", "entropy",
-        "clip_fraction", "grad_norm", "unjudged")  # fmt: skip
+        "clip_fraction", "grad_norm", "unjudged", "restated", "cut")  # fmt: skip
 CAPTION = (
     f"Lines are running means over {SMOOTHING} steps and over the seeds of a model, shades the range of its seeds; at "
     f"most {MOST_LINES} lines a panel. Measured on the training problems at the training temperature; KL is to the "
