@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("TERSELY_DATA", ROOT.parent / "shared" / "data"))
 CASES = Path(os.environ.get("TERSELY_CASES", ROOT.parent / "shared" / "cases"))
 OWN_CASES = ROOT / "tests" / "data" / "verify_cases.jsonl"
-BLIND = [OWN_CASES.with_name(f"verify_{name}.jsonl") for name in ("blind", "blind_two", "blind_three")]
+BLIND = [OWN_CASES.with_name(f"verify_{name}.jsonl") for name in ("blind", "blind_two", "blind_three", "blind_four")]
 FIRST_LOOKS = """First looks at the blind sets, before any fix: their labels, and ours where a row is a stated policy.
 
 | set | writer | rows | labelled right | false positives | false negatives |

@@ -236,7 +236,7 @@ class Parser:
         if token == "{":
             return self.primary()
         if token.isdecimal() and len(token) > 1:
-            self.items[self.at : self.at + 1] = list(token)
+            self.items[self.at : self.at + 1] = [token[0], token[1:]]
             return self.number(self.take())
         if token.isdecimal():
             return self.number(self.take())

@@ -71,7 +71,7 @@ _TIMES_X = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)")
 _BLACKBOARD = re.compile(r"\\(mathbb|mathcal)\s*([A-Z])(?![A-Za-z])")
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _CIRC = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ)(?![A-Za-z])")
-_THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:,\d{3})+|(?: \d{3})+)(?![\d,]|\s\d)")
+_THOUSANDS = re.compile(r"(?<![\d.,_^])([1-9]\d{0,2})((?:,\d{3})+|(?: \d{3})+)(?![\d,]|\s\d)")
 _BRACED_SIGN = re.compile(r"(?<!\\)\{([.,:])\}")
 _OVER = re.compile(r"\{?\s*([^{}\\]+)\\over(?![A-Za-z])\s*([^{}\\]+)\}?")
 _NEGATIVE_SPACE = re.compile(r"(?<!\\)\\! *")
@@ -303,8 +303,14 @@ def number(text: str) -> Fraction | None:
 _DOTTED = re.compile(r"(\d*\.\d*)\\dot *\{?(\d)\}?(?:(\d*)\\dot *\{?(\d)\}?)?")
 
 
+_PERIOD = re.compile(r"(\d*\.\d*)\((\d{1,20})\)")
+"""``0.1(6)``: an answer is worked out, so this is no product."""
+
+
 def repeating(text: str) -> str:
     """``0.\\dot{3}`` and ``0.1\\dot{4}2\\dot{8}``, ``0.333\\dots`` (one digit three times or more) with an overline."""
+    if match := _PERIOD.fullmatch(text) if text.endswith(")") else None:
+        return f"{match[1]}\\overline{{{match[2]}}}"
     if "dot" not in text and "..." not in text:
         return text
     if match := _DOTTED.fullmatch(text):

@@ -28,7 +28,13 @@ _BASE_WORDS = {
 _HALF_DAY = re.compile(r"\s*(?:\\text\{\s*)?([AaPp])\.?\s?[Mm]\.?\s*\}?$")
 
 
+_TO = re.compile(r"^(\d+(?:\.\d+)?)\s*(?:\\text\{\s*to\s*\}|\bto\b)\s*(\d+(?:\.\d+)?)$")
+"""``3 \\text{ to } 1``."""
+
+
 def ratio(text: str, read: Callable[[str], Form]) -> Form | None:
+    if " to" in text or "{to" in text:
+        text = _TO.sub(r"\1:\2", text)
     if ":" not in text:
         return None
     hour = _HALF_DAY.search(text)

@@ -63,7 +63,7 @@ _TAIL_TEXT = re.compile(
     re.DOTALL,
 )
 """A value and the pieces of its unit: ``5 \\text{ kg} * \\text{m} / \\text{s}^{2}``."""
-_OHM = re.compile(r"^(.*[\d})])\s*((?:[kM]\s*|\\text\{\s*[kM]\s*\}\s*)?\\Omega|Å)$")
+_OHM = re.compile(r"^(.*?[\d})])\s*((?:[kM]\s*|\\text\{\s*[kM]\s*\}\s*)?\\Omega|Å)$")
 _LAST_OF_OHM = ("\\Omega", "Å")
 _LETTER_BEHIND = re.compile(r"[\d})\s][A-Za-z]")
 """What every unit typed without ``\\text`` has."""
