@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tersely.verify import Judge
 from tersely.verify.judge import judge_here
 
 ROOT = Path(__file__).resolve().parents[2]
-NATURAL = ROOT.parent / "shared" / "cases" / "natural.jsonl"
+NATURAL = Path(os.environ.get("TERSELY_CASES", ROOT.parent / "shared" / "cases")) / "natural.jsonl"
 LAST_NUMBER_OF_PROSE = {66, 67}
 """Lines on which docs/verify.md decides otherwise than the label: the last number of prose is no answer."""
 small = st.integers(2, 400)
