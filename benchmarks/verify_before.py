@@ -38,8 +38,7 @@ def against(before: Path, warm: list[Item], pairs: list[Item], runs: int) -> lis
     return [
         f"Against commit {commit.stdout.strip()}, the same pairs, {runs} pairs of fresh processes by turns: ratio of "
         f"the CPU seconds of this judge to that one {middle:.2f} (quartiles {low:.2f} to {high:.2f}); best of each "
-        f"{min(found[here]) / min(found[before]):.2f}.",
-        "",
+        f"{min(found[here]) / min(found[before]):.2f}."
     ]
 
 
