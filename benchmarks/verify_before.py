@@ -36,10 +36,9 @@ def against(before: Path, warm: list[Item], pairs: list[Item], runs: int) -> lis
         ["git", "-C", str(before), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
     )
     return [
-        f"Against commit {commit.stdout.strip()}, the same pairs, {runs} pairs of fresh processes by turns: ratio of the "
-        f"CPU seconds of this judge to that one {middle:.2f} (quartiles {low:.2f} to {high:.2f}); best of each "
-        f"{min(found[here]) / min(found[before]):.2f}.",
-        "",
+        f"Against commit {commit.stdout.strip()}, the same pairs, {runs} pairs of fresh processes by turns: ratio of "
+        f"the CPU seconds of this judge to that one {middle:.2f} (quartiles {low:.2f} to {high:.2f}); best of each "
+        f"{min(found[here]) / min(found[before]):.2f}."
     ]
 
 

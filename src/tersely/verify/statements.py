@@ -51,7 +51,7 @@ _SHORT = re.compile(r"\(?[-+]?[\d.,/ ()]*\d[\d.,/ ()%]*|\(?[A-Ja-j]\)?[.:]?|\(?[
 
 _ADVERBS = re.compile(r"(?:(?:indeed|therefore|thus|hence|then|simply|just|clearly|exactly|now)\b,?\s+)+", re.I)
 _SENTENCE = re.compile(
-    r"[A-Za-z](?:[A-Za-z0-9 ,'’()-]|\$[^$\n]{1,60}\$)*?(?:\b|(?<=\$ ))"
+    r"[A-Za-z](?:[A-Za-z0-9 ,'’()-]|\$[^$\n]{1,60}\$)*?\b"
     r"(?:is|are|was|were|equals|be|get|gets|obtain|have|has|had|needs?|costs?|takes?|earns?|pays?|makes?|becomes?)\s+"
     r"(?:(?:equal to|exactly|indeed|therefore|thus|simply)\s+)*(?=[-+\d\\$(])(.*)",
     re.DOTALL,

@@ -232,8 +232,8 @@ _IN_PARENTHESES = re.compile(r"\s*\(\s*(\\approx(?![A-Za-z])[^()]*)\)(?=\s*(?:\\
 
 def with_approximation(text: str) -> str:
     """ "... (about 6.83)" with the sign for it: ``... \\approx 6.83``."""
-    if "(\\approx" in text.replace("( ", "("):
-        return _IN_PARENTHESES.sub(r" \1", text)
+    if "\\approx" in text and ")" in text:
+        text = _IN_PARENTHESES.sub(r" \1", text)
     match = _APPROXIMATE.match(text) if "\\text" in text else None
     return f"{match[1]} \\approx {match[2] or match[3]}" if match else text
 
