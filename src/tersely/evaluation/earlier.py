@@ -79,7 +79,8 @@ def find_earlier(
     alike = {key: value for key, value in found.config.items() if key != "step"}
     alike["weights_sha256"] = wanted["weights_sha256"]
     is_other = found.config.get("weights_sha256") != wanted["weights_sha256"]
-    begun = whole_bytes(folder / f"{RESPONSES}.jsonl") > 0
+    log = folder / f"{RESPONSES}.jsonl"
+    begun = log.is_file() and whole_bytes(log) > 0
     if not (is_other and begun and (same_work(alike, wanted) or grows(alike))):
         return None
     finished = read_done(folder) is not None

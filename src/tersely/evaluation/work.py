@@ -122,15 +122,14 @@ def prepare(
     asking = Asking.of(protocol, tokenizer, template)
     if not trust_judge:
         require_verifier_of_training(weights, verifier_of(grader), more.get("other_verifier", False))
-    source = more.get("source") or protocol.task
-    drop, policy = more.get("drop_unjudgeable", False), more.get("policy")
+    source, drop, policy = more.get("source") or protocol.task, more.get("drop_unjudgeable", False), more.get("policy")
     loaded = load_problems(more.get("problems") or source, "held_out", protocol.size, grader, template, drop=drop)
     asked = loaded.problems
     refuse_trained_on(model_path, asked, more.get("allow_overlap", False))
     prompts = render_all(asked, tokenizer, asking.template, asking.sentence)
     protocol = within_positions(weights, protocol, max(map(len, prompts.values())), asking.template)
-    rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader)).counted_by(policy)
-    rules = rules.lowered_from(protocol.suite_cap)
+    rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
+    rules = rules.counted_by(policy).lowered_from(protocol.suite_cap)
     digests = {"weights_sha256": weights_digest_once(weights), **prompt_identity_of(weights, tokenizer, prompts)}
     # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
     engine = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}
