@@ -280,3 +280,19 @@ def test_the_reference_is_not_the_padded_batch() -> None:
         assert scorer_gap(truth, "weights") < FP32_BOUND
         truth.logprobs[1] = truth.logprobs[1].roll(1, 0)
         assert scorer_gap(truth, "weights") > 0.1
+
+
+def test_a_model_that_autocast_changes_is_refused_in_the_smaller_type() -> None:
+    """Kimi Linear's state, in fp32 in its own code, is rounded at every step: five times what bfloat16 weights cost."""
+    model = tiny_model("kimi_linear")
+    with pytest.raises(UserError, match=r"bfloat16 is off by 0\.\d+ nats from this kimi_linear .*run.dtype=float32"):
+        checked(model, dtype=torch.bfloat16)
+    assert checked(model).precision is None
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen3_next", "mixtral"])
+def test_the_rounding_of_a_smaller_type_is_allowed_and_recorded(architecture: str) -> None:
+    found = checked(tiny_model(architecture), dtype=torch.bfloat16).precision
+    assert found is not None
+    assert found.part == "precision"
+    assert 0 < found.gap <= found.bound

@@ -22,13 +22,14 @@ from tersely.evaluation.growth import more_problems
 from tersely.facts import Facts
 from tersely.learn.clock import Clock
 from tersely.learn.run_setup import RESOURCE_KEYS
+from tersely.models.agreement import ModelCheck
 from tersely.models.digest import weights_digest
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
 from tersely.models.prompt_identity import prompt_identity_of
 from tersely.models.text import ResponseText
-from tersely.opened import OpenedModel, open_model
+from tersely.opened import open_model
 from tersely.records import Group, Json, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words
 from tersely.runs import disk
@@ -49,8 +50,8 @@ UNJUDGED_STOP = 0.05
 """Share of answers that could not be judged above which the samples cannot be trusted."""
 
 
-Opened = tuple[OpenedModel, Sampler, PromptIds]
-"""What samples: a model, its sampler, the prompts by problem."""
+Opened = tuple[Any, Sampler, ModelCheck, PromptIds]
+"""What samples: tokenizer, sampler, what was compared, the prompts by problem."""
 
 
 def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grader | None = None) -> None:
@@ -146,9 +147,9 @@ def _draw(
     run: RunFolder,
     display: Display,
 ) -> None:
-    (opened, sampler, prompts), done = ready, _drawn(run.path)
-    reading = ResponseText(opened.tokenizer)
-    opened.record_check(run.path, display)
+    (tokenizer, sampler, check, prompts), done = ready, _drawn(run.path)
+    reading = ResponseText(tokenizer)
+    check.record(run.path, display.note)
     size = max(1, config.sampling.max_rows // config.sampling.n)
     # From the beginning of a block that a crash cut: log-probabilities are rounded alike only in the same batch.
     starts = range(done - done % size, len(problems), size)
@@ -171,7 +172,8 @@ def _draw(
 def _open_sampler(config: SamplesConfig, folder: Path, tokenizer: Any, prompts: PromptIds) -> Opened:
     opened = open_model(folder, Facts.of(config.sampling.engine, config.run.device, config.run.dtype), tokenizer)
     opened.require_room(prompts.values(), config.sampling.max_new_tokens, "--set sampling.max_new_tokens=")
-    return opened, opened.make_sampler(config.sampling, prompts.values()), prompts
+    sampler, check = opened.make_sampler(config.sampling, prompts.values())
+    return opened.tokenizer, sampler, check, prompts
 
 
 def _one_block(

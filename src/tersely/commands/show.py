@@ -110,12 +110,12 @@ def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
     trained = read_trained_for(weights).max_new_tokens or ASK_TOKENS
     cap = args.max_new_tokens or min(trained, ASK_TOKENS)
     opened = open_model(weights, Facts.of("transformers"))
-    opened.record_check(None, make_display("show"))
     problem = Problem("asked", args.ask, "", Kind.EXACT, "asked")
     tokens = render(problem, opened.tokenizer, pick_template(weights, None, False))
     opened.require_room([tokens], cap, "--max-new-tokens ")
     sampling = Sampling(n=1, max_new_tokens=cap, temperature=args.temperature, seed=args.seed)
-    sampler = opened.make_sampler(sampling_alone(cap, 1), [tokens])
+    sampler, check = opened.make_sampler(sampling_alone(cap, 1), [tokens])
+    check.record(None, make_display("show").note)
     rollout = sampler.generate([Prompt("asked", tokens)], sampling)[0]
     return label(model), f"{rollout.length} tokens, {rollout.finish.value}", rollout.text
 

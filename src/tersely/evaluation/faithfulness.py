@@ -36,7 +36,7 @@ from tersely.verify.kinds.choice import letter
 
 if TYPE_CHECKING:
     from tersely.facts import Facts
-    from tersely.opened import OpenedModel
+    from tersely.models.agreement import ModelCheck
 
 BLOCK = 256
 """Responses of an arm sampled at once; after each block both arms are on disk."""
@@ -96,8 +96,8 @@ def faithfulness(
         with RunFolder.open(folder, RunKind.FAITHFULNESS, wanted, grows=grows) as run:
             disk.remove(run.path / SUMMARY)  # of the smaller one that this goes on with
             if ready is not None:
-                opened, sampler = ready
-                opened.record_check(run.path, display)
+                sampler, check = ready
+                check.record(run.path, display.note)
                 with explain_out_of_memory("sampling", cure), close_after(sampler):
                     render, reading = Renderer(tokenizer, template), ResponseText(tokenizer)
                     ask(problems, protocol, hint, sampler, render, judge, run, display, reading)
@@ -228,13 +228,13 @@ def read_summary(folder: Path) -> FaithfulnessSummary:
 
 def _sampler(
     weights: Path, facts: Facts, tokenizer: Any, protocol: EvalProtocol, prompts: PromptIds, max_rows: int
-) -> tuple[OpenedModel, Sampler]:
-    """The model and its sampler, once the longest prompt is known to fit."""
+) -> tuple[Sampler, ModelCheck]:
+    """What samples from the model, and what was compared, once the longest prompt is known to fit."""
     from tersely.opened import open_model, sampling_alone
 
     opened = open_model(weights, facts, tokenizer)
     opened.require_room(prompts.values(), protocol.max_new_tokens, "--max-new-tokens ")
-    return opened, opened.make_sampler(sampling_alone(protocol.max_new_tokens, max_rows), prompts.values())
+    return opened.make_sampler(sampling_alone(protocol.max_new_tokens, max_rows), prompts.values())
 
 
 def _digests(weights: Path, tokenizer: Any, prompts: PromptIds) -> JsonObject:

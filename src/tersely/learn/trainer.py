@@ -37,7 +37,6 @@ from tersely.records import Group, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, respond, unjudged_words
 from tersely.runs.folder import RunFolder
 from tersely.samplers import Sampler, Sampling
-from tersely.samplers.engines import make_sampler
 from tersely.tasks.order import problems_of_step
 from tersely.verify import Judge
 
@@ -71,16 +70,16 @@ class Trainer:
         self.samples: list[JsonObject] = []
         self.first_step = 0
         self.method_state = ready.objective.initial_state()
-        self._record_check(base.whole_check())
         self.learner = self._make_learner(base, ready.facts)
         self.all_wrong = AllWrong(config, self.first_step)
         model = self.learner.whole_model()
-        settings = base.check.sampling(config.sampling).model_copy(update={"engine": ready.facts.engine})
-        self.sampler = sampler or make_sampler(
-            settings, model, self.tokenizer, ready.folder, ready.facts.dtype, ready.longest_prompt
-        )
-        if sampler is not None:
+        if sampler is None:
+            with world.collective_errors():
+                self.sampler, engine = base.make_sampler(config.sampling, ready.facts, model, ready.longest_prompt)
+        else:
+            self.sampler, engine = sampler, None
             sampler.load_weights(model, self.first_step)
+        self._record_check(base.whole_check(engine))
         if isinstance(judge, Judge):
             judge.known.update(state.unjudged)
             judge.unjudged.update(state.unjudged)
