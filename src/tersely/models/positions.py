@@ -24,18 +24,20 @@ class Room:
     """Tokens that the model has positions for; None where no limit is known."""
     switch: int | None = None
     """Tokens after which its rotary embedding changes; None where it never does."""
+    choice: int | None = None
+    """Tokens after which its attention chooses which of a whole row to read; None where it never does."""
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Room:
         """By the content of config.json, or of a loaded configuration's ``to_dict()``."""
         text = _text_of(config)
         known = [text[name] for name in POSITIONS if isinstance(text.get(name), int)]
-        return cls(known[0] if known else None, switch_of(config))
+        return cls(known[0] if known else None, switch_of(config), choice_of(config))
 
     def left(self, longest: int) -> int | None:
         """New tokens that fit behind a prompt of ``longest`` tokens, below 1 where the prompt itself is too long; None
         where no limit is known."""
-        limits = [limit for limit in (self.positions, self.switch) if limit is not None]
+        limits = [limit for limit in (self.positions, self.switch, self.choice) if limit is not None]
         return min(limits) - longest if limits else None
 
     def refusal(self, longest: int, cap: int, setting: str) -> str | None:
@@ -50,6 +52,11 @@ class Room:
         asked = f"the longest prompt ({longest} tokens) and {cap} new tokens"
         if self.positions is not None and longest + cap > self.positions:
             return f"{asked} exceed the model's {self.positions} positions: {cure}"
+        if self.choice is not None and longest + cap > self.choice:
+            return (
+                f"{asked} go beyond {self.choice} tokens, where this model's attention reads a part of the row alone, "
+                f"chosen by later tokens too, so that no log-probability would be that of sampling: {cure}"
+            )
         return (
             f"{asked} go beyond {self.switch} tokens, where this model's rotary embedding (longrope) changes, so that "
             f"log-probabilities would depend on which rows stand together: {cure}"
@@ -80,6 +87,12 @@ def switch_of(config: Mapping[str, Any]) -> int | None:
             found = one.get("original_max_position_embeddings") or text.get("original_max_position_embeddings")
             return found if isinstance(found, int) and found > 0 else None
     return None
+
+
+def choice_of(config: Mapping[str, Any]) -> int | None:
+    """Tokens after which attention (Doge's) reads the highest of a whole row alone; None where it reads all."""
+    found = _text_of(config).get("keep_window_size")
+    return found if isinstance(found, int) and found > 0 else None
 
 
 def refuse_chunks(config: Any) -> None:
