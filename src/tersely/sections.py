@@ -33,7 +33,7 @@ class ObjectiveConfig(Section):
     alpha: float | None = None
     """Price of length, in [0, 1); 0.1 where nothing is said and the method is the paper's. Some methods have none."""
     method: str = "paper"
-    """What is rewarded: paper, linear, or your own as package.module:Name."""
+    """What is rewarded: paper, another objective of docs/method.md, or your own as package.module:Name."""
     advantage: str = "rloo"
     """Baseline of a group: rloo (mean of the other responses) or mean (of all)."""
     normalize: str = "none"
@@ -54,8 +54,11 @@ class ObjectiveConfig(Section):
 
     @property
     def label(self) -> str:
-        """What a run is called by: "alpha 0.1", or the method where that has no alpha."""
-        return self.method.rpartition(":")[2] if self.alpha is None else f"alpha {self.alpha:g}"
+        """What a run is called by: "alpha 0.1", "kimi alpha 0.4", or the method where alpha is not given."""
+        name = self.method.rpartition(":")[2]
+        if self.alpha is None:
+            return name
+        return f"alpha {self.alpha:g}" if name == "paper" else f"{name} alpha {self.alpha:g}"
 
 
 DecoderName = Literal["auto", "fused", "model", "equal", "generate", "recompute"]

@@ -17,13 +17,7 @@ from safetensors.torch import load_file
 from graders import ParityJudge
 from tersely import cli
 from tersely.baselines import trainers
-from tersely.baselines.choose import (
-    every_correct,
-    pruner_credit,
-    pruner_rewards,
-    shortest_and_longest,
-    shortest_correct,
-)
+from tersely.baselines.choose import every_correct, pruner_credit, shortest_and_longest, shortest_correct
 from tersely.baselines.distill import encode_response, read_demonstrations
 from tersely.baselines.kept import read_groups, read_samples
 from tersely.baselines.pruner import group_batches
@@ -33,6 +27,7 @@ from tersely.baselines.settings import TuningConfig, from_recipe, resolve_baseli
 from tersely.baselines.trainers import Example, micro_size, tune
 from tersely.config import read_recipe
 from tersely.display import PlainDisplay
+from tersely.objective.methods.o1_pruner import pruner_rewards
 from tersely.errors import UserError
 from tersely.extras import install_command
 from tersely.models.folder import resolve_model

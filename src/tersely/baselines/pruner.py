@@ -2,7 +2,7 @@
 
     maximise  E min(ratio_t * R, clip(ratio_t, 1 - eps, 1 + eps) * R),   ratio_t = pi(token_t) / pi_reference(token_t)
 
-with R of ``choose.pruner_rewards``; the responses, and the log-probabilities under the reference, are those that were
+with R of ``objective.methods.o1_pruner``; the responses, and the log-probabilities under the reference, are those that were
 kept. There is no KL term: the clip alone keeps the policy near.
 """
 

@@ -91,6 +91,11 @@ class Ready:
         return self.loaded.problems
 
     @property
+    def notice(self) -> str | None:
+        """What to know of another objective than the paper's."""
+        return None if self.objective.method == "paper" else self.objective.notice
+
+    @property
     def longest_prompt(self) -> int:
         return max(map(len, self.prompts.values()))
 
@@ -111,6 +116,7 @@ def look_before_training(
     with world.collective_errors():
         objective = Objective(**config.objective.model_dump())
         objective.require_given(GIVEN_NEEDS)
+        objective.check_run(config.sampling.n, config.sampling.max_new_tokens)
         find_loss(config.learner.loss)
         require_tracker(config.run.report_to)
         require_even_shares(config, world)

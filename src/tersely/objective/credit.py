@@ -19,6 +19,7 @@ from tersely.objective.group import GroupView, Need, State
 from tersely.objective.inputs import read_group
 from tersely.objective.methods import METHODS
 from tersely.objective.methods.base import Method
+from tersely.objective.promise import AllWrong, Promise
 from tersely.objective.reward import Reward
 from tersely.objective.schedule import SCHEDULES, Schedule
 from tersely.plugins import require_signature
@@ -79,6 +80,25 @@ class Objective:
         missing = [need.words for need in Need if need in self.needs and need not in given]
         if missing:
             raise UserError(f"method {self.method!r} needs {' and '.join(missing)}, which it cannot be given here")
+
+    @property
+    def promise(self) -> Promise | None:
+        """What the method declares of right and wrong; None where it does not say."""
+        return self._method.promise
+
+    @property
+    def notice(self) -> str | None:
+        """What to know of the method before a run, in one line; None where it declares nothing."""
+        if self.promise is None:
+            return None
+        grows = self.normalize == "group" and self.promise.all_wrong is not AllWrong.NOTHING
+        warning = ", which normalize = group blows up to the size of a right answer" if grows else ""
+        return f"objective {self.method}: {self.promise.words}{warning}"
+
+    def check_run(self, siblings: int, cap: int | None) -> None:
+        """UserError where the method has no effect on groups of ``siblings`` under ``cap`` tokens (None: unknown)."""
+        with _boundary(self.method):
+            self._method.check_run(siblings, cap)
 
     def at(self, step: int) -> Objective:
         """The objective of one step (the first that trains is 1): itself with the alpha that the schedule gives."""
@@ -187,7 +207,12 @@ class Objective:
         advantages = [np.zeros(group.scores_G.shape) for group in groups]
         for i, advantages_N in zip(kept, scaled, strict=True):
             advantages[i][groups[i].counted_G] = advantages_N
+            advantages[i] = self._reweighed(groups[i], advantages[i])
         return advantages
+
+    def _reweighed(self, group: GroupView, advantages_G: FloatArray) -> FloatArray:
+        with _boundary(self.method):
+            return _finite("advantage", self._method.reweigh(group, advantages_G), group)
 
 
 def _copied(name: str, settings: object) -> dict[str, Any]:
@@ -207,6 +232,7 @@ def _build_method(objective: Objective) -> Method:
     method = build("method", name, kind, {**alpha, **objective.settings})
     require_signature("method", f"{name}.rewards", method.rewards, "group")
     require_signature("method", f"{name}.update", method.update, "state", "groups")
+    require_signature("method", f"{name}.reweigh", method.reweigh, "group", "advantages_G")
     return method
 
 
@@ -233,13 +259,17 @@ def _checked(reward: Reward, group: GroupView) -> Reward:
     """What the method gave, 0 where not counted; an error where it is no finite reward for each response."""
     if not isinstance(reward, Reward):
         raise TypeError(f"it gave {type(reward).__name__} and not a tersely.objective.Reward")
-    rewards_G = np.asarray(reward.rewards_G, dtype=np.float64)
-    if rewards_G.shape != group.scores_G.shape:
-        raise ValueError(f"it gave rewards of shape {rewards_G.shape} for {group.scores_G.size} responses")
-    rewards_G = np.where(group.counted_G, rewards_G, 0.0)
-    if not np.isfinite(rewards_G).all():
-        raise ValueError(f"it gave a reward that is not finite: {rewards_G.tolist()}")
-    return Reward(rewards_G, reward.parts)
+    return Reward(_finite("reward", reward.rewards_G, group), reward.parts)
+
+
+def _finite(what: str, values_G: ArrayLike, group: GroupView) -> FloatArray:
+    taken_G = np.asarray(values_G, dtype=np.float64)
+    if taken_G.shape != group.scores_G.shape:
+        raise ValueError(f"it gave {what}s of shape {taken_G.shape} for {group.scores_G.size} responses")
+    taken_G = np.where(group.counted_G, taken_G, 0.0)
+    if not np.isfinite(taken_G).all():
+        raise ValueError(f"it gave a {what} that is not finite: {taken_G.tolist()}")
+    return taken_G
 
 
 def _plain(state: State) -> State:
