@@ -27,12 +27,12 @@ from tersely.baselines.settings import TuningConfig, from_recipe, resolve_baseli
 from tersely.baselines.trainers import Example, micro_size, tune
 from tersely.config import read_recipe
 from tersely.display import PlainDisplay
-from tersely.objective.methods.o1_pruner import pruner_rewards
 from tersely.errors import UserError
 from tersely.extras import install_command
 from tersely.models.folder import resolve_model
 from tersely.models.load import load_model, load_tokenizer
 from tersely.models.trained_for import TrainedFor, read_trained_for
+from tersely.objective.methods.o1_pruner import pruner_rewards
 from tersely.records import Credit, Finish, Group, Kind, Problem, Rollout, Status, Verdict
 from tersely.runs.folder import read_config, read_done, read_log
 from tersely.runs.json_file import read_json

@@ -183,7 +183,13 @@ def test_settings_outside_their_meaning_are_refused(method: str, settings: dict,
 @pytest.mark.parametrize(
     ("method", "settings", "siblings", "cap", "message"),
     [
-        ("dot", {}, 8, None, "3 deviations cannot fire with 8 siblings, .* more than 2.47 .* take at least 11 siblings"),
+        (
+            "dot",
+            {},
+            8,
+            None,
+            "3 deviations cannot fire with 8 siblings, .* more than 2.47 .* take at least 11 siblings",
+        ),
         ("dot", {"deviations": 2.475}, 8, None, "at least 9 siblings"),
         ("cosine", {}, 8, 16, "a cap of 16 is too low"),
         ("dapo-overlong", {}, 8, 4096, "smaller buffer .819 keeps"),
