@@ -31,7 +31,7 @@ class ObjectiveConfig(Section):
     """See ``tersely.objective.Objective``, which validates the values."""
 
     alpha: float | None = None
-    """Price of length, in [0, 1); 0.1 where nothing is said and the method is the paper's. Some methods have none."""
+    """Price of length, of the paper in [0, 1) and 0.1 where nothing is said; others have their own, or none."""
     method: str = "paper"
     """What is rewarded: paper, another objective of docs/method.md, or your own as package.module:Name."""
     advantage: str = "rloo"
@@ -218,10 +218,23 @@ class AskedConfig(Section):
 class TrainConfig(AskedConfig):
     """Everything that makes a training run what it is."""
 
+    budgets: tuple[int, int] | None = None
+    """Least and most tokens that prompts ask for, drawn once a problem, for objectives that look at it: [100, 4000]."""
+    budget_line: Literal["limit", "length", "tale"] = "limit"
+    """How a prompt asks for them: the instruction of that name (tersely evaluate --instruction limit:512)."""
     objective: ObjectiveConfig = ObjectiveConfig()
     sampling: SamplingConfig = SamplingConfig()
     learner: LearnerConfig = LearnerConfig()
     run: RunConfig = RunConfig()
+
+    @model_validator(mode="after")
+    def _budgets_fit(self) -> TrainConfig:
+        if self.budgets is not None and not 1 <= self.budgets[0] <= self.budgets[1] <= self.sampling.max_new_tokens:
+            raise ValueError(
+                f"budgets = {list(self.budgets)} must rise from 1 at least and stay within sampling.max_new_tokens = "
+                f"{self.sampling.max_new_tokens}, beyond which no response can be"
+            )
+        return self
 
     @model_validator(mode="after")
     def _updates_divide(self) -> TrainConfig:

@@ -12,7 +12,7 @@ from tersely.terminal import say, say_json
 def add_score(verbs: Any) -> None:
     p = add_verb(verbs, "score", run_score, "rewards and advantages for responses sampled elsewhere")
     p.add_argument("file", metavar="FILE.jsonl", help="{group, correct, length} a line; '-' reads standard input")
-    p.add_argument("--alpha", type=float, default=None, help="length pressure in [0, 1), for methods that have one")
+    p.add_argument("--alpha", type=float, default=None, help="length pressure, for objectives that have one")
     p.add_argument(
         "--objective",
         "--method",

@@ -25,6 +25,8 @@ from tersely.plan.checks import check_plan, check_tokenizer
 from tersely.plan.files import ModelFiles, folder_files, has_tokenizer
 from tersely.plan.machine import available_memory
 from tersely.records import JsonObject, Problem
+from tersely.tasks.budgets import Budgets
+from tersely.tasks.instructions import require_readable
 from tersely.tasks.prompts import render_all
 
 
@@ -51,7 +53,11 @@ class LoadedBase:
         files = folder_files(folder)
         require_end(files)
         tokenizer = load_tokenizer(folder)
-        prompts = render_all(problems, tokenizer, config.template)
+        budgets = budgets_of(config)
+        if budgets is not None:
+            require_readable(budgets.widest, tokenizer)
+        asking = None if budgets is None else budgets.sentence
+        prompts = render_all(problems, tokenizer, config.template, asking)
         # As transformers reads it: some files leave to their class how many positions there are.
         model_config = {**files["config.json"], **load_config(folder).to_dict()}
         refuse_what_cannot_fit(config, model_config, device, world, max(map(len, prompts.values())))
@@ -71,6 +77,11 @@ class LoadedBase:
     def prompt_identity(self) -> JsonObject:
         """What a resumed run must share of prompts, chat template and end tokens."""
         return prompt_identity(self.folder, self.tokenizer, end_tokens(self.model, self.tokenizer), self.prompts)
+
+
+def budgets_of(config: TrainConfig) -> Budgets | None:
+    """What prompts ask for; None where they ask for no length."""
+    return None if config.budgets is None else Budgets(*config.budgets, config.seed, config.budget_line)
 
 
 def require_end(files: ModelFiles) -> None:

@@ -48,9 +48,6 @@ RESOURCE_KEYS = {
 """Settings that say how much is done at once, not what: a run that ran out of memory goes on with others. The sums are
 the same but for rounding."""
 
-GIVEN_NEEDS = frozenset(Need) - {Need.BUDGET}
-"""What this loop can show a method; a budget in the prompt is not drawn here."""
-
 UNJUDGED = "unjudged.json"
 """Verdicts that the judge could not reach, by key."""
 
@@ -115,7 +112,7 @@ def look_before_training(
     """Refuse, in one sentence, whatever cannot work (UserError); nothing is written. Loads the base."""
     with world.collective_errors():
         objective = Objective(**config.objective.model_dump())
-        objective.require_given(GIVEN_NEEDS)
+        require_budgets(config, objective)
         objective.check_run(config.sampling.n, config.sampling.max_new_tokens)
         find_loss(config.learner.loss)
         require_tracker(config.run.report_to)
@@ -130,6 +127,21 @@ def look_before_training(
             base = LoadedBase.load(folder, config, facts, world, chosen)
         asking = base.prompt_identity()
         return Ready(objective, loaded, base.prompts, asking, folder, facts, verifier_of(judge)), base
+
+
+def require_budgets(config: TrainConfig, objective: Objective) -> None:
+    """Whoever looks at a budget is given one, and nobody is asked for a length that nothing looks at."""
+    looks = Need.BUDGET in objective.needs
+    if looks and config.budgets is None:
+        raise UserError(
+            f"objective {objective.method!r} compares lengths with a budget that each prompt asks for: say from which "
+            "to which number of tokens, for example --set budgets=[100,4000]"
+        )
+    if config.budgets is not None and not looks:
+        raise UserError(
+            f"budgets = {list(config.budgets)} would be asked for in every prompt, but objective {objective.method!r} "
+            "looks at none: leave budgets out, or take l1-exact or l1-max"
+        )
 
 
 def require_even_shares(config: TrainConfig, world: World) -> None:
@@ -163,6 +175,8 @@ def run_identity(
             settings[section].pop(key)
     digests = {"model_sha256": weights_digest_once(folder), "task_sha256": task_digest(loaded.problems)}
     del settings["drop_unjudgeable"]  # what it dropped is said
+    if config.budgets is None:  # what is off leaves no key, so that runs from before it was there go on
+        del settings["budgets"], settings["budget_line"]
     return {**settings, "verifier": verifier, **digests, **loaded.identity, **asking}
 
 

@@ -15,7 +15,7 @@ from tersely.errors import RunError
 from tersely.facts import Facts
 from tersely.journal import StepEvent, StepRecord
 from tersely.learn.all_wrong import AllWrong
-from tersely.learn.base_model import LoadedBase
+from tersely.learn.base_model import LoadedBase, budgets_of
 from tersely.learn.batch import collate, split_updates
 from tersely.learn.clock import Clock
 from tersely.learn.group_codec import decode, decode_verdict, encode, encode_verdict
@@ -32,7 +32,7 @@ from tersely.models.load import load_model
 from tersely.models.save import save_model
 from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor, write_trained_for
-from tersely.objective import view_of
+from tersely.objective import GroupView, view_of
 from tersely.records import Group, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, respond, unjudged_words
 from tersely.runs.folder import RunFolder
@@ -62,6 +62,7 @@ class Trainer:
     ) -> None:
         self.config, self.objective = config, ready.objective
         self.problems, self.prompts = ready.problems, ready.prompts
+        self.budgets = budgets_of(config)
         self.verifier = ready.verifier
         self.judge, self.run, self.display, self.world = judge, run, display, world
         self.tokenizer, self.reading = base.tokenizer, ResponseText(base.tokenizer)
@@ -144,7 +145,7 @@ class Trainer:
         groups = self._respond(problems, step, clock)
         clock.lap("judge_s")
         objective = self.objective.at(step)
-        views = [view_of(group, cap=self.config.sampling.max_new_tokens) for group in groups]
+        views = [self._view(group) for group in groups]
         credits = objective.credits(views, self.method_state)
         self.method_state = objective.next_state(self.method_state, views)
         rate = self.learner.learning_rate()
@@ -160,6 +161,11 @@ class Trainer:
         self._show(record, clock)
         self._check_right(record)
         return record
+
+    def _view(self, group: Group) -> GroupView:
+        """What the objective is shown of a group."""
+        asked = None if self.budgets is None else [self.budgets.of(group.problem)] * len(group.rollouts)
+        return view_of(group, cap=self.config.sampling.max_new_tokens, budgets_G=asked)
 
     def _respond(self, problems: Sequence[Problem], step: int, clock: Clock) -> list[Group]:
         """The groups of all problems, each process having sampled and judged its share."""
