@@ -8,6 +8,12 @@ from typing import Any
 from tersely.commands.verb import add_verb
 from tersely.terminal import say, say_json
 
+OTHERS = (
+    "linear, truncation, dot, kimi, l1-exact, l1-max, cosine, dapo-overlong, laser, laser-d, shorterbetter, grpo-lead, "
+    "acoer, laconic, arlcp, o1-pruner, prime-rl, alp, hapo, leash, gr3"
+)
+"""Of ``objective.methods.METHODS``, which is not imported to say this; a test compares them."""
+
 
 def add_score(verbs: Any) -> None:
     p = add_verb(verbs, "score", run_score, "rewards and advantages for responses sampled elsewhere")
@@ -19,7 +25,7 @@ def add_score(verbs: Any) -> None:
         dest="method",
         metavar="NAME",
         default="paper",
-        help="what is rewarded: paper (default), another of docs/method.md, or one of yours as package.module:Name",
+        help=f"what is rewarded (docs/method.md): paper (default), {OTHERS}, or one of yours as package.module:Name",
     )
     what = "a setting of the objective (default: its authors')"
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=what)
