@@ -5,6 +5,7 @@ Defaults are the paper's (arXiv 2502.04463, 5.1).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -45,12 +46,19 @@ class ObjectiveConfig(Section):
     schedule_settings: dict[str, Any] = {}
     """Of the schedule, by name: --set objective.schedule_settings.steps=20."""
 
+    filter: str = "none"
+    """Groups that are left out of a step: none, all_wrong (no right answer) or equal (nor any difference in reward)."""
+
     @model_validator(mode="before")
     @classmethod
     def _alpha_of_the_paper(cls, given: Any) -> Any:
         if isinstance(given, Mapping) and given.get("method", "paper") == "paper":
             return {"alpha": 0.1, **given}
         return given
+
+    def record(self) -> dict[str, Any]:
+        """The settings as files keep them: what is off leaves no key, so that runs from before it was there go on."""
+        return {name: value for name, value in self.model_dump().items() if (name, value) != ("filter", "none")}
 
     @property
     def label(self) -> str:
@@ -117,6 +125,10 @@ class LearnerConfig(Section):
     """Adam with fp32 moments, or with 8-bit ones (needs the extra tersely[lean], one process): see docs/method.md."""
     clip: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """The policy's ratio is clipped to 1 - clip .. 1 + clip."""
+    clip_high: Annotated[float, Field(gt=0.0)] | None = None
+    """Upper bound of the ratio, 1 + clip_high, if other than clip (clip-higher of DAPO: 0.28); none: clip."""
+    dual_clip: Annotated[float, Field(gt=1.0)] | None = None
+    """Where the advantage is negative, a token loses at most dual_clip * abs(advantage); none: no such bound."""
     gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
     """Largest norm of the gradient."""
     kl_coefficient: Annotated[float, Field(ge=0.0)] = 1e-3
@@ -184,6 +196,9 @@ class RunConfig(Section):
     probe: Annotated[int, Field(ge=0)] | None = None
     """Problems answered once by the base before the first step, to see how many responses the cap truncates. none: 32
     on a GPU, 0 on a CPU."""
+    oversample: Annotated[float, Field(ge=1.0, le=10.0)] = 1.0
+    """Problems sampled for each one of sampling.prompts, to take the place of groups that objective.filter leaves out
+    (dynamic sampling); what is still too many is left out, what is too few is trained on as it is."""
     report_to: str = "none"
     """A tracker that is told of every step: none, trackio, wandb or tensorboard (each needs the extra of its name)."""
     all_wrong_stop: Annotated[int, Field(ge=0)] = 3
@@ -226,6 +241,20 @@ class TrainConfig(AskedConfig):
     sampling: SamplingConfig = SamplingConfig()
     learner: LearnerConfig = LearnerConfig()
     run: RunConfig = RunConfig()
+
+    @property
+    def drawn(self) -> int:
+        """Problems sampled an iteration."""
+        return math.ceil(self.sampling.prompts * self.run.oversample)
+
+    @model_validator(mode="after")
+    def _oversampled_for_a_filter(self) -> TrainConfig:
+        if self.run.oversample > 1 and self.objective.filter == "none":
+            raise ValueError(
+                f"run.oversample = {self.run.oversample:g} draws problems in place of groups that are left out, and "
+                "with objective.filter = none no group is: add --set objective.filter=all_wrong, or leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _budgets_fit(self) -> TrainConfig:

@@ -14,7 +14,7 @@ from tersely.config import resolve
 from tersely.display import PlainDisplay
 from tersely.errors import UserError
 from tersely.learn.loop import train
-from tersely.records import Kind, Problem
+from tersely.records import Kind, Problem, Status, Verdict
 from tersely.runs.folder import read_config
 from tersely.tasks.budgets import Budgets
 from tiny_models import make_model_folder, make_task
@@ -89,6 +89,35 @@ def test_what_an_objective_remembers_comes_back_from_the_checkpoint(root: Path, 
     assert journals[0] == journals[1]
 
 
+def test_problems_that_teach_nothing_give_way_to_others_that_were_drawn_beside_them(root: Path, tmp_path: Path) -> None:
+    over = {"objective": {"filter": "equal"}, "run": {"steps": 2, "oversample": 1.5}, "sampling": {"prompts": 2}}
+    config = settings(root, **over, learner={"updates": 1})
+    train_for_odd_texts(config, tmp_path / "run")
+    journal = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
+    assert [line["problems"] for line in journal] == [3, 3]
+    assert all(line["groups_dropped"] >= 1 / 3 for line in journal), "two of three are trained on"
+    known = read_config(tmp_path / "run")
+    assert (known["objective"]["filter"], known["run"]["oversample"]) == ("equal", 1.5)
+
+
+def test_a_step_of_which_nothing_is_left_changes_no_weights(root: Path, tmp_path: Path) -> None:
+    class NeverRight(ParityJudge):
+        def grade(self, pairs: Any) -> Any:
+            return [Verdict(Status.WRONG, None, "never") for _ in pairs]
+
+    config = settings(root, objective={"filter": "all_wrong"}, run={"steps": 1, "oversample": 1.25})
+    train(config, tmp_path / "run", PlainDisplay("test"), judge=NeverRight())
+    [line] = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
+    assert (line["event"], line["groups_dropped"], line["groups_all_wrong"]) == ("NO_SIGNAL", 1.0, 1.0)
+
+
+def test_drawing_more_problems_than_are_needed_is_refused_where_none_is_left_out(root: Path) -> None:
+    with pytest.raises(UserError, match=r"with objective.filter = none no group is: add --set objective.filter"):
+        settings(root, run={"oversample": 2})
+    with pytest.raises(UserError, match="the task has 12 problems but a step takes 16"):
+        train_for_odd_texts(settings(root, objective={"filter": "equal"}, run={"oversample": 4}), root / "never")
+
+
 def test_budgets_are_asked_for_in_the_prompt_and_looked_at(root: Path, tmp_path: Path) -> None:
     told = run(root, tmp_path / "run", "l1-exact", budgets=[5, 30], budget_line="length")
     assert told.notes[0].startswith("objective l1-exact: a wrong answer can earn more than a right one")
@@ -101,10 +130,13 @@ def test_budgets_are_asked_for_in_the_prompt_and_looked_at(root: Path, tmp_path:
     assert all(line["reward"] < line["accuracy"] for line in journal), "every token off the budget costs"
 
 
-def test_runs_without_budgets_keep_the_configuration_that_they_had(root: Path, tmp_path: Path) -> None:
+def test_runs_without_ingredients_keep_the_configuration_that_they_had(root: Path, tmp_path: Path) -> None:
     train_for_odd_texts(settings(root, run={"steps": 1}), tmp_path / "run")
-    assert "budgets" not in read_config(tmp_path / "run")
-    assert "budget_line" not in read_config(tmp_path / "run")
+    config = read_config(tmp_path / "run")
+    assert not {"budgets", "budget_line"} & set(config)
+    assert not {"clip_high", "dual_clip"} & set(config["learner"])
+    assert "filter" not in config["objective"]
+    assert "oversample" not in config["run"]
 
 
 def test_a_budget_is_a_function_of_seed_and_problem_and_covers_its_range() -> None:

@@ -48,6 +48,9 @@ RESOURCE_KEYS = {
 """Settings that say how much is done at once, not what: a run that ran out of memory goes on with others. The sums are
 the same but for rounding."""
 
+OFF_BY_DEFAULT = ("clip_high", "dual_clip")
+"""Settings of the learner that say nothing where they are none."""
+
 UNJUDGED = "unjudged.json"
 """Verdicts that the judge could not reach, by key."""
 
@@ -121,7 +124,7 @@ def look_before_training(
         drop = config.drop_unjudgeable
         loaded = load_problems(problems or config.task, "train", config.train_size, judge, config.template, drop=drop)
         chosen = loaded.problems
-        problems_of_step(chosen, config.sampling.prompts, config.seed, 0)
+        problems_of_step(chosen, config.drawn, config.seed, 0)
         facts = Facts.of(config.sampling.engine, config.run.device, config.run.dtype, world.own_device)
         with explain_training_memory("loading", config, world.size):
             base = LoadedBase.load(folder, config, facts, world, chosen)
@@ -147,6 +150,11 @@ def require_budgets(config: TrainConfig, objective: Objective) -> None:
 def require_even_shares(config: TrainConfig, world: World) -> None:
     """Whole groups stay in one process, in every gradient step."""
     prompts, updates = config.sampling.prompts, config.learner.updates
+    if config.drawn % world.size:
+        raise UserError(
+            f"run.oversample = {config.run.oversample:g} draws {config.drawn} problems an iteration, which cannot be "
+            f"shared evenly by {world.size} processes: choose it so that sampling.prompts x oversample is a multiple"
+        )
     if prompts % (world.size * updates):
         raise UserError(
             f"sampling.prompts = {prompts} cannot be shared evenly by {world.size} processes x learner.updates = "
@@ -175,8 +183,15 @@ def run_identity(
             settings[section].pop(key)
     digests = {"model_sha256": weights_digest_once(folder), "task_sha256": task_digest(loaded.problems)}
     del settings["drop_unjudgeable"]  # what it dropped is said
-    if config.budgets is None:  # what is off leaves no key, so that runs from before it was there go on
+    settings["objective"] = config.objective.record()
+    # What is off leaves no key, so that runs from before it was there go on.
+    if config.budgets is None:
         del settings["budgets"], settings["budget_line"]
+    if config.run.oversample == 1:
+        del settings["run"]["oversample"]
+    for name in OFF_BY_DEFAULT:
+        if settings["learner"][name] is None:
+            del settings["learner"][name]
     return {**settings, "verifier": verifier, **digests, **loaded.identity, **asking}
 
 

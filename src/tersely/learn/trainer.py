@@ -18,6 +18,7 @@ from tersely.learn.all_wrong import AllWrong
 from tersely.learn.base_model import LoadedBase, budgets_of
 from tersely.learn.batch import collate, split_updates
 from tersely.learn.clock import Clock
+from tersely.learn.fill import credits_of_most, used_groups
 from tersely.learn.group_codec import decode, decode_verdict, encode, encode_verdict
 from tersely.learn.learner import Learner
 from tersely.learn.memory import explain_training_memory
@@ -141,17 +142,18 @@ class Trainer:
     def step(self, step: int) -> StepRecord:
         """Sample, judge, credit, update, record."""
         clock = Clock(self.learner.model.device)
-        problems = problems_of_step(self.problems, self.config.sampling.prompts, self.config.seed, step - 1)
+        problems = problems_of_step(self.problems, self.config.drawn, self.config.seed, step - 1)
         groups = self._respond(problems, step, clock)
         clock.lap("judge_s")
         objective = self.objective.at(step)
         views = [self._view(group) for group in groups]
-        credits = objective.credits(views, self.method_state)
+        credits = credits_of_most(objective, views, self.method_state, self.config.sampling.prompts)
         self.method_state = objective.next_state(self.method_state, views)
         rate = self.learner.learning_rate()
-        parts = split_updates(groups, self.config.learner.updates)
+        used, earned = used_groups(groups, credits, self.config.sampling.prompts)
+        parts = split_updates(used, self.config.learner.updates)
         with explain_training_memory("updating", self.config, self.world.size):
-            metrics = self.learner.update([collate(groups[p], credits[p], self.world.size) for p in parts])
+            metrics = self.learner.update([collate(used[p], earned[p], self.world.size) for p in parts])
             self.sampler.load_weights(self.learner.whole_model(), step)
         clock.lap("update_s", minus={"reference_s": metrics.reference_s})
         moved = None if self.config.objective.schedule == "constant" else objective.alpha
@@ -264,7 +266,7 @@ class Trainer:
         trained_for = TrainedFor(
             template=self.config.template,
             max_new_tokens=self.config.sampling.max_new_tokens,
-            objective=self.config.objective.model_dump(),
+            objective=self.config.objective.record(),
             base=self.config.model,
             verifier=self.verifier,
         )

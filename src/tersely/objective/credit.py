@@ -30,6 +30,13 @@ GroupArrays = tuple[ArrayLike, ArrayLike, ArrayLike | None]
 
 TOO_FEW = "fewer than two judged responses"
 """``Credit.dropped`` of a group that has no sibling to be compared with."""
+NO_RIGHT = "no right response"
+"""``Credit.dropped`` of a group that a filter leaves out by its raw scores, whatever its rewards."""
+ALL_EQUAL = "all rewards are equal"
+"""``Credit.dropped`` of a group without signal, where those are left out."""
+FILTERS = ("none", "all_wrong", "equal")
+"""Which groups are left out: none (the paper's), those without a right response, and those whose rewards are equal
+besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +62,15 @@ class Objective:
     """What alpha is at a step (``at``): one of ``schedule.SCHEDULES``, or a subclass of ``Schedule`` of one's own."""
     schedule_settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Settings of the schedule, by name."""
+    filter: str = "none"
+    """Which groups give no credit, one of ``FILTERS``: before scaling, so that "batch" does not look at them."""
     _method: Method = field(init=False, repr=False, compare=False)
     _schedule: Schedule = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require_known("advantage", str(self.advantage), ADVANTAGES)
         require_known("normalize", str(self.normalize), NORMALIZATIONS)
+        require_known("filter", str(self.filter), FILTERS)
         for name in ("settings", "schedule_settings"):
             object.__setattr__(self, name, _copied(name, getattr(self, name)))
         method, schedule = _build_method(self), _build_schedule(self)
@@ -188,8 +198,21 @@ class Objective:
         if Need.STATE in self.needs:
             groups = [replace(group, state=state) for group in groups]
         rewards = [self._reward(group) for group in groups]
-        advantages = self._advantages(groups, rewards)
-        return [_as_credit(*row) for row in zip(groups, rewards, advantages, strict=True)]
+        dropped = [self._why_dropped(*row) for row in zip(groups, rewards, strict=True)]
+        advantages = self._advantages(groups, rewards, dropped)
+        return [
+            Credit(r.rewards_G, a_G, g.counted_G, why, dict(r.parts))
+            for g, r, a_G, why in zip(groups, rewards, advantages, dropped, strict=True)
+        ]
+
+    def _why_dropped(self, group: GroupView, reward: Reward) -> str | None:
+        """Why a whole group gives no credit; None where it does."""
+        rewards_N = reward.rewards_G[group.counted_G]
+        if rewards_N.size < 2:
+            return TOO_FEW
+        if self.filter != "none" and not group.earning_G.any():
+            return NO_RIGHT
+        return ALL_EQUAL if self.filter == "equal" and rewards_N.max() == rewards_N.min() else None
 
     def _reward(self, group: GroupView) -> Reward:
         if self.needs:
@@ -197,9 +220,11 @@ class Objective:
         with _boundary(self.method):
             return _checked(self._method.rewards(group), group)
 
-    def _advantages(self, groups: Sequence[GroupView], rewards: Sequence[Reward]) -> list[FloatArray]:
+    def _advantages(
+        self, groups: Sequence[GroupView], rewards: Sequence[Reward], dropped: Sequence[str | None]
+    ) -> list[FloatArray]:
         """[G] advantages a group: baseline and scaling over the counted rows of the groups that are not dropped."""
-        kept = [i for i, group in enumerate(groups) if not _is_dropped(group)]
+        kept = [i for i, why in enumerate(dropped) if why is None]
         rewards_kept = [rewards[i].rewards_G[groups[i].counted_G] for i in kept]
         lengths_kept = [groups[i].lengths_G[groups[i].counted_G] for i in kept]
         raw = [ADVANTAGES[self.advantage](rewards_N) for rewards_N in rewards_kept]
@@ -277,12 +302,3 @@ def _plain(state: State) -> State:
     if json.loads(json.dumps(state, allow_nan=False)) != state:
         raise ValueError("its state would not come back from JSON as it is: use text keys, lists and plain numbers")
     return state
-
-
-def _is_dropped(group: GroupView) -> bool:
-    return int(group.counted_G.sum()) < 2
-
-
-def _as_credit(group: GroupView, reward: Reward, advantages_G: FloatArray) -> Credit:
-    dropped = TOO_FEW if _is_dropped(group) else None
-    return Credit(reward.rewards_G, advantages_G, group.counted_G, dropped, dict(reward.parts))
