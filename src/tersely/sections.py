@@ -146,6 +146,8 @@ class LearnerConfig(Section):
     """Weigh every token by trainer's / sampler's probability, at most this (2.0 is usual); none: do not."""
     skip_no_signal: Literal["auto", "always", "never"] = "auto"
     """Leave responses without advantage out of the update; auto: where the KL term is off, which changes nothing."""
+    mask_truncated: bool = False
+    """Leave truncated responses out of the loss (overlong filtering of DAPO); they still count in the baseline."""
     token_budget: Annotated[int, Field(ge=1)] = 32768
     """Tokens of a micro-batch, prompts and padding included."""
     gradient_checkpointing: bool = False

@@ -13,8 +13,10 @@ from graders import ParityJudge
 from tersely.config import resolve
 from tersely.display import PlainDisplay
 from tersely.errors import UserError
+from tersely.learn.batch import collate
 from tersely.learn.loop import train
-from tersely.records import Kind, Problem, Status, Verdict
+from tersely.objective import Objective
+from tersely.records import Finish, Group, Kind, Problem, Rollout, Status, Verdict
 from tersely.runs.folder import read_config
 from tersely.tasks.budgets import Budgets
 from tiny_models import make_model_folder, make_task
@@ -111,6 +113,19 @@ def test_a_step_of_which_nothing_is_left_changes_no_weights(root: Path, tmp_path
     assert (line["event"], line["groups_dropped"], line["groups_all_wrong"]) == ("NO_SIGNAL", 1.0, 1.0)
 
 
+def test_truncated_responses_can_be_left_out_of_the_loss_and_still_count_in_the_baseline() -> None:
+    def rollout(index: int, finish: Finish) -> Rollout:
+        return Rollout("p", index, (1, 2), (3, 4 + index), None, "", finish, 0)
+
+    ends = [Finish.EOS, Finish.LENGTH, Finish.EOS]
+    verdicts = (Verdict(Status.CORRECT, "1", ""), Verdict(Status.NO_ANSWER, None, ""), Verdict(Status.WRONG, "2", ""))
+    group = Group(Problem("p", "?", "1", Kind.EXACT, "test"), tuple(map(rollout, range(3), ends)), verdicts)
+    credit = Objective(0.0).credit(group.correct_G, group.lengths_G)
+    assert [row.advantage for row in collate([group], [credit])] == [1.0, -0.5, -0.5]
+    kept = collate([group], [credit], mask_truncated=True)
+    assert [(row.tokens[1], row.advantage) for row in kept] == [(4, 1.0), (6, -0.5)]
+
+
 def test_drawing_more_problems_than_are_needed_is_refused_where_none_is_left_out(root: Path) -> None:
     with pytest.raises(UserError, match=r"with objective.filter = none no group is: add --set objective.filter"):
         settings(root, run={"oversample": 2})
@@ -134,7 +149,7 @@ def test_runs_without_ingredients_keep_the_configuration_that_they_had(root: Pat
     train_for_odd_texts(settings(root, run={"steps": 1}), tmp_path / "run")
     config = read_config(tmp_path / "run")
     assert not {"budgets", "budget_line"} & set(config)
-    assert not {"clip_high", "dual_clip"} & set(config["learner"])
+    assert not {"clip_high", "dual_clip", "mask_truncated"} & set(config["learner"])
     assert "filter" not in config["objective"]
     assert "oversample" not in config["run"]
 

@@ -48,8 +48,8 @@ RESOURCE_KEYS = {
 """Settings that say how much is done at once, not what: a run that ran out of memory goes on with others. The sums are
 the same but for rounding."""
 
-OFF_BY_DEFAULT = ("clip_high", "dual_clip")
-"""Settings of the learner that say nothing where they are none."""
+OFF_BY_DEFAULT = {"clip_high": None, "dual_clip": None, "mask_truncated": False}
+"""Settings of the learner that say nothing where they are off."""
 
 UNJUDGED = "unjudged.json"
 """Verdicts that the judge could not reach, by key."""
@@ -189,8 +189,8 @@ def run_identity(
         del settings["budgets"], settings["budget_line"]
     if config.run.oversample == 1:
         del settings["run"]["oversample"]
-    for name in OFF_BY_DEFAULT:
-        if settings["learner"][name] is None:
+    for name, off in OFF_BY_DEFAULT.items():
+        if settings["learner"][name] == off:
             del settings["learner"][name]
     return {**settings, "verifier": verifier, **digests, **loaded.identity, **asking}
 
