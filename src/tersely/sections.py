@@ -34,7 +34,9 @@ class ObjectiveConfig(Section):
     alpha: float | None = None
     """Price of length, of the paper in [0, 1) and 0.1 where nothing is said; others have their own, or none."""
     method: str = "paper"
-    """What is rewarded: paper, another objective of docs/method.md, or your own as package.module:Name."""
+    """What is rewarded: paper, linear, truncation, dot, kimi, l1-exact, l1-max, cosine, dapo-overlong, laser, laser-d,
+    shorterbetter, grpo-lead, acoer, laconic, arlcp, o1-pruner, prime-rl, alp, hapo, leash or gr3 (docs/method.md), or
+    your own as package.module:Name."""
     advantage: str = "rloo"
     """Baseline of a group: rloo (mean of the other responses) or mean (of all)."""
     normalize: str = "none"
