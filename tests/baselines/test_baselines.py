@@ -17,13 +17,7 @@ from safetensors.torch import load_file
 from graders import ParityJudge
 from tersely import cli
 from tersely.baselines import trainers
-from tersely.baselines.choose import (
-    every_correct,
-    pruner_credit,
-    pruner_rewards,
-    shortest_and_longest,
-    shortest_correct,
-)
+from tersely.baselines.choose import every_correct, pruner_credit, shortest_and_longest, shortest_correct
 from tersely.baselines.distill import encode_response, read_demonstrations
 from tersely.baselines.kept import read_groups, read_samples
 from tersely.baselines.pruner import group_batches
@@ -38,6 +32,7 @@ from tersely.extras import install_command
 from tersely.models.folder import resolve_model
 from tersely.models.load import load_model, load_tokenizer
 from tersely.models.trained_for import TrainedFor, read_trained_for
+from tersely.objective.methods.o1_pruner import pruner_rewards
 from tersely.records import Credit, Finish, Group, Kind, Problem, Rollout, Status, Verdict
 from tersely.runs.folder import read_config, read_done, read_log
 from tersely.runs.json_file import read_json

@@ -116,6 +116,8 @@ def identifying(config: SamplesConfig) -> Json:
         settings["run"].pop(key)
     if config.verifier is None:
         del settings["verifier"]
+    if settings.get("tuning", {}).get("positive") == "shortest":  # what is off leaves no key
+        del settings["tuning"]["positive"]
     del settings["drop_unjudgeable"]  # what it dropped is said beside the digest of the task
     return settings
 

@@ -49,7 +49,7 @@ def add_evaluate(verbs: Any) -> None:
         "--instruction",
         default=None,
         metavar="NAME",
-        help="ask for brevity: limit:512, tale:512, concise, or paper-limit:512, the paper's own prompt",
+        help="ask for brevity: limit:512, length:512, tale:512, concise, or paper-limit:512, the paper's own prompt",
     )
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     add_verifier(p)
