@@ -30,6 +30,7 @@ ROOMS = [
     {"plan"},
     {"learn"},
     {"evaluation", "baselines"},
+    {"tune"},
     {"toy"},
     {"page"},
     {"pipelines"},
