@@ -68,6 +68,7 @@ NOWHERE = [
     ["train", "tiny", "--model", HOSTILE, "--out", "out"],
     ["train", "tiny", "--set", f"{HOSTILE}=1"],
     ["baseline", "samples", "--model", HOSTILE, "--task", "arithmetic", "--out", "out"],
+    ["tune", HOSTILE, "--lose-at-most", "2", "--out", "out"],
     ["distill", HOSTILE, "--out", "out"],
     ["ablate", HOSTILE, "--out", "out"],
     ["evaluate", HOSTILE, "--out", "out"],
