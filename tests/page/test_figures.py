@@ -54,7 +54,7 @@ def test_a_method_has_one_colour_on_every_page() -> None:
     ]
     for label in ("α 0.2", "SFT"):
         first, second = (page[label] for page in pages)
-        assert (first.color, first.dark, first.marker) == (second.color, second.dark, second.marker)
+        assert (first.color, first.marker) == (second.color, second.marker)
 
 
 def test_a_panel_of_training_curves_holds_at_most_six_lines(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_panel_of_training_curves_holds_at_most_six_lines(tmp_path: Path) -> N
     runs += [fake_runs.make_run(tmp_path, base, 0.2, steps=4, **extra) for extra in extras]
     found = collect(runs, variants=False)
     with matplotlib.rc_context(RC):
-        options = Options(make_looks(found.contenders), ())
+        options = Options(looks=make_looks(found.contenders))
         for made, settings in ((block(found, options), 1), (ablations_block(found, options), len(extras))):
             assert made is not None
             assert made.figure is not None

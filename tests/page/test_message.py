@@ -9,16 +9,17 @@ import pytest
 
 import fake_runs
 from fake_runs import make_baseline
+from tersely.analysis.seeds import SeedMean, over_seeds
 from tersely.page.block import Options
 from tersely.page.collect import collect
 from tersely.page.message import Message, loss_words, make_message
-from tersely.page.records import Comparison, Role, SeedMean, over_seeds
+from tersely.page.records import Comparison, Role
 from tersely.page.standings import CLAUSES, Standing, choose, standings
 from tersely.records import Estimate
 
 
 def message_of(comparison: Comparison, **more: object) -> Message:
-    return make_message(comparison, replace(Options({}, standings(comparison)), **more))  # type: ignore[arg-type]
+    return make_message(comparison, replace(Options(found=standings(comparison)), **more))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,13 @@ import pytest
 import fake_runs
 from crash import Refuser
 from pages import PAYLOADS, Page, blank_figures
-from tersely.analysis import ProtocolFacts, compare_paired, summarise
+from tersely.analysis import ProtocolFacts, compare_paired, over_seeds, summarise
 from tersely.commands.verb import message_of
 from tersely.errors import StorageError, TerselyError, UserError
 from tersely.page import table as tables
+from tersely.page.block import Options
 from tersely.page.read import read_run
-from tersely.page.records import over_seeds
-from tersely.page.render import Asked, marked, write_report
+from tersely.page.render import marked, write_report
 from tersely.page.settings import variants
 from tersely.records import Estimate
 from tersely.runs import disk
@@ -42,7 +42,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path], 
     runs.append(fake_runs.make_run(root, base, 0.2, steps=12, normalize="group"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tersely.page.render.ENDINGS", ("svg", "png"))  # test_compare.py has the PDFs too
-        page = write_report(runs, base, root / "out", Asked(commands=["tersely quickstart --out demo"]))
+        page = write_report(runs, base, root / "out", Options(commands=["tersely quickstart --out demo"]))
     return base, runs, page
 
 
@@ -163,7 +163,7 @@ def test_curves_keep_every_step_in_csv_and_few_on_the_page(family: tuple[Path, l
 @pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes(family: tuple[Path, list[Path], Path], tmp_path: Path) -> None:
     base, runs, page = family
-    again = write_report(runs, base, tmp_path / "again", Asked(commands=["tersely quickstart --out demo"]))
+    again = write_report(runs, base, tmp_path / "again", Options(commands=["tersely quickstart --out demo"]))
     assert again.read_bytes() == page.read_bytes()
 
 
@@ -193,7 +193,7 @@ def poison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base, runs = poisoned(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tersely.page.render.ENDINGS", ("svg",))
-        return write_report(runs, base, root / "out", Asked(commands=PAYLOADS))
+        return write_report(runs, base, root / "out", Options(commands=PAYLOADS))
 
 
 def test_no_foreign_text_becomes_markup(poison: Path) -> None:

@@ -48,7 +48,7 @@ BLOCKS: Mapping[str, Maker] = {
     "matched": once(matched.block),
     "training_cost": once(training_cost.block),
     "payback": once(payback.block),
-    "references": once(references.block),
+    "references": each_set(references.block),
     "seeds": each_set(seeds.block),
     "examples": each_set(examples.block),
 }

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from tersely.page.block import Block, Options
-from tersely.page.blocks.saving import DIFFICULTY, TOLD, dodged
+from tersely.page.blocks.saving import DIFFICULTY, draw_by_difficulty
 from tersely.page.figure import canvas, legend_below
-from tersely.page.records import Comparison
-from tersely.page.table import ACCURACY, CHANGE, MODEL, Table
+from tersely.page.records import TOLD, Comparison
+from tersely.page.table import ACCURACY, CHANGE, MODEL, tabulate
 
 CAPTION = "Share of right answers; a truncated response is never right. Bars are 95 % intervals."
+TITLE = "Accuracy by difficulty"
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
     view = comparison.view(*TOLD)
-    rows = tuple(
-        (d, e.label, e.at(d, "accuracy"), e.gain("accuracy_difference", d))
-        for d in view.difficulties
-        for e in view.entries
-    )
-    table = Table("accuracy_by_difficulty", "Accuracy by difficulty", (DIFFICULTY, MODEL, ACCURACY, CHANGE), rows)
-    drawn = [*([view.base] if view.base else []), *(view.line or view.trained)]
+    table = tabulate("accuracy_by_difficulty", TITLE, (DIFFICULTY, MODEL, ACCURACY, CHANGE), view.by_difficulty)
+    drawn = [e for e in view.entries if e.is_base or e.is_member or not view.line]
     figure, (axes,) = canvas(3.6)
-    dodged(axes, view, drawn, options.looks, lambda e, d: e.at(d, "accuracy"), 100)
+    draw_by_difficulty(axes, view, drawn, options.looks, lambda e: e.overall("accuracy"), 100)
     axes.set_ylim(max(0.0, axes.get_ylim()[0]), min(100.5, axes.get_ylim()[1]))
     axes.set_ylabel("accuracy, %")
     legend_below(figure, axes)
-    return Block("accuracy_by_difficulty", "Accuracy by difficulty", (), figure, CAPTION, (table,))
+    return Block("accuracy_by_difficulty", TITLE, (), figure, CAPTION, (table,))

@@ -1,9 +1,10 @@
-"""The paper's figure 4: evaluated checkpoints, accuracy and length against the iteration, one curve an alpha."""
+"""The paper's figures 4 and 5 rest on this: evaluated checkpoints against the iteration, one curve an alpha."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 from matplotlib.ticker import MaxNLocator
 
@@ -12,70 +13,87 @@ from tersely.analysis.paired import shared
 from tersely.evaluation.records import Evaluation
 from tersely.page.block import Block, Options
 from tersely.page.figure import canvas, draw_line, from_zero, legend_below
-from tersely.page.records import Checkpoints, Comparison, Entry
-from tersely.page.table import ACCURACY, MODEL, TOKENS, Cell, Column, Table
+from tersely.page.records import Comparison, Entry
+from tersely.page.table import ACCURACY, MODEL, TOKENS, Column, Table
 from tersely.records import EvalRecord
 
 CAPTION = (
-    "Evaluated checkpoints on held-out problems; iteration 0 is the base on the same problems. Bars are 95 % intervals."
+    "Evaluated checkpoints on held-out problems; iteration 0 is the base on the same problems. A line joins what the "
+    "same seeds gave. Bars are 95 % intervals."
 )
+STEP = Column("iteration", "Iteration", "whole")
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What the same seeds of one model gave along their training, on one data set."""
+
+    of: str
+    """Label of the model, whose colour the curve has."""
+    label: str
+    start: Entry | None
+    """Their base."""
+    points: tuple[tuple[int, Entry], ...]
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
-    (dataset,) = comparison.datasets
-    lines = lines_on(comparison, dataset)
-    if not lines:
+    found = curves(comparison)
+    if not found:
         return None
-    start = start_of(comparison, dataset)
     figure, panels = canvas(5.2, 2, sharex=True)
     for axes, key, title, scale in zip(
         panels, ("accuracy", "tokens"), ("accuracy, %", "mean tokens a response"), (100.0, 1.0), strict=True
     ):
-        for line, points in lines:
-            everyone = [(0, start), *points] if start is not None else points
-            known = [(step, found) for step, entry in everyone if (found := entry.overall(key)) is not None]
+        for curve in found:
+            everyone = [(0, curve.start), *curve.points]
+            known = [(step, one) for step, entry in everyone if entry and (one := entry.overall(key)) is not None]
             if len(known) > 1:
                 xs, values = [step for step, _ in known], [value for _, value in known]
-                draw_line(axes, xs, values, options.looks[line.label], scale, line.label)
+                draw_line(axes, xs, values, options.looks[curve.of], scale, curve.label)
         from_zero(axes, title, zero=key == "tokens")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     panels[1].set_xlabel("iteration")
     legend_below(figure, panels[0])
-    rows: list[tuple[Cell, ...]] = [
-        (line.label, step, entry.overall("tokens"), entry.overall("accuracy"))
-        for line, points in lines
-        for step, entry in points
-    ]
-    columns = (MODEL, Column("iteration", "Iteration", "whole"), TOKENS, ACCURACY)
-    table = Table("dynamics", "Evaluated checkpoints", columns, tuple(rows))
-    return Block("dynamics", "Training dynamics", (), figure, CAPTION, (table,))
+    columns = (MODEL, STEP, TOKENS, ACCURACY)
+    rows = tuple((c.label, step, TOKENS.of(e), ACCURACY.of(e)) for c in found for step, e in c.points)
+    return Block("dynamics", "Training dynamics", (), figure, CAPTION,
+                 (Table("dynamics", "Evaluated checkpoints", columns, rows),))  # fmt: skip
 
 
-def lines_on(comparison: Comparison, dataset: str) -> list[tuple[Checkpoints, list[tuple[int, Entry]]]]:
-    """The checkpoints of each member that were evaluated on the data set, by step."""
+def curves(comparison: Comparison) -> list[Curve]:
+    """The checkpoints that were evaluated on the data set, by model and by the seeds that they are of: a mean of three
+    seeds is not joined to what one of them did."""
+    dataset = comparison.datasets[0]
     found = []
-    for line in comparison.checkpoints:
-        points = [(step, entries[dataset]) for step, entries in line.steps.items() if dataset in entries]
-        found += [(line, points)] if points else []
+    for label, group in groupby(comparison.checkpoints, key=lambda made: made.label):
+        by_runs: dict[tuple[str, ...], list[tuple[int, Entry]]] = {}
+        for made in group:
+            if dataset in made.entries:
+                entry = made.entries[dataset]
+                by_runs.setdefault(tuple(r.seed for r in entry.results), []).append((made.step or 0, entry))
+        whole = next((len(c.runs) for c in comparison.contenders if c.label == label), 1)
+        for seeds, points in by_runs.items():
+            few = f", seed {', '.join(seeds)}" if len(seeds) < whole else ""
+            start = start_of(comparison, [entry for _, entry in points])
+            found.append(Curve(label, label + few, start, tuple(points)))
     return found
 
 
-def start_of(comparison: Comparison, dataset: str) -> Entry | None:
-    """The base where the curves start.
+def start_of(comparison: Comparison, entries: Sequence[Entry]) -> Entry | None:
+    """The bases where a curve starts.
 
     A curve is often measured on fewer problems than a result: then the base is read on those same responses alone.
     """
-    base = None if comparison.base is None else comparison.base.entries.get(dataset)
-    entries = [step[dataset] for line in comparison.checkpoints for step in line.steps.values() if dataset in step]
+    base = None if comparison.base is None else comparison.base.entries.get(comparison.datasets[0])
+    if base is None:
+        return None
     asked = {result.base_path: result.evaluation.responses() for entry in entries for result in entry.results}
-    if base is None or not entries:
-        return base
     results = [
         replace(result, evaluation=_narrowed(result.evaluation, asked[result.run.path]))
         for result in base.results
         if result.run.path in asked
     ]
-    return replace(base, results=tuple(results)) if results else base
+    return replace(base, results=tuple(results)) if results else None
 
 
 def _narrowed(evaluation: Evaluation, other: Sequence[EvalRecord]) -> Evaluation:

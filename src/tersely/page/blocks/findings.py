@@ -22,8 +22,8 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     said = []
     for dataset in comparison.datasets:
         view = comparison.on(dataset).view()
-        here = [*_trends(view), seed_sentence(view), *_behaviours(view, options.chosen)]
-        said += [f"{dataset}: {sentence}" if several else sentence for sentence in here if sentence]
+        here = [*_trends(view), *_seeds(view), *_behaviours(view, options.chosen)]
+        said += [f"{dataset}: {sentence}" if several else sentence for sentence in here]
     if several:
         said += [f"Over all data sets: {sentence}" for sentence in monotone(options.found)]
     return Block("findings", "What else was found", (*said, *elasticity(options), f"How the best is chosen. {RULE}"))
@@ -54,14 +54,14 @@ def _trends(view: View) -> list[str]:
     return said
 
 
-def seed_sentence(view: View) -> str:
+def _seeds(view: View) -> list[str]:
     """Of the seeds that ran at every alpha, in how many do tokens fall at every step?"""
     runs = [{r.seed: r.evaluation.summary.overall.tokens.value for r in e.results} for e in view.line]
     shared = sorted(set.intersection(*map(set, runs))) if len(runs) > 1 else []
     if len(shared) < 2:
-        return ""
+        return []
     falling = sum(all(b[seed] < a[seed] for a, b in itertools.pairwise(runs)) for seed in shared)
-    return f"In {falling} of {len(shared)} seeds tokens fall at every step of alpha."
+    return [f"In {falling} of {len(shared)} seeds tokens fall at every step of alpha."]
 
 
 def _behaviours(view: View, label: str | None) -> list[str]:
@@ -70,7 +70,8 @@ def _behaviours(view: View, label: str | None) -> list[str]:
     if base is None or chosen is None:
         return []
     said = []
-    left = {d: _remaining(base, chosen, d) for d in view.difficulties} if set(CHECKS) & set(view.phrases) else {}
+    checked = bool(set(CHECKS) & set(view.phrases))
+    left = {d: _remaining(base.at(d), chosen.at(d)) for d in view.difficulties if checked}
     known = {d: ratio for d, ratio in left.items() if ratio is not None}
     if len(known) > 1:
         first, last = min(known, key=lambda d: known[d].value), max(known, key=lambda d: known[d].value)
@@ -88,8 +89,8 @@ def _behaviours(view: View, label: str | None) -> list[str]:
     return [*said, f"Phrases a response, base to {chosen.label}: {', '.join(told)}."] if told else said
 
 
-def _remaining(base: Entry, chosen: Entry, difficulty: str) -> Estimate | None:
-    before, after = (entry.clusters(check_clusters(entry, difficulty)) for entry in (base, chosen))
+def _remaining(base: Entry, chosen: Entry) -> Estimate | None:
+    before, after = (entry.clusters(check_clusters(entry)) for entry in (base, chosen))
     return paired_ratio(before, after) if set(before) == set(after) and any(map(any, before.values())) else None
 
 

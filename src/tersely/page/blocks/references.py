@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tersely.page.block import Block, Options
-from tersely.page.records import Comparison, Role
-from tersely.page.table import MODEL, Cell, Column, Table
+from tersely.page.records import Comparison, Entry, Role
+from tersely.page.table import ACCURACY, DATASET, MODEL, TOKENS, Column, Table, overall, tabulate
 
 WORDS = (
     "Best of k needs to know the right answer, so it is an upper bound; the majority does not. Both cost all k "
@@ -12,46 +12,37 @@ WORDS = (
 )
 
 
+def responses(entry: Entry) -> int:
+    """k, the most that any seed gave to a problem."""
+    return max(result.evaluation.summary.k for result in entry.results)
+
+
+TOGETHER = (
+    MODEL,
+    Column("k", "k", "whole", responses),
+    Column("accuracy", "One response", "percent", ACCURACY.get),
+    Column("best_of_k", "Best of k (pass@k)", "percent", lambda e: e.overall("pass_at_k", responses(e))),
+    Column("majority", "Majority of k", "percent", lambda e: e.overall("maj_at_k", responses(e))),
+    Column("tokens", "Tokens of one", "tokens", TOKENS.get),
+    overall("shortest_correct", "Tokens of the shortest correct of k", "tokens", "best_of_k", "tokens"),
+    overall("tokens_of_k", "Tokens of all k", "tokens", "best_of_k", "tokens_spent"),
+)
+NOISE = (
+    DATASET,
+    Column("source", "Measured from"),
+    Column("token_saving", "Tokens “saved” by asking again", "percent"),
+    Column("accuracy_difference", "Change of accuracy, points", "change"),
+    Column("saving_reach", "Savings below this are noise", "percent"),
+    Column("accuracy_reach", "Changes below this are noise, points", "reach"),
+)
+
+
 def block(comparison: Comparison, options: Options) -> Block | None:
-    made = [_together(comparison.on(dataset)) for dataset in comparison.datasets]
-    tables = tuple(table for table in (*made, _noise(comparison)) if table.rows)
-    return Block("references", "Several responses, and the noise floor", (WORDS,), tables=tables) if tables else None
-
-
-def _together(comparison: Comparison) -> Table:
     dataset = comparison.datasets[0]
-    rows: list[tuple[Cell, ...]] = []
-    for entry in comparison.view().entries:
-        k = max(result.evaluation.summary.k for result in entry.results)
-        if k > 1 and entry.role not in (Role.CUTOFF, Role.PROMPTED):
-            rows.append((entry.label, k, entry.overall("accuracy"), entry.overall("pass_at_k", k),
-                         entry.overall("maj_at_k", k), entry.overall("tokens"), entry.overall("best_of_k", "tokens"),
-                         entry.overall("best_of_k", "tokens_spent")))  # fmt: skip
-    columns = (
-        MODEL,
-        Column("k", "k", "whole"),
-        Column("accuracy", "One response", "percent"),
-        Column("best_of_k", "Best of k (pass@k)", "percent"),
-        Column("majority", "Majority of k", "percent"),
-        Column("tokens", "Tokens of one", "tokens"),
-        Column("shortest_correct", "Tokens of the shortest correct of k", "tokens"),
-        Column("tokens_of_k", "Tokens of all k", "tokens"),
-    )
-    return Table(f"references_{dataset}", f"Several responses together, {dataset}", columns, tuple(rows))
-
-
-def _noise(comparison: Comparison) -> Table:
-    rows = tuple(
-        (dataset, floor.source, floor.token_saving, floor.accuracy_difference, floor.saving_reach, floor.accuracy_reach)
-        for dataset, floors in comparison.noise.items()
-        for floor in floors
-    )
-    columns = (
-        Column("dataset", "Data set"),
-        Column("source", "Measured from"),
-        Column("token_saving", "Tokens “saved” by asking again", "percent"),
-        Column("accuracy_difference", "Change of accuracy, points", "change"),
-        Column("saving_reach", "Savings below this are noise", "percent"),
-        Column("accuracy_reach", "Changes below this are noise, points", "reach"),
-    )
-    return Table("noise", "Noise floor: the base against itself", columns, rows)
+    entries = [e for e in comparison.view().entries if e.role not in (Role.CUTOFF, Role.PROMPTED) and responses(e) > 1]
+    floors = comparison.noise.get(dataset, ())
+    rows = tuple((dataset, *(column.of(floor) for column in NOISE[1:])) for floor in floors)
+    noise = Table("noise", "Noise floor: the base against itself", NOISE, rows)
+    together = tabulate("references", "Several responses together", TOGETHER, entries)
+    tables = tuple(table for table in (together, noise) if table.rows)
+    return Block("references", "Several responses, and the noise floor", (WORDS,), tables=tables) if tables else None

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tersely.page.block import Block, Options
 from tersely.page.records import Comparison
-from tersely.page.table import ACCURACY, CHANGE, MODEL, SAVING, TOKENS, Cell, Column, Table
+from tersely.page.table import ACCURACY, CHANGE, MODEL, SAVING, TOKENS, Column, tabulate
+
+RUN = Column("run", "Run", get=lambda entry: entry.results[0].run.name)
+SEED = Column("seed", "Seed", get=lambda entry: entry.results[0].seed)
+TITLE = "Every run by itself"
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
-    entries = [e for e in comparison.view().entries if len(e.results) > 1]
-    rows: list[tuple[Cell, ...]] = []
-    for entry in entries:
-        for result in entry.results:
-            found, paired = result.evaluation.summary.overall, result.versus and result.versus.overall
-            saving, change = (paired.token_saving, paired.accuracy_difference) if paired else (None, None)
-            rows.append((entry.label, result.run.name, result.seed, found.tokens, saving, found.accuracy, change))
-    columns = (MODEL, Column("run", "Run"), Column("seed", "Seed"), TOKENS, SAVING, ACCURACY, CHANGE)
-    title = "Every run by itself"
-    return Block("seeds", title, tables=(Table("seeds", title, columns, tuple(rows)),)) if rows else None
+    several = [entry for entry in comparison.view().entries if len(entry.results) > 1]
+    single = [replace(entry, results=(result,)) for entry in several for result in entry.results]
+    table = tabulate("seeds", TITLE, (MODEL, RUN, SEED, TOKENS, SAVING, ACCURACY, CHANGE), single)
+    return Block("seeds", TITLE, tables=(table,)) if single else None

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from tersely.page.block import Block, Options
-from tersely.page.cost import TRAINED, contender_cost, total
-from tersely.page.records import Comparison
-from tersely.page.table import MODEL, Cell, Column, Table
+from tersely.page.cost import contender_cost, total
+from tersely.page.records import TRAINED, Comparison
+from tersely.page.table import MODEL, Column, Table, tabulate
 
 PHASES = {"sample_s": "Sampling", "judge_s": "Judging", "reference_s": "Reference", "update_s": "Updates",
           "save_s": "Saving", "step_s": "All steps"}  # fmt: skip
+COSTS = (
+    MODEL,
+    Column("runs", "Seeds", "whole", lambda c: len(c.runs)),
+    Column("sampled_tokens", "Tokens sampled", "whole", lambda c: contender_cost(c).sampled),
+    Column("trained_tokens", "Tokens trained on", "whole", lambda c: contender_cost(c).trained),
+    Column("wall_s", "Wall time", "seconds", lambda c: contender_cost(c).wall),
+    Column("counted", "Trained on, counted over",
+           get=lambda c: "prompts too" if contender_cost(c).with_prompts else "responses"),
+)  # fmt: skip
+OLD_CLOCK = (
+    "Tokens trained on are response tokens under a loss, once a pass. The clocks of {} are older and counted prompts "
+    "too, so their tokens trained on are overstated."
+)
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -21,31 +34,13 @@ def prompts_sentence(comparison: Comparison) -> list[str]:
     """Whose training tokens are overstated, because an older clock counted the prompts among them."""
     trained = [c for c in comparison.contenders if c.role in TRAINED]
     named = [c.label for c in trained if contender_cost(c).with_prompts]
-    if not named:
-        return []
-    return [
-        "Tokens trained on are response tokens under a loss, once a pass. The clocks of "
-        f"{', '.join(named)} are older and counted prompts too, so their tokens trained on are overstated."
-    ]
+    return [OLD_CLOCK.format(", ".join(named))] if named else []
 
 
 def cost_table(comparison: Comparison) -> Table:
     """Training of every contender, mean over seeds."""
-    rows: list[tuple[Cell, ...]] = []
-    for contender in comparison.contenders:
-        if contender.role in TRAINED:
-            cost = contender_cost(contender)
-            counted = "prompts too" if cost.with_prompts else "responses"
-            rows.append((contender.label, len(contender.runs), cost.sampled, cost.trained, cost.wall, counted))
-    columns = (
-        MODEL,
-        Column("runs", "Seeds", "whole"),
-        Column("sampled_tokens", "Tokens sampled", "whole"),
-        Column("trained_tokens", "Tokens trained on", "whole"),
-        Column("wall_s", "Wall time", "seconds"),
-        Column("counted", "Trained on, counted over"),
-    )
-    return Table("training_cost", "What training took, mean over seeds", columns, tuple(rows))
+    trained = [c for c in comparison.contenders if c.role in TRAINED]
+    return tabulate("training_cost", "What training took, mean over seeds", COSTS, trained)
 
 
 def _phase_table(comparison: Comparison) -> Table:
@@ -56,11 +51,7 @@ def _phase_table(comparison: Comparison) -> Table:
          sum(step.response_tokens or 0 for step in run.journal))
         for label, run in runs
     )  # fmt: skip
-    columns = (
-        MODEL,
-        Column("run", "Run"),
-        Column("steps", "Steps", "whole"),
-        *(Column(phase, title, "seconds") for phase, title in PHASES.items()),
-        Column("response_tokens", "Tokens sampled", "whole"),
-    )
+    seconds = (Column(phase, title, "seconds") for phase, title in PHASES.items())
+    columns = (MODEL, Column("run", "Run"), Column("steps", "Steps", "whole"), *seconds,
+               Column("response_tokens", "Tokens sampled", "whole"))  # fmt: skip
     return Table("cost", "Where the time of every run went", columns, rows)

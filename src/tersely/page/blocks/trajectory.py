@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tersely.page.block import Block, Options
-from tersely.page.blocks.dynamics import lines_on, start_of
+from tersely.page.blocks.dynamics import curves
 from tersely.page.figure import INK, PAPER, better_arrow, canvas, legend_below
-from tersely.page.records import Comparison, Entry
+from tersely.page.records import Comparison
 
 CAPTION = (
     "One line an alpha, from the base (diamond) over the evaluated checkpoints (hollow) to the last (filled), on the "
@@ -14,22 +14,21 @@ CAPTION = (
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
-    (dataset,) = comparison.datasets
-    lines = lines_on(comparison, dataset)
-    if not lines:
+    found = curves(comparison)
+    if not found:
         return None
-    start = _places([start_of(comparison, dataset)])
     figure, (axes,) = canvas(4.0)
-    for line, points in lines:
-        known, look = start + _places([entry for _, entry in points]), options.looks[line.label]
-        if len(known) < 2:
-            continue
-        axes.plot(*zip(*known, strict=True), color=look.color, linestyle=look.line, linewidth=1.2, marker=look.marker,
-                  markersize=4, markerfacecolor=PAPER, markeredgewidth=0.9, label=line.label)  # fmt: skip
-        axes.plot(*known[-1], linestyle="", marker=look.marker, color=look.color, markersize=7.5,
-                  markeredgecolor=PAPER, markeredgewidth=0.6, zorder=5)  # fmt: skip
-    for place in start:
-        axes.plot(*place, linestyle="", marker="D", color=INK, markersize=8, zorder=6)
+    for curve in found:
+        entries = [entry for entry in (curve.start, *(entry for _, entry in curve.points)) if entry is not None]
+        pairs = [(entry.overall("tokens"), entry.overall("accuracy")) for entry in entries]
+        known = [(tokens.value, accuracy.value * 100) for tokens, accuracy in pairs if tokens and accuracy]
+        look = options.looks[curve.of]
+        if len(known) > 1:
+            axes.plot(*zip(*known, strict=True), color=look.color, linestyle=look.line, linewidth=1.2, markersize=4,
+                      marker=look.marker, markerfacecolor=PAPER, markeredgewidth=0.9, label=curve.label)  # fmt: skip
+            axes.plot(*known[-1], marker=look.marker, color=look.color, markersize=7.5, markeredgecolor=PAPER, zorder=5)
+        if curve.start is not None and known:
+            axes.plot(*known[0], marker="D", color=INK, markersize=8, zorder=6)
     low, high = axes.get_ylim()
     axes.set_ylim(max(0.0, low), min(100, high) + (high - low) * 0.08)
     axes.set_xlabel("mean tokens a response")
@@ -37,8 +36,3 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     better_arrow(axes)
     legend_below(figure, axes)
     return Block("trajectory", "Where training goes", (), figure, CAPTION)
-
-
-def _places(entries: list[Entry] | list[Entry | None]) -> list[tuple[float, float]]:
-    found = [(e.overall("tokens"), e.overall("accuracy")) for e in entries if e is not None]
-    return [(t.value, a.value * 100) for t, a in found if t is not None and a is not None]
