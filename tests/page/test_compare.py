@@ -20,6 +20,8 @@ from tersely.analysis.clusters import token_clusters
 from tersely.analysis.cutoff import cutoff_limits
 from tersely.analysis.seeds import SeedMean
 from tersely.errors import UserError
+from tersely.evaluation.protocol import parse_name
+from tersely.evaluation.runs import read_run
 from tersely.page.block import Options
 from tersely.page.blocks.ablations import ablations
 from tersely.page.blocks.behaviours import behaviour_tables, unmeasured
@@ -34,8 +36,7 @@ from tersely.page.cost import cost_of, mean_cost
 from tersely.page.figure import make_looks
 from tersely.page.message import make_message, warnings
 from tersely.page.published import published_planes, published_standings, read_published
-from tersely.page.read import read_run
-from tersely.page.records import Comparison, Role, View, Who, parse_name
+from tersely.page.records import Comparison, Role, View, Who
 from tersely.page.render import write_comparison, write_published
 from tersely.page.standings import Plane, Spot, Standing, best_of, plane_of, stand, standings
 from tersely.records import Estimate

@@ -11,9 +11,10 @@ from pages import blank_figures
 from tersely.page.block import Block, Options, each_set
 from tersely.page.blocks import BLOCKS, COMPARE, REPORT
 from tersely.page.collect import collect
+from tersely.page.columns import MODEL
 from tersely.page.records import Comparison
 from tersely.page.render import write_page
-from tersely.page.table import MODEL, Column, Table
+from tersely.table import Column, Table
 
 
 def toy(comparison: Comparison, options: Options) -> Block | None:

@@ -19,9 +19,8 @@ from pages import PAYLOADS, Page, blank_figures
 from tersely.analysis import ProtocolFacts, compare_paired, over_seeds, summarise
 from tersely.commands.verb import message_of
 from tersely.errors import StorageError, TerselyError, UserError
-from tersely.page import table as tables
+from tersely.evaluation.runs import read_run
 from tersely.page.block import Options
-from tersely.page.read import read_run
 from tersely.page.render import marked, write_report
 from tersely.page.settings import variants
 from tersely.records import Estimate

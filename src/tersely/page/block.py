@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from tersely.page.figure import Look
 from tersely.page.records import Comparison
 from tersely.page.standings import Standing
-from tersely.page.table import Table
 from tersely.records import EvalRecord
+from tersely.table import Table
 from tersely.text import slug
 
 

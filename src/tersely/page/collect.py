@@ -15,11 +15,11 @@ from tersely.analysis.facts import MEASURED
 from tersely.analysis.noise import NoiseFloor, noise_floor
 from tersely.analysis.paired import covers, shared
 from tersely.errors import UserError
-from tersely.evaluation.protocol import VARIANT
+from tersely.evaluation.protocol import VARIANT, parse_name
 from tersely.evaluation.records import Evaluation
+from tersely.evaluation.runs import Run, read_finished, root_of
 from tersely.page.cutoffs import cutoff_contenders
-from tersely.page.read import read_finished, root_of
-from tersely.page.records import Comparison, Contender, Entry, Result, Role, Run, Who, parse_name
+from tersely.page.records import Comparison, Contender, Entry, Result, Role, Who
 from tersely.page.settings import describe, learning_rate
 from tersely.records import EvalRecord
 

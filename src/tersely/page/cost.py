@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tersely.page.records import TRAINED, Comparison, Contender, Role, Run
+from tersely.evaluation.runs import Run
+from tersely.page.records import TRAINED, Comparison, Contender, Role
 from tersely.records import Json
 
 

@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tersely.analysis.seeds import SeedMean, scaled
-from tersely.analysis.strata import NO_OTHERS, stratified
+from tersely.analysis.strata import stratified
 from tersely.page.block import Options
 from tersely.page.blocks.matched import spends
 from tersely.page.cost import search_cost
 from tersely.page.records import TOLD, Comparison, Contender, Role, View
 from tersely.page.standings import Standing, best_of, choose, gains, standings
-from tersely.page.table import show
-from tersely.records import Estimate, Unit
+from tersely.page.words import say
+from tersely.records import Estimate
 from tersely.runs.json_file import is_checked
+from tersely.table import show
 
-ALPHA = "α (alpha) says how hard training presses for short answers: 0 not at all, towards 1 ever harder."
 TOY_TASKS = {"arithmetic": "made-up sums"}
-BASE = "the base (before training)"
-FREE = "the same training without length pressure"
 ALIKE = 0.1
 """Tokens of two methods that differ by at most this share are about equal."""
 
@@ -39,29 +37,27 @@ def make_message(comparison: Comparison, options: Options) -> Message:
     reference, base = comparison.reference, comparison.base
     told, what = warnings(comparison, options.found), _what(comparison)
     free = reference is not None and reference.role is Role.FAMILY
-    against = standings(comparison, reference) if free else options.found
-    candidates = _candidates(against)
+    candidates = _candidates(standings(comparison, reference) if free else options.found)
     best, given_up = choose(candidates)
     if reference is None or best is None:
-        said = "Nothing here can be compared with a base" if reference else "No base was given, so no saving is shown"
-        return Message(said, (what,), told, None)
+        return Message(say("message.nothing" if reference else "message.no_base"), (what,), told, None)
     chosen = next(c for c in comparison.contenders if c.label == best.label)
-    unit = "points" if len(comparison.datasets) == 1 else "relative"
+    lead = [what, f"This is {best.label}." + (f" {say('message.alpha')}" if best.alpha is not None else "")]
     saving, change = _gained(comparison, best, chosen, reference)
-    lead = [what, f"This is {best.label}. {ALPHA if best.alpha is not None else ''}".strip()]
-    lead.append(_against(f"{reference.label} ({FREE})" if free else BASE, saving, change, unit))
+    before, unit = say("message.base"), "points" if len(comparison.datasets) == 1 else "relative"
+    lead.append(_against(f"{reference.label} ({say('message.free')})" if free else before, saving, change, unit))
     if base is not None and reference is not base:
         own = next((s for s in options.found if s.label == best.label), best)
-        lead.append(_against(BASE, *_gained(comparison, own, chosen, base), unit))
+        lead.append(_against(before, *_gained(comparison, own, chosen, base), unit))
+    lead.append(given_up)
     if len(candidates) > 1:
-        given_up += (
-            f" {best.label} was chosen among {len(candidates)} on these same problems, so its numbers are likelier "
-        )
-        given_up = f"{given_up}too good than too bad.".strip()
-    lead += [given_up, _rival(options.found), _money(comparison, chosen, options)]
-    headline = (
-        f"{_who(comparison)} {_saved(saving)} than {FREE if free else 'before training'}; {loss_words(change, unit)}"
-    )
+        lead.append(say("message.chosen", label=best.label, count=len(candidates)))
+    lead += [_rival(options.found), _money(comparison, chosen, options)]
+    headline = say(
+        "message.headline", who=_who(comparison), saving=show(abs(saving.value), "percent"),
+        fewer="fewer" if saving.value >= 0 else "more", loss=loss_words(change, unit),
+        reference=say("message.free") if free else "before training",
+    )  # fmt: skip
     return Message(headline, tuple(s for s in lead if s), told, best.label)
 
 
@@ -97,16 +93,10 @@ def _who(comparison: Comparison) -> str:
 def _what(comparison: Comparison) -> str:
     base, dataset = comparison.base, comparison.datasets[0]
     model = f"The model is {base.runs[0].name}" if base else "The model is named under How this was made"
-    if _is_toy(base):
-        model = "The model is a toy that tersely makes for itself and teaches to check too much"
     summary = next(iter(comparison.contenders[0].entries.values())).results[0].evaluation.summary
     where = f"{TOY_TASKS[dataset]} (task {dataset})" if dataset in TOY_TASKS else ", ".join(comparison.datasets)
-    each = f"{summary.overall.problems:,} held-out problems, responses per problem: {summary.k}"
-    return f"{model}; the task is {where}, {each}."
-
-
-def _saved(saving: Estimate) -> str:
-    return f"with {show(abs(saving.value), 'percent')} {'fewer' if saving.value >= 0 else 'more'} tokens"
+    model = say("message.toy") if _is_toy(base) else model
+    return say("message.what", model=model, task=where, problems=summary.overall.problems, k=summary.k)
 
 
 def loss_words(change: Estimate, unit: str) -> str:
@@ -115,57 +105,46 @@ def loss_words(change: Estimate, unit: str) -> str:
     def signed(value: float) -> str:
         return show(value, unit).replace("\u00a0points", " points")
 
-    def size(value: float) -> str:
-        return signed(value).lstrip("+±−")
-
+    size, mean = signed(change.value).lstrip("+±−"), signed(change.value)
     if isinstance(change, SeedMean) and change.low is None:
-        return (
-            f"accuracy changes by {signed(change.value)} in the mean of {change.n} {Unit.SEEDS} and by "
-            f"{signed(min(change.seeds))} in the worst, too few to say how much may be lost"
-        )
+        return say("message.few_seeds", mean=mean, count=change.n, worst=signed(min(change.seeds)))
     if change.low is None or change.high is None:
-        return f"accuracy changes by {signed(change.value)}, and how much may be lost cannot be told ({change.method})"
-    if change.high < 0:
-        return f"accuracy falls by {size(change.value)}, at most by {size(change.low)}"
+        return say("message.no_interval", mean=mean, why=change.method)
+    worst = signed(change.low).lstrip("+±−")
     if change.low >= 0:
-        return f"accuracy rises by {size(change.value)}" if change.value > 0 else "accuracy stays"
-    return f"a loss of up to {size(change.low)} of accuracy is not excluded"
+        return say("message.rises" if change.value > 0 else "message.stays", size=size)
+    return say("message.falls" if change.high < 0 else "message.not_excluded", size=size, worst=worst)
 
 
 def _against(whom: str, saving: Estimate, change: Estimate, unit: str) -> str:
     lossy = change.low is not None and change.high is not None and change.low < 0 <= change.high
-    loss = f"; {loss_words(change, unit)}" if lossy else ""
-    return f"Against {whom}: {show(saving, 'percent')} of the tokens saved, accuracy {show(change, unit)}{loss}."
+    parts = {"whom": whom, "saving": show(saving, "percent"), "change": show(change, unit)}
+    return say("message.against_lossy" if lossy else "message.against", **parts, loss=loss_words(change, unit))
 
 
 def _rival(found: Sequence[Standing]) -> str:
     """The best other method that was trained, beside the member that spends about as much."""
     rival, family = best_of([s for s in found if s.role is Role.BASELINE]), [s for s in found if s.role is Role.FAMILY]
     if rival is None:
-        return "" if not family else "No other method was trained beside it, so nothing is said about alternatives."
-    stands = f"{rival.label} {spends(rival)}"
+        return say("message.no_rival") if family else ""
     if not family:
-        return f"No member of the family is here; the best of the rest, {stands}."
+        return say("message.no_member", rival=spends(rival))
     near = min(family, key=lambda s: abs(s.tokens.value - rival.tokens.value))
     alike = abs(near.tokens.value - rival.tokens.value) <= ALIKE * rival.tokens.value
-    how = "At about equal tokens" if alike else "Nothing stands at equal tokens, so this is no fair comparison"
-    return f"{how}: the best other method, {stands}; {near.label} {spends(near)}."
+    return say("message.rival_alike" if alike else "message.rival_apart", rival=spends(rival), near=spends(near))
 
 
 def _money(comparison: Comparison, chosen: Contender, options: Options) -> str:
-    base, dataset, money = comparison.base, comparison.datasets[0], options.currency
-    if options.price is None or base is None:
+    base, dataset, price = comparison.base, comparison.datasets[0], options.price
+    if price is None or base is None:
         return ""
     found = [entry.overall("tokens") for entry in (base.entries[dataset], chosen.entries[dataset])]
-    before, after = (show(0.0 if one is None else one.value * options.price, "tokens") for one in found)
+    before, after = (show(0.0 if one is None else one.value * price, "tokens") for one in found)
     count, cost = search_cost(comparison, chosen)
-    paid = cost.money(options.price, options.gpu_hour)
-    what = "training it" if count == 1 else f"training all {count} members, to choose it,"
-    spent = "" if paid is None else f"; {what} took {show(paid, 'small')} {money}"
-    return (
-        f"At {options.price:g} {money} a million tokens a million answers cost {before} {money} before and {after} "
-        f"{money} after{spent}."
-    )
+    paid = cost.money(price, options.gpu_hour)
+    name = "message.money" if paid is None else "message.money_trained" if count == 1 else "message.money_searched"
+    parts = {"price": price, "currency": options.currency, "before": before, "after": after, "count": count}
+    return say(name, **parts, paid=show(paid, "small"))
 
 
 # ---- what to mind
@@ -173,52 +152,43 @@ def _money(comparison: Comparison, chosen: Contender, options: Options) -> str:
 
 def warnings(comparison: Comparison, found: Sequence[Standing]) -> tuple[str, ...]:
     said: list[str] = []
-    marked = [c.label for c in comparison.contenders if c.mark]
-    if marked:
-        said.append(f"Evaluated under another protocol, so shown and compared with nothing: {'; '.join(marked)}.")
+    if marked := [c.label for c in comparison.contenders if c.mark]:
+        said.append(say("mind.marked", labels="; ".join(marked)))
     for dataset in comparison.datasets:
         view = comparison.on(dataset).view()
         said += [f"{dataset}: {sentence}" for sentence in _of_set(view, comparison)]
         if view.entries[0].results[0].evaluation.summary.overall.problems == 1:
-            said.append(f"{dataset} holds a single problem: nothing measured on it has an interval.")
+            said.append(say("mind.single", dataset=dataset))
     known = {s.label for s in found}
     others = [c for c in comparison.contenders if not c.mark and c.role not in (Role.BASE, Role.CUTOFF)]
     lacking = [c.label for c in others if c.label not in known]
     if comparison.base is None:
-        said.append("No base was found, so nothing is compared with one: name it with --base.")
+        said.append(say("mind.no_base"))
     elif lacking:
-        said.append(f"Not evaluated on every data set of the base, so in no aggregate: {', '.join(lacking)}.")
-    if any(len(c.runs) > 1 for c in comparison.contenders):
-        said.append(
-            f"Values over several {Unit.SEEDS} are means; the {Unit.SEEDS} stand in brackets where they are too few "
-            "for an interval. Trends pair problems."
-        )
-    else:
-        said.append("One seed a model: the intervals say what other problems would do, not another training run.")
-    return tuple(said)
+        said.append(say("mind.lacking", labels=", ".join(lacking)))
+    several = any(len(c.runs) > 1 for c in comparison.contenders)
+    return (*said, say("mind.seeds" if several else "mind.one_seed"))
 
 
 def _of_set(view: View, comparison: Comparison) -> list[str]:
     """What one data set warns of."""
     said = []
-    cut = None if view.base is None else view.base.overall("truncated")
+    cut, told = (
+        None if view.base is None else view.base.overall("truncated"),
+        [e for e in view.entries if e.role in TOLD],
+    )
     if cut is not None and cut.value >= 0.01:
-        cap = view.protocol.max_new_tokens or "unknown"
-        said.append(
-            f"{show(cut, 'percent')} of the base's responses ran into the cap of {cap} tokens: its mean length, and "
-            "the saving, are lower bounds."
-        )
+        said.append(say("mind.cap", share=show(cut, "percent"), cap=view.protocol.max_new_tokens or "unknown"))
     unjudged = {e.label: sum(r.evaluation.summary.overall.unjudged_responses for r in e.results) for e in view.entries}
     if lost := [f"{label} {count}" for label, count in unjudged.items() if count]:
-        said.append(f"Responses that could not be judged, left out of every accuracy: {', '.join(lost)}.")
+        said.append(say("mind.unjudged", counts=", ".join(lost)))
     said += judge_warnings(view)
-    told = [e for e in view.entries if e.role in TOLD]
     if old := [e.label for e in told if any(not is_checked(r.evaluation.path) for r in e.results)]:
-        said.append(f"Evaluated by an earlier version, in whose files damage would not be seen: {', '.join(old)}.")
+        said.append(say("mind.unchecked", labels=", ".join(old)))
     if exact := stratified(view.protocol):
-        said.append(f"The set holds {exact} in exact shares, not by chance: {NO_OTHERS}.")
+        said.append(say("mind.stratified", what=exact))
     if view.dataset not in comparison.noise and comparison.base is not None:
-        said.append("no noise floor, because the base was asked once a problem: repeat it, or use k > 1.")
+        said.append(say("mind.no_noise"))
     return said
 
 

@@ -18,12 +18,14 @@ from tersely.page.blocks.frontier import plane_block
 from tersely.page.blocks.overview import MOST
 from tersely.page.blocks.ratios import ratio_block
 from tersely.page.blocks.sets import sets_block
+from tersely.page.columns import DATASET, MODEL
 from tersely.page.figure import make_looks
-from tersely.page.message import ALPHA, FREE, Message
+from tersely.page.message import Message
 from tersely.page.records import Role
 from tersely.page.standings import Plane, Spot, Standing, aggregate_plane, choose
-from tersely.page.table import DATASET, MODEL, Cell, Column, Table, show
+from tersely.page.words import say
 from tersely.records import Estimate
+from tersely.table import Cell, Column, Table, show
 
 METHOD = "published without an interval"
 BASE = "distilled model"
@@ -88,11 +90,12 @@ def published_message(source: Mapping[str, Any]) -> Message:
     assert best is not None
     own = next(s for s in published_standings(source) if s.label == best.label)
     first, second = (
-        f"{show(1 - s.tokens.value, 'percent')} of the tokens saved, {show(s.accuracy.value, 'percent')} of the "
-        f"accuracy kept" for s in (best, own)
-    )  # fmt: skip
-    headline = f"{source['title']} as published: against α 0, {FREE}, {first} at {best.label}"
-    lead = (f"This is {best.label}. {ALPHA}", f"Against the {BASE}: {second}.", given_up, source["note"])
+        say("published.gained", saving=show(1 - s.tokens.value, "percent"), kept=show(s.accuracy.value, "percent"))
+        for s in (best, own)
+    )
+    free, alpha = say("message.free"), say("message.alpha")
+    headline = say("published.headline", title=source["title"], free=free, gained=first, label=best.label)
+    lead = (f"This is {best.label}. {alpha}", f"Against the {BASE}: {second}.", given_up, source["note"])
     return Message(headline, tuple(s for s in lead if s), (_agreement(source),), best.label)
 
 
@@ -101,12 +104,9 @@ def _agreement(source: Mapping[str, Any]) -> str:
     mine = {s.label: s for s in published_standings(source)}
     rows = [(row, mine[row["label"]]) for row in source["aggregate"] if row["label"] in mine]
     if not rows:
-        return "The aggregate of this scale was only plotted, so it is computed here from the tables by data set."
+        return say("published.only_plotted")
     apart = [max(abs(s.accuracy.value - row["accuracy"]), abs(s.tokens.value - row["tokens"])) for row, s in rows]
-    return (
-        f"The aggregate computed here from the tables by data set differs from the printed one by at most "
-        f"{max(apart):.4f}, on average by {mean_of_ratios(apart):.4f}."
-    )
+    return say("published.agreement", most=max(apart), mean=mean_of_ratios(apart))
 
 
 def published_blocks(source: Mapping[str, Any]) -> list[Block]:

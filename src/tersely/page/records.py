@@ -11,10 +11,9 @@ from pathlib import Path
 from tersely.analysis import PairedComparison, ProtocolFacts, over_seeds
 from tersely.analysis.clusters import difficulty_order, label_of
 from tersely.analysis.noise import NoiseFloor
-from tersely.evaluation.protocol import VARIANT
 from tersely.evaluation.records import Evaluation
-from tersely.journal import StepRecord
-from tersely.records import Estimate, EvalRecord, Json
+from tersely.evaluation.runs import Run
+from tersely.records import Estimate, EvalRecord
 
 SHARES = {"accuracy", "truncated", "no_answer", "unjudged", "pass_at_k", "maj_at_k",
           "share_after_answer", "stated_but_wrong", "stated_by_chance", "loops"}  # fmt: skip
@@ -41,48 +40,6 @@ class Role(StrEnum):
 TRAINED = (Role.FAMILY, Role.ABLATION, Role.BASELINE)
 TOLD = tuple(role for role in Role if role is not Role.CUTOFF)
 """Whose responses are told about: a cutoff's are the base's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run folder, read. ``kind``: train, base, baseline, ..., or model (evaluations of somebody else's)."""
-
-    path: Path
-    kind: str
-    version: str
-    config: Json
-    alpha: float | None
-    """None for whatever has no price of length."""
-    seed: int | None
-    journal: tuple[StepRecord, ...]
-    clock: tuple[Json, ...]
-    evaluations: Mapping[str, Evaluation]
-
-    @property
-    def name(self) -> str:
-        return self.path.name or str(self.path)
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """An evaluation folder's name taken apart. Example: ``parse_name("paper.gsm8k@limit-512")``."""
-
-    dataset: str
-    step: int | None
-    variant: str
-    """``limit-512``, ``concise``, ``repeat`` ...; empty for the model as it is."""
-
-    @property
-    def is_repeat(self) -> bool:
-        """The same measurement with another sampling seed: says how much of a difference is noise."""
-        return any(part.startswith(("repeat", "seed-")) for part in self.variant.split(VARIANT))
-
-
-def parse_name(folder: str) -> Name:
-    dataset, *rest = folder.split(VARIANT)
-    steps = [part for part in rest if part.startswith("step-") and part[5:].isdigit()]
-    others = [part for part in rest if part not in steps]
-    return Name(dataset, int(steps[0][5:]) if steps else None, VARIANT.join(others))
 
 
 @dataclass(frozen=True, slots=True)

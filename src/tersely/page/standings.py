@@ -15,21 +15,11 @@ from tersely.analysis.paired import shared
 from tersely.analysis.seeds import SeedMean, floor
 from tersely.errors import UserError
 from tersely.page.records import GAINS, Comparison, Contender, Entry, Result, Role, Who
+from tersely.page.words import say
 from tersely.records import Estimate
 
 KEPT = 0.98
 """Share of the reference's accuracy that the best of a method must keep."""
-RULE = (
-    f"The best is the one that saves most tokens among those that surely keep {KEPT * 100:g} % of the reference's "
-    "accuracy: by the lower end of the interval, or in the worst seed where they are too few for one. If none does, "
-    "among those that keep it by the estimate; if none does either, the one that keeps most."
-)
-CLAUSES = (
-    "",
-    f"None surely keeps {KEPT * 100:g} % of the reference's accuracy, so the first clause of the rule was given up: "
-    "this one keeps it by the estimate alone.",
-    f"None keeps {KEPT * 100:g} % of the reference's accuracy, so the rule was given up: this one keeps most.",
-)
 ONE = Estimate(1.0, None, None, 0, "the base by definition")
 
 
@@ -138,17 +128,17 @@ def _aggregate(sets: Sequence[tuple[str, Result, Result] | None]) -> Aggregate |
 
 
 def choose(candidates: Sequence[Standing]) -> tuple[Standing | None, str]:
-    """The best by ``RULE``, and what had to be given up of it (empty where nothing)."""
+    """The best by the rule (``words.toml``), and what had to be given up of it (empty where nothing)."""
     surely = [c for c in candidates if floor(c.accuracy) >= KEPT]
     likely = [c for c in candidates if c.accuracy.value >= KEPT]
-    for clause, group in zip(CLAUSES, (surely, likely), strict=False):
+    for clause, group in (("surely", surely), ("likely", likely)):
         if group:
-            return min(group, key=lambda c: c.tokens.value), clause
-    return max(candidates, key=lambda c: c.accuracy.value, default=None), CLAUSES[2]
+            return min(group, key=lambda c: c.tokens.value), say(f"rule.{clause}")
+    return max(candidates, key=lambda c: c.accuracy.value, default=None), say("rule.most")
 
 
 def best_of(candidates: Sequence[Standing]) -> Standing | None:
-    """The best by ``RULE``."""
+    """The best by the rule (``words.toml``)."""
     return choose(candidates)[0]
 
 
@@ -210,7 +200,7 @@ def plane_sentence(plane: Plane) -> str:
     beaten = [f"{name} (by {_first(by)})" for name, by in pairs if by]
     how = "beyond the intervals" if sure else "by value, without intervals"
     free = ", ".join(d.name for d in found if not d.by)
-    return f"Worse on both axes {how}: {'; '.join(beaten) or 'none'}. On values alone the frontier is {free}."
+    return say("plane.worse", how=how, beaten="; ".join(beaten) or "none", free=free)
 
 
 def _first(names: Sequence[str], most: int = 2) -> str:

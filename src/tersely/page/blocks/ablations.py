@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from tersely.page.block import Block, Options, file_name
+from tersely.page.columns import ACCURACY, CHANGE, DATASET, MODEL, SAVING, TOKENS
 from tersely.page.figure import INK, SOFT, bar_lengths, canvas
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import gains, hidden
-from tersely.page.table import ACCURACY, CHANGE, DATASET, MODEL, SAVING, TOKENS, Column, Table, tabulate
+from tersely.page.words import say
 from tersely.records import Estimate
+from tersely.table import Column, Table, tabulate
 from tersely.text import shorten_line
 
 DEPARTURE = Column("model", "Departure", get=MODEL.get)
@@ -48,7 +50,7 @@ def block(comparison: Comparison, options: Options) -> Block | None:
         return None
     dataset = comparison.datasets[0]
     here = [a for a in found if a.dataset == dataset]
-    caption = f"On {dataset}, each against the family's member of the same alpha, paired by seed and problem."
+    caption = say("ablations.caption", dataset=dataset)
     return Block("ablations", "Ablations", (), _draw(here) if here else None, caption if here else "", tuple(tables))
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from tersely.page.block import Block, Options
 from tersely.page.blocks.saving import DIFFICULTY, draw_by_difficulty
+from tersely.page.columns import ACCURACY, CHANGE, MODEL
 from tersely.page.figure import canvas, legend_below
 from tersely.page.records import TOLD, Comparison
-from tersely.page.table import ACCURACY, CHANGE, MODEL, tabulate
+from tersely.page.words import say
+from tersely.table import tabulate
 
-CAPTION = "Share of right answers; a truncated response is never right. Bars are 95 % intervals."
 TITLE = "Accuracy by difficulty"
 
 
@@ -21,4 +22,4 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     axes.set_ylim(max(0.0, axes.get_ylim()[0]), min(100.5, axes.get_ylim()[1]))
     axes.set_ylabel("accuracy, %")
     legend_below(figure, axes)
-    return Block("accuracy_by_difficulty", TITLE, (), figure, CAPTION, (table,))
+    return Block("accuracy_by_difficulty", TITLE, (), figure, say("difficulty.accuracy"), (table,))

@@ -8,10 +8,11 @@ from dataclasses import replace
 from tersely.page.block import Block, Options
 from tersely.page.blocks.frontier import plane_block
 from tersely.page.blocks.overview import pick
+from tersely.page.columns import MODEL
 from tersely.page.figure import Looks
 from tersely.page.records import Comparison
 from tersely.page.standings import Plane, Standing, aggregate_plane, hidden
-from tersely.page.table import MODEL, Column, Table, tabulate
+from tersely.table import Column, Table, tabulate
 
 COLUMNS = (
     MODEL,

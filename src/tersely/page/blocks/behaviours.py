@@ -10,10 +10,12 @@ from tersely.analysis import clustered_mean, count_behaviours
 from tersely.analysis.clusters import clusters_of
 from tersely.page.block import Block, Options
 from tersely.page.blocks.saving import DIFFICULTY, draw_by_difficulty
+from tersely.page.columns import MODEL, overall
 from tersely.page.figure import Looks, canvas, legend_below
 from tersely.page.records import TOLD, Comparison, Entry, View
-from tersely.page.table import MODEL, Column, Table, overall, tabulate
+from tersely.page.words import say
 from tersely.records import Estimate, EvalRecord
+from tersely.table import Column, Table, tabulate
 from tersely.text import shorten_line
 
 CHECKS = ("verification", "backtracking")
@@ -27,12 +29,6 @@ MEASURED = (
     overall("shortest_below_mean", "Shortest below mean", "percent", "spread", "shortest_below_mean"),
 )  # fmt: skip
 PARTS = {"behaviours": "phrases", "overthinking": "tokens after the answer and loops", "spread": "spread of lengths"}
-WORDS = (
-    "Phrases are counted a response; tokens after the first right answer over correct responses, from where their text "
-    "first states it; loops are responses that run in circles; spreads are over the correct responses to one problem, "
-    "averaged over problems that have two."
-)
-CAPTION = "How often a response says one of these phrases. Where a check is useless it should vanish first."
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -45,7 +41,12 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     by_difficulty = behaviour_tables(view, True, {e.label for e in drawn}) if several else []
     tables = (*behaviour_tables(view), *by_difficulty)
     return Block(
-        "behaviours", "What the responses do", (WORDS, *unmeasured(view)), figure, CAPTION * bool(figure), tables
+        "behaviours",
+        "What the responses do",
+        (say("behaviours.words"), *unmeasured(view)),
+        figure,
+        say("behaviours.caption") if figure else "",
+        tables,
     )
 
 
@@ -95,10 +96,10 @@ def unmeasured(view: View) -> list[str]:
         lacking = [e.label for e in view.entries if any(part in r.evaluation.summary.overall.absent for r in e.results)]
         if lacking:
             whose = "any model" if len(lacking) == len(view.entries) else ", ".join(lacking)
-            said.append(f"Not measured for {whose}: {words} (an older summary; tersely evaluate makes it anew).")
+            said.append(say("behaviours.lacking", whose=whose, what=words))
     others = [e.label for e in view.entries if not _same_phrases(view, e)]
     if others:
-        said.append(f"Counted by other phrases, so left out: {', '.join(others)}.")
+        said.append(say("behaviours.others", labels=", ".join(others)))
     return said
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tersely.page.block import Block, Options
+from tersely.page.columns import MODEL, overall
 from tersely.page.records import Comparison
-from tersely.page.table import MODEL, overall, tabulate
+from tersely.table import tabulate
 
 COLUMNS = (
     MODEL,

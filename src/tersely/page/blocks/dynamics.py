@@ -12,15 +12,13 @@ from tersely.analysis import summarise
 from tersely.analysis.paired import shared
 from tersely.evaluation.records import Evaluation
 from tersely.page.block import Block, Options
+from tersely.page.columns import ACCURACY, MODEL, TOKENS
 from tersely.page.figure import canvas, draw_line, from_zero, legend_below
 from tersely.page.records import Comparison, Entry
-from tersely.page.table import ACCURACY, MODEL, TOKENS, Column, Table
+from tersely.page.words import say
 from tersely.records import EvalRecord
+from tersely.table import Column, Table
 
-CAPTION = (
-    "Evaluated checkpoints on held-out problems; iteration 0 is the base on the same problems. A line joins what the "
-    "same seeds gave. Bars are 95 % intervals."
-)
 STEP = Column("iteration", "Iteration", "whole")
 
 
@@ -56,7 +54,7 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     legend_below(figure, panels[0])
     columns = (MODEL, STEP, TOKENS, ACCURACY)
     rows = tuple((c.label, step, TOKENS.of(e), ACCURACY.of(e)) for c in found for step, e in c.points)
-    return Block("dynamics", "Training dynamics", (), figure, CAPTION,
+    return Block("dynamics", "Training dynamics", (), figure, say("checkpoints.dynamics"),
                  (Table("dynamics", "Evaluated checkpoints", columns, rows),))  # fmt: skip
 
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from tersely.page.block import Block, Example, Options
 from tersely.page.records import TOLD, Comparison, Entry, View
+from tersely.page.words import say
 from tersely.records import EvalRecord
-
-RULE = (
-    "From the easiest, the middle and the hardest difficulty the problem with the smallest content id; of each model "
-    "the first seed and the first sample. The rule does not look at the responses."
-)
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -17,7 +13,7 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     labels = view.difficulties
     picked = dict.fromkeys([labels[0], labels[len(labels) // 2], labels[-1]])
     found = tuple(example for label in picked if (example := _example(view, label)) is not None)
-    return Block("examples", "The same problems, side by side", (RULE,), examples=found)
+    return Block("examples", "The same problems, side by side", (say("examples.rule"),), examples=found)
 
 
 def _example(view: View, label: str) -> Example | None:

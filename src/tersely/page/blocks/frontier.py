@@ -21,7 +21,8 @@ from tersely.page.figure import (
 )
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import Plane, Spot, plane_of, plane_sentence
-from tersely.page.table import Column, Table, show, tabulate
+from tersely.page.words import say
+from tersely.table import Column, Table, show, tabulate
 from tersely.text import shorten_line
 
 FAILED = 0.5
@@ -103,18 +104,12 @@ def below_view(plane: Plane) -> list[Spot]:
 
 
 def _caption(plane: Plane) -> str:
-    said = ["Each mark is one model, the diamond the base; the dotted line joins the family."]
-    if not plane.intervals:
-        said.append("The source prints no intervals, so none are drawn.")
-    elif any(spot.seeds for spot in plane.spots):
-        said.append("Hollow marks are single seeds, full ones their mean; bars are 95 % intervals where there are any.")
-    else:
-        said.append("Bars are 95 % intervals.")
-    said.append("Up and to the left is better; shaded: fewer tokens than the base, and no less accurate.")
+    several = any(spot.seeds for spot in plane.spots)
+    said = ["marks", "unmeasured" if not plane.intervals else "seeds" if several else "bars", "better"]
     if any(s.role is Role.BASELINE and " lr " in s.label for s in plane.spots):
-        said.append("Beside a baseline stands its learning rate, beside a cutoff its limit in tokens.")
-    far = [f"{s.label} ({show(s.accuracy.value, 'percent')})" for s in below_view(plane)]
-    return " ".join([*said, *([f"Below the frame, by accuracy: {', '.join(far)}."] if far else [])])
+        said.append("settings")
+    far = ", ".join(f"{s.label} ({show(s.accuracy.value, 'percent')})" for s in below_view(plane))
+    return " ".join([*(say(f"plane.{name}") for name in said), *([say("plane.below", labels=far)] if far else [])])
 
 
 def _spot(axes: Axes, spot: Spot, look: Look, scale: float, label: str) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from tersely.page.block import Block, Options
 from tersely.page.cost import Cost, contender_cost
 from tersely.page.records import Comparison, Role
-from tersely.page.standings import RULE, Standing, best_of, stand
-from tersely.page.table import Column, show, tabulate
+from tersely.page.standings import Standing, best_of, stand
+from tersely.page.words import say
+from tersely.table import Column, show, tabulate
 
-NOTHING = "Fewer than two trained methods recorded what they cost, so nothing can be matched on a budget."
 TITLE = "Within the same training budget"
 COLUMNS = (
     Column("axis", "Matched on"),
@@ -41,7 +41,9 @@ def block(comparison: Comparison, options: Options) -> Block | None:
         return None
     found = matched(comparison, options.found)
     tables = (tabulate("matched", TITLE, COLUMNS, found),) if found else ()
-    return Block("matched", TITLE, (*sentences(found), RULE) if found else (NOTHING,), tables=tables)
+    return Block(
+        "matched", TITLE, (*sentences(found), say("rule.best")) if found else (say("matched.nothing"),), tables=tables
+    )
 
 
 def sentences(found: Sequence[Matched]) -> list[str]:
@@ -50,14 +52,14 @@ def sentences(found: Sequence[Matched]) -> list[str]:
         rows = [m for m in found if m.axis == axis]
         best = best_of([m.best for m in rows])
         winner = next(m.method for m in rows if m.best is best)
-        parts = "; ".join(f"{m.method}: {m.best.label} {spends(m.best)}" for m in rows)
-        said.append(f"Within {rows[0].budget:,.0f} {axis} ({winner} stands first): {parts}.")
+        parts = "; ".join(f"{m.method}: {spends(m.best)}" for m in rows)
+        said.append(say("matched.best", budget=rows[0].budget, axis=axis, winner=winner, parts=parts))
     return said
 
 
 def spends(standing: Standing) -> str:
     spent, kept = show(standing.tokens.value, "percent"), show(standing.accuracy.value, "percent")
-    return f"spends {spent} of the base's tokens and keeps {kept} of its accuracy"
+    return say("message.spends", label=standing.label, tokens=spent, accuracy=kept)
 
 
 def matched(comparison: Comparison, found: Sequence[Standing]) -> list[Matched]:

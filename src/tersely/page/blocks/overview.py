@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from tersely.analysis.clusters import token_clusters
 from tersely.analysis.profile import clustered_quantile
 from tersely.page.block import Block, Options
+from tersely.page.columns import ACCURACY, CHANGE, MODEL, SAVING, TOKENS
 from tersely.page.records import Comparison, Entry, Role, Who
 from tersely.page.standings import Standing, best_of, gains, hidden
-from tersely.page.table import ACCURACY, CHANGE, MODEL, SAVING, TOKENS, Cell, Column, tabulate
+from tersely.table import Cell, Column, tabulate
 
 MOST = 8
 QUANTILES = (0.5, 0.95, 0.99)

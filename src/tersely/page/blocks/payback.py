@@ -6,19 +6,13 @@ from dataclasses import dataclass
 
 from tersely.analysis.seeds import scaled
 from tersely.page.block import Block, Options
+from tersely.page.columns import DATASET, MODEL
 from tersely.page.cost import Cost, contender_cost, search_cost
 from tersely.page.records import TRAINED, Comparison
-from tersely.page.table import DATASET, MODEL, Column, tabulate
+from tersely.page.words import say
 from tersely.records import Estimate
+from tersely.table import Column, tabulate
 
-COUNTED = (
-    "In tokens: tokens sampled and trained on, each counting one, over tokens saved a query. In seconds: wall time "
-    "over tokens saved times the seconds a token took to sample in training. Cutoffs and prompts train nothing."
-)
-SEARCH = (
-    "{label} was chosen among {count} members, so it has its search to pay back: the training of all {count}. The "
-    "lines without the search count one training, as for somebody who knew which alpha to take."
-)
 TITLE = "When training has paid for itself"
 COLUMNS = (
     MODEL,
@@ -66,19 +60,19 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     if not found:
         return None
     never = list(dict.fromkeys(p.label for p in found if p.queries[0] is None))
-    words = [f"Never paid back, because nothing is saved: {', '.join(never)}."] if never else []
-    words.append(COUNTED + _money(options))
+    words = [say("payback.never", labels=", ".join(never))] if never else []
+    words.append(f"{say('payback.counted')} {_money(options)}")
     chosen = next((c for c in comparison.contenders if c.label == options.chosen and c.is_member), None)
     if chosen is not None and (count := search_cost(comparison, chosen)[0]) > 1:
-        words.append(SEARCH.format(label=chosen.label, count=count))
+        words.append(say("payback.search", label=chosen.label, count=count))
     return Block("payback", TITLE, tuple(words), tables=(tabulate("payback", TITLE, COLUMNS, found),))
 
 
 def _money(options: Options) -> str:
     if options.price is None:
-        return " Give --price, and --gpu-hour, for money."
+        return say("payback.no_price")
     hours = "training tokens at the same price" if options.gpu_hour is None else f"wall hours at {options.gpu_hour:g}"
-    return f" In {options.currency}: {hours}, over tokens saved at {options.price:g} a million."
+    return say("payback.money", currency=options.currency, hours=hours, price=options.price)
 
 
 def paybacks(comparison: Comparison, options: Options) -> list[Payback]:

@@ -8,10 +8,12 @@ from matplotlib.figure import Figure
 
 from tersely.page.block import Block, Options
 from tersely.page.blocks.aggregate import aggregate_table
+from tersely.page.columns import DATASET, MODEL
 from tersely.page.figure import INK, Looks, canvas, draw_beside, from_zero, legend_below
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import Standing
-from tersely.page.table import DATASET, MODEL, Column, Table
+from tersely.page.words import say
+from tersely.table import Column, Table
 
 COLUMNS = (
     DATASET,
@@ -19,7 +21,6 @@ COLUMNS = (
     Column("accuracy_ratio", "Accuracy, ratio to the base", "ratio"),
     Column("token_ratio", "Tokens, ratio to the base", "ratio"),
 )
-CAPTION = "Ratios to the base along the family; the line at 1 is the base."
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -34,7 +35,9 @@ def ratio_block(found: Sequence[Standing], datasets: Sequence[str], looks: Looks
     rows = tuple((dataset, s.label, *s.sets[dataset]) for dataset in datasets for s in found if dataset in s.sets)
     table = Table("ratios", "Ratios to the base by data set", COLUMNS, rows)
     tables = (table,) if len(datasets) > 1 else (aggregate_table(found, 1), table)
-    return Block("by_alpha", "Normalised by the base, by alpha", (), figure, CAPTION if figure else "", tables)
+    return Block(
+        "by_alpha", "Normalised by the base, by alpha", (), figure, say("by_alpha.caption") if figure else "", tables
+    )
 
 
 def _draw(family: Sequence[Standing], datasets: Sequence[str], looks: Looks) -> Figure:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from tersely.page.block import Block, Options
+from tersely.page.columns import ACCURACY, DATASET, MODEL, TOKENS, overall
 from tersely.page.records import Comparison, Entry, Role
-from tersely.page.table import ACCURACY, DATASET, MODEL, TOKENS, Column, Table, overall, tabulate
-
-WORDS = (
-    "Best of k needs to know the right answer, so it is an upper bound; the majority does not. Both cost all k "
-    "responses. A difference below the noise floor is no difference."
-)
+from tersely.page.words import say
+from tersely.table import Column, Table, tabulate
 
 
 def responses(entry: Entry) -> int:
@@ -45,4 +42,8 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     noise = Table("noise", "Noise floor: the base against itself", NOISE, rows)
     together = tabulate("references", "Several responses together", TOGETHER, entries)
     tables = tuple(table for table in (together, noise) if table.rows)
-    return Block("references", "Several responses, and the noise floor", (WORDS,), tables=tables) if tables else None
+    return (
+        Block("references", "Several responses, and the noise floor", (say("references.words"),), tables=tables)
+        if tables
+        else None
+    )

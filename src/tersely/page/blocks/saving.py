@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from matplotlib.axes import Axes
 
 from tersely.page.block import Block, Options
+from tersely.page.columns import MODEL, SAVING, TOKENS
 from tersely.page.figure import INK, Looks, canvas, draw_beside, legend_below
 from tersely.page.records import TOLD, Comparison, Entry, View
-from tersely.page.table import MODEL, SAVING, TOKENS, Column, tabulate
+from tersely.page.words import say
 from tersely.records import Estimate
+from tersely.table import Column, tabulate
 
 DIFFICULTY = Column("difficulty", "Difficulty")
-CAPTION = "Share of the base's tokens saved on the same problems. Bars are 95 % intervals."
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -28,7 +29,7 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     axes.axhline(0, color=INK, linewidth=0.9)
     axes.set_ylabel("tokens saved against the base, %")
     legend_below(figure, axes)
-    return Block("saving_by_difficulty", "Where tokens are saved", (), figure, CAPTION, (table,))
+    return Block("saving_by_difficulty", "Where tokens are saved", (), figure, say("difficulty.saving"), (table,))
 
 
 def draw_by_difficulty(

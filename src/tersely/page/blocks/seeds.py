@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tersely.page.block import Block, Options
+from tersely.page.columns import ACCURACY, CHANGE, MODEL, SAVING, TOKENS
 from tersely.page.records import Comparison
-from tersely.page.table import ACCURACY, CHANGE, MODEL, SAVING, TOKENS, Column, tabulate
+from tersely.table import Column, tabulate
 
 RUN = Column("run", "Run", get=lambda entry: entry.results[0].run.name)
 SEED = Column("seed", "Seed", get=lambda entry: entry.results[0].seed)

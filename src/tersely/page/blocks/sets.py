@@ -9,12 +9,8 @@ from tersely.page.blocks.frontier import draw_spots
 from tersely.page.figure import INK, Looks, canvas, legend_below
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import Standing, aggregate_plane, set_plane
+from tersely.page.words import say
 from tersely.text import shorten_line
-
-CAPTION = (
-    "One panel a data set; tokens and accuracy as ratios to the base, which stands at (1, 1). Shaded: fewer tokens "
-    "than the base, and no less accurate."
-)
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -37,4 +33,4 @@ def sets_block(found: Sequence[Standing], datasets: Sequence[str], looks: Looks,
     for name in (s.label for s in found if s.role is Role.FAMILY):
         panels[0].plot([], [], linestyle="", marker=looks[name].marker, color=looks[name].color, label=name)
     legend_below(figure, panels[0])
-    return Block("sets", "Every data set, normalised by the base", (), figure, CAPTION)
+    return Block("sets", "Every data set, normalised by the base", (), figure, say("sets.caption"))

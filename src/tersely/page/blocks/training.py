@@ -10,10 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tersely.evaluation.runs import Run
 from tersely.page.block import Block, Options
+from tersely.page.columns import MODEL
 from tersely.page.figure import SOFT, WIDTH, Looks, from_zero, legend_below
-from tersely.page.records import Comparison, Contender, Role, Run
-from tersely.page.table import MODEL, Cell, Column, Table
+from tersely.page.records import Comparison, Contender, Role
+from tersely.page.words import say
+from tersely.table import Cell, Column, Table
 from tersely.text import shorten_line
 
 SHOWN_STEPS, SMOOTHING, MOST_LINES = 9, 5, 6
@@ -32,11 +35,6 @@ KEPT = {
 }  # fmt: skip
 """What of a step stands in the table."""
 KINDS = {"step": "whole", "event": "text"}
-CAPTION = (
-    f"Lines are running means over {SMOOTHING} steps and over the seeds of a model, shades the range of its seeds; at "
-    f"most {MOST_LINES} lines a panel. Measured on the training problems at the training temperature; KL is to the "
-    "model that training began with."
-)
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -54,7 +52,9 @@ def _block(comparison: Comparison, looks: Looks, name: str, title: str, roles: S
     if not trained:
         return None
     table = _table(f"curves_{name}", [(c.label, run) for c in trained for run in c.runs])
-    return Block(name, title, (), _draw(trained, looks), CAPTION, (table,))
+    return Block(
+        name, title, (), _draw(trained, looks), say("training.caption", smoothing=SMOOTHING, most=MOST_LINES), (table,)
+    )
 
 
 def _draw(trained: Sequence[Contender], looks: Looks) -> Figure:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from tersely.page.block import Block, Options
+from tersely.page.columns import MODEL
 from tersely.page.cost import contender_cost, total
 from tersely.page.records import TRAINED, Comparison
-from tersely.page.table import MODEL, Column, Table, tabulate
+from tersely.page.words import say
+from tersely.table import Column, Table, tabulate
 
 PHASES = {"sample_s": "Sampling", "judge_s": "Judging", "reference_s": "Reference", "update_s": "Updates",
           "save_s": "Saving", "step_s": "All steps"}  # fmt: skip
@@ -18,10 +20,6 @@ COSTS = (
     Column("counted", "Trained on, counted over",
            get=lambda c: "prompts too" if contender_cost(c).with_prompts else "responses"),
 )  # fmt: skip
-OLD_CLOCK = (
-    "Tokens trained on are response tokens under a loss, once a pass. The clocks of {} are older and counted prompts "
-    "too, so their tokens trained on are overstated."
-)
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -34,7 +32,7 @@ def prompts_sentence(comparison: Comparison) -> list[str]:
     """Whose training tokens are overstated, because an older clock counted the prompts among them."""
     trained = [c for c in comparison.contenders if c.role in TRAINED]
     named = [c.label for c in trained if contender_cost(c).with_prompts]
-    return [OLD_CLOCK.format(", ".join(named))] if named else []
+    return [say("costs.old_clock", labels=", ".join(named))] if named else []
 
 
 def cost_table(comparison: Comparison) -> Table:

@@ -6,11 +6,7 @@ from tersely.page.block import Block, Options
 from tersely.page.blocks.dynamics import curves
 from tersely.page.figure import INK, PAPER, better_arrow, canvas, legend_below
 from tersely.page.records import Comparison
-
-CAPTION = (
-    "One line an alpha, from the base (diamond) over the evaluated checkpoints (hollow) to the last (filled), on the "
-    "same problems. The numbers are those of the training dynamics, where the intervals stand."
-)
+from tersely.page.words import say
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -35,4 +31,4 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     axes.set_ylabel("accuracy, %")
     better_arrow(axes)
     legend_below(figure, axes)
-    return Block("trajectory", "Where training goes", (), figure, CAPTION)
+    return Block("trajectory", "Where training goes", (), figure, say("checkpoints.trajectory"))
