@@ -25,12 +25,11 @@ from tersely.evaluation.runs import read_run
 from tersely.page.block import Options
 from tersely.page.blocks.ablations import ablations
 from tersely.page.blocks.behaviours import behaviour_tables, unmeasured
-from tersely.page.blocks.dynamics import curves
+from tersely.page.blocks.checkpoints import curves
+from tersely.page.blocks.costs import Payback, cost_table, paybacks, prompts_sentence
 from tersely.page.blocks.findings import monotone
 from tersely.page.blocks.frontier import below_view
 from tersely.page.blocks.matched import matched
-from tersely.page.blocks.payback import Payback, paybacks
-from tersely.page.blocks.training_cost import cost_table, prompts_sentence
 from tersely.page.collect import collect
 from tersely.page.cost import cost_of, mean_cost
 from tersely.page.figure import make_looks
@@ -343,6 +342,32 @@ def test_payback_is_cost_over_saving_and_never_where_nothing_is_saved(comparison
     assert sft["tokens"].queries[0] == pytest.approx(3e5 / sft["tokens"].saved.value)
 
 
+def test_whoever_chose_a_member_pays_back_the_training_of_all(comparison: Comparison, runs: dict[str, Path]) -> None:
+    found = {p.label: p for p in paybacks(comparison, Options(chosen="α 0.2")) if p.currency == "tokens"}
+    alone, searched = found["α 0.2"], found["α 0.2, with the search over 2 alphas"]
+    assert searched.cost == sum(cost_of(read_run(runs[name])).tokens for name in ("a0", "a2"))  # type: ignore[misc]
+    assert (searched.saved, alone.cost) == (alone.saved, cost_of(read_run(runs["a2"])).tokens)
+    assert next(iter(found)) == searched.label
+    assert "search" not in " ".join(p.label for p in paybacks(comparison, Options(chosen="SFT lr 1e-05")))
+
+
+def test_checkpoints_of_one_seed_are_no_part_of_a_line_of_several(tmp_path: Path) -> None:
+    bases = [fake_runs.make_base(tmp_path, seed, f"base-{seed}") for seed in (0, 1)]
+    trained = [fake_runs.make_run(tmp_path, bases[seed], 0.2, seed=seed, steps=3) for seed in (0, 1)]
+    for run, step, seed in ((trained[0], 1, 5), (trained[0], 2, 6), (trained[1], 2, 7), (trained[0], 3, 8)):
+        write_variant(run, f"{fake_runs.TASK}@step-{step:06d}", fake_runs.make_records(0.2, seed), step=step)
+    found = {curve.label: curve for curve in curves(collect(trained))}
+    assert {label: [step for step, _ in curve.points] for label, curve in found.items()} == {
+        "α 0.2, seed 0": [1, 3],
+        "α 0.2": [2],
+    }
+    alone, both = (found[label].start for label in ("α 0.2, seed 0", "α 0.2"))
+    assert alone is not None
+    assert both is not None
+    assert [result.run.path for result in alone.results] == bases[:1]
+    assert len(both.results) == 2
+
+
 def test_the_best_keeps_accuracy_first() -> None:
     def standing(label: str, accuracy: float, tokens: float) -> Standing:
         one = Estimate(accuracy, None, None, 1, "")
@@ -447,12 +472,11 @@ def test_the_page_is_whole_and_loads_nothing(runs: dict[str, Path], tmp_path: Pa
     names = {path.name for path in (page.parent / "figures").iterdir()}
     for name in (
         "plane_arithmetic",
-        "dynamics_arithmetic",
-        "trajectory_arithmetic",
+        "checkpoints_arithmetic",
         "behaviours_arithmetic",
         "training",
         "training_ablations",
-        "saving_by_difficulty_arithmetic",
+        "by_difficulty_arithmetic",
         "ablations",
         "by_alpha",
     ):

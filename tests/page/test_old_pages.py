@@ -23,6 +23,9 @@ from tersely.page.render import write_comparison, write_report
 OLD = json.loads((Path(__file__).parent / "old_pages.json").read_text(encoding="utf-8"))
 SET = fake_runs.TASK
 RENAMED = {
+    "saving_by_difficulty": "by_difficulty",
+    "accuracy_by_difficulty": "by_difficulty",
+    "dynamics": "checkpoints",
     "frontier": "plane",
     "curves": "curves_training",
     "behaviours_of_ablations": "behaviours",

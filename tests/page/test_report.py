@@ -51,14 +51,14 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_everything_is_there(family: tuple[Path, list[Path], Path]) -> None:
     out = family[2].parent
-    for name in ("plane", "saving_by_difficulty", "accuracy_by_difficulty", "behaviours", "training"):
+    for name in ("plane", "by_difficulty", "behaviours", "training"):
         name = name if name == "training" else f"{name}_arithmetic"
         assert (out / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (out / "figures" / f"{name}.svg").read_text(encoding="utf-8")
     names = {path.stem for path in (out / "tables").iterdir()}
-    each = {"overview", "details", "plane", "saving_by_difficulty", "accuracy_by_difficulty", "behaviours",
+    each = {"overview", "details", "references", "noise", "plane", "by_difficulty", "behaviours",
             "behaviours_by_difficulty", "overthinking", "overthinking_by_difficulty"}  # fmt: skip
-    whole = {"curves_training", "curves_training_ablations", "cost", "training_cost", "ablations"}
+    whole = {"curves_training", "curves_training_ablations", "cost", "training_cost", "payback", "ablations"}
     assert names == {f"{name}_arithmetic" for name in each} | whole
     text = "".join(Page(family[2].read_text(encoding="utf-8")).texts)
     for words in (
@@ -113,7 +113,7 @@ def test_numbers_in_the_tables_equal_the_summaries(family: tuple[Path, list[Path
                 cell = (details if key == "truncated" else rows)[label][key if end == "value" else f"{key}_{end}"]
                 assert float(cell) == expected[key][end], (label, key, end)
         assert tables.show(Estimate(**expected["tokens"]), "tokens", False) in shown
-        by_level = {r["difficulty"]: r for r in rows_of(page.parent / "tables" / "saving_by_difficulty_arithmetic.csv")
+        by_level = {r["difficulty"]: r for r in rows_of(page.parent / "tables" / "by_difficulty_arithmetic.csv")
                     if r["model"] == label}  # fmt: skip
         for level, block in versus.by_difficulty.items():
             assert float(by_level[level]["token_saving"]) == block.token_saving.value

@@ -9,7 +9,7 @@ from typing import Any
 
 from tersely.records import NOTHING, JsonObject
 
-MEASURED = frozenset({"model", "step", "instruction", "suite"})
+MEASURED = frozenset({"model", "step", "instruction", "suite", "strata"})
 """Facts that say what was measured (or under which name), not how: they may differ between two sides."""
 
 _KINDS: Mapping[str, tuple[type, ...]] = {

@@ -81,60 +81,56 @@ def standings(comparison: Comparison, reference: Contender | None = None) -> tup
 
 def stand(who: Contender, comparison: Comparison, reference: Contender | None = None) -> Standing | None:
     """Ratios to the reference of each seed, then the mean over seeds; None where a set is missing."""
-    against = reference or comparison.base
-    if against is None or not set(comparison.datasets) <= set(who.entries):
+    against, datasets = reference or comparison.base, comparison.datasets
+    if against is None or not set(datasets) <= set(who.entries) & set(against.entries):
         return None
-    paths = sorted({r.run.path for r in who.entries[comparison.datasets[0]].results})
-    seeds = [[_pair(who, against, dataset, path) for dataset in comparison.datasets] for path in paths]
-    known = [found for seed in seeds if (found := _aggregate(seed)) is not None]
+    found = [{r.run.path: (m, r) for r, m in pairs(who.entries[d], against.entries[d])} for d in datasets]
+    seeds = [[(d, *each[path]) for d, each in zip(datasets, found, strict=True)]
+             for path in sorted(set.intersection(*map(set, found)))]  # fmt: skip
+    known = [one for seed in seeds if (one := _aggregate(seed)) is not None]
     accuracy, tokens, aes = (over_seeds([getattr(one, key) for one in known]) for key in ("accuracy", "tokens", "aes"))
     if accuracy is None or tokens is None:
         return None
     sets = {}
-    for place, dataset in enumerate(comparison.datasets):
-        one, other = (over_seeds([getattr(each.sets[place], key) for each in known]) for key in ("accuracy", "tokens"))
-        if one is not None and other is not None:
-            sets[dataset] = (one, other)
+    for place, dataset in enumerate(datasets):
+        ratios = [over_seeds([getattr(each.sets[place], key) for each in known]) for key in ("accuracy", "tokens")]
+        if ratios[0] is not None and ratios[1] is not None:
+            sets[dataset] = (ratios[0], ratios[1])
     return Standing(*who.who, accuracy, tokens, aes, sets)
 
 
-def partner(result: Result, reference: Entry) -> Result | None:
-    """The reference's result that a result is paired with: its base, or the same seed from the same base."""
+def pairs(entry: Entry, reference: Entry) -> list[tuple[Result, Result]]:
+    """(result, what it is paired with): the reference's result of its base, or of the same seed from the same base."""
     if reference.is_base:
-        return next((r for r in reference.results if r.run.path == result.base_path), None)
-    mates = (r for r in reference.results if (r.seed, r.base_path) == (result.seed, result.base_path))
-    return next(mates, None)
+        bases = {base.run.path: base for base in reference.results}
+        return [(result, bases[result.base_path]) for result in entry.results if result.base_path in bases]
+    mates = {(mate.seed, mate.base_path): mate for mate in reversed(reference.results)}
+    return [(r, mates[r.seed, r.base_path]) for r in entry.results if (r.seed, r.base_path) in mates]
 
 
-def _pair(who: Contender, against: Contender, dataset: str, path: object) -> tuple[str, Result, Result] | None:
-    """(data set, the reference's result, the run's own)."""
-    mine = next((r for r in who.entries[dataset].results if r.run.path == path), None)
-    other = None if mine is None or dataset not in against.entries else partner(mine, against.entries[dataset])
-    return None if mine is None or other is None else (dataset, other, mine)
-
-
-def _aggregate(sets: Sequence[tuple[str, Result, Result] | None]) -> Aggregate | None:
-    pairs = []
-    for found in sets:
-        if found is None:
-            return None
-        records = found[2].evaluation.responses()
-        pairs.append((found[0], shared(found[1].evaluation.responses(), records), records))
+def _aggregate(sets: Sequence[tuple[str, Result, Result]]) -> Aggregate | None:
+    """Of (data set, the reference's result, the run's own)."""
+    records = [(name, mate.evaluation.responses(), mine.evaluation.responses()) for name, mate, mine in sets]
     try:
-        return aggregate_sets([pair_records(*pair) for pair in pairs])
+        return aggregate_sets([pair_records(name, shared(base, mine), mine) for name, base, mine in records])
     except ValueError:
         # A reference that solves nothing of a set, or spends nothing, has no ratio: the set tells nothing.
         return None
+
+
+def rule(clause: str) -> str:
+    """The rule in words ("best"), or which clause of it was given up."""
+    return say(f"rule.{clause}", kept=100 * KEPT)
 
 
 def choose(candidates: Sequence[Standing]) -> tuple[Standing | None, str]:
     """The best by the rule (``words.toml``), and what had to be given up of it (empty where nothing)."""
     surely = [c for c in candidates if floor(c.accuracy) >= KEPT]
     likely = [c for c in candidates if c.accuracy.value >= KEPT]
-    for clause, group in (("surely", surely), ("likely", likely)):
+    for given_up, group in (("", surely), (rule("likely"), likely)):
         if group:
-            return min(group, key=lambda c: c.tokens.value), say(f"rule.{clause}")
-    return max(candidates, key=lambda c: c.accuracy.value, default=None), say("rule.most")
+            return min(group, key=lambda c: c.tokens.value), given_up
+    return max(candidates, key=lambda c: c.accuracy.value, default=None), rule("most")
 
 
 def best_of(candidates: Sequence[Standing]) -> Standing | None:
@@ -151,11 +147,9 @@ def gains(entry: Entry, reference: Entry | None) -> tuple[Estimate | None, Estim
     if reference is None or reference.is_base:
         return entry.gain(keys[0]), entry.gain(keys[1])
     blocks = []
-    for result in entry.results:
-        mate = partner(result, reference)
-        if mate is not None:
-            with contextlib.suppress(UserError):
-                blocks.append(compare_paired(mate.evaluation.responses(), result.evaluation.responses()).overall)
+    for result, mate in pairs(entry, reference):
+        with contextlib.suppress(UserError):
+            blocks.append(compare_paired(mate.evaluation.responses(), result.evaluation.responses()).overall)
     saving, change = (over_seeds([getattr(block, key) for block in blocks], GAINS[key]) for key in keys)
     return saving, change
 

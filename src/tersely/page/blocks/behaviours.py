@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from tersely.analysis import clustered_mean, count_behaviours
 from tersely.analysis.clusters import clusters_of
 from tersely.page.block import Block, Options
-from tersely.page.blocks.saving import DIFFICULTY, draw_by_difficulty
+from tersely.page.blocks.by_difficulty import DIFFICULTY, draw_by_difficulty
 from tersely.page.columns import MODEL, overall
 from tersely.page.figure import Looks, canvas, legend_below
 from tersely.page.records import TOLD, Comparison, Entry, View

@@ -12,7 +12,7 @@ from tersely.page.block import Block, Options
 from tersely.page.blocks.behaviours import CHECKS, check_clusters
 from tersely.page.message import loss_words
 from tersely.page.records import Comparison, Entry, Role, View
-from tersely.page.standings import Standing
+from tersely.page.standings import Standing, rule
 from tersely.page.words import say
 from tersely.records import Estimate
 from tersely.table import show
@@ -27,7 +27,7 @@ def block(comparison: Comparison, options: Options) -> Block | None:
         said += [f"{dataset}: {sentence}" if several else sentence for sentence in here]
     if several:
         said += [f"Over all data sets: {sentence}" for sentence in monotone(options.found)]
-    best = say("findings.best", rule=say("rule.best"))
+    best = say("findings.best", rule=rule("best"))
     return Block("findings", "What else was found", (*said, *_elasticity(options), best))
 
 

@@ -5,20 +5,9 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 
 from tersely.analysis import Point, dominance
+from tersely.page import figure as drawing
 from tersely.page.block import Block, Options
-from tersely.page.figure import (
-    GRID,
-    INK,
-    PAPER,
-    SOFT,
-    Look,
-    Looks,
-    bar_lengths,
-    better_arrow,
-    canvas,
-    legend_below,
-    place_labels,
-)
+from tersely.page.figure import GRID, INK, PAPER, SOFT, Look, Looks
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import Plane, Spot, plane_of, plane_sentence
 from tersely.page.words import say
@@ -35,15 +24,15 @@ def block(comparison: Comparison, options: Options) -> Block | None:
 
 
 def plane_block(plane: Plane, looks: Looks) -> Block:
-    figure, (axes,) = canvas(4.3)
+    figure, (axes,) = drawing.canvas(4.3)
     shown = draw_spots(axes, plane, looks)
-    legend_below(figure, axes)
+    drawing.legend_below(figure, axes)
     # Settings without their method's name stand in its colour, so that neighbours are not mixed up.
     inks = [looks[s.label].color if s.role is Role.BASELINE else INK for s in shown]
     names = [
         (s.tokens.value, s.accuracy.value * plane.scale, _short(s), ink) for s, ink in zip(shown, inks, strict=True)
     ]
-    place_labels(figure, axes, names)
+    drawing.place_labels(figure, axes, names)
     return Block(plane.name, plane.title, (plane_sentence(plane),), figure, _caption(plane), (table(plane),))
 
 
@@ -117,12 +106,11 @@ def _spot(axes: Axes, spot: Spot, look: Look, scale: float, label: str) -> None:
     for x, y in () if small else spot.seeds:
         axes.plot([x], [y * scale], linestyle="", marker=look.marker, markersize=4.2, color=look.color,
                   markerfacecolor=PAPER, markeredgewidth=0.8, zorder=3)  # fmt: skip
-    axes.errorbar(
-        spot.tokens.value, spot.accuracy.value * scale, xerr=bar_lengths([spot.tokens], 1),
-        yerr=bar_lengths([spot.accuracy], scale), marker=look.marker, linestyle="", label=shorten_line(label, 24),
-        markersize=6 if small else 8 if spot.role is Role.BASE else 7, color=look.color, markeredgecolor=PAPER,
-        markeredgewidth=0.8, elinewidth=0.6 if small else 1.2, capsize=2, zorder=4 if small else 5,
-    )  # fmt: skip
+    size = 6 if small else 8 if spot.role is Role.BASE else 7
+    axes.errorbar(spot.tokens.value, spot.accuracy.value * scale, xerr=drawing.bar_lengths([spot.tokens], 1),
+                  yerr=drawing.bar_lengths([spot.accuracy], scale), marker=look.marker, linestyle="", markersize=size,
+                  label=shorten_line(label, 24), color=look.color, markeredgecolor=PAPER, markeredgewidth=0.8,
+                  elinewidth=0.6 if small else 1.2, capsize=2, zorder=4 if small else 5)  # fmt: skip
 
 
 def _frame(axes: Axes, plane: Plane) -> None:
@@ -139,7 +127,7 @@ def _desirable(axes: Axes, plane: Plane) -> None:
     """Shade what is better than the base on both axes; without a base an arrow says where better is."""
     base = next((s for s in plane.spots if s.role is Role.BASE), None)
     if base is None:
-        return better_arrow(axes)
+        return drawing.better_arrow(axes)
     (left, _), (_, top) = axes.get_xlim(), axes.get_ylim()
     axes.autoscale(False)
     corner = base.accuracy.value * plane.scale

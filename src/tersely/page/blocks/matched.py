@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tersely.page.block import Block, Options
 from tersely.page.cost import Cost, contender_cost
 from tersely.page.records import Comparison, Role
-from tersely.page.standings import Standing, best_of, stand
+from tersely.page.standings import Standing, best_of, rule, stand
 from tersely.page.words import say
 from tersely.table import Column, show, tabulate
 
@@ -42,7 +42,7 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     found = matched(comparison, options.found)
     tables = (tabulate("matched", TITLE, COLUMNS, found),) if found else ()
     return Block(
-        "matched", TITLE, (*sentences(found), say("rule.best")) if found else (say("matched.nothing"),), tables=tables
+        "matched", TITLE, (*sentences(found), rule("best")) if found else (say("matched.nothing"),), tables=tables
     )
 
 

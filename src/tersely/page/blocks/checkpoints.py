@@ -1,4 +1,4 @@
-"""The paper's figures 4 and 5 rest on this: evaluated checkpoints against the iteration, one curve an alpha."""
+"""The paper's figures 4 and 5: evaluated checkpoints against the iteration, and where they go, one curve an alpha."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from tersely.analysis import summarise
@@ -13,12 +14,13 @@ from tersely.analysis.paired import shared
 from tersely.evaluation.records import Evaluation
 from tersely.page.block import Block, Options
 from tersely.page.columns import ACCURACY, MODEL, TOKENS
-from tersely.page.figure import canvas, draw_line, from_zero, legend_below
+from tersely.page.figure import INK, PAPER, Looks, better_arrow, canvas, draw_line, from_zero, legend_below
 from tersely.page.records import Comparison, Entry
 from tersely.page.words import say
-from tersely.records import EvalRecord
+from tersely.records import Estimate, EvalRecord
 from tersely.table import Column, Table
 
+KEYS = ("accuracy", "tokens")
 STEP = Column("iteration", "Iteration", "whole")
 
 
@@ -33,29 +35,52 @@ class Curve:
     """Their base."""
     points: tuple[tuple[int, Entry], ...]
 
+    def known(self, key: str) -> tuple[list[int], list[Estimate]]:
+        """(iterations, what was measured there), from the base on."""
+        everyone = [*([(0, self.start)] if self.start else []), *self.points]
+        pairs = [(step, found) for step, entry in everyone if (found := entry.overall(key)) is not None]
+        return [step for step, _ in pairs], [value for _, value in pairs]
+
 
 def block(comparison: Comparison, options: Options) -> Block | None:
     found = curves(comparison)
     if not found:
         return None
-    figure, panels = canvas(5.2, 2, sharex=True)
+    figure, panels = canvas(9.0, 3, height_ratios=(2.6, 2.6, 3.8))
     for axes, key, title, scale in zip(
-        panels, ("accuracy", "tokens"), ("accuracy, %", "mean tokens a response"), (100.0, 1.0), strict=True
+        panels, KEYS, ("accuracy, %", "mean tokens a response"), (100.0, 1.0), strict=False
     ):
         for curve in found:
-            everyone = [(0, curve.start), *curve.points]
-            known = [(step, one) for step, entry in everyone if entry and (one := entry.overall(key)) is not None]
-            if len(known) > 1:
-                xs, values = [step for step, _ in known], [value for _, value in known]
-                draw_line(axes, xs, values, options.looks[curve.of], scale, curve.label)
+            steps, values = curve.known(key)
+            draw_line(axes, steps, values, options.looks[curve.of], scale, curve.label)
         from_zero(axes, title, zero=key == "tokens")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    panels[1].set_xlabel("iteration")
+        axes.set_xlabel("iteration")
+    _trajectory(panels[2], found, options.looks)
     legend_below(figure, panels[0])
-    columns = (MODEL, STEP, TOKENS, ACCURACY)
     rows = tuple((c.label, step, TOKENS.of(e), ACCURACY.of(e)) for c in found for step, e in c.points)
-    return Block("dynamics", "Training dynamics", (), figure, say("checkpoints.dynamics"),
-                 (Table("dynamics", "Evaluated checkpoints", columns, rows),))  # fmt: skip
+    table = Table("checkpoints", "Evaluated checkpoints", (MODEL, STEP, TOKENS, ACCURACY), rows)
+    return Block("checkpoints", "Along training", (), figure, say("checkpoints.caption"), (table,))
+
+
+def _trajectory(axes: Axes, found: Sequence[Curve], looks: Looks) -> None:
+    """From the base (diamond) over the checkpoints (hollow) to the last (filled)."""
+    for curve in found:
+        (_, accuracy), (_, tokens) = (curve.known(key) for key in KEYS)
+        places = [(t.value, a.value * 100) for t, a in zip(tokens, accuracy, strict=False)]
+        look = looks[curve.of]
+        if places:
+            axes.plot(*zip(*places, strict=True), color=look.color, linestyle=look.line, linewidth=1.2, markersize=4,
+                      marker=look.marker, markerfacecolor=PAPER, markeredgewidth=0.9)  # fmt: skip
+            axes.plot(
+                *places[-1], marker=look.marker, color=look.color, markersize=7.5, markeredgecolor=PAPER, zorder=5
+            )
+        if places and curve.start is not None:
+            axes.plot(*places[0], marker="D", color=INK, markersize=8, zorder=6)
+    low, high = axes.get_ylim()
+    axes.set(xlabel="mean tokens a response", ylabel="accuracy, %", title="where training goes")
+    axes.set_ylim(max(0.0, low), min(100, high) + (high - low) * 0.08)
+    better_arrow(axes)
 
 
 def curves(comparison: Comparison) -> list[Curve]:

@@ -1,4 +1,4 @@
-"""When training has paid for itself."""
+"""What training took, where its time went, and when it has paid for itself."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ from dataclasses import dataclass
 from tersely.analysis.seeds import scaled
 from tersely.page.block import Block, Options
 from tersely.page.columns import DATASET, MODEL
-from tersely.page.cost import Cost, contender_cost, search_cost
+from tersely.page.cost import Cost, contender_cost, search_cost, total
 from tersely.page.records import TRAINED, Comparison
 from tersely.page.words import say
 from tersely.records import Estimate
-from tersely.table import Column, tabulate
+from tersely.table import Column, Table, tabulate
 
-TITLE = "When training has paid for itself"
-COLUMNS = (
+PHASES = {"sample_s": "Sampling", "judge_s": "Judging", "reference_s": "Reference", "update_s": "Updates",
+          "save_s": "Saving", "step_s": "All steps"}  # fmt: skip
+COSTS = (
+    MODEL,
+    Column("runs", "Seeds", "whole", lambda c: len(c.runs)),
+    Column("sampled_tokens", "Tokens sampled", "whole", lambda c: contender_cost(c).sampled),
+    Column("trained_tokens", "Tokens trained on", "whole", lambda c: contender_cost(c).trained),
+    Column("wall_s", "Wall time", "seconds", lambda c: contender_cost(c).wall),
+    Column("counted", "Trained on, counted over",
+           get=lambda c: "prompts too" if contender_cost(c).with_prompts else "responses"),
+)  # fmt: skip
+PAYBACKS = (
     MODEL,
     DATASET,
     Column("currency", "Counted in"),
@@ -57,22 +67,27 @@ class Payback:
 
 def block(comparison: Comparison, options: Options) -> Block | None:
     found = paybacks(comparison, options)
-    if not found:
-        return None
+    back = tabulate("payback", "When training has paid for itself", PAYBACKS, found)
+    tables = tuple(table for table in (cost_table(comparison), back, _phase_table(comparison)) if table.rows)
+    words = [*prompts_sentence(comparison), *(_sentences(comparison, options, found) if found else ())]
+    return Block("costs", "What training took, and when it has paid for itself", tuple(words), tables=tables)
+
+
+def _sentences(comparison: Comparison, options: Options, found: list[Payback]) -> list[str]:
     never = list(dict.fromkeys(p.label for p in found if p.queries[0] is None))
-    words = [say("payback.never", labels=", ".join(never))] if never else []
-    words.append(f"{say('payback.counted')} {_money(options)}")
+    words = [say("costs.never", labels=", ".join(never))] if never else []
+    words.append(f"{say('costs.counted')} {_money(options)}")
     chosen = next((c for c in comparison.contenders if c.label == options.chosen and c.is_member), None)
     if chosen is not None and (count := search_cost(comparison, chosen)[0]) > 1:
-        words.append(say("payback.search", label=chosen.label, count=count))
-    return Block("payback", TITLE, tuple(words), tables=(tabulate("payback", TITLE, COLUMNS, found),))
+        words.append(say("costs.search", label=chosen.label, count=count))
+    return words
 
 
 def _money(options: Options) -> str:
     if options.price is None:
-        return say("payback.no_price")
+        return say("costs.no_price")
     hours = "training tokens at the same price" if options.gpu_hour is None else f"wall hours at {options.gpu_hour:g}"
-    return say("payback.money", currency=options.currency, hours=hours, price=options.price)
+    return say("costs.money", currency=options.currency, hours=hours, price=options.price)
 
 
 def paybacks(comparison: Comparison, options: Options) -> list[Payback]:
@@ -109,3 +124,30 @@ def _bills(cost: Cost, pace: float | None, options: Options) -> list[tuple[str, 
     if options.price is not None:
         made.append((options.currency, cost.money(options.price, options.gpu_hour), options.price / 1e6))
     return made
+
+
+def prompts_sentence(comparison: Comparison) -> list[str]:
+    """Whose training tokens are overstated, because an older clock counted the prompts among them."""
+    trained = [c for c in comparison.contenders if c.role in TRAINED]
+    named = [c.label for c in trained if contender_cost(c).with_prompts]
+    return [say("costs.old_clock", labels=", ".join(named))] if named else []
+
+
+def cost_table(comparison: Comparison) -> Table:
+    """Training of every contender, mean over seeds."""
+    trained = [c for c in comparison.contenders if c.role in TRAINED]
+    return tabulate("training_cost", "What training took, mean over seeds", COSTS, trained)
+
+
+def _phase_table(comparison: Comparison) -> Table:
+    """Seconds by phase and sampled tokens of each training run, summed over its clock and journal."""
+    runs = [(c.label, run) for c in comparison.contenders if c.role in TRAINED for run in c.runs if run.journal]
+    rows = tuple(
+        (label, run.name, len(run.journal), *(total(run.clock, phase) for phase in PHASES),
+         sum(step.response_tokens or 0 for step in run.journal))
+        for label, run in runs
+    )  # fmt: skip
+    seconds = (Column(phase, title, "seconds") for phase, title in PHASES.items())
+    columns = (MODEL, Column("run", "Run"), Column("steps", "Steps", "whole"), *seconds,
+               Column("response_tokens", "Tokens sampled", "whole"))  # fmt: skip
+    return Table("cost", "Where the time of every run went", columns, rows)
