@@ -138,7 +138,7 @@ def test_a_single_problem_and_a_single_seed_are_told(family: Comparison, tmp_pat
 
 def test_money_stands_there_where_a_price_is_given_with_its_currency(family: Comparison) -> None:
     assert "EUR" not in told(message_of(family))
-    assert "training all 3 members, to choose it, took " in told(message_of(family, price=2.0, currency="EUR"))
+    assert "training the family of 3, to choose it, took " in told(message_of(family, price=2.0, currency="EUR"))
     said = told(message_of(family, price=2.0, currency="EUR"))
     before, after = (
         next(c for c in family.contenders if c.label == label).entries[fake_runs.TASK].overall("tokens")

@@ -20,8 +20,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure, FigureBase
-from matplotlib.text import Text
-from matplotlib.transforms import Bbox
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox, BboxBase
 
 from tersely.page.records import Role, Who
 from tersely.records import Estimate
@@ -197,34 +197,28 @@ def place_labels(figure: Figure, axes: Axes, spots: Sequence[tuple[float, float,
     """(x, y, name, colour): each name beside its point, where it covers least of the marks, bars and names so far; a
     thin line leads from a name that had to stand apart."""
     figure.draw_without_rendering()
-    marks = [artist for artist in (*axes.lines, *axes.collections) if artist.get_zorder() >= 3]
-    taken = [artist.get_window_extent().padded(4) for artist in marks]
-    frame, places = (
-        axes.get_window_extent(),
-        [(x, y) for x in (1, -1, 0) for y in (0.6, -0.6, 1, -1) if x or abs(y) == 1],
-    )
+    taken = [one.get_window_extent().padded(3) for one in (*axes.lines, *axes.collections) if one.get_zorder() >= 3]
     for x, y, name, color in spots:
-        text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", color=color, zorder=6,
-                             arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.5})  # fmt: skip
-
-        def cost(place: tuple[float, float, float], text: Text = text) -> float:
-            box = _at(text, *place)
-            inside = Bbox.intersection(box, frame)
-            outside = _area(box) - _area(inside)
-            return place[0] / 20 + sum(_area(Bbox.intersection(box, other)) for other in taken) + 20 * outside
-
-        best = min(((reach, dx, dy) for reach in (6, 18, 32, 48) for dx, dy in places), key=cost)
-        taken.append(_at(text, *best))
-        if best[0] < 30 and text.arrow_patch is not None:
-            text.arrow_patch.set_visible(False)
+        text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", color=color, zorder=6)
+        places = [(reach, dx, dy) for reach in (6, 16, 28, 42) for dx in (1, -1, 0) for dy in (0.6, -0.6, 1.2, -1.2)]
+        reach, dx, dy = min(places, key=lambda place: _covered(_at(text, place), taken, axes.bbox) + place[0] / 10)
+        taken.append(_at(text, (reach, dx, dy)))
+        if reach > 20:
+            axes.annotate("", (x, y), (dx * reach, dy * reach), textcoords="offset points", zorder=2,
+                          arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.5})  # fmt: skip
 
 
-def _at(text: Text, reach: float, dx: float, dy: float) -> Bbox:
-    """Put the text ``reach`` points away in a direction; where that is."""
-    text.set(position=(dx * reach, dy * reach), ha="left" if dx > 0 else "right" if dx < 0 else "center",
-             va="bottom" if dy > 0 else "top")  # fmt: skip
-    return Text.get_window_extent(text)
+def _at(text: Annotation, place: tuple[float, float, float]) -> Bbox:
+    """Put the text (points away, in a direction); where that is."""
+    reach, dx, dy = place
+    text.set(position=(dx * reach, dy * reach), va="bottom" if dy > 0 else "top")
+    text.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")
+    return text.get_window_extent()
 
 
-def _area(box: Bbox | None) -> float:
-    return 0.0 if box is None else float(box.width * box.height)
+def _covered(box: Bbox, taken: Sequence[Bbox], frame: BboxBase) -> float:
+    """Area that is covered already or hangs out of the frame."""
+    shared = [Bbox.intersection(box, other) for other in taken]
+    inside = Bbox.intersection(box, frame)
+    outside = box.width * box.height - (0.0 if inside is None else inside.width * inside.height)
+    return float(sum(one.width * one.height for one in shared if one is not None) + 5 * outside)

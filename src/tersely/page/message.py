@@ -136,8 +136,10 @@ def _rival(found: Sequence[Standing]) -> str:
 
 def _money(comparison: Comparison, chosen: Contender, options: Options) -> str:
     base, dataset, price = comparison.base, comparison.datasets[0], options.price
-    if price is None or base is None:
+    if base is None:
         return ""
+    if price is None:
+        return _trained(comparison, chosen)
     found = [entry.overall("tokens") for entry in (base.entries[dataset], chosen.entries[dataset])]
     before, after = (show(0.0 if one is None else one.value * price, "tokens") for one in found)
     count, cost = search_cost(comparison, chosen)
@@ -145,6 +147,18 @@ def _money(comparison: Comparison, chosen: Contender, options: Options) -> str:
     name = "message.money" if paid is None else "message.money_trained" if count == 1 else "message.money_searched"
     parts = {"price": price, "currency": options.currency, "before": before, "after": after, "count": count}
     return say(name, **parts, paid=show(paid, "small"))
+
+
+def _trained(comparison: Comparison, chosen: Contender) -> str:
+    """What training took where nobody said what a token costs."""
+    (count, cost), saved = (
+        search_cost(comparison, chosen),
+        chosen.entries[comparison.datasets[0]].gain("token_difference"),
+    )
+    if cost.tokens is None or saved is None or saved.value >= 0:
+        return ""
+    what = "it" if count == 1 else f"the family of {count}, to choose it,"
+    return say("message.trained", what=what, tokens=cost.tokens, answers=cost.tokens / -saved.value)
 
 
 # ---- what to mind
