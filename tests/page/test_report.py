@@ -16,6 +16,7 @@ import pytest
 import fake_runs
 from crash import Refuser
 from pages import PAYLOADS, Page, blank_figures
+from tersely import table as tables
 from tersely.analysis import ProtocolFacts, compare_paired, over_seeds, summarise
 from tersely.commands.verb import message_of
 from tersely.errors import StorageError, TerselyError, UserError

@@ -143,15 +143,18 @@ def _contenders(lines: Sequence[_Line]) -> list[Contender]:
 
 
 def _measured(members: Sequence[_Line]) -> list[tuple[int | None, str]]:
-    """(step, variant) of what is a contender of its own among the evaluations: plain, under instructions, by step."""
-    found: dict[tuple[int | None, str], None] = {(None, ""): None}
+    """(step, variant) of what is a contender of its own: plain, under instructions, and the steps that all seeds were
+    measured at (one seed's checkpoint is no point of a line that ends in the mean of three)."""
+    asked: dict[tuple[int | None, str], None] = {(None, ""): None}
+    steps = []
+    for line in members:
+        pairs = [(parse_name(folder), evaluation) for folder, evaluation in line.run.evaluations.items()]
+        steps.append({name.step for name, _ in pairs if name.step is not None and not name.variant})
+        for name, evaluation in sorted(pairs, key=lambda pair: _natural(pair[0].variant)):
+            if name.step is None and evaluation.protocol.instruction and not name.is_repeat:
+                asked[None, name.variant] = None
     trained = members[0].run.kind == "train" and not members[0].mark
-    pairs = [(parse_name(folder), found) for line in members for folder, found in line.run.evaluations.items()]
-    for name, evaluation in sorted(pairs, key=lambda pair: (pair[0].step or 0, _natural(pair[0].variant))):
-        asked = name.step is None and evaluation.protocol.instruction and not name.is_repeat
-        if asked or (name.step is not None and not name.variant and trained):
-            found[name.step, name.variant] = None
-    return list(found)
+    return [*asked, *((step, "") for step in sorted(set.intersection(*steps)) if trained)]
 
 
 def _contender(members: Sequence[_Line], step: int | None, variant: str) -> Contender:
@@ -167,9 +170,7 @@ def _contender(members: Sequence[_Line], step: int | None, variant: str) -> Cont
             if (name.step, name.variant) == (step, variant):
                 results.setdefault(name.dataset, []).append(_result(line, name.dataset, evaluation, step is not None))
     entries = {dataset: Entry(*who, tuple(each)) for dataset, each in results.items()}
-    runs = tuple(line.run for line in ordered)
-    answered = {result.run.path for each in results.values() for result in each}
-    return Contender(*who, entries, runs if step is None else tuple(r for r in runs if r.path in answered), step)
+    return Contender(*who, entries, tuple(line.run for line in ordered), step)
 
 
 def _prompted(line: _Line, variant: str) -> _Line:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -26,13 +25,11 @@ STEP = Column("iteration", "Iteration", "whole")
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What the same seeds of one model gave along their training, on one data set."""
+    """What one model gave along its training, on one data set."""
 
-    of: str
-    """Label of the model, whose colour the curve has."""
     label: str
     start: Entry | None
-    """Their base."""
+    """Its base."""
     points: tuple[tuple[int, Entry], ...]
 
     def known(self, key: str) -> tuple[list[int], list[Estimate]]:
@@ -52,7 +49,7 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     ):
         for curve in found:
             steps, values = curve.known(key)
-            draw_line(axes, steps, values, options.looks[curve.of], scale, curve.label)
+            draw_line(axes, steps, values, options.looks[curve.label], scale, curve.label)
         from_zero(axes, title, zero=key == "tokens")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.set_xlabel("iteration")
@@ -68,7 +65,7 @@ def _trajectory(axes: Axes, found: Sequence[Curve], looks: Looks) -> None:
     for curve in found:
         (_, accuracy), (_, tokens) = (curve.known(key) for key in KEYS)
         places = [(t.value, a.value * 100) for t, a in zip(tokens, accuracy, strict=False)]
-        look = looks[curve.of]
+        look = looks[curve.label]
         if places:
             axes.plot(*zip(*places, strict=True), color=look.color, linestyle=look.line, linewidth=1.2, markersize=4,
                       marker=look.marker, markerfacecolor=PAPER, markeredgewidth=0.9)  # fmt: skip
@@ -84,22 +81,16 @@ def _trajectory(axes: Axes, found: Sequence[Curve], looks: Looks) -> None:
 
 
 def curves(comparison: Comparison) -> list[Curve]:
-    """The checkpoints that were evaluated on the data set, by model and by the seeds that they are of: a mean of three
-    seeds is not joined to what one of them did."""
-    dataset = comparison.datasets[0]
-    found = []
-    for label, group in groupby(comparison.checkpoints, key=lambda made: made.label):
-        by_runs: dict[tuple[str, ...], list[tuple[int, Entry]]] = {}
-        for made in group:
-            if dataset in made.entries:
-                entry = made.entries[dataset]
-                by_runs.setdefault(tuple(r.seed for r in entry.results), []).append((made.step or 0, entry))
-        whole = next((len(c.runs) for c in comparison.contenders if c.label == label), 1)
-        for seeds, points in by_runs.items():
-            few = f", seed {', '.join(seeds)}" if len(seeds) < whole else ""
-            start = start_of(comparison, [entry for _, entry in points])
-            found.append(Curve(label, label + few, start, tuple(points)))
-    return found
+    """The checkpoints of each model that were evaluated on the data set."""
+    (dataset,) = comparison.datasets
+    by_label: dict[str, list[tuple[int, Entry]]] = {}
+    for made in comparison.checkpoints:
+        if dataset in made.entries:
+            by_label.setdefault(made.label, []).append((made.step or 0, made.entries[dataset]))
+    return [
+        Curve(label, start_of(comparison, [entry for _, entry in points]), tuple(points))
+        for label, points in by_label.items()
+    ]
 
 
 def start_of(comparison: Comparison, entries: Sequence[Entry]) -> Entry | None:
