@@ -118,6 +118,7 @@ def test_published_planes_have_no_intervals_and_every_number_has_its_source(
     for scale in ("7b", "1.5b"):
         tables = read_published(scale)
         assert all(row["source"] for row in [*tables["rows"], *tables["aggregate"], *tables["further"]])
+        assert len({plane.name for plane in published_planes(tables)}) == 6  # of files: each set has its own
         for plane in published_planes(tables):
             assert not plane.intervals
             assert all(spot.tokens.low is None and spot.accuracy.low is None for spot in plane.spots)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tersely.analysis import ProtocolFacts, compare_paired
+from tersely.analysis import ProtocolFacts, compare_paired, cut, summarise
+from tersely.analysis.cutoff import cutoff_limits
 from tersely.analysis.facts import MEASURED
 from tersely.analysis.noise import NoiseFloor, noise_floor
 from tersely.analysis.paired import covers, shared
@@ -18,7 +19,6 @@ from tersely.errors import UserError
 from tersely.evaluation.protocol import VARIANT, parse_name
 from tersely.evaluation.records import Evaluation
 from tersely.evaluation.runs import Run, read_finished, root_of
-from tersely.page.cutoffs import cutoff_contenders
 from tersely.page.records import Comparison, Contender, Entry, Result, Role, Who
 from tersely.page.settings import describe, learning_rate
 from tersely.records import EvalRecord
@@ -252,3 +252,27 @@ def _repetition(base: Run, dataset: str) -> Sequence[EvalRecord] | None:
         if plain and not wanted.differing(evaluation.protocol, {*_FREE, "seed"}):
             return evaluation.responses()
     return None
+
+
+def cutoff_contenders(base: Contender) -> list[Contender]:
+    """What smaller caps would have given, from the base's kept responses: one contender a limit, which stands only with
+    the data sets on which it can be computed."""
+    grids = {d: cutoff_limits([r.evaluation.responses() for r in e.results]) for d, e in base.entries.items()}
+    found = []
+    for limit in sorted({limit for grid in grids.values() for limit in grid}):
+        who = (f"cutoff {limit}", Role.CUTOFF, "cutoff", None, "")
+        entries = {
+            dataset: Entry(*who, tuple(_cut(result, limit) for result in entry.results))
+            for dataset, entry in base.entries.items()
+            if limit in grids[dataset]
+        }
+        found.append(Contender(*who, entries, base.runs))
+    return found
+
+
+def _cut(result: Result, limit: int) -> Result:
+    old = result.evaluation
+    records = tuple(cut(old.responses(), limit))
+    summary = summarise(records, replace(old.protocol, max_new_tokens=limit), phrases={})
+    made = replace(old, summary=summary, held=records)
+    return Result(result.run, made, compare_paired(old.responses(), records), result.run.path)
