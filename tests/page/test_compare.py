@@ -306,9 +306,8 @@ def test_curves_on_fewer_problems_meet_the_base_on_the_same(tmp_path: Path) -> N
     whole = read_run(base).evaluations[fake_runs.TASK].responses()
     alone = [r for r in whole if r.problem_id in kept and r.sample == 0]
     assert entry.gain("token_saving") == paired_saving(token_clusters(alone), token_clusters(part))
-    (curve,) = curves(found)
-    start = curve.start
-    assert start is not None
+    (begin, start), *_ = curves(found)["α 0.2"]
+    assert begin == 0
     assert start.overall("tokens").value == pytest.approx(sum(r.tokens for r in alone) / len(alone))  # type: ignore[union-attr]
     standing = stand(made, found)
     assert standing is not None
@@ -357,14 +356,11 @@ def test_checkpoints_of_one_seed_are_no_part_of_a_line_of_several(tmp_path: Path
     trained = [fake_runs.make_run(tmp_path, bases[seed], 0.2, seed=seed, steps=3) for seed in (0, 1)]
     for run, step, seed in ((trained[0], 1, 5), (trained[0], 2, 6), (trained[1], 2, 7), (trained[0], 3, 8)):
         write_variant(run, f"{fake_runs.TASK}@step-{step:06d}", fake_runs.make_records(0.2, seed), step=step)
-    (curve,) = curves(collect(trained))
-    assert [(step, len(entry.results)) for step, entry in curve.points] == [(2, 2)]
-    assert curve.start is not None
-    assert len(curve.start.results) == 2
-    (alone,) = curves(collect(trained[:1]))
-    assert [step for step, _ in alone.points] == [1, 2, 3]
-    assert alone.start is not None
-    assert [result.run.path for result in alone.start.results] == bases[:1]
+    curve = curves(collect(trained))["α 0.2"]
+    assert [(step, len(entry.results)) for step, entry in curve] == [(0, 2), (2, 2)]
+    alone = curves(collect(trained[:1]))["α 0.2"]
+    assert [step for step, _ in alone] == [0, 1, 2, 3]
+    assert [result.run.path for result in alone[0][1].results] == bases[:1]
 
 
 def test_the_best_keeps_accuracy_first() -> None:
