@@ -12,7 +12,7 @@ from tersely.page.words import say
 
 PAGE = Path(__file__).parents[2] / "src" / "tersely" / "page"
 WORDS = tomllib.loads((PAGE / "words.toml").read_text(encoding="utf-8"))
-NAMED = re.compile(r'"((?:[a-z_]+)\.(?:[a-z_]+))"')
+NAMED = re.compile(r'"([a-z_]+\.(?!json|toml)[a-z_]+)"')
 
 
 def test_no_sentence_is_missing_and_none_is_dead() -> None:
