@@ -109,6 +109,11 @@ def _table(name: str, runs: Sequence[tuple[str, Run]]) -> Table:
         last = len(run.journal) - 1
         count = min(SHOWN_STEPS, last + 1)
         picked += sorted({len(rows) + round(i * last / max(1, count - 1)) for i in range(count)})
-        rows += [(label, run.name, *(getattr(step, key) for key in KEPT)) for step in run.journal]
+        rows += [(label, run.name, *(_cell(getattr(step, key)) for key in KEPT)) for step in run.journal]
     columns = (MODEL, Column("run", "Run"), *(Column(k, title, KINDS.get(k, "small")) for k, title in KEPT.items()))
     return Table(name, "Training, step by step", columns, tuple(rows), tuple(picked))
+
+
+def _cell(value: str | float | None) -> Cell:
+    """An event's name as words."""
+    return value.lower().replace("_", " ") if isinstance(value, str) else value
