@@ -29,6 +29,7 @@ ROOMS = [
     {"models"},
     {"samplers"},
     {"rollouts", "score", "analysis", "facts", "opened", "trackers"},
+    {"table"},
     {"plan"},
     {"learn"},
     {"evaluation", "baselines"},

@@ -10,7 +10,7 @@ import pytest
 
 import fake_runs
 from tersely.models.digest import recorded_digest, weights_digest
-from tersely.page.read import base_of, read_run
+from tersely.evaluation.runs import base_of, read_run
 from tersely.runs.manifest import seal
 
 WEIGHTS = "ab" * 32

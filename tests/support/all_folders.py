@@ -25,11 +25,11 @@ from tersely.evaluation.profile import profile, read_profile
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import read_evaluation
 from tersely.evaluation.run import evaluate
+from tersely.evaluation.runs import read_run
 from tersely.learn.loop import train as run_training
 from tersely.models.digest import weights_digest
 from tersely.models.folder import resolve_model
 from tersely.models.trained_for import read_trained_for
-from tersely.page.read import read_run
 from tersely.plan.against_run import read_training_config
 from tersely.plan.lengths import read_lengths
 from tersely.records import Problem, Status, Verdict

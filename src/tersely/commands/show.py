@@ -59,7 +59,7 @@ def find_responses(
     runs: Sequence[Path], base: Path | None, task: str | None, problem: str, sample: int
 ) -> list[tuple[str, EvalRecord]]:
     """(name, response) of the base, where there is one, and of each run. UserError names what is not there."""
-    from tersely.page.read import base_of, read_run, require_tasks
+    from tersely.evaluation.runs import base_of, read_run, require_tasks
 
     read = [read_run(path) for path in runs]
     place = base if base is not None else base_of(read[0], runs)

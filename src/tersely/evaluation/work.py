@@ -33,6 +33,7 @@ from tersely.tasks import task_digest
 from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render_all
 from tersely.tasks.sources.own import OwnTask
+from tersely.tasks.strata import strata_of
 
 MAX_ROWS = 256
 """Responses decoded at once; the finished ones are on disk after as many blocks of them as the engine is asked for."""
@@ -129,7 +130,7 @@ def prepare(
     prompts = render_all(asked, tokenizer, asking.template, asking.sentence)
     protocol = within_positions(weights, protocol, max(map(len, prompts.values())), asking.template)
     rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
-    rules = rules.counted_by(policy).lowered_from(protocol.suite_cap)
+    rules = rules.counted_by(policy).lowered_from(protocol.suite_cap).drawn_by(strata_of(asked))
     digests = {"weights_sha256": weights_digest_once(weights), **prompt_identity_of(weights, tokenizer, prompts)}
     # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
     engine = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tersely.config import TrainConfig, merge
-from tersely.page.read import parent_of
-from tersely.page.records import Role, Run
+from tersely.evaluation.runs import Run, parent_of
+from tersely.page.records import Role
 from tersely.records import Json
 from tersely.terminal import visible
 from tersely.text import shorten_line

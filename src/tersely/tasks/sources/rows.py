@@ -1,8 +1,8 @@
 """One row, such as a line of a task file, as a Problem.
 
 A row: ``problem`` or ``question``; ``answer``; optionally ``kind`` or ``answer_type``, ``choices`` (letter -> text),
-``difficulty`` or ``level``, ``source``. ``id`` is ignored: a problem is known by its content. All other columns are
-further ones, which the prompt template and a verifier may read (``Reading``).
+``difficulty`` or ``level``, ``source``, ``stratum``. ``id`` is ignored: a problem is known by its content. All other
+columns are further ones, which the prompt template and a verifier may read (``Reading``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,19 @@ from tersely.records import Json, Kind, Problem, content_id
 from tersely.tasks.sources import ORDINARY, Reading
 
 KNOWN = frozenset(
-    ("id", "problem", "question", "answer", "kind", "answer_type", "choices", "difficulty", "level", "source")
+    (
+        "id",
+        "problem",
+        "question",
+        "answer",
+        "kind",
+        "answer_type",
+        "choices",
+        "difficulty",
+        "level",
+        "source",
+        "stratum",
+    )
 )
 """Columns with a meaning here; never part of a payload."""
 
@@ -58,6 +70,7 @@ def problem_from_row(row: Json, source: str, split: str, reading: Reading = ORDI
         difficulty=_label(row, "difficulty", "level"),
         split=split,
         payload=payload,
+        stratum=_label(row, "stratum"),
     )
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from tersely.errors import TerselyError, UserError, nearest, plainly
@@ -20,13 +20,32 @@ from tersely.evaluation.protocol import VARIANT
 from tersely.evaluation.records import Evaluation, progress, read_evaluation
 from tersely.journal import StepRecord
 from tersely.models.digest import recorded_digest
-from tersely.page.records import Run
 from tersely.records import Json
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
 from tersely.runs.manifest import step_folders
 
 _UNKNOWN = dict.fromkeys((f.name for f in fields(StepRecord)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run folder, read. ``kind``: train, base, baseline, ..., or model (evaluations of somebody else's)."""
+
+    path: Path
+    kind: str
+    version: str
+    config: Json
+    alpha: float | None
+    """None for whatever has no price of length."""
+    seed: int | None
+    journal: tuple[StepRecord, ...]
+    clock: tuple[Json, ...]
+    evaluations: Mapping[str, Evaluation]
+
+    @property
+    def name(self) -> str:
+        return self.path.name or str(self.path)
 
 
 def read_run(path: Path, variants: bool = False) -> Run:
