@@ -76,8 +76,10 @@ def ablations(folder: Path, seed: int) -> Iterator[CommandChain]:
 
 
 def alternatives(folder: Path, seed: int) -> Iterator[CommandChain]:
-    """SFT, DPO and O1-Pruner, three learning rates each; the samples must be there."""
-    return baselines.chains(folder, seed, plan(folder, seed, 0.0).evaluate)
+    """SFT, DPO and O1-Pruner, three learning rates each, and iterated SFT, which samples as many tokens as RL with
+    alpha 0.2; the samples and that run must be there."""
+    budget = ("--like", str(folder / "alpha-0.2"))
+    return baselines.chains(folder, seed, plan(folder, seed, 0.0).evaluate, budget)
 
 
 def around(folder: Path, seed: int) -> Iterator[CommandChain]:

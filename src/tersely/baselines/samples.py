@@ -8,7 +8,7 @@ response is a function of (seed, problem, sample), so it does not matter where i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,31 @@ UNJUDGED_STOP = 0.05
 """Share of answers that could not be judged above which the samples cannot be trusted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Not all problems: from one of them on, round and round, until enough tokens are sampled or all have had a turn.
+
+    Example: ``Part(start=320, tokens=100_000)``
+    """
+
+    start: int
+    """How many problems were taken before; the first of a task follows its last."""
+    tokens: int
+    """Sampling ends with the block of problems that reaches this many response tokens."""
+
+    def of(self, problems: Sequence[Problem]) -> list[Problem]:
+        first = self.start % len(problems)
+        return [*problems[first:], *problems[:first]]
+
+
 Opened = tuple[OpenedModel, Sampler, PromptIds]
 """What samples: a model, its sampler, the prompts by problem."""
 
 
-def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grader | None = None) -> None:
-    """Draw and judge what is missing in the folder ``out``.
+def draw_samples(
+    config: SamplesConfig, out: Path, display: Display, judge: Grader | None = None, part: Part | None = None
+) -> None:
+    """Draw and judge what is missing in the folder ``out``: responses to all problems, or to a ``part`` of them.
 
     Raises UserError where model, task or folder cannot be used, Stopped after a stop was asked for, RunError when too
     many answers cannot be judged.
@@ -66,23 +85,26 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
     with judge_for(judge, config.run.judge_workers, config.verifier) as grader:
         drop = config.drop_unjudgeable
         loaded = load_problems(config.task, "train", config.train_size, grader, config.template, drop=drop)
-        problems = loaded.problems
+        problems = part.of(loaded.problems) if part else loaded.problems
         if said := loaded.words():
             display.note(said)
         tokenizer = load_tokenizer(folder)
         prompts = render_all(problems, tokenizer, config.template)
         asking = prompt_identity_of(folder, tokenizer, prompts)
         wanted = {**samples_identity(config, folder, problems), **loaded.identity, **asking}
+        if part is not None:  # which problems are reached depends on how many are drawn at once
+            wanted["part"] = {**asdict(part), "block": _block_size(config)}
         grows = more_problems(wanted, problems, lambda problem: {problem.id: prompts[problem.id]})
         finished = RunFolder.look(out, RunKind.SAMPLES, wanted, grows) is not None
         if finished and not any(map(_from_outside, read_groups(out))):
             return
-        ready = _open_sampler(config, folder, tokenizer, prompts) if _drawn(out) < len(problems) else None
+        missing = _drawn(out) < len(problems) and (part is None or _tokens_drawn(out) < part.tokens)
+        ready = _open_sampler(config, folder, tokenizer, prompts) if missing else None
         with RunFolder.open(out, RunKind.SAMPLES, wanted, grows=grows) as run:
             keep_problem_ids(run, [p.id for p in problems])
             _judge_again(run, grader)
             if ready is not None:
-                _draw(config, problems, ready, grader, run, display)
+                _draw(config, problems, ready, grader, run, display, part)
             run.mark_done(_summary(read_groups(out)).to_json())
 
 
@@ -90,6 +112,17 @@ def _drawn(out: Path) -> int:
     """Problems that are answered in a samples folder, which need not be there."""
     path = out / f"{Log.GROUPS}.jsonl"
     return len(latest_lines(path)) if path.is_file() else 0
+
+
+def _tokens_drawn(out: Path) -> int:
+    """Response tokens in a samples folder, which need not be there."""
+    there = (out / f"{Log.GROUPS}.jsonl").is_file()
+    return sum(r.length for group in (read_groups(out) if there else ()) for r in group.rollouts)
+
+
+def _block_size(config: SamplesConfig) -> int:
+    """Problems drawn at once."""
+    return max(1, config.sampling.max_rows // config.sampling.n)
 
 
 def _from_outside(group: Group) -> bool:
@@ -145,11 +178,13 @@ def _draw(
     judge: Grader,
     run: RunFolder,
     display: Display,
+    part: Part | None,
 ) -> None:
     (opened, sampler, prompts), done = ready, _drawn(run.path)
+    missing = part.tokens - _tokens_drawn(run.path) if part else None
     reading = ResponseText(opened.tokenizer)
     opened.record_check(run.path, display)
-    size = max(1, config.sampling.max_rows // config.sampling.n)
+    size = _block_size(config)
     # From the beginning of a block that a crash cut: log-probabilities are rounded alike only in the same batch.
     starts = range(done - done % size, len(problems), size)
     with StopRequest() as stop, close_after(sampler):
@@ -159,11 +194,16 @@ def _draw(
                 "sampling", row_cure("--set sampling.max_rows=", config.sampling.max_rows, config.sampling.n)
             ):
                 groups = _one_block(config, block, prompts, sampler, judge, reading, clock, display)
-            run.append(Log.GROUPS, [group_to_json(group) for group in groups[done - start :]])
+            new = groups[done - start :]
+            run.append(Log.GROUPS, [group_to_json(group) for group in new])
             tokens = sum(r.length for group in groups for r in group.rollouts)
             done = start + len(block)
             run.append(Log.CLOCK, [{**clock.record(done, tokens), "tokens_sampled": tokens, "tokens_trained": 0}])
             display.step(done, len(problems), {"tokens": f"{tokens / len(block) / config.sampling.n:.0f}"})
+            if missing is not None:
+                missing -= sum(r.length for group in new for r in group.rollouts)
+                if missing <= 0:
+                    return
             if stop.requested and done < len(problems):
                 raise Stopped(stop.requested, f"{done} of {len(problems)} problems are answered in {run.path}")
 
