@@ -78,9 +78,7 @@ def tokens_sampled_by(run: Path) -> int:
     if not found:
         raise UserError(f"the logs of {run} tell of no sampled tokens: name a run folder of tersely train or baseline")
     if not (run / "done.json").is_file():
-        raise UserError(
-            f"{run} is not finished, so what it will sample is not known: finish it, or give --tokens"
-        )
+        raise UserError(f"{run} is not finished, so what it will sample is not known: finish it, or give --tokens")
     return int(found)
 
 
