@@ -42,8 +42,14 @@ def finished(folder: Path) -> Iterator[tuple[str, Evaluation]]:
     """(name of the run in the records, evaluation) of all that is finished below a seed's folder."""
     for run in sorted(path for path in folder.iterdir() if (path / "evaluation").is_dir()):
         for place in sorted((run / "evaluation").glob(f"{TASK}*")):
-            if (place / "done.json").is_file():
+            if (place / "summary.json").is_file():
                 yield run.name + place.name.removeprefix(TASK), read_evaluation(place)
+
+
+def runs_of(folder: Path) -> list[Path]:
+    """The finished run folders of a seed."""
+    found = sorted(path for path in folder.iterdir() if read_run_config(path) is not None)
+    return [run for run in found if (run / "done.json").is_file() or any(run.glob("evaluation/*/summary.json"))]
 
 
 def pack(tree: Path, out: Path, commit: str) -> None:
@@ -73,8 +79,8 @@ def number_problems(evaluations: Sequence[Sequence[EvalRecord]]) -> dict[str, tu
 def step_rows(folder: Path) -> Iterator[list[Any]]:
     """Training, step by step, of every finished run of a seed."""
     seed = folder.name.removeprefix("seed-")
-    for run in sorted(folder.iterdir()):
-        if (run / "journal.jsonl").is_file() and (run / "done.json").is_file():
+    for run in runs_of(folder):
+        if (run / "journal.jsonl").is_file():
             for line in read_log(run / "journal.jsonl"):
                 yield [short({**line, "seed": seed, "run": run.name}.get(column, "")) for column in STEP]
 
@@ -92,12 +98,7 @@ def about(found: dict[Path, list[tuple[str, Evaluation]]], commit: str) -> dict[
         "versions": dict(evaluations[0].versions),
         "machine": f"{os.cpu_count()} cores {platform.machine()}, Python {platform.python_version()}",
         "protocol": {k: v for k, v in evaluations[0].protocol.to_json().items() if k not in ("model", "step")},
-        "runs": {
-            f"{folder.name}/{run.name}": about_run(run)
-            for folder in found
-            for run in sorted(folder.iterdir())
-            if (run / "done.json").is_file() and read_run_config(run) is not None
-        },
+        "runs": {f"{folder.name}/{run.name}": about_run(run) for folder in found for run in runs_of(folder)},
     }
 
 

@@ -73,6 +73,10 @@ def _cells(numbers: Numbers, run: str, seed: int) -> Iterator[float | None]:
 def pages(numbers: Numbers, missing: set[str]) -> dict[Path, str]:
     """Path -> what should stand there."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    if BEGIN not in readme or END not in readme:
+        raise SystemExit(
+            f"README.md has no place for its results: it lacks the lines {BEGIN.strip()} and {END.strip()}"
+        )
     before, _, rest = readme.partition(BEGIN)
     results = fill((PAGES / "readme.md").read_text(encoding="utf-8"), numbers, missing)
     reading = fill((PAGES / "reading.md").read_text(encoding="utf-8"), numbers, missing)
@@ -90,6 +94,20 @@ def differing(path: Path, wanted: str) -> list[str]:
     return lines or ([] if there == wanted.splitlines() else ["(lines that should not be there)"])
 
 
+def answer_one(numbers: Numbers, question: str) -> int:
+    try:
+        print(ask(numbers, question))
+    except MissingRunError as error:
+        print(f"the records lack {error}", file=sys.stderr)
+    except (KeyError, TypeError, ValueError, IndexError):
+        print(
+            f"{question!r} is no question: say one of {', '.join(SEED)} and its runs, as in the pages", file=sys.stderr
+        )
+    else:
+        return 0
+    return 2
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", type=Path, default=RECORDS)
@@ -98,8 +116,7 @@ def main() -> int:
     args = parser.parse_args()
     numbers = Numbers(Records(args.records), compare.SEEDS)
     if args.ask:
-        print(ask(numbers, args.ask))
-        return 0
+        return answer_one(numbers, args.ask)
     missing: set[str] = set()
     found = {path: text for path, text in pages(numbers, missing).items() if differing(path, text)}
     for path, text in found.items():

@@ -231,18 +231,24 @@ def _datasets(contenders: Sequence[Contender]) -> tuple[str, ...]:
 
 
 def _checkpoints(lines: Sequence[_Line]) -> tuple[Checkpoints, ...]:
+    """Of every setting the steps that all of its seeds were measured at: one seed's checkpoint is no point of a line
+    that ends in the mean of three."""
     groups: dict[str, list[_Line]] = {}
     for line in lines:
         if line.run.kind == "train" and not line.mark:
             groups.setdefault(line.label, []).append(line)
     found = []
     for members in sorted(groups.values(), key=lambda m: (m[0].alpha or 0.0, m[0].label)):
-        names = {parse_name(folder) for line in members for folder in line.run.evaluations}
-        steps = sorted({n.step for n in names if n.step is not None and not n.variant})
+        steps = sorted(set.intersection(*map(_steps_measured, members)))
         made = {step: _contender(members, step=step).entries for step in steps}
         if made:
             found.append(Checkpoints(members[0].label, tuple(m.run for m in members), made))
     return tuple(found)
+
+
+def _steps_measured(line: _Line) -> set[int]:
+    names = map(parse_name, line.run.evaluations)
+    return {name.step for name in names if name.step is not None and not name.variant}
 
 
 def _noise(bases: Sequence[Run], datasets: Sequence[str]) -> dict[str, tuple[NoiseFloor, ...]]:

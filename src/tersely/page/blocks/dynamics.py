@@ -17,7 +17,8 @@ from tersely.page.table import ACCURACY, MODEL, TOKENS, Cell, Column, Table
 from tersely.records import EvalRecord
 
 CAPTION = (
-    "Evaluated checkpoints on held-out problems; iteration 0 is the base on the same problems. Bars are 95 % intervals."
+    "Evaluated checkpoints on held-out problems, where every seed was measured; iteration 0 is the base on the same "
+    "problems. Bars are 95 % intervals."
 )
 
 
