@@ -16,7 +16,7 @@ from functools import lru_cache
 from packed import Records, Response
 
 from tersely.analysis import clustered_mean, clustered_rate, cut, family_steps, loss_bound, paired_difference
-from tersely.analysis.clusters import accuracy_clusters, token_clusters
+from tersely.analysis.clusters import accuracy_clusters, judged, token_clusters
 from tersely.analysis.intervals import Clusters, paired_saving
 from tersely.analysis.paired import judged_in_both
 from tersely.records import Estimate, EvalRecord
@@ -118,6 +118,16 @@ def level_accuracy(numbers: Numbers, seed: int, run: str, *levels: str) -> Estim
     return clustered_rate(accuracy_clusters(r for r in numbers.evaluated(run, seed) if r.difficulty in levels))
 
 
+def tokens_right(numbers: Numbers, seed: int, run: str) -> Estimate:
+    """Of the correct responses."""
+    return clustered_mean(token_clusters(r for r in numbers.evaluated(run, seed) if r.correct))
+
+
+def tokens_wrong(numbers: Numbers, seed: int, run: str) -> Estimate:
+    """Of the responses that were judged and are not correct."""
+    return clustered_mean(token_clusters(r for r in numbers.evaluated(run, seed) if judged(r) and not r.correct))
+
+
 def sampled(numbers: Numbers, seed: int, run: str) -> Estimate:
     return _measured(numbers.spent(run, seed, "tokens_sampled"))
 
@@ -188,6 +198,8 @@ SEED: Mapping[str, tuple[Callable[..., Estimate], Callable[[float], str], str]] 
     "checks": (checks, plain, ""),
     "checks-left": (checks_left, percent, " %"),
     "level-accuracy": (level_accuracy, percent, " %"),
+    "tokens-right": (tokens_right, plain, ""),
+    "tokens-wrong": (tokens_wrong, plain, ""),
     "sampled": (sampled, thousands, ""),
     "trained": (trained, thousands, ""),
     "payback": (payback, thousands, ""),

@@ -74,9 +74,7 @@ def pages(numbers: Numbers, missing: set[str]) -> dict[Path, str]:
     """Path -> what should stand there."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     if BEGIN not in readme or END not in readme:
-        raise SystemExit(
-            f"README.md has no place for its results: it lacks the lines {BEGIN.strip()} and {END.strip()}"
-        )
+        raise SystemExit(f"README.md has no place for its results: it lacks {BEGIN.strip()} or {END.strip()}")
     before, _, rest = readme.partition(BEGIN)
     results = fill((PAGES / "readme.md").read_text(encoding="utf-8"), numbers, missing)
     reading = fill((PAGES / "reading.md").read_text(encoding="utf-8"), numbers, missing)
@@ -100,9 +98,8 @@ def answer_one(numbers: Numbers, question: str) -> int:
     except MissingRunError as error:
         print(f"the records lack {error}", file=sys.stderr)
     except (KeyError, TypeError, ValueError, IndexError):
-        print(
-            f"{question!r} is no question: say one of {', '.join(SEED)} and its runs, as in the pages", file=sys.stderr
-        )
+        known = ", ".join((*SEED, "step"))
+        print(f"{question!r} is no question: say one of {known} and its runs, as in benchmarks/pages", file=sys.stderr)
     else:
         return 0
     return 2
