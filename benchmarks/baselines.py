@@ -41,6 +41,8 @@ SETTINGS = {
     "o1-pruner": ("tuning.batch=128",),
 }
 CAP = 320
+ROUNDS = 6
+"""Of iterated SFT; what each of them leads to is measured too."""
 USUAL_BUDGET = ("--tokens", "660000")
 """About what RL samples with alpha 0.2."""
 
@@ -58,7 +60,8 @@ def drawing(folder: Path) -> list[str]:
 
 def train(folder: Path, method: str, rate: str, seed: int, budget: Sequence[str]) -> Command:
     run = folder / f"{method}-{rate}"
-    kept = [*drawing(folder), *budget] if method == "iterated-sft" else ["--samples", str(folder / "samples")]
+    rounds = [*drawing(folder), *budget, "--rounds", str(ROUNDS)]
+    kept = rounds if method == "iterated-sft" else ["--samples", str(folder / "samples")]
     arguments = ["baseline", method, *kept, "--recipe", "tiny"]
     arguments += ["--learning-rate", rate, "--seed", str(seed), "--out", str(run)]
     arguments += [word for setting in SETTINGS[method] for word in ("--set", setting)]
@@ -82,7 +85,9 @@ def chains(
     """Training and evaluation of every method and rate; the samples must be there. ``budget``: of iterated SFT."""
     for method, some in rates.items():
         for rate in some:
-            yield CommandChain((train(folder, method, rate, seed, budget), measure(folder / f"{method}-{rate}")))
+            run = folder / f"{method}-{rate}"
+            rounds = [measure(run / f"round-{n}") for n in range(1, ROUNDS)] if method == "iterated-sft" else []
+            yield CommandChain((train(folder, method, rate, seed, budget), *rounds, measure(run)))
 
 
 def main() -> None:

@@ -40,10 +40,10 @@ NOT_KEPT = ("prompts_sha256", "architecture_sha256", "chat_template_sha256", "en
 
 def finished(folder: Path) -> Iterator[tuple[str, Evaluation]]:
     """(name of the run in the records, evaluation) of all that is finished below a seed's folder."""
-    for run in sorted(path for path in folder.iterdir() if (path / "evaluation").is_dir()):
+    for run in sorted(path.parent for path in (*folder.glob("*/evaluation"), *folder.glob("*/round-*/evaluation"))):
         for place in sorted((run / "evaluation").glob(f"{TASK}*")):
             if (place / "summary.json").is_file():
-                yield run.name + place.name.removeprefix(TASK), read_evaluation(place)
+                yield f"{run.relative_to(folder)}{place.name.removeprefix(TASK)}", read_evaluation(place)
 
 
 def runs_of(folder: Path) -> list[Path]:
