@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
 from packed import Records, Response
@@ -167,20 +168,23 @@ def _by_problem(
 # ---- as they are printed
 
 
-def plain(value: float) -> str:
-    return f"{value:.1f}"
+def tenths(value: float, sign: str = "") -> str:
+    """One place, halves away from 0 whatever their last bits: seeds that are alike are printed alike, and so is their
+    mean."""
+    exact = Decimal(repr(round(value, 9))).quantize(Decimal("0.1"), ROUND_HALF_UP)
+    return f"{abs(exact):.1f}" if exact == 0 else f"{exact:{sign}.1f}"
 
 
 def percent(value: float) -> str:
-    return f"{100 * value:.1f}"
+    return tenths(100 * value)
 
 
 def points(value: float) -> str:
-    return f"{100 * value:+.1f}".replace("+0.0", "0.0").replace("-0.0", "0.0")
+    return tenths(100 * value, "+")
 
 
 def signed(value: float) -> str:
-    return f"{value:+.1f}"
+    return tenths(value, "+")
 
 
 def thousands(value: float) -> str:
@@ -188,18 +192,18 @@ def thousands(value: float) -> str:
 
 
 SEED: Mapping[str, tuple[Callable[..., Estimate], Callable[[float], str], str]] = {
-    "tokens": (tokens, plain, ""),
+    "tokens": (tokens, tenths, ""),
     "accuracy": (accuracy, percent, " %"),
     "saved": (saved, percent, " %"),
     "longer": (longer, signed, ""),
     "change": (change, points, ""),
     "not-excluded": (not_excluded, percent, ""),
     "after": (after, percent, " %"),
-    "checks": (checks, plain, ""),
+    "checks": (checks, tenths, ""),
     "checks-left": (checks_left, percent, " %"),
     "level-accuracy": (level_accuracy, percent, " %"),
-    "tokens-right": (tokens_right, plain, ""),
-    "tokens-wrong": (tokens_wrong, plain, ""),
+    "tokens-right": (tokens_right, tenths, ""),
+    "tokens-wrong": (tokens_wrong, tenths, ""),
     "sampled": (sampled, thousands, ""),
     "trained": (trained, thousands, ""),
     "payback": (payback, thousands, ""),

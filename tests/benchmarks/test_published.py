@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import compare
 import pack
 import published
-from asked import SEED, MissingRunError, Numbers, ask
+from asked import SEED, MissingRunError, Numbers, ask, points, tenths
 from packed import RESPONSE, Records
 
 import fake_runs
@@ -112,6 +112,13 @@ def test_what_is_asked_is_plain_arithmetic_on_the_lines(records: Path) -> None:
     assert ask(numbers, "values payback alpha-0.2 base alpha-0") == ", ".join(f"{value:,.0f}" for value in searched)
 
 
+def test_halves_are_rounded_alike_whatever_their_last_bits() -> None:
+    assert [points(value) for value in (-0.0125, -0.012499999999999956, 0.0125, 0.0, -0.0004)] == [
+        "-1.3", "-1.3", "+1.3", "0.0", "0.0",
+    ]  # fmt: skip
+    assert tenths(31.65) == tenths(31.649999999999999) == "31.7"
+
+
 def test_a_missing_run_is_named_and_leaves_a_gap(records: Path) -> None:
     numbers, missing = Numbers(Records(records), (0, 1)), set[str]()
     with pytest.raises(MissingRunError, match="seed-0/sft-1e-3"):
@@ -140,6 +147,7 @@ def test_every_number_of_a_page_is_asked_for_in_words_that_are_known(page: str) 
     assert set(words) <= {*SEED, "step"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not KEPT.is_dir(), reason="the comparison's records are not packed yet")
 def test_the_published_pages_are_what_the_records_give() -> None:
     numbers, missing = Numbers(Records(KEPT), compare.SEEDS), set[str]()
