@@ -96,13 +96,13 @@ def test_the_same_runs_are_the_same_bytes_and_the_commands_begin_at_nothing(
 def test_what_is_asked_is_plain_arithmetic_on_the_lines(records: Path) -> None:
     numbers = Numbers(Records(records), (0, 1))
     tokens = {run: [mean_tokens(records, seed, run) for seed in (0, 1)] for run in ("base", "alpha-0", "alpha-0.2")}
-    values = ", ".join(f"{value:.1f}" for value in tokens["alpha-0.2"])
-    assert ask(numbers, "tokens alpha-0.2") == f"{sum(tokens['alpha-0.2']) / 2:.1f} ({values})"
+    values = ", ".join(f"{tenths(value)}" for value in tokens["alpha-0.2"])
+    assert ask(numbers, "tokens alpha-0.2") == f"{tenths(sum(tokens['alpha-0.2']) / 2)} ({values})"
     savings = [100 * (1 - one / other) for one, other in zip(tokens["alpha-0.2"], tokens["alpha-0"], strict=True)]
-    assert ask(numbers, "mean saved alpha-0.2 alpha-0") == f"{sum(savings) / 2:.1f} %"
+    assert ask(numbers, "mean saved alpha-0.2 alpha-0") == f"{tenths(sum(savings) / 2)} %"
     right = [[row["status"] == "CORRECT" for row in rows(records, seed, "base")] for seed in (0, 1)]
     shares = [100 * sum(seed) / len(seed) for seed in right]
-    assert ask(numbers, "values accuracy base") == ", ".join(f"{share:.1f}" for share in shares)
+    assert ask(numbers, "values accuracy base") == ", ".join(f"{tenths(share)}" for share in shares)
     cost = [numbers.spent("alpha-0.2", seed, "tokens_sampled") for seed in (0, 1)]
     gains = [base - member for base, member in zip(tokens["base"], tokens["alpha-0.2"], strict=True)]
     paid = [2 * spent / gain / 1000 for spent, gain in zip(cost, gains, strict=True)]  # each token is learnt once
