@@ -6,14 +6,16 @@
 Both sides: the embedded reasoner's architecture (random weights), 32 problems x 8 responses, at most 256 tokens,
 two gradient steps of 128, KL on (k3 in the loss, 1e-3), fp32, the same prompts, and responses forced to the same
 seeded lengths: "long" is lognormal (sigma 0.85, mean ~100, cut at 256), "equal" is 256 for all. Rewards are a hash of
-the sampled tokens on both sides, so that every group has signal. Seconds are wall time of an iteration; the median of
-all measured iterations is reported, with the ratio of the medians and its 95 % bootstrap interval.
+the sampled tokens on both sides, so that every group has signal. Seconds are wall time of an iteration. The process is
+the unit, since its iterations share its mood: each is reduced to the median of its iterations, the ratio is taken
+within a round (both sides one after the other), and its interval is t over the logarithms of the rounds' ratios.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import subprocess
@@ -24,8 +26,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from scipy.special import stdtrit
+
+Rounds = list[list[dict[str, float]]]
+"""Of one side: the measured iterations of each of its processes."""
+
 PROMPTS, SIBLINGS, CAP = 32, 8, 256
-ROUNDS, ITERATIONS = 2, 4
+ROUNDS, ITERATIONS = 6, 4
 """Processes a side, and measured iterations in each after one of warm-up."""
 
 
@@ -263,13 +271,17 @@ def measure(side: str, lengths: str, threads: int) -> list[dict[str, float]]:
     return found
 
 
-def ratio(slow: list[float], fast: list[float]) -> str:
-    import numpy as np
+def ratio(slow: Rounds, fast: Rounds) -> str:
+    """Geometric mean over rounds of a round's ratio of medians, with its interval over rounds."""
+    logs_R = np.log([median(s) / median(f) for s, f in zip(slow, fast, strict=True)])
+    reach = stdtrit(len(logs_R) - 1, 0.975) * logs_R.std(ddof=1) / math.sqrt(len(logs_R))
+    middle, low, high = np.exp([logs_R.mean(), logs_R.mean() - reach, logs_R.mean() + reach])
+    return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
 
-    rng = np.random.default_rng(0)
-    draws = [np.median(rng.choice(slow, len(slow))) / np.median(rng.choice(fast, len(fast))) for _ in range(2000)]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return f"{np.median(slow) / np.median(fast):.2f} [{low:.2f}, {high:.2f}]"
+
+def median(process: list[dict[str, float]]) -> float:
+    """Seconds of an iteration of one process."""
+    return float(np.median([found["seconds"] for found in process]))
 
 
 RUNS = (("long", 1), ("long", 2), ("equal", 1))
@@ -290,29 +302,27 @@ ROWS = (
 SIDES = {"whole iteration": ("tersely", "trl"), "sampling alone": ("sampler", "generate")}
 
 
-def measure_all() -> dict[tuple[str, str, int], list[dict[str, float]]]:
+def measure_all() -> dict[tuple[str, str, int], Rounds]:
     """Every side in turn, round after round, so that the machine's moods fall on all of them."""
-    found: dict[tuple[str, str, int], list[dict[str, float]]] = {}
+    found: dict[tuple[str, str, int], Rounds] = {}
     for _ in range(ROUNDS):
         for lengths, threads in RUNS:
             for side in ("tersely", "trl", "sampler", "generate"):
-                seconds = found.setdefault((side, lengths, threads), [])
-                seconds += measure(side, lengths, threads)
-                print(side, lengths, threads, [round(f["seconds"], 2) for f in seconds], file=sys.stderr, flush=True)
+                rounds = found.setdefault((side, lengths, threads), [])
+                rounds.append(measure(side, lengths, threads))
+                print(side, lengths, threads, [round(median(r), 2) for r in rounds], file=sys.stderr, flush=True)
     return found
 
 
-def table(found: dict[tuple[str, str, int], list[dict[str, float]]]) -> list[str]:
-    import numpy as np
-
+def table(found: dict[tuple[str, str, int], Rounds]) -> list[str]:
     lines = []
     for what, lengths, ours, theirs in ROWS:
         mine, other = SIDES[what]
-        runs = found[mine, lengths, ours]
-        fast, slow = [f["seconds"] for f in runs], [f["seconds"] for f in found[other, lengths, theirs]]
-        speed = np.median([f["tokens"] / f["seconds"] for f in runs])
+        fast, slow = found[mine, lengths, ours], found[other, lengths, theirs]
+        seconds = [float(np.median([median(process) for process in side])) for side in (fast, slow)]
+        speed = np.median([one["tokens"] / one["seconds"] for process in fast for one in process])
         lines.append(
-            f"| {what} | {lengths} | {ours} / {theirs} | {np.median(fast):.2f} | {np.median(slow):.2f} "
+            f"| {what} | {lengths} | {ours} / {theirs} | {seconds[0]:.2f} | {seconds[1]:.2f} "
             f"| {ratio(slow, fast)} | {speed:,.0f} |"
         )
     return lines
@@ -340,7 +350,7 @@ def main() -> None:
         f"load {os.getloadavg()[1]:.1f}. Command: `OMP_WAIT_POLICY=passive python benchmarks/against_trl.py`.",
         "",
         f"{ROUNDS} interleaved processes a side, {ITERATIONS} measured iterations in each after one warm-up; medians; "
-        "ratio of medians with a 95 % bootstrap interval.",
+        "ratio of the processes' medians, geometric mean over rounds with a 95 % t interval over their logarithms.",
         "",
         "| what | lengths | threads, tersely / other | tersely s | other s | ratio | tersely tokens/s |",
         "|---|---|---|---|---|---|---|",

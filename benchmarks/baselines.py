@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -27,26 +27,42 @@ PROMPTS = 1920
 """As many as RL sees in its 60 iterations."""
 RATES = {
     "sft": ("3e-4", "1e-3", "3e-3"),
+    "iterated-sft": ("1e-3",),
     "dpo": ("3e-5", "1e-4", "3e-4"),
     "o1-pruner": ("3e-4", "1e-3", "3e-3"),
 }
+SEARCHED = {**RATES, "iterated-sft": ("3e-4", "1e-3", "3e-3")}
+"""Looked at on the seed apart; of iterated SFT the best one goes into the comparison (docs/LOG.md)."""
 SETTINGS = {
     "sft": ("tuning.batch=32",),
+    # Its rounds are short: warming up in each would leave a tenth of the steps without effect.
+    "iterated-sft": ("tuning.batch=32", "tuning.warmup_share=0"),
     "dpo": ("tuning.batch=32", "tuning.token_budget=4096"),
     "o1-pruner": ("tuning.batch=128",),
 }
 CAP = 320
+ROUNDS = 6
+"""Of iterated SFT; what each of them leads to is measured too."""
+USUAL_BUDGET = ("--tokens", "660000")
+"""About what RL samples with alpha 0.2."""
 
 
 def samples(folder: Path, seed: int) -> Command:
-    arguments = ["baseline", "samples", "--model", str(folder / "base"), "--task", "arithmetic", "--recipe", "tiny"]
-    arguments += ["--train-size", str(PROMPTS), "--seed", str(seed), "--out", str(folder / "samples")]
+    arguments = ["baseline", "samples", *drawing(folder), "--recipe", "tiny", "--seed", str(seed)]
+    arguments += ["--out", str(folder / "samples")]
     return Command("samples", tuple(arguments), folder / "samples" / "groups.jsonl", PROMPTS)
 
 
-def train(folder: Path, method: str, rate: str, seed: int) -> Command:
+def drawing(folder: Path) -> list[str]:
+    """Model and problems, of the samples and of iterated SFT."""
+    return ["--model", str(folder / "base"), "--task", "arithmetic", "--train-size", str(PROMPTS)]
+
+
+def train(folder: Path, method: str, rate: str, seed: int, budget: Sequence[str]) -> Command:
     run = folder / f"{method}-{rate}"
-    arguments = ["baseline", method, "--samples", str(folder / "samples"), "--recipe", "tiny"]
+    rounds = [*drawing(folder), *budget, "--rounds", str(ROUNDS)]
+    kept = rounds if method == "iterated-sft" else ["--samples", str(folder / "samples")]
+    arguments = ["baseline", method, *kept, "--recipe", "tiny"]
     arguments += ["--learning-rate", rate, "--seed", str(seed), "--out", str(run)]
     arguments += [word for setting in SETTINGS[method] for word in ("--set", setting)]
     return Command(f"train {run.name}", tuple(arguments), run / "journal.jsonl")
@@ -59,11 +75,19 @@ def evaluate(run: Path, task: str = "arithmetic", size: int | None = 600) -> Com
     return Command(f"evaluate {run.name}", tuple(arguments), log, size)
 
 
-def chains(folder: Path, seed: int, measure: Callable[[Path], Command] = evaluate) -> Iterator[CommandChain]:
-    """Training and evaluation of every method and rate; the samples must be there."""
-    for method, rates in RATES.items():
-        for rate in rates:
-            yield CommandChain((train(folder, method, rate, seed), measure(folder / f"{method}-{rate}")))
+def chains(
+    folder: Path,
+    seed: int,
+    measure: Callable[[Path], Command] = evaluate,
+    budget: Sequence[str] = USUAL_BUDGET,
+    rates: Mapping[str, Sequence[str]] = RATES,
+) -> Iterator[CommandChain]:
+    """Training and evaluation of every method and rate; the samples must be there. ``budget``: of iterated SFT."""
+    for method, some in rates.items():
+        for rate in some:
+            run = folder / f"{method}-{rate}"
+            rounds = [measure(run / f"round-{n}") for n in range(1, ROUNDS)] if method == "iterated-sft" else []
+            yield CommandChain((train(folder, method, rate, seed, budget), *rounds, measure(run)))
 
 
 def main() -> None:
@@ -73,7 +97,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=usual_jobs())
     args = parser.parse_args()
     require_own(args.out, "this benchmark")
-    seeds = (SEARCH_SEED,) if args.search else SEEDS
+    seeds, rates = ((SEARCH_SEED,), SEARCHED) if args.search else (SEEDS, RATES)
     task, size = (str(search_task(args.out)), None) if args.search else ("arithmetic", 600)
     for seed in seeds:
         folder = args.out / f"seed-{seed}"
@@ -82,8 +106,9 @@ def main() -> None:
             runner = Runner(args.out / "logs" / str(seed), Console(stderr=True), stop)
             (args.out / "logs" / str(seed)).mkdir(parents=True, exist_ok=True)
             runner.run([CommandChain((base, samples(folder, seed), evaluate(folder / "base", task, size)))], 1)
-            runner.run(list(chains(folder, seed, lambda run: evaluate(run, task, size))), args.jobs)
-        runs = [folder / "base", *(folder / f"{m}-{r}" for m, rates in RATES.items() for r in rates)]
+            chained = chains(folder, seed, lambda run: evaluate(run, task, size), rates=rates)
+            runner.run(list(chained), args.jobs)
+        runs = [folder / "base", *(folder / f"{m}-{rate}" for m, some in rates.items() for rate in some)]
         print_table([(run.name, run / "evaluation" / Path(task).stem) for run in runs])
 
 

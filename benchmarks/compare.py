@@ -1,6 +1,6 @@
 """The whole comparison on the embedded task over several seeds: family, baselines and ablations, one page over all.
 
-    python benchmarks/compare.py --out runs/compare                       # all of it; fills docs/results/comparison
+    python benchmarks/compare.py --out runs/compare                       # all of it, and its figure into docs/results
     python benchmarks/compare.py --out runs/compare --parts family page   # any of family, baselines, ablations, page
 
 Resumable: run it again and finished work is left as it is.
@@ -26,11 +26,8 @@ ALPHAS = (0.0, 0.05, 0.1, 0.2, 0.4)
 SIZE, K, CURVE_SIZE = 1200, 2, 300
 KEPT = ("run.checkpoint_every=10", "run.keep=12")
 """All checkpoints of a run, every ten iterations: the training dynamics are drawn from them."""
-SHOWN = (
-    "figures/plane_arithmetic.png", "tables/overview_arithmetic.csv", "tables/ablations.csv",
-    "tables/ablations_overview_arithmetic.csv",
-)  # fmt: skip
-"""Of the page, what README and reading.md show."""
+SHOWN = ("figures/plane_arithmetic.png",)
+"""Of the page, what README shows; its numbers come from the records (benchmarks/pack.py, benchmarks/published.py)."""
 PARTS = ("family", "baselines", "ablations", "page")
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "comparison"
 
@@ -76,8 +73,10 @@ def ablations(folder: Path, seed: int) -> Iterator[CommandChain]:
 
 
 def alternatives(folder: Path, seed: int) -> Iterator[CommandChain]:
-    """SFT, DPO and O1-Pruner, three learning rates each; the samples must be there."""
-    return baselines.chains(folder, seed, plan(folder, seed, 0.0).evaluate)
+    """SFT, DPO and O1-Pruner, three learning rates each, and iterated SFT, which samples as many tokens as RL with
+    alpha 0.2; the samples and that run must be there."""
+    budget = ("--like", str(folder / "alpha-0.2"))
+    return baselines.chains(folder, seed, plan(folder, seed, 0.0).evaluate, budget)
 
 
 def around(folder: Path, seed: int) -> Iterator[CommandChain]:

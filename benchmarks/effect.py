@@ -1,8 +1,6 @@
-"""The effect over several seeds, with what it cost: quickstart for each seed, the `group` ablation, one page over all.
+"""What a quickstart costs, over several seeds: seconds and memory. What it shows is in benchmarks/compare.py's records.
 
-    python benchmarks/effect.py --out runs/effect            # writes benchmarks/results/effect.md and docs/results/
-
-Of the page only what README shows is put into docs/results.
+    python benchmarks/effect.py --out runs/effect            # writes benchmarks/results/effect.md
 
 Resumable: run it again and finished work is recognised (its seconds are then those of the first time).
 """
@@ -20,11 +18,8 @@ from datetime import date
 from pathlib import Path
 
 import psutil
-from publish import replace_page
 
 SEEDS = (0, 1, 2)
-ABLATION_ALPHA = "0.05"
-SHOWN = ("figures/plane_arithmetic.png", "tables/overview_arithmetic.csv", "tables/seeds_arithmetic.csv")
 TERSELY = [sys.executable, "-m", "tersely"]
 
 
@@ -68,46 +63,18 @@ def quickstarts(out: Path) -> list[dict[str, float]]:
     return costs
 
 
-def ablation(out: Path, seed: int) -> Path:
-    """alpha 0.05 with the advantages divided by their group's standard deviation."""
-    base, run = out / f"seed-{seed}" / "base", out / f"seed-{seed}" / f"group-{ABLATION_ALPHA}"
-    train = ["train", "--recipe", "tiny", "--model", base, "--task", "arithmetic", "--alpha", ABLATION_ALPHA]
-    train += ["--seed", seed, "--out", run, "--set", "objective.normalize=group"]
-    evaluate = ["evaluate", run, "--task", "arithmetic", "--size", 1200, "--k", 2, "--threads", 1]
-    for command in (train, evaluate):
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run([*TERSELY, *map(str, command)], check=True, env=environment, stdout=subprocess.DEVNULL)
-    return run
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=Path("runs/effect"))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     costs = quickstarts(args.out)
-    ablated = [ablation(args.out, seed) for seed in SEEDS]
-    runs = [run for seed in SEEDS for run in sorted((args.out / f"seed-{seed}").glob("alpha-*"))]
-    page = args.out / "page"
-    subprocess.run(
-        [
-            *TERSELY,
-            "report",
-            *map(str, [*runs, *ablated]),
-            "--out",
-            str(page),
-            "--command",
-            "python benchmarks/effect.py",
-        ],
-        check=True,
-    )
     here = Path(__file__).parent
-    replace_page(page, here.parent / "docs" / "results", SHOWN)
     lines = [
-        "# The effect over three seeds, and what a quickstart costs",
+        "# What a quickstart costs, three seeds",
         "",
         f"{date.today()}, Python {platform.python_version()}, {os.cpu_count()} cores {platform.machine()}. "
-        "Command: `python benchmarks/effect.py`. What README shows of the page stands in docs/results/.",
+        "Command: `python benchmarks/effect.py`. What it shows: docs/results/reading.md.",
         "",
         "| seed | quickstart, seconds | peak memory, GB |",
         "|---|---|---|",

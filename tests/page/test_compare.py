@@ -318,6 +318,19 @@ def test_curves_on_fewer_problems_meet_the_base_on_the_same(tmp_path: Path) -> N
         collect([run])
 
 
+def test_a_checkpoint_of_one_seed_is_no_point_of_a_line_of_two(tmp_path: Path) -> None:
+    bases = [fake_runs.make_base(tmp_path, seed, f"base-{seed}") for seed in (0, 1)]
+    trained = [fake_runs.make_run(tmp_path, bases[seed], 0.2, seed=seed, steps=3) for seed in (0, 1)]
+    for seed, steps in ((0, (1, 2)), (1, (2,))):
+        for step in steps:
+            records = fake_runs.make_records(0.2, 3 + seed)
+            write_variant(trained[seed], f"{fake_runs.TASK}@step-{step:06d}", records, step=step)
+    (line,) = collect(trained).checkpoints
+    assert {step: len(entries[fake_runs.TASK].results) for step, entries in line.steps.items()} == {2: 2}
+    (alone,) = collect(trained[:1]).checkpoints
+    assert set(alone.steps) == {1, 2}
+
+
 def test_matching_names_the_best_within_a_budget_that_all_can_keep(comparison: Comparison) -> None:
     rows = matched(comparison, standings(comparison))
     assert {row.axis for row in rows} == {"training tokens", "wall seconds"}

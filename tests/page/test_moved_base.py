@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import fake_runs
-from tersely.models.digest import recorded_digest, weights_digest
 from tersely.evaluation.runs import base_of, read_run
+from tersely.models.digest import recorded_digest, weights_digest
 from tersely.runs.manifest import seal
 
 WEIGHTS = "ab" * 32

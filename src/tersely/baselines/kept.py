@@ -34,12 +34,15 @@ class SamplesIdentity:
     model_sha256: str
     asked: JsonObject
     """Digests of prompts and chat template, and the end tokens (``models.prompt_identity``)."""
+    is_part: bool
+    """They may be of a part of the problems; ``asked`` is of all of them."""
 
     @classmethod
     def from_json(cls, config: Json) -> SamplesIdentity:
         settings = {key: value for key, value in config.items() if key in SamplesConfig.model_fields}
         asked = {key: config.get(key) for key in ASKED}
-        return cls(settings, config["model"], config["revision"], config["seed"], config["model_sha256"], asked)
+        model, weights = config["model"], config["model_sha256"]
+        return cls(settings, model, config["revision"], config["seed"], weights, asked, "part" in config)
 
 
 @dataclass(frozen=True, slots=True)

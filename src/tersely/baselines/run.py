@@ -58,12 +58,13 @@ def run_baseline(
         torch.set_num_threads(config.run.threads)
     folder = locate_model(config.model, config.revision)
     kept = read_samples(samples) if samples else None
-    asking = asked_of(folder, config, [g.problem for g in kept.groups] if kept else None)
+    whole = kept.groups if kept and not kept.identity.is_part else None
+    asking = asked_of(folder, config, [g.problem for g in whole] if whole else None)
     seed = config.seed
     if samples and kept:
         seed = require_same(kept.identity, config, samples).seed
         require_asked_the_same(kept.identity, asking, samples)
-    wanted = {**_identity(method, config, folder, seed), **asking}
+    wanted = {**identity_of(method, config, folder, seed), **asking}
     finished = RunFolder.look(out, RunKind.BASELINE, wanted) is not None
     checked = () if finished else check_folder(method, folder, *place_of(config))
     with RunFolder.open(out, RunKind.BASELINE, wanted) as run:
@@ -122,7 +123,8 @@ def require_same(kept: SamplesIdentity, config: BaselineConfig, samples: Path) -
     return kept
 
 
-def _identity(method: str, config: BaselineConfig, folder: Path, samples_seed: int) -> JsonObject:
+def identity_of(method: str, config: BaselineConfig, folder: Path, samples_seed: int) -> JsonObject:
+    """Which baseline it is, by settings and weights."""
     return {
         "method": method,
         **identifying(config),

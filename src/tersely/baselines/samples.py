@@ -9,7 +9,7 @@ responses were asked for later (log-probabilities of later responses may then be
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,27 @@ Opened = tuple[Any, Sampler, ModelCheck, PromptIds]
 """What samples: tokenizer, sampler, what was compared, the prompts by problem."""
 
 
-def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grader | None = None) -> None:
-    """Draw and judge what is missing in the folder ``out``.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Not all problems: from one of them on, round and round, until enough tokens are sampled or all have had a turn.
+
+    Example: ``Part(start=320, tokens=100_000)``
+    """
+
+    start: int
+    """How many problems were taken before; the first of a task follows its last."""
+    tokens: int
+    """Sampling ends with the block of problems that reaches this many response tokens."""
+
+    def of(self, problems: Sequence[Problem]) -> list[Problem]:
+        first = self.start % len(problems)
+        return [*problems[first:], *problems[:first]]
+
+
+def draw_samples(
+    config: SamplesConfig, out: Path, display: Display, judge: Grader | None = None, part: Part | None = None
+) -> None:
+    """Draw and judge what is missing in the folder ``out``: responses to all problems, or to a ``part`` of them.
 
     Raises UserError where model, task or folder cannot be used, Stopped after a stop was asked for, RunError when too
     many answers cannot be judged.
@@ -68,29 +87,43 @@ def draw_samples(config: SamplesConfig, out: Path, display: Display, judge: Grad
     with judge_for(judge, config.run.judge_workers, config.verifier) as grader:
         drop = config.drop_unjudgeable
         loaded = load_problems(config.task, "train", config.train_size, grader, config.template, drop=drop)
-        problems = loaded.problems
+        problems = part.of(loaded.problems) if part else loaded.problems
         if said := loaded.words():
             display.note(said)
         tokenizer = load_tokenizer(folder)
         prompts = render_all(problems, tokenizer, config.template)
         asking = prompt_identity_of(folder, tokenizer, prompts)
         wanted = {**samples_identity(config, folder, problems), **loaded.identity, **asking}
+        if part is not None:  # which problems are reached depends on how many are drawn at once
+            wanted["part"] = {**asdict(part), "block": _block_size(config, config.sampling.n)}
         grows = more_samples(wanted, problems, lambda problem: {problem.id: prompts[problem.id]})
         finished = RunFolder.look(out, RunKind.SAMPLES, wanted, grows) is not None
         if finished and not any(map(_from_outside, read_groups(out))):
             return
-        ready = _open_sampler(config, folder, tokenizer, prompts) if _lacks(out, config, problems) else None
+        missing = _lacks(out, config, problems) and (part is None or _tokens_drawn(out) < part.tokens)
+        ready = _open_sampler(config, folder, tokenizer, prompts) if missing else None
         with RunFolder.open(out, RunKind.SAMPLES, wanted, grows=grows) as run:
             keep_problem_ids(run, [p.id for p in problems])
             _judge_again(run, grader)
             if ready is not None:
-                _draw(config, problems, ready, grader, run, display)
+                _draw(config, problems, ready, grader, run, display, part)
             run.mark_done(_summary(read_groups(out)).to_json())
 
 
 def _lacks(out: Path, config: SamplesConfig, problems: Sequence[Problem]) -> bool:
     have = count_responses(out)
     return any(have.get(problem.id, 0) < config.sampling.n for problem in problems)
+
+
+def _tokens_drawn(out: Path) -> int:
+    """Response tokens in a samples folder, which need not be there."""
+    there = (out / f"{Log.GROUPS}.jsonl").is_file()
+    return sum(r.length for group in (read_groups(out) if there else ()) for r in group.rollouts)
+
+
+def _block_size(config: SamplesConfig, n: int) -> int:
+    """Problems drawn at once, each with ``n`` new responses."""
+    return max(1, config.sampling.max_rows // n)
 
 
 def _from_outside(group: Group) -> bool:
@@ -148,9 +181,11 @@ def _draw(
     judge: Grader,
     run: RunFolder,
     display: Display,
+    part: Part | None,
 ) -> None:
     (tokenizer, sampler, check, prompts), have, n = ready, count_responses(run.path), config.sampling.n
     begun = {g.problem.id: g for g in read_groups(run.path) if len(g.rollouts) < n} if have else {}
+    missing = part.tokens - _tokens_drawn(run.path) if part else None
     reading = ResponseText(tokenizer)
     check.record(run.path, display.note)
     with StopRequest() as stop, close_after(sampler):
@@ -166,6 +201,10 @@ def _draw(
             done = sum(have.get(problem.id, 0) == n for problem in problems)
             run.append(Log.CLOCK, [{**clock.record(done, tokens), "tokens_sampled": tokens, "tokens_trained": 0}])
             display.step(done, len(problems), {"tokens": f"{tokens / len(block) / (n - first):.0f}"})
+            if missing is not None:
+                missing -= sum(r.length for group in whole for r in group.rollouts)
+                if missing <= 0:
+                    return
             if stop.requested and done < len(problems):
                 raise Stopped(stop.requested, f"{done} of {len(problems)} problems are answered in {run.path}")
 
@@ -179,7 +218,7 @@ def _blocks(
     """
     counts = {problem.id: have.get(problem.id, 0) for problem in problems}
     for first in sorted(set(counts.values()) - {config.sampling.n}, reverse=True):
-        size = max(1, config.sampling.max_rows // (config.sampling.n - first))
+        size = _block_size(config, config.sampling.n - first)
         blocks = [problems[start : start + size] for start in range(0, len(problems), size)]
         yield from ((first, block) for block in blocks if any(counts[problem.id] == first for problem in block))
 

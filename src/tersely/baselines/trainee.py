@@ -21,7 +21,7 @@ from tersely.models.save import save_model
 from tersely.models.tokenizer_check import tokenizer_check
 from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.records import Json, JsonObject
-from tersely.runs.folder import RunFolder
+from tersely.runs.folder import Checkpoint, RunFolder
 from tersely.runs.kinds import Log
 from tersely.stop import StopRequest
 
@@ -42,14 +42,18 @@ class Trainee:
 
     def start_logs(self, facts: JsonObject, cost: SamplingCost) -> None:
         """Logs start with what the samples cost; those of a try that was cut are gone."""
+        if self.rewind() is None:
+            tokens = int(cost.tokens_sampled)
+            self.run.append(Log.JOURNAL, [{"step": 0, "event": "SAMPLES", **facts, "response_tokens": tokens}])
+            self.run.append(Log.CLOCK, [cost.clock_line()])
+
+    def rewind(self) -> Checkpoint | None:
+        """The checkpoint there is; the logs of a try that was cut before it are gone."""
         checkpoint = self.run.latest()
         self.run.rewind(checkpoint)
         for warning in self.run.warnings:
             self.display.note(warning)
-        if checkpoint is None:
-            tokens = int(cost.tokens_sampled)
-            self.run.append(Log.JOURNAL, [{"step": 0, "event": "SAMPLES", **facts, "response_tokens": tokens}])
-            self.run.append(Log.CLOCK, [cost.clock_line()])
+        return checkpoint
 
     def finished_before(self) -> BaselineSummary | None:
         """The summary, where a crash came between the checkpoint and the word that the work is done."""

@@ -11,11 +11,13 @@ from tersely.commands.verb import add_verb, next_evaluation, paste
 from tersely.errors import UserError
 from tersely.terminal import say
 
-NAMES = ("samples", "sft", "dpo", "o1-pruner")
+NAMES = ("samples", "sft", "iterated-sft", "dpo", "o1-pruner")
+ROUNDS = 6
+"""Of iterated SFT, unless others are asked for."""
 
 
 def add_baseline(verbs: Any) -> None:
-    text = "train one of the simple alternatives: sft, dpo or o1-pruner (or draw the samples for them)"
+    text = "train one of the simple alternatives: sft, iterated-sft, dpo or o1-pruner (or draw the samples for them)"
     p = add_verb(verbs, "baseline", run_baseline, text)
     p.add_argument("name", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
     p.add_argument("--out", type=Path, required=True, help="run folder to make or go on with")
@@ -24,12 +26,18 @@ def add_baseline(verbs: Any) -> None:
     p.add_argument("--task", default=None, help="'arithmetic', a named task, or a JSONL file")
     p.add_argument("--n", type=int, default=None, help="responses a problem (default 8)")
     p.add_argument("--train-size", type=int, default=None, help="problems (default: all of the task's)")
+    only = p.add_argument_group("iterated-sft alone")
+    only.add_argument("--rounds", type=int, default=None, help=f"of sampling and learning (default {ROUNDS})")
+    budget = only.add_mutually_exclusive_group()
+    budget.add_argument("--like", type=Path, default=None, metavar="RUN", help="sample as many tokens as this run did")
+    budget.add_argument("--tokens", type=int, default=None, help="sample so many tokens")
     add_baseline_options(p)
 
 
 def run_baseline(args: argparse.Namespace) -> int:
     from tersely.baselines.settings import resolve_baseline, resolve_samples
 
+    _require_its_own(args)
     settings = baseline_settings(args)
     if args.name == "samples":
         if args.samples or args.learning_rate or args.epochs:
@@ -40,14 +48,37 @@ def run_baseline(args: argparse.Namespace) -> int:
         say(f"samples: {args.out} (next: {following})")
         return 0
     config = resolve_baseline(args.name, settings)
-    from tersely.baselines.run import run_baseline as run
     from tersely.display import make_display
 
     with make_display(args.name) as display:
-        run(args.name, config, args.out, args.samples, display)
+        if args.name == "iterated-sft":
+            _iterate(config, args, display)
+        else:
+            from tersely.baselines.run import run_baseline as run
+
+            run(args.name, config, args.out, args.samples, display)
     following = next_evaluation(config.model, args.out, config.task, config.verifier)
     say(f"trained: {args.out} (next: {following})")
     return 0
+
+
+def _require_its_own(args: argparse.Namespace) -> None:
+    """UserError for options that mean nothing to this baseline, and where iterated SFT is given no budget."""
+    iterated = args.name == "iterated-sft"
+    given = [f"--{name}" for name in ("rounds", "like", "tokens") if getattr(args, name) is not None]
+    if given and not iterated:
+        raise UserError(f"{given[0]} is for iterated-sft: leave it out")
+    if iterated and args.samples:
+        raise UserError("iterated-sft draws its own samples in every round: leave --samples out")
+    if iterated and args.like is None and args.tokens is None:
+        raise UserError("iterated-sft needs a budget: --like RUN (as many tokens as that run sampled) or --tokens N")
+
+
+def _iterate(config: Any, args: argparse.Namespace, display: Any) -> None:
+    from tersely.baselines.iterated import Rounds, run_iterated, tokens_sampled_by
+
+    tokens = args.tokens if args.like is None else tokens_sampled_by(args.like)
+    run_iterated(config, Rounds(ROUNDS if args.rounds is None else args.rounds, tokens), args.out, display)
 
 
 def _draw(config: Any, out: Path) -> None:

@@ -14,11 +14,14 @@ from tersely.records import Json
 from tersely.terminal import visible
 from tersely.text import shorten_line
 
-METHODS = {"sft": "SFT", "dpo": "DPO", "o1-pruner": "O1-Pruner", "o1_pruner": "O1-Pruner", "distill": "Distilled"}
+METHODS = {
+    "sft": "SFT", "iterated-sft": "Iterated SFT", "dpo": "DPO", "o1-pruner": "O1-Pruner", "o1_pruner": "O1-Pruner",
+    "distill": "Distilled",
+}  # fmt: skip
 _NOT_A_SETTING = {
     "seed", "samples_seed", "model", "model_sha256", "revision", "alpha", "out", "name", "threads", "device",
     "judge_workers", "keep", "checkpoint_every", "engine", "engine_memory", "engine_sleep", "max_rows", "token_budget",
-    "gradient_checkpointing", "sharding", "probe",
+    "gradient_checkpointing", "sharding", "probe", "tokens_to_sample",
 }  # fmt: skip
 """What identifies a run, or how and where it was computed: no part of the method."""
 

@@ -35,7 +35,7 @@ class RunKind(StrEnum):
     BASE = "base"
     """`tersely base`: the embedded reasoner."""
     BASELINE = "baseline"
-    """`tersely baseline sft`, `dpo` and `o1-pruner`, and `tersely distill`."""
+    """`tersely baseline sft`, `iterated-sft`, `dpo` and `o1-pruner`, and `tersely distill`."""
     SAMPLES = "samples"
     """`tersely baseline samples`: responses drawn and judged once, to learn from."""
     EVALUATION = "evaluation"
