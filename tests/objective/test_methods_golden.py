@@ -229,3 +229,12 @@ def test_a_graded_score_lies_between_right_and_wrong_of_its_length() -> None:
     for name, expected in [("laser", 1.5 / 2 - 0.5 / 2), ("dapo-overlong", 0.0), ("kimi", 0.5), ("cosine", -4.0)]:
         group = GroupView(np.array([0.5, 0.5]), np.zeros(2), np.ones(2, dtype=bool), cap=10_000)
         close(rewards(published(name), group), expected, expected)
+
+
+def test_a_schedule_moves_the_alpha_of_every_method_that_has_one() -> None:
+    # Kimi's own way: without the term first. A quarter of 0.4 in step 1 of 4, all of it from step 4 on.
+    objective = Objective(method="kimi", schedule="linear", schedule_settings={"steps": 4}, filter="all_wrong")
+    group = group_of([*right(100), *wrong(300)])
+    close(rewards(objective.at(1), group), 1 + Fraction(1, 10) / 2, -Fraction(1, 10) / 2)
+    close(rewards(objective.at(9), group), Fraction(6, 5), Fraction(-1, 5))
+    assert objective.at(1).filter == "all_wrong"

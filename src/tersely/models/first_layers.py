@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM
 
 from tersely.errors import UserError, first_line
@@ -17,7 +16,7 @@ LAYERS = 2
 
 def holds_whole(model: Any) -> bool:
     """Whether every weight of the model is here, and not a share of it."""
-    return not any(isinstance(parameter, DTensor) for parameter in model.parameters())
+    return not any(hasattr(parameter, "full_tensor") for parameter in model.parameters())
 
 
 def first_layers(model: Any) -> Any:
@@ -34,8 +33,14 @@ def first_layers(model: Any) -> Any:
         if found is None or found.shape != tensor.shape:
             raise _refusal(model, f"{name} is another one there")
         with torch.no_grad():
-            tensor.copy_(found.full_tensor() if isinstance(found, DTensor) else found)
+            tensor.copy_(_whole(found))
     return short.eval()
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    """The tensor itself, or all of one that is shared out (a DTensor)."""
+    gather = getattr(tensor, "full_tensor", None)
+    return tensor if gather is None else gather()
 
 
 def _of_few_layers(model: Any) -> Any:
