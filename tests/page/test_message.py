@@ -13,7 +13,7 @@ from tersely.analysis.seeds import SeedMean, over_seeds
 from tersely.page.block import Options
 from tersely.page.collect import collect
 from tersely.page.message import Message, loss_words, make_message
-from tersely.page.records import Comparison, Role
+from tersely.page.records import Comparison, Contender, Role
 from tersely.page.standings import Standing, choose, rule, standings
 from tersely.records import Estimate
 
@@ -159,3 +159,19 @@ def test_alpha_is_defined_where_it_is_first_named(family: Comparison) -> None:
     assert "α" not in message.headline
     first = next(s for s in message.lead if "α" in s)
     assert "α (alpha) says how hard training presses for short answers" in first
+
+
+def test_what_training_counted_as_only_restated_is_said(family: Comparison) -> None:
+    def with_journal(contender: Contender) -> Contender:
+        runs = [
+            replace(run, journal=tuple(replace(step, restated=0.25, cut=None) for step in run.journal))
+            for run in contender.runs
+        ]
+        return replace(contender, runs=tuple(runs))
+
+    said = [s for s in message_of(family).warnings if "in training" in s]
+    assert said == []
+    changed = replace(family, contenders=tuple(map(with_journal, family.contenders)))
+    said = [s for s in message_of(changed).warnings if "in training" in s]
+    assert [s.partition(",")[0] for s in said] == ["α 0", "α 0.1", "α 0.2"]
+    assert all("128 of 512 answers equal the gold answer but only restate it" in s for s in said)

@@ -18,8 +18,9 @@ from tersely.baselines.run import run_baseline
 from tersely.baselines.samples import draw_samples
 from tersely.baselines.settings import resolve_baseline, resolve_samples
 from tersely.errors import TerselyError
-from tersely.evaluation.faithfulness import faithfulness, read_summary
+from tersely.evaluation.faithfulness import measure_hints, read_summary
 from tersely.evaluation.hint_records import read_pairs
+from tersely.evaluation.hint_work import prepare_hints
 from tersely.evaluation.profile import profile, read_profile
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import read_evaluation
@@ -35,6 +36,7 @@ from tersely.records import Problem, Status, Verdict
 from tersely.runs.folder import read_config, read_done
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
+from tersely.verify import Judge
 from tiny_models import make_model_folder, make_task
 from training import QUIET, settings
 
@@ -83,7 +85,9 @@ def profile_run(root: Path) -> None:
 
 def hint(root: Path) -> None:
     task = protocol(root / "choices.jsonl")
-    faithfulness(root / "model", task, "stanford", root / "hints", QUIET, command="test", threads=1)
+    with Judge(workers=1) as judge:
+        work = prepare_hints(root / "model", task, "stanford", root / "hints", judge, command="test", threads=1)
+        measure_hints(work, judge, QUIET)
 
 
 def _drawing(root: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tersely.analysis.facts import ProtocolFacts
 from tersely.errors import UserError
 from tersely.records import JsonObject
+from tersely.samplers.base import Sampling
 from tersely.tasks.instructions import parse_instruction
 
 CAP = 32768
@@ -52,6 +53,9 @@ class EvalProtocol:
             raise UserError(f"k is {self.k}: at least one response a problem is needed")
         if self.size is not None and self.size < 1:
             raise UserError(f"size is {self.size}: at least one problem is needed")
+        if self.temperature == 0 and self.k > 1:
+            raise UserError(f"temperature 0 gives {self.k} equal responses: use k = 1, or a temperature above 0")
+        Sampling(self.k, self.max_new_tokens, self.temperature, self.top_p)  # refuses what cannot be drawn
         if self.instruction is not None:
             parse_instruction(self.instruction)
 

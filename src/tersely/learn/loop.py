@@ -57,7 +57,7 @@ def train(
     torch.manual_seed(config.seed)
     with World.joined() as world, judge_for(judge, config.run.judge_workers, verifier or config.verifier) as grader:
         ready, base = look_before_training(config, grader, world, problems)
-        for said in (ready.loaded.words(), template_note(ready.folder, config.template)):
+        for said in (ready.loaded.words(), template_note(ready.folder, config.template), ready.notice):
             if said is not None:
                 display.note(said)
         with open_run(out, config, ready, world) as run:

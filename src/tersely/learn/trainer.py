@@ -14,10 +14,11 @@ from tersely.display import Display
 from tersely.errors import RunError
 from tersely.facts import Facts
 from tersely.journal import StepEvent, StepRecord
-from tersely.learn.all_wrong import AllWrong
-from tersely.learn.base_model import LoadedBase
+from tersely.learn.all_wrong import AllWrong, read_rights
+from tersely.learn.base_model import LoadedBase, budgets_of
 from tersely.learn.batch import collate, split_updates
 from tersely.learn.clock import Clock
+from tersely.learn.fill import credits_of_most, used_groups
 from tersely.learn.group_codec import decode, decode_verdict, encode, encode_verdict
 from tersely.learn.learner import Learner
 from tersely.learn.memory import explain_training_memory
@@ -32,12 +33,11 @@ from tersely.models.load import load_model
 from tersely.models.save import save_model
 from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor, write_trained_for
-from tersely.objective import view_of
+from tersely.objective import GroupView, view_of
 from tersely.records import Group, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, respond, unjudged_words
 from tersely.runs.folder import RunFolder
 from tersely.samplers import Sampler, Sampling
-from tersely.samplers.engines import make_sampler
 from tersely.tasks.order import problems_of_step
 from tersely.verify import Judge
 
@@ -62,6 +62,7 @@ class Trainer:
     ) -> None:
         self.config, self.objective = config, ready.objective
         self.problems, self.prompts = ready.problems, ready.prompts
+        self.budgets = budgets_of(config)
         self.verifier = ready.verifier
         self.judge, self.run, self.display, self.world = judge, run, display, world
         self.tokenizer, self.reading = base.tokenizer, ResponseText(base.tokenizer)
@@ -71,16 +72,16 @@ class Trainer:
         self.samples: list[JsonObject] = []
         self.first_step = 0
         self.method_state = ready.objective.initial_state()
-        self._record_check(base.whole_check())
         self.learner = self._make_learner(base, ready.facts)
-        self.all_wrong = AllWrong(config, self.first_step)
+        self.all_wrong = AllWrong(config, world.broadcast(lambda: read_rights(run.path) if run else []))
         model = self.learner.whole_model()
-        settings = base.check.sampling(config.sampling).model_copy(update={"engine": ready.facts.engine})
-        self.sampler = sampler or make_sampler(
-            settings, model, self.tokenizer, ready.folder, ready.facts.dtype, ready.longest_prompt
-        )
-        if sampler is not None:
+        if sampler is None:
+            with world.collective_errors():
+                self.sampler, engine = base.make_sampler(config.sampling, ready.facts, model, ready.longest_prompt)
+        else:
+            self.sampler, engine = sampler, None
             sampler.load_weights(model, self.first_step)
+        self._record_check(base.whole_check(engine))
         if isinstance(judge, Judge):
             judge.known.update(state.unjudged)
             judge.unjudged.update(state.unjudged)
@@ -140,17 +141,20 @@ class Trainer:
     def step(self, step: int) -> StepRecord:
         """Sample, judge, credit, update, record."""
         clock = Clock(self.learner.model.device)
-        problems = problems_of_step(self.problems, self.config.sampling.prompts, self.config.seed, step - 1)
+        problems = problems_of_step(self.problems, self.config.drawn, self.config.seed, step - 1)
         groups = self._respond(problems, step, clock)
         clock.lap("judge_s")
         objective = self.objective.at(step)
-        views = [view_of(group, cap=self.config.sampling.max_new_tokens) for group in groups]
-        credits = objective.credits(views, self.method_state)
+        views = [self._view(group) for group in groups]
+        credits = credits_of_most(objective, views, self.method_state, self.config.sampling.prompts)
         self.method_state = objective.next_state(self.method_state, views)
         rate = self.learner.learning_rate()
-        parts = split_updates(groups, self.config.learner.updates)
+        used, earned = used_groups(groups, credits, self.config.sampling.prompts)
+        parts = split_updates(used, self.config.learner.updates)
         with explain_training_memory("updating", self.config, self.world.size):
-            metrics = self.learner.update([collate(groups[p], credits[p], self.world.size) for p in parts])
+            masks, ranks = self.config.learner.mask_truncated, self.world.size
+            rows = [collate(used[p], earned[p], ranks, mask_truncated=masks) for p in parts]
+            metrics = self.learner.update(rows)
             self.sampler.load_weights(self.learner.whole_model(), step)
         clock.lap("update_s", minus={"reference_s": metrics.reference_s})
         moved = None if self.config.objective.schedule == "constant" else objective.alpha
@@ -160,6 +164,11 @@ class Trainer:
         self._show(record, clock)
         self._check_right(record)
         return record
+
+    def _view(self, group: Group) -> GroupView:
+        """What the objective is shown of a group."""
+        asked = None if self.budgets is None else [self.budgets.of(group.problem)] * len(group.rollouts)
+        return view_of(group, cap=self.config.sampling.max_new_tokens, budgets_G=asked)
 
     def _respond(self, problems: Sequence[Problem], step: int, clock: Clock) -> list[Group]:
         """The groups of all problems, each process having sampled and judged its share."""
@@ -258,7 +267,7 @@ class Trainer:
         trained_for = TrainedFor(
             template=self.config.template,
             max_new_tokens=self.config.sampling.max_new_tokens,
-            objective=self.config.objective.model_dump(),
+            objective=self.config.objective.record(),
             base=self.config.model,
             verifier=self.verifier,
         )

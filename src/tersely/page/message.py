@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 from tersely.analysis.seeds import SeedMean, scaled
 from tersely.analysis.strata import stratified
+from tersely.evaluation.runs import Run
 from tersely.page.block import Options
 from tersely.page.blocks.matched import spends
 from tersely.page.cost import search_cost
-from tersely.page.records import TOLD, Comparison, Contender, Role, View
+from tersely.page.records import TOLD, TRAINED, Comparison, Contender, Role, View
 from tersely.page.standings import Standing, best_of, choose, gains, standings
 from tersely.page.words import say
 from tersely.records import Estimate
 from tersely.runs.json_file import is_checked
 from tersely.table import show
+from tersely.verify.summary import Remarks
 
 TOY_TASKS = {"arithmetic": "made-up sums"}
 ALIKE = 0.1
@@ -180,6 +182,8 @@ def warnings(comparison: Comparison, found: Sequence[Standing]) -> tuple[str, ..
         said.append(say("mind.no_base"))
     elif lacking:
         said.append(say("mind.lacking", labels=", ".join(lacking)))
+    trained = [c for c in comparison.contenders if c.role in TRAINED and not c.mark]
+    said += [f"{c.label}, in training: {told}." for c in trained for told in training_remarks(c.runs)]
     several = any(len(c.runs) > 1 for c in comparison.contenders)
     return (*said, say("mind.seeds" if several else "mind.one_seed"))
 
@@ -210,3 +214,11 @@ def judge_warnings(view: View) -> list[str]:
     """The policy that counted, and what the judge said that is counted, of every evaluation on the page."""
     told = [(e.label, r.evaluation.sentences()) for e in view.entries if e.role in TOLD for r in e.results]
     return list(dict.fromkeys(f"{label}: {sentence}." for label, sentences in told for sentence in sentences))
+
+
+def training_remarks(runs: Sequence[Run]) -> list[str]:
+    """What the judge said that is counted, over all steps of the runs of one setting."""
+    steps = [step for run in runs for step in run.journal]
+    restated = sum(step.responses * (step.restated or 0.0) for step in steps)
+    cut = sum(step.responses * (step.cut or 0.0) for step in steps)
+    return list(Remarks(round(restated), round(cut)).sentences(sum(step.responses for step in steps)))
