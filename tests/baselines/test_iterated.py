@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tersely.page.read import read_run
 
 from graders import ParityJudge
 from tersely import cli
@@ -19,6 +18,7 @@ from tersely.baselines.samples import Part, draw_samples
 from tersely.baselines.settings import BaselineConfig, resolve_baseline, resolve_samples
 from tersely.display import PlainDisplay
 from tersely.errors import UserError
+from tersely.evaluation.runs import read_run
 from tersely.models.folder import resolve_model
 from tersely.models.trained_for import TrainedFor, read_trained_for
 from tersely.page.settings import describe

@@ -150,5 +150,5 @@ def test_commands_end_with_one_line_and_the_code_of_a_damaged_disk(
     learn = ["--learning-rate", "1", "--out", str(tmp_path / "out")]
     assert main(["baseline", "sft", "--samples", str(tmp_path / "samples"), *learn]) == 2
     said = capsys.readouterr().err
-    assert "does not say 'revision' of its samples" in said
+    assert "does not say 'model_sha256' of its samples" in said
     assert len(said.strip().splitlines()) == 1

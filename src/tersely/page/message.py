@@ -9,10 +9,9 @@ from tersely.analysis.seeds import SeedMean, scaled
 from tersely.analysis.strata import stratified
 from tersely.evaluation.runs import Run
 from tersely.page.block import Options
-from tersely.page.blocks.matched import spends
 from tersely.page.cost import search_cost
 from tersely.page.records import TOLD, TRAINED, Comparison, Contender, Role, View
-from tersely.page.standings import Standing, best_of, choose, gains, standings
+from tersely.page.standings import Standing, best_of, choose, gains, spends, standings
 from tersely.page.words import say
 from tersely.records import Estimate
 from tersely.runs.json_file import is_checked

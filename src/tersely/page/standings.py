@@ -17,6 +17,7 @@ from tersely.errors import UserError
 from tersely.page.records import GAINS, Comparison, Contender, Entry, Result, Role, Who
 from tersely.page.words import say
 from tersely.records import Estimate
+from tersely.table import show
 
 KEPT = 0.98
 """Share of the reference's accuracy that the best of a method must keep."""
@@ -136,6 +137,12 @@ def choose(candidates: Sequence[Standing]) -> tuple[Standing | None, str]:
 def best_of(candidates: Sequence[Standing]) -> Standing | None:
     """The best by the rule (``words.toml``)."""
     return choose(candidates)[0]
+
+
+def spends(standing: Standing) -> str:
+    """What a standing spends and keeps, in words."""
+    spent, kept = show(standing.tokens.value, "percent"), show(standing.accuracy.value, "percent")
+    return say("message.spends", label=standing.label, tokens=spent, accuracy=kept)
 
 
 def gains(entry: Entry, reference: Entry | None) -> tuple[Estimate | None, Estimate | None]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from tersely.page.block import Block, Options
 from tersely.page.cost import Cost, contender_cost
 from tersely.page.records import Comparison, Role
-from tersely.page.standings import Standing, best_of, rule, stand
+from tersely.page.standings import Standing, best_of, rule, spends, stand
 from tersely.page.words import say
-from tersely.table import Column, show, tabulate
+from tersely.table import Column, tabulate
 
 TITLE = "Within the same training budget"
 COLUMNS = (
@@ -55,11 +55,6 @@ def sentences(found: Sequence[Matched]) -> list[str]:
         parts = "; ".join(f"{m.method}: {spends(m.best)}" for m in rows)
         said.append(say("matched.best", budget=rows[0].budget, axis=axis, winner=winner, parts=parts))
     return said
-
-
-def spends(standing: Standing) -> str:
-    spent, kept = show(standing.tokens.value, "percent"), show(standing.accuracy.value, "percent")
-    return say("message.spends", label=standing.label, tokens=spent, accuracy=kept)
 
 
 def matched(comparison: Comparison, found: Sequence[Standing]) -> list[Matched]:

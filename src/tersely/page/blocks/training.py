@@ -31,7 +31,7 @@ KEPT = {
     "step": "Step", "event": "Event", "accuracy": "Accuracy", "reward": "Reward", "length": "Tokens",
     "length_correct": "Tokens when correct", "length_wrong": "Tokens when wrong", "truncated": "Truncated", "kl": "KL",
     "entropy": "Entropy", "clip_fraction": "Clipped", "grad_norm": "Norm of the gradient",
-    "unjudged": "Could not be judged", "restated": "Restated", "cut": "Cut",
+    "unjudged": "Could not be judged", "restated": "Only restated", "cut": "Cut",
 }  # fmt: skip
 """What of a step stands in the table."""
 KINDS = {"step": "whole", "event": "text"}
