@@ -24,17 +24,19 @@ from tiny_architectures import tiny_model  # noqa: E402
 
 PAGE = ROOT / "docs" / "models.md"
 NAMES = """
-afmoe apertus arcee bailing_hybrid bamba bart bert biogpt bitnet bloom codegen cohere cohere2 cohere2_moe cpmant ctrl
-cwm dbrx deepseek_v2 deepseek_v3 deepseek_v32 deepseek_v4 diffllama doge dots1 ernie4_5 ernie4_5_moe exaone4
-exaone_moe falcon falcon_h1 falcon_mamba flex_olmo gemma gemma2 gemma3 gemma3_text gemma3n_text gemma4 gemma4_text
-gemma4_unified_text glm glm4 glm4_moe glm4_moe_lite gpt2 gpt_bigcode gpt_neo gpt_neox gpt_neox_japanese gpt_oss gptj
-granite granite_swa granitemoe granitemoehybrid granitemoeshared helium hrm_text hunyuan_v1_dense hunyuan_v1_moe hy_v3
-hyperclovax inkling_text internlm3 iquestcoder jais2 jamba jetmoe kimi_linear laguna lfm2 lfm2_moe lfm3 llama llama4
-llama4_text longcat_flash mamba mamba2 mellum mimo_v2_flash minicpm3 minimax minimax_m2 ministral ministral3 mistral
-mixtral modernbert-decoder mpt nanochat nemotron nemotron_h olmo olmo2 olmo3 olmo_hybrid olmoe openai-gpt opt
-persimmon phi phi3 phimoe qwen2 qwen2_moe qwen3 qwen3_5 qwen3_5_moe_text qwen3_5_text qwen3_moe qwen3_next
-recurrent_gemma reformer roberta rwkv seed_oss smollm3 solar_open stablelm starcoder2 vaultgemma xglm xlnet xlstm
-youtu zamba zamba2 zaya
+afmoe apertus arcee aria_text axk1 axk2 bailing_hybrid bamba bart bert biogpt bitnet bloom codegen cohere cohere2
+cohere2_moe cohere_compass_text cpmant ctrl cwm dbrx deepseek_v2 deepseek_v3 deepseek_v32 deepseek_v4 diffllama doge
+dots1 dots3_note_text electra emu3 ernie4_5 ernie4_5_moe exaone4 exaone_moe falcon falcon_h1 falcon_mamba flex_olmo
+flint fuyu gemma gemma2 gemma3 gemma3_text gemma3n_text gemma4 gemma4_text gemma4_unified_text glm glm4 glm4_moe
+glm4_moe_lite glm_moe_dsa gpt2 gpt_bigcode gpt_neo gpt_neox gpt_neox_japanese gpt_oss gptj granite granite_swa
+granitemoe granitemoe_swa granitemoehybrid granitemoeshared helium hrm_text hunyuan_v1_dense hunyuan_v1_moe hy_v3 hy_v4
+hyperclovax inkling2_text inkling_text internlm3 iquestcoder jais2 jamba jetmoe kimi_linear kolibri1 laguna lfm2
+lfm2_moe lfm3 llama llama4 llama4_text longcat_flash mamba mamba2 mellum mimo_v2_flash minicpm3 minimax minimax_m2
+minimax_m3_vl_text ministral ministral3 mistral mixtral modernbert-decoder mpt nanochat nemotron nemotron_h olmo olmo2
+olmo3 olmo_hybrid olmoe openai-gpt opt persimmon phi phi3 phi4_multimodal phimoe qwen2 qwen2_moe qwen3 qwen3_5
+qwen3_5_moe qwen3_5_moe_text qwen3_5_text qwen3_moe qwen3_next qwen4_exp qwen4_exp_text recurrent_gemma reformer rembert
+roberta rwkv seed_oss smollm3 solar_open stablelm starcoder2 vaultgemma xglm xlm xlm-roberta xlnet xlstm youtu zamba
+zamba2 zaya
 """
 ARCHITECTURES = sorted(NAMES.split())
 HEAD = """# Architectures

@@ -18,18 +18,26 @@ settings.load_profile("tersely")
 atexit.register(gc.callbacks.clear)
 
 
+def no_fsync(descriptor: int) -> None:
+    """Instead of ``os.fsync``, which takes longest in many a test: what a killed process wrote stays, and nobody pulls
+    the plug here. That fsync is called, and for what, tests/runs/test_disk.py knows."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The fast tests draw a fifth of the examples that a run of all draws; tests that set a number keep theirs."""
-    os.fsync = lambda descriptor: (
-        None
-    )  # a killed process loses nothing of what it wrote, and nobody pulls the plug here
+    os.fsync = no_fsync
     gc.disable()  # until all is imported, of which hardly anything is garbage
     if config.option.markexpr == "not slow":
         settings.load_profile("fast")
 
 
+LONGEST = {"test_parallel", "test_quickstart", "test_loop", "test_folder", "test_first_model", "test_wheel"}
+"""Modules with tests that take long: begun first, so that no worker waits at the end for another one's last test."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests marked ``long`` run only where ``-m`` names them (``scripts/long``), whatever else it says."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
     if "long" in config.option.markexpr:
         return
     long = [item for item in items if item.get_closest_marker("long")]

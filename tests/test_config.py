@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tersely.config import TrainConfig, assemble, merge, read_recipe, recipe_names, resolve, set_key
 from tersely.errors import UserError
+from tersely.learn.run_setup import require_budgets
 from tersely.objective import Objective
 
 NEEDED = {"model": "m", "task": "t.jsonl"}
@@ -28,6 +31,22 @@ def test_recipes_hold_the_papers_numbers() -> None:
     assert (small.learner.learning_rate, large.learner.learning_rate) == (5e-6, 2e-6)
     assert (small.learner.clip, small.learner.kl_coefficient, small.run.steps) == (0.2, 1e-3, 100)
     assert resolve(merge(read_recipe("released-code"), NEEDED)).objective.normalize == "batch"
+
+
+@pytest.mark.parametrize("name", ["dler", "dot", "l1"])
+def test_recipes_of_other_works_can_be_run_and_give_a_source_for_what_differs_from_the_paper(name: str) -> None:
+    config = resolve(merge(read_recipe(name), NEEDED))
+    objective = Objective(**config.objective.model_dump())
+    objective.check_run(config.sampling.n, config.sampling.max_new_tokens)
+    require_budgets(config, objective)
+    # A line that the paper's recipe does not have stands below a comment.
+    lines, papers = (
+        (resources.files("tersely.recipes") / f"{of}.toml").read_text(encoding="utf-8").splitlines()
+        for of in (name, "paper-1.5b")
+    )
+    settings = [(above, line) for above, line in pairwise(lines) if re.match(r"\w+ = ", line) and line not in papers]
+    assert len(settings) >= 9
+    assert [line for above, line in settings if not above.startswith("#")] == []
 
 
 def test_resolved_configuration_survives_json() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+from tersely.cli import build_parser
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src/tersely"
@@ -37,6 +40,28 @@ def test_the_design_tells_the_chain_that_is_counted() -> None:
 def test_no_page_links_to_a_file_that_is_not_there() -> None:
     links = [(p, link) for p in PAGES for link in re.findall(r"\]\((?!https?:)([^)#]+)", p.read_text(encoding="utf-8"))]
     assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """(page, words) of every command of ours that stands on a line of its own in a block of a page."""
+    found = []
+    for page in PAGES:
+        blocks = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+        shells = "\n".join(text for language, text in blocks if language in ("", "bash", "sh"))
+        lines = shells.replace("\\\n", " ").splitlines()
+        words = [shlex.split(line, comments=True) for line in lines if line.startswith("tersely ")]
+        found += [(page.name, each[1:]) for each in words]
+    return found
+
+
+def test_every_command_on_the_pages_is_one() -> None:
+    assert {page for page, _ in commands()} >= {"README.md", "data.md", "first-model.md", "planning.md"}
+    parser = build_parser()
+    for page, words in commands():
+        try:
+            parser.parse_args(words)
+        except SystemExit:
+            raise AssertionError(f"{page}: tersely {shlex.join(words)}") from None
 
 
 def test_the_parts_alone_run_as_the_readme_prints_them() -> None:

@@ -29,9 +29,11 @@ ROOMS = [
     {"models"},
     {"samplers"},
     {"rollouts", "score", "analysis", "facts", "opened", "trackers"},
+    {"table"},
     {"plan"},
     {"learn"},
     {"evaluation", "baselines"},
+    {"tune"},
     {"toy"},
     {"page"},
     {"pipelines"},
@@ -124,8 +126,9 @@ def climbs(modules: Mapping[str, str]) -> list[str]:
     )
 
 
-SAMPLES_ALONE = {"tersely.rollouts", "tersely.commands.show"}
-"""Who asks a sampler for responses: the one stage that judges them too, and `tersely show --ask`, which judges none."""
+SAMPLES_ALONE = {"tersely.rollouts", "tersely.commands.show", "tersely.samplers.engine_check"}
+"""Who asks a sampler for responses: the one stage that judges them too, and those that judge none: `tersely show --ask`
+and the check of an engine at load."""
 
 
 def test_nothing_but_rollouts_samples_and_judges() -> None:

@@ -30,6 +30,7 @@ from tersely.commands import (
     score,
     show,
     train,
+    tune,
     verify,
     waste,
 )
@@ -44,6 +45,7 @@ VERBS = (
     plan.add_plan,
     profile.add_profile,
     train.add_train,
+    tune.add_tune,
     baseline.add_baseline,
     distill.add_distill,
     ablate.add_ablate,
@@ -62,8 +64,10 @@ VERBS = (
 """In the order of ``tersely --help``."""
 
 
-GO_ON = {"quickstart", "base", "profile", "train", "baseline", "distill", "ablate", "evaluate", "faithfulness"}
+GO_ON = {"quickstart", "base", "profile", "train", "tune", "baseline", "distill", "ablate", "evaluate", "faithfulness"}
 """Verbs that save while they work."""
+OTHERWISE = {"sampling.n": "--k"}
+"""Options of verbs that measure, where a setting of training has another name."""
 NOTHING_SAVED = "it saves nothing on the way, so run the same command again"
 
 
@@ -95,11 +99,13 @@ class Parser(argparse.ArgumentParser):
         after = given[given.index(name) + 1 :][:1] if name in given else []
         value = value or next((word for word in after if not word.startswith("-")), "...")
         own = self._words()
-        key = setting_of(name.lstrip("-").replace("-", "_"), known_keys()) if options and "--set" in own else None
+        key = setting_of(name.lstrip("-").replace("-", "_"), known_keys()) if options else None
         hint = nearest(name, own, 0.7)
         if key is not None:
-            option = f"--{key.rpartition('.')[2].replace('_', '-')}"
-            hint = f": use {f'{option} {value}' if option in own else f'--set {key}={value}'}"
+            likely = (f"--{key.rpartition('.')[2].replace('_', '-')}", OTHERWISE.get(key))
+            option = next((option for option in likely if option in own), None)
+            if option is not None or "--set" in own:
+                hint = f": use {f'--set {key}={value}' if option is None else f'{option} {value}'}"
         what = f"no option {name}" if options else f"no use for {name!r}"
         say(f"tersely: {verb} has {what}{hint}; see `{self.prog} --help`", error=True)
         raise SystemExit(2)

@@ -61,7 +61,9 @@ def read_recipe(name: str) -> dict[str, Any]:
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
-            raise UserError(f"recipe file {name} is not there; give a path to a TOML file or one of {recipe_names()}")
+            raise UserError(
+                f"recipe file {name} is not there; give a path to a TOML file or one of {', '.join(recipe_names())}"
+            )
         return read_toml(path, "recipe")
     else:
         if name not in recipe_names():
@@ -134,6 +136,9 @@ def validated(kind: type[Known], settings: Mapping[str, Any]) -> Known:
 def _sentence(error: ValidationError, kind: type[Section]) -> str:
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden" and isinstance(first["input"], Mapping):
+        sections = list(dict.fromkeys(key.rpartition(".")[0] for key in known_keys(kind) if "." in key))
+        return f"unknown section {path!r}{nearest(path, sections, 0.7)}: the sections are {', '.join(sections)}"
     if first["type"] == "extra_forbidden":
         return f"unknown setting {path!r}{meant(path, known_keys(kind))}"
     if first["type"] == "missing":

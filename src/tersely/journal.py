@@ -62,6 +62,11 @@ class StepRecord:
     importance_mean: float | None = None
     """Of the truncated importance correction; None where that is off."""
     importance_capped: float | None = None
+    restated: float | None = None
+    """Share of responses that equal the gold answer but only restate the question, which policy counts wrong; None in
+    journals of earlier releases, as the next."""
+    cut: float | None = None
+    """Share of responses of which only the tail was read."""
     alpha: float | None = None
     """Length pressure at this step, where a schedule moves it."""
 
@@ -80,5 +85,5 @@ class StepRecord:
         return cls(**{**known, **extra, "event": StepEvent(line["event"])})
 
 
-_AT_TIMES = ("importance_mean", "importance_capped", "alpha")
-"""Fields that stand in the journal only where what they measure is on."""
+_AT_TIMES = ("importance_mean", "importance_capped", "restated", "cut", "alpha")
+"""Fields that a line may lack: what they measure is off, or unknown to the release that wrote it."""

@@ -6,6 +6,7 @@ names the file and the line.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import shlex
@@ -14,13 +15,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tersely.errors import UserError, nearest
+from tersely.errors import UserError
 
 Row = dict[str, Any]
 NumberedRow = tuple[int, Row]
 """(line number from 1, the object on that line)."""
 
 STDIN = "-"
+SIMILAR = 0.75
+"""Of names of files without their endings, which they share anyway."""
 _BOM = b"\xef\xbb\xbf"
 _FOREIGN_MAGIC = {
     b"\xff\xfe": "is UTF-16; save it as UTF-8",
@@ -28,6 +31,7 @@ _FOREIGN_MAGIC = {
     b"\x1f\x8b": "is gzip-compressed; unpack it first",
     b"PK\x03\x04": "is a zip archive; unpack it first",
     b"PAR1": "is a Parquet file; convert it to JSON Lines",
+    b"%PDF": "is a PDF; JSON Lines wanted, one object {...} a line",
 }
 
 
@@ -80,7 +84,9 @@ def _read_bytes(path: str | Path) -> bytes:
 def _neighbour(path: Path) -> str:
     """ " (did you mean ...?)" for a file of a similar name in the same folder."""
     try:
-        return nearest(path.name, [entry.name for entry in path.parent.iterdir()])
+        stems = {entry.stem: entry.name for entry in path.parent.iterdir()}
+        close = difflib.get_close_matches(path.stem, stems, n=1, cutoff=SIMILAR)
+        return f" (did you mean {stems[close[0]]!r}?)" if close else ""
     except OSError:
         return f" (nor a folder {path.parent})"
 
@@ -97,7 +103,9 @@ def _text_lines(data: bytes, name: str) -> Iterator[str]:
             yield raw.decode("utf-8")
         except UnicodeDecodeError as error:
             at = offset + error.start
-            raise UserError(f"{name}:{number}: not UTF-8 (byte 0x{data[at]:02x} at offset {at})") from error
+            raise UserError(
+                f"{name}:{number}: not UTF-8 (byte 0x{data[at]:02x} at offset {at}); save it as UTF-8"
+            ) from error
         offset += len(raw) + 1
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from tersely.config import SamplingConfig
-from tersely.display import Display
 from tersely.facts import Facts
 from tersely.models.agreement import ModelCheck, PartCheck, Truth
 from tersely.models.end_tokens import end_tokens
@@ -18,7 +17,9 @@ from tersely.models.load import check_vocabulary, load_model, load_tokenizer
 from tersely.models.positions import Room
 from tersely.models.tokenizer_check import tokenizer_check
 from tersely.samplers import Sampler
+from tersely.samplers.base import closed_if_refused
 from tersely.samplers.decoder_check import check_decoder
+from tersely.samplers.engine_check import check_engine
 from tersely.samplers.engines import TRANSFORMERS, find_engine, make_sampler
 
 ENGINE_MEMORY = 0.9
@@ -36,24 +37,36 @@ class OpenedModel:
     decoder: PartCheck | None
     """The one that is right for the model, where it is ours."""
 
-    def require_room(self, prompts: Iterable[tuple[int, ...]], cap: int, setting: str) -> None:
+    def require_room(self, prompts: Iterable[tuple[int, ...]], cap: int, setting: str, template: str = "") -> None:
         """UserError where the longest prompt and the cap exceed the model's positions, or go beyond where its rotary
         embedding changes; ``setting`` is what to change, such as "--max-new-tokens "."""
-        Room.of(self.model.config.to_dict()).require(max(map(len, prompts)), cap, setting)
+        Room.of(self.model.config.to_dict()).require(max(map(len, prompts)), cap, setting, template)
 
-    def make_sampler(self, settings: SamplingConfig, prompts: Iterable[tuple[int, ...]]) -> Sampler:
-        """A sampler for these prompts; what ``settings`` leaves to the machine is what the facts say, and to the
-        check what it found."""
+    def room_left(self, prompts: Iterable[tuple[int, ...]]) -> int | None:
+        """New tokens that fit behind the longest of these; None where no limit is known."""
+        return Room.of(self.model.config.to_dict()).left(max(map(len, prompts)))
+
+    def make_sampler(self, settings: SamplingConfig, prompts: Iterable[tuple[int, ...]]) -> tuple[Sampler, ModelCheck]:
+        """A sampler for these prompts, and all that was compared; what ``settings`` leaves to the machine is what the
+        facts say, and to the check what it found.
+
+        An engine that is not ours is asked for a few tokens, which are compared with the model's own forward: UserError
+        where it samples from something else.
+        """
         settings = settings.model_copy(update={"engine": self.facts.engine})
         if self.decoder is not None:
             settings = settings.model_copy(update={"decoder": self.decoder.chosen})
         longest = max(map(len, prompts))
-        return make_sampler(settings, self.model, self.tokenizer, self.folder, self.facts.dtype, longest)
+        sampler = make_sampler(settings, self.model, self.tokenizer, self.folder, self.facts.dtype, longest)
+        with closed_if_refused(sampler):
+            return sampler, self.check(sampler)
 
-    def record_check(self, folder: Path | None, display: Display) -> None:
-        """What was compared into the folder, if there is one; one note for what had to be repaired."""
-        decoder = () if self.decoder is None else (self.decoder,)
-        ModelCheck((tokenizer_check(self.tokenizer), *decoder)).record(folder, display.note)
+    def check(self, sampler: Sampler | None = None) -> ModelCheck:
+        """All that was compared; with the sampler, where that is not our own decoder."""
+        found = self.decoder
+        if found is None and sampler is not None:
+            found = check_engine(self.facts.engine, sampler, Truth(self.model))
+        return ModelCheck((tokenizer_check(self.tokenizer), *(() if found is None else (found,))))
 
 
 def open_model(folder: Path, facts: Facts, tokenizer: Any | None = None) -> OpenedModel:

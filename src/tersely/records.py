@@ -101,6 +101,8 @@ class Problem:
     split: str = "train"
     payload: Mapping[str, Any] = field(default_factory=lambda: NOTHING, hash=False)
     """Further columns of the task that its prompt template or its verifier reads: JSON values, frozen when given."""
+    stratum: str | None = None
+    """Of a set that its maker put together in exact shares instead of drawing it: which share the problem is of."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.payload, FrozenMapping):
@@ -112,9 +114,10 @@ class Problem:
         return self.answer or ""
 
     def to_json(self) -> JsonObject:
-        """The fields by name; the payload only where there is one."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "payload"}
-        return {**values, "payload": thaw(self.payload)} if self.payload else values
+        """The fields by name; payload and stratum only where there is one."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("payload", "stratum")}
+        further = {"payload": thaw(self.payload)} if self.payload else {}
+        return values | further | ({} if self.stratum is None else {"stratum": self.stratum})
 
 
 @dataclass(frozen=True, slots=True)

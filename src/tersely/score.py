@@ -62,6 +62,11 @@ def score_rows(rows: Sequence[NumberedRow], objective: Objective, name: str, cap
     parsed = [_parse_row(row, f"{name}:{number}") for number, row in rows]
     groups = [row.group for row in parsed]
     _require_siblings(places_of(groups), rows)
+    if Need.CAP in objective.needs and cap is None:
+        raise UserError(
+            f"method {objective.method!r} needs the cap on tokens (cap) that the responses were drawn under: --cap N"
+        )
+    objective.check_run(max(map(len, places_of(groups).values())), cap)
     scores, lengths, judged = ([getattr(row, key) for row in parsed] for key in ("score", "length", "judged"))
     further = _further(rows, objective, name)
     credit = objective.credit_flat(scores, lengths, groups, judged, cap=cap, **further)

@@ -5,6 +5,7 @@ Defaults are the paper's (arXiv 2502.04463, 5.1).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -31,9 +32,11 @@ class ObjectiveConfig(Section):
     """See ``tersely.objective.Objective``, which validates the values."""
 
     alpha: float | None = None
-    """Price of length, in [0, 1); 0.1 where nothing is said and the method is the paper's. Some methods have none."""
+    """Price of length, of the paper in [0, 1) and 0.1 where nothing is said; others have their own, or none."""
     method: str = "paper"
-    """What is rewarded: paper, linear, or your own as package.module:Name."""
+    """What is rewarded: paper, linear, truncation, dot, kimi, l1-exact, l1-max, cosine, dapo-overlong, laser, laser-d,
+    shorterbetter, grpo-lead, acoer, laconic, arlcp, o1-pruner, prime-rl, alp, hapo, leash or gr3 (docs/method.md), or
+    your own as package.module:Name."""
     advantage: str = "rloo"
     """Baseline of a group: rloo (mean of the other responses) or mean (of all)."""
     normalize: str = "none"
@@ -45,6 +48,9 @@ class ObjectiveConfig(Section):
     schedule_settings: dict[str, Any] = {}
     """Of the schedule, by name: --set objective.schedule_settings.steps=20."""
 
+    filter: str = "none"
+    """Groups that are left out of a step: none, all_wrong (no right answer) or equal (nor any difference in reward)."""
+
     @model_validator(mode="before")
     @classmethod
     def _alpha_of_the_paper(cls, given: Any) -> Any:
@@ -52,10 +58,17 @@ class ObjectiveConfig(Section):
             return {"alpha": 0.1, **given}
         return given
 
+    def record(self) -> dict[str, Any]:
+        """The settings as files keep them: what is off leaves no key, so that runs from before it was there go on."""
+        return {name: value for name, value in self.model_dump().items() if (name, value) != ("filter", "none")}
+
     @property
     def label(self) -> str:
-        """What a run is called by: "alpha 0.1", or the method where that has no alpha."""
-        return self.method.rpartition(":")[2] if self.alpha is None else f"alpha {self.alpha:g}"
+        """What a run is called by: "alpha 0.1", "kimi alpha 0.4", or the method where alpha is not given."""
+        name = self.method.rpartition(":")[2]
+        if self.alpha is None:
+            return name
+        return f"alpha {self.alpha:g}" if name == "paper" else f"{name} alpha {self.alpha:g}"
 
 
 DecoderName = Literal["auto", "fused", "model", "equal", "generate", "recompute"]
@@ -114,6 +127,10 @@ class LearnerConfig(Section):
     """Adam with fp32 moments, or with 8-bit ones (needs the extra tersely[lean], one process): see docs/method.md."""
     clip: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """The policy's ratio is clipped to 1 - clip .. 1 + clip."""
+    clip_high: Annotated[float, Field(gt=0.0)] | None = None
+    """Upper bound of the ratio, 1 + clip_high, if other than clip (clip-higher of DAPO: 0.28); none: clip."""
+    dual_clip: Annotated[float, Field(gt=1.0)] | None = None
+    """Where the advantage is negative, a token loses at most dual_clip * abs(advantage); none: no such bound."""
     gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
     """Largest norm of the gradient."""
     kl_coefficient: Annotated[float, Field(ge=0.0)] = 1e-3
@@ -131,6 +148,8 @@ class LearnerConfig(Section):
     """Weigh every token by trainer's / sampler's probability, at most this (2.0 is usual); none: do not."""
     skip_no_signal: Literal["auto", "always", "never"] = "auto"
     """Leave responses without advantage out of the update; auto: where the KL term is off, which changes nothing."""
+    mask_truncated: bool = False
+    """Leave truncated responses out of the loss (overlong filtering of DAPO); they still count in the baseline."""
     token_budget: Annotated[int, Field(ge=1)] = 32768
     """Tokens of a micro-batch, prompts and padding included."""
     gradient_checkpointing: bool = False
@@ -181,10 +200,14 @@ class RunConfig(Section):
     probe: Annotated[int, Field(ge=0)] | None = None
     """Problems answered once by the base before the first step, to see how many responses the cap truncates. none: 32
     on a GPU, 0 on a CPU."""
+    oversample: Annotated[float, Field(ge=1.0, le=10.0)] = 1.0
+    """Problems sampled for each one of sampling.prompts, to take the place of groups that objective.filter leaves out
+    (dynamic sampling); what is still too many is left out, what is too few is trained on as it is."""
     report_to: str = "none"
     """A tracker that is told of every step: none, trackio, wandb or tensorboard (each needs the extra of its name)."""
     all_wrong_stop: Annotated[int, Field(ge=0)] = 3
-    """Steps in a row without one right answer after which a run ends, because nothing can be learnt; 0: never."""
+    """Steps in a row without one right answer after which a run ends, because nothing can be learnt; a shorter run of
+    nothing else ends so too; 0: never."""
     unjudged_alarm: Annotated[float, Field(ge=0.0, le=1.0)] = 0.005
     """Share of answers that could not be judged above which a step says so."""
     unjudged_stop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
@@ -215,10 +238,37 @@ class AskedConfig(Section):
 class TrainConfig(AskedConfig):
     """Everything that makes a training run what it is."""
 
+    budgets: tuple[int, int] | None = None
+    """Least and most tokens that prompts ask for, drawn once a problem, for objectives that look at it: [100, 4000]."""
+    budget_line: Literal["limit", "length", "tale"] = "limit"
+    """How a prompt asks for them: the instruction of that name (tersely evaluate --instruction limit:512)."""
     objective: ObjectiveConfig = ObjectiveConfig()
     sampling: SamplingConfig = SamplingConfig()
     learner: LearnerConfig = LearnerConfig()
     run: RunConfig = RunConfig()
+
+    @property
+    def drawn(self) -> int:
+        """Problems sampled an iteration."""
+        return math.ceil(self.sampling.prompts * self.run.oversample)
+
+    @model_validator(mode="after")
+    def _oversampled_for_a_filter(self) -> TrainConfig:
+        if self.run.oversample > 1 and self.objective.filter == "none":
+            raise ValueError(
+                f"run.oversample = {self.run.oversample:g} draws problems in place of groups that are left out, and "
+                "with objective.filter = none no group is: add --set objective.filter=all_wrong, or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _budgets_fit(self) -> TrainConfig:
+        if self.budgets is not None and not 1 <= self.budgets[0] <= self.budgets[1] <= self.sampling.max_new_tokens:
+            raise ValueError(
+                f"budgets = {list(self.budgets)} must rise from 1 at least and stay within sampling.max_new_tokens = "
+                f"{self.sampling.max_new_tokens}, beyond which no response can be"
+            )
+        return self
 
     @model_validator(mode="after")
     def _updates_divide(self) -> TrainConfig:

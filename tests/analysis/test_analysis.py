@@ -334,6 +334,13 @@ def test_trend_says_that_tokens_fall() -> None:
     assert found.words == "tokens fall with alpha: 93 > 60 > 44 > 38, every neighbouring step beyond its interval"
 
 
+def test_neighbours_look_alike_in_a_trend_only_where_they_are() -> None:
+    found = trend("tokens", ALPHAS[:3], [estimate(v, 1) for v in (65.44, 65.41, 60)])
+    assert "65.44 > 65.41 > 60" in found.words
+    still = trend("tokens", ALPHAS[:3], [estimate(65.4, 1) for _ in range(3)])
+    assert still.words == "tokens do not change with alpha: 65.4 throughout"
+
+
 def test_trend_counts_the_steps_beyond_their_intervals() -> None:
     found = trend("length", ALPHAS, [estimate(v, 2) for v in (93, 60, 44, 43)])
     assert found.falls

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from golden_records import PROTOCOL, golden_records
 from tersely.analysis import ProtocolFacts, compare_paired, summarise
-from tersely.analysis.strata import STRATIFIED, marked
+from tersely.analysis.strata import STRATIFIED, marked, stratified
 from tersely.records import Estimate
 from tersely.tasks.sources.arithmetic import EXCEPTION_RATES, arithmetic_exercises
 
@@ -28,6 +28,15 @@ def test_every_estimate_of_the_embedded_task_says_that_its_set_was_not_drawn() -
     assert all(method.endswith(STRATIFIED) for method in methods(summary.to_json()))
     paired = compare_paired(golden_records(), golden_records(1), EMBEDDED, EMBEDDED)
     assert all(method.endswith(STRATIFIED) for method in methods(paired.to_json()))
+
+
+def test_a_task_file_that_names_its_strata_says_so_too() -> None:
+    declared = DRAWN.drawn_by("stratum")
+    assert ProtocolFacts.from_json(declared.to_json()) == declared
+    assert "stratum" in stratified(declared)
+    assert (stratified(DRAWN), stratified(None)) == ("", "")
+    summary = summarise(golden_records(), declared)
+    assert all(method.endswith(STRATIFIED) for method in methods(summary.to_json()))
 
 
 def test_other_sets_say_nothing_of_it_and_no_number_changes() -> None:

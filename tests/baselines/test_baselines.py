@@ -17,19 +17,13 @@ from safetensors.torch import load_file
 from graders import ParityJudge
 from tersely import cli
 from tersely.baselines import trainers
-from tersely.baselines.choose import (
-    every_correct,
-    pruner_credit,
-    pruner_rewards,
-    shortest_and_longest,
-    shortest_correct,
-)
+from tersely.baselines.choose import every_correct, pruner_credit, shortest_and_longest, shortest_correct
 from tersely.baselines.distill import encode_response, read_demonstrations
 from tersely.baselines.kept import read_groups, read_samples
 from tersely.baselines.pruner import group_batches
 from tersely.baselines.run import examples_of
 from tersely.baselines.samples import draw_samples
-from tersely.baselines.settings import TuningConfig, from_recipe, resolve_baseline, resolve_samples
+from tersely.baselines.settings import SamplesConfig, TuningConfig, from_recipe, resolve_baseline, resolve_samples
 from tersely.baselines.trainers import Example, micro_size, tune
 from tersely.config import read_recipe
 from tersely.display import PlainDisplay
@@ -38,6 +32,7 @@ from tersely.extras import install_command
 from tersely.models.folder import resolve_model
 from tersely.models.load import load_model, load_tokenizer
 from tersely.models.trained_for import TrainedFor, read_trained_for
+from tersely.objective.methods.o1_pruner import pruner_rewards
 from tersely.records import Credit, Finish, Group, Kind, Problem, Rollout, Status, Verdict
 from tersely.runs.folder import read_config, read_done, read_log
 from tersely.runs.json_file import read_json
@@ -220,6 +215,34 @@ def test_samples_of_more_problems_keep_what_was_drawn(
     assert read_done(out) == read_done(root / "samples")
     with pytest.raises(UserError, match="was made with another configuration"):
         draw_samples(resolve_samples({**settings(root), "train_size": 6}), out, QUIET)
+
+
+def test_samples_of_more_responses_keep_what_was_drawn(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tersely.rollouts.Judge", ParityJudge)
+    out = tmp_path / "samples"
+
+    def asked(n: int, size: int | None) -> SamplesConfig:
+        given = settings(root)
+        return resolve_samples({**given, "sampling": {**given["sampling"], "n": n}, "train_size": size})
+
+    draw_samples(asked(3, 6), out, QUIET)
+    before = (out / "groups.jsonl").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "__enter__", _stopped)
+        with pytest.raises(Stopped, match="6 of 12 problems are answered"):
+            draw_samples(asked(8, None), out, QUIET)
+    draw_samples(asked(8, None), out, QUIET)
+    assert (out / "groups.jsonl").read_bytes().startswith(before)
+    grown, whole = (list(read_groups(place)) for place in (out, root / "samples"))
+    assert [[(r.index, r.tokens) for r in g.rollouts] for g in grown] == [
+        [(r.index, r.tokens) for r in g.rollouts] for g in whole
+    ]
+    assert [g.verdicts for g in grown] == [g.verdicts for g in whole]
+    assert read_done(out) == read_done(root / "samples")
+    with pytest.raises(UserError, match="was made with another configuration"):
+        draw_samples(asked(3, None), out, QUIET)
 
 
 def test_stopped_sampling_goes_on_without_drawing_anything_twice(
@@ -445,6 +468,7 @@ def test_distillation_learns_the_correct_demonstrations_and_training_takes_the_r
     assert (done["learnt_from"], done["judged"]) == (8, 9)
     train = ["--model", str(taught), "--task", str(root / "task.jsonl"), "--template", "question", "--steps", "1"]
     small = ["sampling.prompts=2", "sampling.n=2", "sampling.max_new_tokens=4", "run.threads=1", "run.judge_workers=1"]
+    small.append("run.all_wrong_stop=0")
     sets = [part for setting in small for part in ("--set", setting)]
     assert cli.main(["train", *train, *sets, "--out", str(tmp_path / "trained")]) == 0
 

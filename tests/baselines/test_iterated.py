@@ -18,9 +18,9 @@ from tersely.baselines.samples import Part, draw_samples
 from tersely.baselines.settings import BaselineConfig, resolve_baseline, resolve_samples
 from tersely.display import PlainDisplay
 from tersely.errors import UserError
+from tersely.evaluation.runs import read_run
 from tersely.models.folder import resolve_model
 from tersely.models.trained_for import TrainedFor, read_trained_for
-from tersely.page.read import read_run
 from tersely.page.settings import describe
 from tersely.runs.folder import read_config, read_done, read_log
 from tersely.stop import Stopped

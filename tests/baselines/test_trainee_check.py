@@ -161,3 +161,9 @@ def test_a_demonstration_beyond_the_switch_of_a_long_rope_is_left_out(tmp_path: 
     (tmp_path / "config.json").write_text(json.dumps(config))
     short, long = Example((1,) * 6, (2,) * 6), Example((1,) * 6, (2,) * 7)
     assert _that_fit([short, long], SimpleNamespace(folder=tmp_path), PlainDisplay("test")) == [short]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "o1-pruner"])
+def test_no_baseline_is_trained_in_a_type_that_changes_the_model(method: str) -> None:
+    with pytest.raises(UserError, match=r"bfloat16 is off by .* nats .*run.dtype=float32"):
+        check_trainee(method, tiny_model("kimi_linear"), torch.bfloat16)

@@ -157,8 +157,39 @@ def test_weights_that_are_of_no_known_step_are_other_work(
     content = read_json(config, "a configuration")
     write_json_atomic(config, {**content, "config": {**content["config"], "weights_sha256": "0" * 64}})
     before = snapshot(run / "evaluation")
-    assert "was made with another configuration: weights_sha256 was" in measure(run, root, capsys, code=2)
+    assert "measured other weights than" in measure(run, root, capsys, code=2)
     assert snapshot(run / "evaluation") == before
+
+
+def test_what_was_half_measured_before_a_run_was_trained_on_is_in_nobody_s_way_once_it_is_removed(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    grown(root, run, capsys)
+    folder = run / "evaluation/held"
+    for name in ("done.json", "sealed.json", "summary.json"):
+        (folder / name).unlink()
+    said = measure(run, root, capsys, code=2)
+    assert f"{folder} is half-finished and of other weights than {run} has now: remove it" in said
+    shutil.rmtree(folder)
+    measure(run, root, capsys)
+
+
+def test_a_faithfulness_test_of_a_run_that_was_trained_on_is_kept_under_its_step(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"problem": f"Where is {i}?", "choices": {"A": "x", "B": "y"}, "answer": "AB"[i % 2]} for i in range(2)]
+    task, run = tmp_path / "choices.jsonl", tmp_path / "run"
+    task.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for steps in (2, 4):
+        train_for_odd_texts(settings(root, run={"steps": steps}), run)
+        assert main(["faithfulness", str(run), "--task", str(task), *FAST]) == 0
+    assert f"it is kept as {run}/faithfulness/choices@step-000002@stanford" in capsys.readouterr().err
+    old, new = (
+        json.loads((run / "faithfulness" / name / "summary.json").read_text())
+        for name in ("choices@step-000002@stanford", "choices@stanford")
+    )
+    assert (old["weights_step"], new["weights_step"], old["protocol"]["step"]) == (2, 4, 2)
 
 
 def test_a_place_that_is_taken_is_named_and_nothing_is_moved(
@@ -188,3 +219,19 @@ def test_a_crash_while_it_is_moved_is_made_good(
         assert "the power went" in measure(run, root, capsys, code=4)
     assert "it is kept as" in measure(run, root, capsys)
     assert [step for step, _ in read_curve(run, "held")] == [2]
+
+
+def test_the_base_that_others_began_with_is_known_by_its_weights_wherever_it_lies(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(root / "model", tmp_path / "model")
+    shutil.copy(root / "task.jsonl", tmp_path / "task.jsonl")
+    make_task(tmp_path / "held.jsonl", count=3, start=50)
+    run = tmp_path / "run"
+    train_for_odd_texts(settings(tmp_path, run={"steps": 1}), run)
+    moved = (tmp_path / "model").rename(tmp_path / "moved")
+    (moved / "tersely.json").write_text(json.dumps({"template": "boxed"}))
+    words = ["evaluate", str(moved), str(run), "--task", str(tmp_path / "held.jsonl"), *FAST]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0, capsys.readouterr().err
+    protocol = json.loads((tmp_path / "out/moved/held/summary.json").read_text())["protocol"]
+    assert protocol["template"] == "question"

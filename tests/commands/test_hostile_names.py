@@ -68,6 +68,7 @@ NOWHERE = [
     ["train", "tiny", "--model", HOSTILE, "--out", "out"],
     ["train", "tiny", "--set", f"{HOSTILE}=1"],
     ["baseline", "samples", "--model", HOSTILE, "--task", "arithmetic", "--out", "out"],
+    ["tune", HOSTILE, "--lose-at-most", "2", "--out", "out"],
     ["distill", HOSTILE, "--out", "out"],
     ["ablate", HOSTILE, "--out", "out"],
     ["evaluate", HOSTILE, "--out", "out"],
@@ -120,6 +121,7 @@ DONE = {
     "train": [
         *("train", "--model", "MODEL", "--task", "TASK", "--out", "OUT", "--steps", "1", "--template", "question"),
         *("--set", "sampling.max_new_tokens=64", "--set", "sampling.prompts=2", "--set", "sampling.n=2"),
+        *("--set", "run.all_wrong_stop=0"),
     ],
     "samples": [
         *("baseline", "samples", "--model", "MODEL", "--task", "TASK", "--n", "2", "--out", "OUT"),

@@ -12,6 +12,7 @@ from tersely.commands.verb import next_evaluation
 from tiny_models import make_model_folder, make_task
 
 FEWEST = ["sampling.max_new_tokens=8", "sampling.prompts=2", "sampling.n=2", "run.threads=1", "run.steps=1"]
+GOES_ON = "run.all_wrong_stop=0"
 
 
 def test_what_was_trained_on_is_never_what_to_evaluate_next() -> None:
@@ -34,7 +35,7 @@ def test_another_template_than_the_model_was_trained_with_is_said(
     task = make_task(tmp_path / "task.jsonl", count=4)
     command = [verb, "--model", str(model), "--task", str(task), "--template", template]
     out = ["--out", str(tmp_path / "run")] if verb == "train" else []
-    assert main([*command, *out, *(word for setting in FEWEST for word in ("--set", setting))]) == 0
+    assert main([*command, *out, *(word for setting in [*FEWEST, GOES_ON] for word in ("--set", setting))]) == 0
     printed = " ".join("".join(capsys.readouterr()).split())
     assert ("--template question goes on as it was" in printed) == (template == "boxed")
 

@@ -34,6 +34,7 @@ def command(verb: str, root: Path, out: Path, cap: str) -> list[str]:
     task = root / ("choices.jsonl" if verb == "faithfulness" else "task.jsonl")
     if verb == "train":
         fewest = [f"sampling.max_new_tokens={cap}", "sampling.prompts=2", "sampling.n=2", "run.threads=1"]
+        fewest.append("run.all_wrong_stop=0")
         model = ["train", "--model", str(root / "model"), "--task", str(task), "--steps", "1", "--out", str(out)]
         return [*model, *(word for setting in fewest for word in ("--set", setting))]
     options = ["--task", str(task), "--size", "3", "--max-new-tokens", cap, "--threads", "1", "--out", str(out)]
@@ -200,7 +201,8 @@ def test_what_is_printed_to_be_run_next_can_be_pasted_whatever_the_paths(
     assert main([*words, "--k", "2", "--out", str(tmp_path / "my profiles")]) == 0
     following = capsys.readouterr().out.rpartition("(next: ")[2].rstrip().removesuffix(")")
     path = tmp_path / "my profiles" / "my model" / "task" / "profile.json"
-    asked = ["--model", str(model), "--task", str(root / "task.jsonl"), "--profile", str(path)]
+    asked = ["--model", str(model), "--task", str(root / "task.jsonl"), "--template", "boxed"]
+    asked += ["--set", "sampling.max_new_tokens=8", "--profile", str(path)]
     assert shlex.split(following) == ["tersely", "plan", *asked]
     assert json.loads(path.read_text())["overall"]["problems"] == 4
     run = tmp_path / "my run"

@@ -10,7 +10,7 @@ import fake_runs
 import tiny_models
 from tersely.errors import UserError
 from tersely.evaluation.protocol import EvalProtocol, identity
-from tersely.page.read import read_run
+from tersely.evaluation.runs import read_run
 from tersely.records import Kind, Problem
 from tersely.tasks.instructions import parse_instruction, require_readable
 from tersely.tasks.prompts import TEMPLATES, render

@@ -202,3 +202,13 @@ def test_more_questions_and_responses_go_on_with_what_is_there(tmp_path: Path) -
     assert summaries[0]["protocol"] == summaries[1]["protocol"]
     for fewer in (["--size", "2", "--k", "2"], ["--k", "1"], ["--k", "3", "--seed", "1"]):
         measured(tmp_path / "grown", *fewer, code=2)
+
+
+def test_every_model_is_looked_at_before_the_first_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = [make_model_folder(tmp_path / "first"), tmp_path / "second"]
+    task = tmp_path / "choices.jsonl"
+    task.write_text(json.dumps({"problem": "Where?", "choices": {"A": "x", "B": "y"}, "answer": "A"}) + "\n")
+    words = ["faithfulness", *map(str, models), "--task", str(task), "--max-new-tokens", "8"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 2
+    assert "there is no model at" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

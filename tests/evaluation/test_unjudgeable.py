@@ -25,7 +25,7 @@ from training import QUIET, settings
 BAD = ["\\frac{1}{0}", "\\int_0^1 x^x dx", "9^{9^{9^9}}"]
 SMALL = {
     "template": "question", "run.steps": 1, "run.checkpoint_every": 1, "run.threads": 1, "run.judge_workers": 1,
-    "sampling.prompts": 2, "sampling.n": 2, "sampling.max_new_tokens": 16,
+    "sampling.prompts": 2, "sampling.n": 2, "sampling.max_new_tokens": 16, "run.all_wrong_stop": 0,
 }  # fmt: skip
 
 

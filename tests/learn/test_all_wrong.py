@@ -55,6 +55,22 @@ def test_it_ends_after_three_steps_and_keeps_the_checkpoint_before_them(
     assert sorted(p.name for p in (tmp_path / "run/checkpoints").iterdir()) == ["step-000001", "step-000002"]
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_short_run_in_which_nothing_was_right_is_no_trained_one(root: Path, tmp_path: Path, steps: int) -> None:
+    with pytest.raises(
+        RunError, match=f"not one answer was right in {'one step' if steps == 1 else '2 steps'} in a row"
+    ):
+        run(root, tmp_path / "run", right=0, steps=steps)
+    assert not (tmp_path / "run/done.json").exists()
+
+
+def test_the_steps_before_a_resume_count(root: Path, tmp_path: Path) -> None:
+    run(root, tmp_path / "run", right=1, steps=3)  # one right step and two that are not
+    with pytest.raises(RunError, match="not one answer was right in 3 steps in a row"):
+        run(root, tmp_path / "run", right=0)
+    assert len(read_log(tmp_path / "run/journal.jsonl")) == 4
+
+
 def test_it_goes_on_where_that_is_asked_for(root: Path, tmp_path: Path) -> None:
     run(root, tmp_path / "run", right=0, steps=4, all_wrong_stop=0)
     assert (tmp_path / "run/done.json").exists()

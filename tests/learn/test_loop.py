@@ -44,6 +44,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the usual settings, only to be read."""
+    run = tmp_path_factory.mktemp("finished") / "run"
+    train_for_odd_texts(settings(root), run)
+    return run
+
+
 def loaded(root: Path) -> tuple[Any, Any]:
     """Model and tokenizer of the base."""
     folder = root / "model"
@@ -65,9 +73,8 @@ def outcome(run: Path) -> dict[str, Any]:
     return found
 
 
-def test_training_changes_weights_and_leaves_a_model_that_transformers_loads(root: Path, tmp_path: Path) -> None:
-    train_for_odd_texts(settings(root), tmp_path / "run")
-    checkpoint = tmp_path / "run/checkpoints/step-000004"
+def test_training_changes_weights_and_leaves_a_model_that_transformers_loads(root: Path, finished: Path) -> None:
+    checkpoint = finished / "checkpoints/step-000004"
     model, tokenizer = AutoModelForCausalLM.from_pretrained(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
     before = AutoModelForCausalLM.from_pretrained(root / "model")
     assert tokenizer.chat_template
@@ -75,9 +82,8 @@ def test_training_changes_weights_and_leaves_a_model_that_transformers_loads(roo
     assert json.loads((checkpoint / "tersely.json").read_text())["template"] == "question"
 
 
-def test_journal_holds_the_standing_metrics_and_the_clock_is_apart(root: Path, tmp_path: Path) -> None:
-    train_for_odd_texts(settings(root), tmp_path / "run")
-    journal, clock = (read_log(tmp_path / "run" / f"{name}.jsonl") for name in ("journal", "clock"))
+def test_journal_holds_the_standing_metrics_and_the_clock_is_apart(finished: Path) -> None:
+    journal, clock = (read_log(finished / f"{name}.jsonl") for name in ("journal", "clock"))
     assert [line["step"] for line in journal] == [line["step"] for line in clock] == [1, 2, 3, 4]
     for line in journal:
         assert line["event"] == "STEP"
@@ -98,12 +104,12 @@ def test_run_again_after_the_end_does_nothing(root: Path, tmp_path: Path) -> Non
     assert (tmp_path / "run/journal.jsonl").stat().st_mtime_ns == stamp
 
 
-def test_same_seed_same_bits_other_seed_other_bits(root: Path, tmp_path: Path) -> None:
-    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+def test_same_seed_same_bits_other_seed_other_bits(root: Path, finished: Path, tmp_path: Path) -> None:
+    for name, seed in (("b", 3), ("c", 4)):
         torch.manual_seed(ord(name))  # whatever the process did before
         train_for_odd_texts(settings(root, seed=seed), tmp_path / name)
-    assert outcome(tmp_path / "a") == outcome(tmp_path / "b")
-    assert weights(tmp_path / "a", 4) != weights(tmp_path / "c", 4)
+    assert outcome(finished) == outcome(tmp_path / "b")
+    assert weights(finished, 4) != weights(tmp_path / "c", 4)
 
 
 @pytest.mark.slow
@@ -146,9 +152,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(root: Path, tmp_pat
     assert outcome(tmp_path / "whole") == outcome(tmp_path / "killed")
 
 
-def test_stop_request_saves_the_step_and_the_same_command_goes_on(root: Path, tmp_path: Path) -> None:
-    train_for_odd_texts(settings(root), tmp_path / "whole")
-
+def test_stop_request_saves_the_step_and_the_same_command_goes_on(root: Path, finished: Path, tmp_path: Path) -> None:
     def interrupt(record: StepRecord) -> None:
         if record.step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -157,18 +161,17 @@ def test_stop_request_saves_the_step_and_the_same_command_goes_on(root: Path, tm
         train_for_odd_texts(settings(root), tmp_path / "run", callbacks=[interrupt])
     assert stopped.value.exit_code == 128 + signal.SIGTERM
     train_for_odd_texts(settings(root), tmp_path / "run")
-    whole, resumed = outcome(tmp_path / "whole"), outcome(tmp_path / "run")
+    whole, resumed = outcome(finished), outcome(tmp_path / "run")
     # The stop left one checkpoint more; everything else is the same.
     assert whole.pop("checkpoints") == ["step-000002", "step-000004"]
     assert resumed.pop("checkpoints") == ["step-000003", "step-000004"]
     assert whole == resumed
 
 
-@pytest.mark.slow
 def test_damaged_newest_checkpoint_is_set_aside_and_the_one_before_is_taken(
-    root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    root: Path, finished: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    train_for_odd_texts(settings(root), tmp_path / "run")
+    shutil.copytree(finished, tmp_path / "run")
     before = outcome(tmp_path / "run")
     weights_file = tmp_path / "run/checkpoints/step-000004/model.safetensors"
     data = bytearray(weights_file.read_bytes())
@@ -181,11 +184,10 @@ def test_damaged_newest_checkpoint_is_set_aside_and_the_one_before_is_taken(
     assert outcome(tmp_path / "run") == before
 
 
-@pytest.mark.slow
 def test_resume_with_other_threads_says_that_it_cannot_be_exact(
-    root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    root: Path, finished: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    train_for_odd_texts(settings(root), tmp_path / "run")
+    shutil.copytree(finished, tmp_path / "run")
     (tmp_path / "run/done.json").unlink()
     try:
         train_for_odd_texts(settings(root, run={"threads": 2}), tmp_path / "run")
@@ -361,11 +363,9 @@ def test_bfloat16_runs_on_fp32_masters_and_resumes_with_the_same_bits(
     assert all(0 < gap < 0.1 for gap in gaps)
 
 
-@pytest.mark.slow
-def test_recomputed_activations_change_no_weight(root: Path, tmp_path: Path) -> None:
-    for name, on in (("plain", False), ("recomputed", True)):
-        train_for_odd_texts(settings(root, learner={"gradient_checkpointing": on}), tmp_path / name)
-    assert weights(tmp_path / "plain", 4) == weights(tmp_path / "recomputed", 4)
+def test_recomputed_activations_change_no_weight(root: Path, finished: Path, tmp_path: Path) -> None:
+    train_for_odd_texts(settings(root, learner={"gradient_checkpointing": True}), tmp_path / "recomputed")
+    assert weights(finished, 4) == weights(tmp_path / "recomputed", 4)
 
 
 def test_a_model_whose_files_name_no_end_token_is_refused(root: Path, tmp_path: Path) -> None:

@@ -177,8 +177,7 @@ def forget_the_end(run: Path) -> None:
     (run / "done.json").unlink()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_a_run_resumes_with_the_same_bits_from_plain_checkpoints(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
 ) -> None:

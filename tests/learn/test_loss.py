@@ -39,6 +39,25 @@ def test_policy_loss_by_hand() -> None:
     assert found.clipped_N.tolist() == [False, True, True, False]
 
 
+def test_clip_higher_and_dual_clip_by_hand() -> None:
+    # Ratios 1.25, 1.5, 4, 2; advantages 1, 1, -1, -1; clip 0.2, upper bound 0.3, dual clip 3.
+    # min(1.25, 1.25) inside 1.3; min(1.5, 1.3) = 1.3; -4 is held at -3; -2 is not. Loss = -(1.25 + 1.3 - 3 - 2).
+    new = tensor(math.log(1.25), math.log(1.5), math.log(4), math.log(2)).requires_grad_()
+    zero, ones = torch.zeros(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
+    found = policy_loss(LossInputs(new, zero, tensor(1, 1, -1, -1), ones, 0.2, clip_high=0.3, dual_clip=3.0))
+    assert found.loss.item() == pytest.approx(2.45)
+    assert found.clipped_N.tolist() == [False, True, True, False]
+    found.loss.backward()
+    assert new.grad is not None
+    np.testing.assert_allclose(new.grad.numpy(), [-1.25, 0, 0, 2])
+
+
+def test_an_upper_bound_equal_to_clip_changes_no_bit() -> None:
+    new = torch.linspace(-1, 1, 41, dtype=torch.float64)
+    given = LossInputs(new, torch.zeros_like(new), torch.sin(7 * new), torch.ones_like(new), 0.2)
+    assert torch.equal(policy_loss(given).loss, policy_loss(replace(given, clip_high=0.2)).loss)
+
+
 def test_gradient_at_ratio_one_is_reinforce() -> None:
     new = tensor(-1.0, -2.0, -0.5).requires_grad_()
     advantages, weights = tensor(0.3, -0.7, 0.0), tensor(0.5, 0.25, 0.25)

@@ -80,6 +80,7 @@ def command(root: Path, out: Path, **over: Any) -> list[str]:
         "run.checkpoint_every": 2,
         "run.judge_workers": 1,
         "run.threads": 1,
+        "run.all_wrong_stop": 0,
     }
     words = ["train", "--model", str(root / "model"), "--task", str(root / "task.jsonl"), "--template", "question"]
     # With this seed no draw falls within rounding of the border between two tokens: there another order of sums samples

@@ -47,7 +47,7 @@ def folder(root: Path, architecture: str, **more: Any) -> Path:
 
 def config(root: Path, **sections: Any) -> TrainConfig:
     sections.setdefault("sampling", {"prompts": 2, "n": 4, "max_new_tokens": 12})
-    run = {"steps": 2, "checkpoint_every": 2, "probe": False, "dtype": "float32", "device": "cpu"}
+    run = {"steps": 2, "checkpoint_every": 2, "probe": False, "dtype": "float32", "device": "cpu", "all_wrong_stop": 0}
     task = str(make_task(root / "task.jsonl", 6))
     return TrainConfig(model=str(root / "model"), task=task, template="question", run=run, **sections)
 
@@ -80,7 +80,7 @@ def test_training_scores_what_was_sampled_and_says_what_was_repaired(
 def test_sampled_logprobs_are_the_models_own_beside_longer_prompts(architecture: str, tmp_path: Path) -> None:
     opened = open_model(folder(tmp_path, architecture), Facts(torch.device("cpu"), torch.float32, "transformers"))
     prompts = [Prompt("a", (150, 151, 152, 153, 154)), Prompt("b", (160, 161)), Prompt("c", (170, 171))]
-    sampler = opened.make_sampler(sampling_alone(16, 12), [p.tokens for p in prompts])
+    sampler, _ = opened.make_sampler(sampling_alone(16, 12), [p.tokens for p in prompts])
     for rollout in sampler.generate(prompts, Sampling(n=3, max_new_tokens=16, seed=1)):
         row = rollout.prompt_tokens + rollout.tokens
         with torch.no_grad():

@@ -204,6 +204,20 @@ def test_what_was_compared_stands_in_the_folder(tmp_path: Path) -> None:
 # --- rotary embeddings that change
 
 
+def test_a_cap_beyond_which_attention_chooses_from_later_tokens_is_refused() -> None:
+    """Doge's own log-probabilities of a token change with what follows, by 2 to 4 nats, in rows of more than that."""
+    model = tiny_model("doge", keep_window_size=4)
+    row = [64 + (37 * i) % 32 for i in range(30)]
+    with torch.no_grad():
+        whole, beginning = (own_logprobs(model, [row[:n]])[0][:20] for n in (30, 20))
+    assert float((whole - beginning).abs().max()) > 0.1
+    room = Room.of(model.config.to_dict())
+    assert room.refusal(2, 2, "cap=") is None
+    sentence = str(room.refusal(2, 3, "cap="))
+    assert "beyond 4 tokens, where this model's attention reads a part" in sentence
+    assert sentence.endswith("use cap=2 or less")
+
+
 def test_a_cap_beyond_the_switch_of_a_long_rope_is_refused() -> None:
     config = tiny_config("phi3")
     config.original_max_position_embeddings = 32
@@ -280,3 +294,19 @@ def test_the_reference_is_not_the_padded_batch() -> None:
         assert scorer_gap(truth, "weights") < FP32_BOUND
         truth.logprobs[1] = truth.logprobs[1].roll(1, 0)
         assert scorer_gap(truth, "weights") > 0.1
+
+
+def test_a_model_that_autocast_changes_is_refused_in_the_smaller_type() -> None:
+    """Kimi Linear's state, in fp32 in its own code, is rounded at every step: five times what bfloat16 weights cost."""
+    model = tiny_model("kimi_linear")
+    with pytest.raises(UserError, match=r"bfloat16 is off by 0\.\d+ nats from this kimi_linear .*run.dtype=float32"):
+        checked(model, dtype=torch.bfloat16)
+    assert checked(model).precision is None
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen3_next", "mixtral"])
+def test_the_rounding_of_a_smaller_type_is_allowed_and_recorded(architecture: str) -> None:
+    found = checked(tiny_model(architecture), dtype=torch.bfloat16).precision
+    assert found is not None
+    assert found.part == "precision"
+    assert 0 < found.gap <= found.bound

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tersely import cli
 from tersely.errors import UserError
-from tersely.objective import Objective
+from tersely.objective import Need, Objective
+from tersely.objective.methods import METHODS
 from tersely.score import score_file, score_lines
 
 SIGMA_1 = 0.7310585786300049  # 1 / (1 + e^-1), 50-digit decimal arithmetic
@@ -157,3 +160,59 @@ def test_fields_that_the_method_does_not_need_are_the_users_own() -> None:
 def test_a_file_is_one_step_for_a_method_that_remembers() -> None:
     given = lines(row(1, True, 10, problem="p"), row(1, True, 20, problem="p"))
     assert [json.loads(g)["reward"] for g in score_lines(given, Objective(method="toy_methods:Shortest"))] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_objective_scores_a_file_that_has_what_it_needs(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = {"problem": "p", "text": "Wait, 7.", "budget": 900}
+    rows = [row(1, i % 2 == 0, 100 * i + 100, **more) for i in range(16)]
+    (tmp_path / "responses.jsonl").write_text("\n".join(lines(*rows)))
+    words = ["score", str(tmp_path / "responses.jsonl"), "--objective", name, "--cap", "20000"]
+    words += ["--alpha", "0.1"] if name in ("paper", "linear") else []
+    assert cli.main(words) == 0
+    said = capsys.readouterr()
+    scored = [json.loads(line) for line in said.out.splitlines()]
+    assert len({one["reward"] for one in scored}) > 1
+    assert ("remembers earlier steps" in said.err) == (Need.STATE in METHODS[name].needs)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["l1-max"], "no 'budget' field, which method 'l1-max' needs"),
+        (["arlcp"], "no 'text' field, which method 'arlcp' needs"),
+        (["hapo"], "no 'problem' field, which method 'hapo' needs"),
+        (["cosine"], "method 'cosine' needs the cap on tokens .cap. that the responses were drawn under: --cap N"),
+        (["dot"], "dot's cut at 3 deviations cannot fire with 2 siblings"),
+        (["laser", "--cap", "500"], "target = 8192 is not below the cap"),
+        (["laser", "--alpha", "0.1"], "method 'laser' has no alpha: leave alpha out"),
+        (["laser", "--set", "goal=3"], "unknown setting 'goal' of method 'laser'; it has target, bonus"),
+        (["kimmi"], "unknown method 'kimmi' .did you mean 'kimi'"),
+    ],
+)
+def test_what_a_file_lacks_for_an_objective_is_one_sentence(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "responses.jsonl").write_text("\n".join(lines(row(1, True, 100), row(1, False, 90))))
+    assert cli.main(["score", str(tmp_path / "responses.jsonl"), "--objective", *words]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert re.search(message, said.err.replace("\n", " "))
+
+
+def test_a_setting_given_for_an_objective_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "responses.jsonl").write_text("\n".join(lines(row(1, True, 100), row(1, True, 200))))
+    words = [
+        "score",
+        str(tmp_path / "responses.jsonl"),
+        "--objective",
+        "laser",
+        "--set",
+        "target=100",
+        "--set",
+        "bonus=2",
+    ]
+    assert cli.main(words) == 0
+    assert [json.loads(line)["reward"] for line in capsys.readouterr().out.splitlines()] == [3.0, 1.0]

@@ -18,22 +18,25 @@ from pages import PAYLOADS, Page, blank_figures
 from tersely.analysis import cut, paired_saving
 from tersely.analysis.clusters import token_clusters
 from tersely.analysis.cutoff import cutoff_limits
+from tersely.analysis.seeds import SeedMean
 from tersely.errors import UserError
+from tersely.evaluation.protocol import parse_name
+from tersely.evaluation.runs import read_run
 from tersely.page.block import Options
 from tersely.page.blocks.ablations import ablations
 from tersely.page.blocks.behaviours import behaviour_tables, unmeasured
-from tersely.page.blocks.dynamics import start_of
+from tersely.page.blocks.checkpoints import curves
+from tersely.page.blocks.costs import Payback, cost_table, paybacks, prompts_sentence
 from tersely.page.blocks.findings import monotone
 from tersely.page.blocks.frontier import below_view
-from tersely.page.blocks.training_cost import cost_table, prompts_sentence
+from tersely.page.blocks.matched import matched
 from tersely.page.collect import collect
-from tersely.page.cost import Payback, cost_of, matched, mean_cost, paybacks
+from tersely.page.cost import cost_of, mean_cost
 from tersely.page.figure import make_looks
 from tersely.page.message import make_message, warnings
 from tersely.page.published import published_planes, published_standings, read_published
-from tersely.page.read import read_run
-from tersely.page.records import Comparison, Role, View, Who, parse_name
-from tersely.page.render import Asked, write_comparison, write_published
+from tersely.page.records import Comparison, Role, View, Who
+from tersely.page.render import write_comparison, write_published
 from tersely.page.standings import Plane, Spot, Standing, best_of, plane_of, stand, standings
 from tersely.records import Estimate
 
@@ -64,7 +67,7 @@ def comparison(runs: dict[str, Path]) -> Comparison:
 
 def compared(runs: dict[str, Path], out: Path) -> Path:
     given = [runs[name] for name in ("a0", "a2", "ablation", "sft", "dpo")]
-    return write_comparison(given, None, out, Asked(2.0, 3.0, commands=["tersely compare x"]))
+    return write_comparison(given, None, out, Options(2.0, 3.0, commands=["tersely compare x"]))
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +118,7 @@ def test_published_planes_have_no_intervals_and_every_number_has_its_source(
     for scale in ("7b", "1.5b"):
         tables = read_published(scale)
         assert all(row["source"] for row in [*tables["rows"], *tables["aggregate"], *tables["further"]])
+        assert len({plane.name for plane in published_planes(tables)}) == 6  # of files: each set has its own
         for plane in published_planes(tables):
             assert not plane.intervals
             assert all(spot.tokens.low is None and spot.accuracy.low is None for spot in plane.spots)
@@ -141,8 +145,8 @@ def test_every_run_finds_its_place(comparison: Comparison) -> None:
     assert roles["limit-64"] is Role.PROMPTED
     assert not any("repeat" in label for label in roles)
     assert "odd" not in roles  # a variant without an instruction is some other measurement
-    assert [line.label for line in comparison.checkpoints] == ["α 0", "α 0.2"]
-    assert [list(line.steps) for line in comparison.checkpoints] == [[10, 20], [10, 20]]
+    made = [(checkpoint.label, checkpoint.step) for checkpoint in comparison.checkpoints]
+    assert made == [("α 0", 10), ("α 0", 20), ("α 0.2", 10), ("α 0.2", 20)]
     assert [e.label for e in comparison.view().line] == ["α 0", "α 0.2"]
     assert parse_name("paper.gsm8k@step-000010@limit-512") == type(parse_name("x"))("paper.gsm8k", 10, "limit-512")
 
@@ -229,12 +233,12 @@ def test_ablations_are_paired_with_the_member_of_the_same_alpha(comparison: Comp
 
 def test_without_the_family_the_headline_says_so(runs: dict[str, Path]) -> None:
     found = collect([runs["sft"], runs["dpo"]])
-    message = make_message(found, Options({}, standings(found)))
+    message = make_message(found, Options(found=standings(found)))
     assert message.chosen == "DPO lr 5e-06"
     assert any(
         s.startswith("No member of the family is here; the best of the rest, DPO lr 5e-06") for s in message.lead
     )
-    alone = make_message(replace(found, contenders=found.contenders[:1]), Options({}, ()))
+    alone = make_message(replace(found, contenders=found.contenders[:1]), Options())
     assert alone.headline == "Nothing here can be compared with a base"
 
 
@@ -297,33 +301,21 @@ def test_curves_on_fewer_problems_meet_the_base_on_the_same(tmp_path: Path) -> N
     part = [record for record in records if record.problem_id in kept and record.sample == 0]
     write_variant(run, f"{fake_runs.TASK}@step-000001", part, size=len(part), k=1, step=1, task_sha256="other")
     found = collect([run])
-    (entry,) = [entries[fake_runs.TASK] for entries in found.checkpoints[0].steps.values()]
+    (made,) = found.checkpoints
+    entry = made.entries[fake_runs.TASK]
     whole = read_run(base).evaluations[fake_runs.TASK].responses()
     alone = [r for r in whole if r.problem_id in kept and r.sample == 0]
     assert entry.gain("token_saving") == paired_saving(token_clusters(alone), token_clusters(part))
-    start = start_of(found, fake_runs.TASK)
-    assert start is not None
+    (begin, start), *_ = curves(found)["α 0.2"]
+    assert begin == 0
     assert start.overall("tokens").value == pytest.approx(sum(r.tokens for r in alone) / len(alone))  # type: ignore[union-attr]
-    standing = stand(found.contenders[1], found.checkpoints[0].steps[1], found)
+    standing = stand(made, found)
     assert standing is not None
     assert standing.tokens.value == pytest.approx(sum(r.tokens for r in part) / sum(r.tokens for r in alone))
     strangers = [replace(record, problem_id=f"new-{record.problem_id}") for record in part]
     write_variant(run, f"{fake_runs.TASK}@step-000001", strangers, size=len(part), k=1, step=1, task_sha256="other")
     with pytest.raises(UserError, match="evaluated under another k"):
         collect([run])
-
-
-def test_a_checkpoint_of_one_seed_is_no_point_of_a_line_of_two(tmp_path: Path) -> None:
-    bases = [fake_runs.make_base(tmp_path, seed, f"base-{seed}") for seed in (0, 1)]
-    trained = [fake_runs.make_run(tmp_path, bases[seed], 0.2, seed=seed, steps=3) for seed in (0, 1)]
-    for seed, steps in ((0, (1, 2)), (1, (2,))):
-        for step in steps:
-            records = fake_runs.make_records(0.2, 3 + seed)
-            write_variant(trained[seed], f"{fake_runs.TASK}@step-{step:06d}", records, step=step)
-    (line,) = collect(trained).checkpoints
-    assert {step: len(entries[fake_runs.TASK].results) for step, entries in line.steps.items()} == {2: 2}
-    (alone,) = collect(trained[:1]).checkpoints
-    assert set(alone.steps) == {1, 2}
 
 
 def test_matching_names_the_best_within_a_budget_that_all_can_keep(comparison: Comparison) -> None:
@@ -344,10 +336,31 @@ def test_payback_is_cost_over_saving_and_never_where_nothing_is_saved(comparison
     assert replace(some, saved=Estimate(10.0, -1.0, 20.0, 9, "")).words == "100 [50, never]"
     assert replace(some, saved=Estimate(-2.0, -5.0, -1.0, 9, "")).words == "never"
     assert replace(some, saved=Estimate(10.0, None, None, 1, "")).words == "100"
-    sft = {p.currency: p for p in paybacks(comparison, 2.0, 3.0) if p.label.startswith("SFT")}
+    sft = {p.currency: p for p in paybacks(comparison, Options(2.0, 3.0)) if p.label.startswith("SFT")}
     # 11 s at 3 an hour, over the same tokens saved at 2 a million.
     assert sft["USD"].queries[0] == pytest.approx(11 / 3600 * 3 / (sft["tokens"].saved.value * 2e-6))
     assert sft["tokens"].queries[0] == pytest.approx(3e5 / sft["tokens"].saved.value)
+
+
+def test_whoever_chose_a_member_pays_back_the_training_of_all(comparison: Comparison, runs: dict[str, Path]) -> None:
+    found = {p.label: p for p in paybacks(comparison, Options(chosen="α 0.2")) if p.currency == "tokens"}
+    alone, searched = found["α 0.2"], found["α 0.2, with the search over 2 alphas"]
+    assert searched.cost == sum(cost_of(read_run(runs[name])).tokens for name in ("a0", "a2"))  # type: ignore[misc]
+    assert (searched.saved, alone.cost) == (alone.saved, cost_of(read_run(runs["a2"])).tokens)
+    assert next(iter(found)) == searched.label
+    assert "search" not in " ".join(p.label for p in paybacks(comparison, Options(chosen="SFT lr 1e-05")))
+
+
+def test_checkpoints_of_one_seed_are_no_part_of_a_line_of_several(tmp_path: Path) -> None:
+    bases = [fake_runs.make_base(tmp_path, seed, f"base-{seed}") for seed in (0, 1)]
+    trained = [fake_runs.make_run(tmp_path, bases[seed], 0.2, seed=seed, steps=3) for seed in (0, 1)]
+    for run, step, seed in ((trained[0], 1, 5), (trained[0], 2, 6), (trained[1], 2, 7), (trained[0], 3, 8)):
+        write_variant(run, f"{fake_runs.TASK}@step-{step:06d}", fake_runs.make_records(0.2, seed), step=step)
+    curve = curves(collect(trained))["α 0.2"]
+    assert [(step, len(entry.results)) for step, entry in curve] == [(0, 2), (2, 2)]
+    alone = curves(collect(trained[:1]))["α 0.2"]
+    assert [step for step, _ in alone] == [0, 1, 2, 3]
+    assert [result.run.path for result in alone[0][1].results] == bases[:1]
 
 
 def test_the_best_keeps_accuracy_first() -> None:
@@ -454,12 +467,11 @@ def test_the_page_is_whole_and_loads_nothing(runs: dict[str, Path], tmp_path: Pa
     names = {path.name for path in (page.parent / "figures").iterdir()}
     for name in (
         "plane_arithmetic",
-        "dynamics_arithmetic",
-        "trajectory_arithmetic",
+        "checkpoints_arithmetic",
         "behaviours_arithmetic",
         "training",
         "training_ablations",
-        "saving_by_difficulty_arithmetic",
+        "by_difficulty_arithmetic",
         "ablations",
         "by_alpha",
     ):
@@ -505,8 +517,8 @@ def test_every_method_has_its_own_shape_and_the_far_below_is_told() -> None:
     assert len({look.color for look in looks.values()}) == len(looks)
 
     def spot(role: Role, accuracy: float) -> Spot:
-        return Spot(f"{role} {accuracy}", role, "s", None, "", Estimate(1, None, None, 1, ""),
-                    Estimate(accuracy, None, None, 1, ""))  # fmt: skip
+        return Spot(f"{role} {accuracy}", role, "s", None, "", Estimate(accuracy, None, None, 1, ""),
+                    Estimate(1, None, None, 1, ""))  # fmt: skip
 
     plane = Plane("p", "p", (spot(Role.FAMILY, 0.9), spot(Role.FAMILY, 0.2), spot(Role.CUTOFF, 0.05)))
     assert below_view(plane) == []  # what was trained is always in view, and sets the range
@@ -516,7 +528,8 @@ def test_every_method_has_its_own_shape_and_the_far_below_is_told() -> None:
     spots = (spot(Role.BASE, 0.9), spot(Role.FAMILY, 0.95), spot(Role.BASELINE, 0.44), spot(Role.BASELINE, 0.46))
     assert [s.accuracy.value for s in below_view(replace(plane, spots=spots))] == [0.44]
     assert [s.accuracy.value for s in below_view(replace(plane, spots=(*spots, spot(Role.CUTOFF, 0.1))))] == [0.44, 0.1]
-    lost = replace(spot(Role.BASELINE, 0.7), seeds=((1.0, 0.96), (1.0, 0.44)))
+    accuracy, tokens = (SeedMean(sum(v) / 2, None, None, 2, "", seeds=v) for v in ((0.96, 0.44), (1.0, 1.0)))
+    lost = replace(spot(Role.BASELINE, 0.7), accuracy=accuracy, tokens=tokens)
     assert below_view(replace(plane, spots=(*spots[:2], lost))) == [lost]  # a mean over a collapse is no trade-off
 
 

@@ -9,16 +9,19 @@ import pytest
 
 import fake_runs
 from fake_runs import make_baseline
+from tersely.analysis.seeds import SeedMean, over_seeds
 from tersely.page.block import Options
 from tersely.page.collect import collect
 from tersely.page.message import Message, loss_words, make_message
-from tersely.page.records import Comparison, Role, SeedMean, over_seeds
-from tersely.page.standings import CLAUSES, Standing, choose, standings
+from tersely.page.records import Comparison, Contender, Role
+from tersely.page.standings import Standing, choose, rule, standings
 from tersely.records import Estimate
+
+CLAUSES = ("", rule("likely"), rule("most"))
 
 
 def message_of(comparison: Comparison, **more: object) -> Message:
-    return make_message(comparison, replace(Options({}, standings(comparison)), **more))  # type: ignore[arg-type]
+    return make_message(comparison, replace(Options(found=standings(comparison)), **more))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +138,7 @@ def test_a_single_problem_and_a_single_seed_are_told(family: Comparison, tmp_pat
 
 def test_money_stands_there_where_a_price_is_given_with_its_currency(family: Comparison) -> None:
     assert "EUR" not in told(message_of(family))
+    assert "training the family of 3, to choose it, took " in told(message_of(family, price=2.0, currency="EUR"))
     said = told(message_of(family, price=2.0, currency="EUR"))
     before, after = (
         next(c for c in family.contenders if c.label == label).entries[fake_runs.TASK].overall("tokens")
@@ -145,8 +149,29 @@ def test_money_stands_there_where_a_price_is_given_with_its_currency(family: Com
     assert f"a million answers cost {before.value * 2:.1f} EUR before and {after.value * 2:.1f} EUR after" in said
 
 
+def test_a_set_that_was_not_drawn_says_that_other_problems_are_none_of_it(family: Comparison) -> None:
+    said = "exact shares, not by chance: intervals over other problems mean nothing here."
+    assert any(sentence.endswith(said) for sentence in message_of(family).warnings)
+
+
 def test_alpha_is_defined_where_it_is_first_named(family: Comparison) -> None:
     message = message_of(family)
     assert "α" not in message.headline
     first = next(s for s in message.lead if "α" in s)
     assert "α (alpha) says how hard training presses for short answers" in first
+
+
+def test_what_training_counted_as_only_restated_is_said(family: Comparison) -> None:
+    def with_journal(contender: Contender) -> Contender:
+        runs = [
+            replace(run, journal=tuple(replace(step, restated=0.25, cut=None) for step in run.journal))
+            for run in contender.runs
+        ]
+        return replace(contender, runs=tuple(runs))
+
+    said = [s for s in message_of(family).warnings if "in training" in s]
+    assert said == []
+    changed = replace(family, contenders=tuple(map(with_journal, family.contenders)))
+    said = [s for s in message_of(changed).warnings if "in training" in s]
+    assert [s.partition(",")[0] for s in said] == ["α 0", "α 0.1", "α 0.2"]
+    assert all("128 of 512 answers equal the gold answer but only restate it" in s for s in said)

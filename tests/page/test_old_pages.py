@@ -17,11 +17,15 @@ import pytest
 import fake_runs
 from fake_runs import make_baseline, write_variant
 from pages import blank_figures
-from tersely.page.render import Asked, write_comparison, write_report
+from tersely.page.block import Options
+from tersely.page.render import write_comparison, write_report
 
 OLD = json.loads((Path(__file__).parent / "old_pages.json").read_text(encoding="utf-8"))
 SET = fake_runs.TASK
 RENAMED = {
+    "saving_by_difficulty": "by_difficulty",
+    "accuracy_by_difficulty": "by_difficulty",
+    "dynamics": "checkpoints",
     "frontier": "plane",
     "curves": "curves_training",
     "behaviours_of_ablations": "behaviours",
@@ -62,7 +66,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     one, three = cache(lambda: runs_of_one_seed(root)), cache(lambda: runs_of_three_seeds(root))
     pages: dict[str, Callable[[], Path]] = {
         "report": lambda: write_report(one()[1], one()[0], root / "r1"),
-        "compare": lambda: write_comparison(one()[1] + one()[2], None, root / "c1", Asked(2.0, 3.0, "money")),
+        "compare": lambda: write_comparison(one()[1] + one()[2], None, root / "c1", Options(2.0, 3.0, "money")),
         "report of three seeds": lambda: write_report(three(), None, root / "r3"),
         "compare of three seeds": lambda: write_comparison(three(), None, root / "c3"),
     }
@@ -123,8 +127,8 @@ def differing(folder: Path, table: str, rows: list[dict[str, str]]) -> list[str]
     return faults
 
 
-LEFT_OUT = {"queries", "dominated_by", "clearly_dominated_by", "saving_reach", "accuracy_reach"}
-"""Sentences, which follow from the numbers, and intervals by another name."""
+LEFT_OUT = {"event", "queries", "dominated_by", "clearly_dominated_by", "saving_reach", "accuracy_reach"}
+"""Words, such as STEP that is now "step"; sentences, which follow from the numbers, and intervals by another name."""
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from pages import blank_figures
 from tersely.page.block import Block, Options, each_set
 from tersely.page.blocks import BLOCKS, COMPARE, REPORT
 from tersely.page.collect import collect
+from tersely.page.columns import MODEL
 from tersely.page.records import Comparison
-from tersely.page.render import Asked, write_page
-from tersely.page.table import MODEL, Column, Table
+from tersely.page.render import write_page
+from tersely.table import Column, Table
 
 
 def toy(comparison: Comparison, options: Options) -> Block | None:
@@ -26,7 +27,7 @@ def test_a_block_is_added_by_one_line(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("tersely.page.render.BLOCKS", {**BLOCKS, "letters": each_set(toy)})
     blank_figures(monkeypatch)
     _, runs = fake_runs.make_family(tmp_path, alphas=(0.2,), steps=2)
-    page = write_page(collect(runs), ("frontier", "overview", "letters"), tmp_path / "out", Asked(), "report.md")
+    page = write_page(collect(runs), ("frontier", "overview", "letters"), tmp_path / "out", Options(), "report.md")
     assert "Longer names are no better." in page.read_text(encoding="utf-8")
     assert "base,4" in (tmp_path / "out" / "tables" / "letters_arithmetic.csv").read_text(encoding="utf-8")
 

@@ -16,13 +16,13 @@ import pytest
 import fake_runs
 from crash import Refuser
 from pages import PAYLOADS, Page, blank_figures
-from tersely.analysis import ProtocolFacts, compare_paired, summarise
+from tersely import table as tables
+from tersely.analysis import ProtocolFacts, compare_paired, over_seeds, summarise
 from tersely.commands.verb import message_of
 from tersely.errors import StorageError, TerselyError, UserError
-from tersely.page import table as tables
-from tersely.page.read import read_run
-from tersely.page.records import over_seeds
-from tersely.page.render import Asked, marked, write_report
+from tersely.evaluation.runs import read_run
+from tersely.page.block import Options
+from tersely.page.render import marked, write_report
 from tersely.page.settings import variants
 from tersely.records import Estimate
 from tersely.runs import disk
@@ -42,7 +42,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path], 
     runs.append(fake_runs.make_run(root, base, 0.2, steps=12, normalize="group"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tersely.page.render.ENDINGS", ("svg", "png"))  # test_compare.py has the PDFs too
-        page = write_report(runs, base, root / "out", Asked(commands=["tersely quickstart --out demo"]))
+        page = write_report(runs, base, root / "out", Options(commands=["tersely quickstart --out demo"]))
     return base, runs, page
 
 
@@ -52,14 +52,14 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_everything_is_there(family: tuple[Path, list[Path], Path]) -> None:
     out = family[2].parent
-    for name in ("plane", "saving_by_difficulty", "accuracy_by_difficulty", "behaviours", "training"):
+    for name in ("plane", "by_difficulty", "behaviours", "training"):
         name = name if name == "training" else f"{name}_arithmetic"
         assert (out / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (out / "figures" / f"{name}.svg").read_text(encoding="utf-8")
     names = {path.stem for path in (out / "tables").iterdir()}
-    each = {"overview", "details", "plane", "saving_by_difficulty", "accuracy_by_difficulty", "behaviours",
+    each = {"overview", "details", "references", "noise", "plane", "by_difficulty", "behaviours",
             "behaviours_by_difficulty", "overthinking", "overthinking_by_difficulty"}  # fmt: skip
-    whole = {"curves_training", "curves_training_ablations", "cost", "training_cost", "ablations"}
+    whole = {"curves_training", "curves_training_ablations", "cost", "training_cost", "payback", "ablations"}
     assert names == {f"{name}_arithmetic" for name in each} | whole
     text = "".join(Page(family[2].read_text(encoding="utf-8")).texts)
     for words in (
@@ -114,7 +114,7 @@ def test_numbers_in_the_tables_equal_the_summaries(family: tuple[Path, list[Path
                 cell = (details if key == "truncated" else rows)[label][key if end == "value" else f"{key}_{end}"]
                 assert float(cell) == expected[key][end], (label, key, end)
         assert tables.show(Estimate(**expected["tokens"]), "tokens", False) in shown
-        by_level = {r["difficulty"]: r for r in rows_of(page.parent / "tables" / "saving_by_difficulty_arithmetic.csv")
+        by_level = {r["difficulty"]: r for r in rows_of(page.parent / "tables" / "by_difficulty_arithmetic.csv")
                     if r["model"] == label}  # fmt: skip
         for level, block in versus.by_difficulty.items():
             assert float(by_level[level]["token_saving"]) == block.token_saving.value
@@ -163,7 +163,7 @@ def test_curves_keep_every_step_in_csv_and_few_on_the_page(family: tuple[Path, l
 @pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes(family: tuple[Path, list[Path], Path], tmp_path: Path) -> None:
     base, runs, page = family
-    again = write_report(runs, base, tmp_path / "again", Asked(commands=["tersely quickstart --out demo"]))
+    again = write_report(runs, base, tmp_path / "again", Options(commands=["tersely quickstart --out demo"]))
     assert again.read_bytes() == page.read_bytes()
 
 
@@ -193,7 +193,7 @@ def poison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base, runs = poisoned(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tersely.page.render.ENDINGS", ("svg",))
-        return write_report(runs, base, root / "out", Asked(commands=PAYLOADS))
+        return write_report(runs, base, root / "out", Options(commands=PAYLOADS))
 
 
 def test_no_foreign_text_becomes_markup(poison: Path) -> None:

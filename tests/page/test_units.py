@@ -9,8 +9,7 @@ from tersely.analysis import aggregate_sets, clustered_mean, compare_paired, pas
 from tersely.analysis.aggregate import pair_records
 from tersely.analysis.frontier import trend
 from tersely.analysis.intervals import difference_of_estimates
-from tersely.analysis.seeds import FEW_SEEDS, FEWEST_SEEDS, OVER_SEEDS
-from tersely.page.records import SeedMean, over_seeds, scaled
+from tersely.analysis.seeds import FEW_SEEDS, FEWEST_SEEDS, OVER_SEEDS, SeedMean, over_seeds, scaled
 from tersely.records import Estimate, Unit
 
 ONE, OTHER = (Estimate(value, value - 1, value + 1, 30, "t over problems") for value in (4.0, 5.0))

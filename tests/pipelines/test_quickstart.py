@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shlex
 import shutil
@@ -15,7 +16,9 @@ import psutil
 import pytest
 
 import forked
+from pages import blank_figures
 from tersely.cli import main
+from tersely.config import read_recipe
 from tersely.pipelines.quickstart import QuickstartPlan
 from tersely.toy.shipped import SHIPPED_BASE
 from tiny_models import make_model_folder
@@ -33,12 +36,17 @@ def command(base: Path, out: Path, *more: str) -> list[str]:
 
 
 @pytest.fixture
-def chains_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands are forked, a step of training takes 16 responses instead of 256, and figures are not drawn."""
+    recipe = read_recipe("tiny")
+    recipe["sampling"] |= {"prompts": 4, "n": 4}
+    monkeypatch.setattr("tersely.config.read_recipe", lambda name: copy.deepcopy(recipe))
+    blank_figures(monkeypatch)
     forked.chains_fork(monkeypatch)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("chains_fork")
+@pytest.mark.usefixtures("small_chains")
 def test_quickstart_ends_with_a_table_and_a_page_and_again_does_nothing_new(base: Path, tmp_path: Path) -> None:
     before = sorted(path for path in base.rglob("*"))
     done = forked.run(*command(base, tmp_path / "out"))
@@ -66,7 +74,7 @@ def test_printed_commands_can_be_pasted_whatever_the_paths() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("chains_fork")
+@pytest.mark.usefixtures("small_chains")
 def test_a_base_of_anybody_s_is_measured_as_its_runs_are(tmp_path: Path) -> None:
     """It has no template of its own, and the runs' is not what evaluate takes by itself: the page refused."""
     model = make_model_folder(tmp_path / "model")
@@ -96,13 +104,13 @@ def test_fast_ends_with_one_problem_side_by_side_and_the_page(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("chains_fork")
+@pytest.mark.usefixtures("small_chains")
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_ended_quickstart_leaves_no_process_behind_and_goes_on_when_run_again(
     tmp_path: Path, signum: signal.Signals
 ) -> None:
     out = tmp_path / "out"
-    small = command(SHIPPED_BASE, out, "--alphas", "0", "--steps", "6")
+    small = command(SHIPPED_BASE, out, "--alphas", "0", "--steps", "16")
     with open(os.devnull, "w") as nowhere:
         process = forked.start(*small, out=nowhere, err=nowhere)
     deadline = time.monotonic() + 120
@@ -137,7 +145,7 @@ def test_a_folder_of_somebody_else_is_refused_before_anything_begins(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("chains_fork")
+@pytest.mark.usefixtures("small_chains")
 def test_failing_command_is_named_with_its_own_sentence(tmp_path: Path) -> None:
     """A random model is never right, so that its training ends."""
     model = make_model_folder(tmp_path / "model")

@@ -149,7 +149,8 @@ def train(scene: Scene) -> None:
     for path in scene.run.iterdir():
         if path.name != ".lock":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    settings = ("sampling.prompts=2", "sampling.n=2", "sampling.max_new_tokens=4", "run.steps=1", "run.judge_workers=1")
+    settings = ("sampling.prompts=2", "sampling.n=2", "sampling.max_new_tokens=4", "run.steps=1", "run.judge_workers=1",
+                "run.all_wrong_stop=0")  # fmt: skip
     task = ("--model", scene.outside / "whole", "--task", scene.root / "task.jsonl", "--template", "question")
     command("train", "--out", scene.run, *task, *(part for text in settings for part in ("--set", text)))
 

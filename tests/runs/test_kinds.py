@@ -68,4 +68,5 @@ def test_no_command_opens_a_run_folder_under_a_bare_name() -> None:
             ):
                 opened.append(ast.unparse(node.args[1]))
     assert len(opened) >= len(RunKind)
-    assert {f"RunKind.{kind.name}" for kind in RunKind} == set(opened)
+    # An earlier measurement is opened as of the kind that it was found to be.
+    assert {f"RunKind.{kind.name}" for kind in RunKind} == set(opened) - {"self.kind"}

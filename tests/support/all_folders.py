@@ -18,23 +18,25 @@ from tersely.baselines.run import run_baseline
 from tersely.baselines.samples import draw_samples
 from tersely.baselines.settings import resolve_baseline, resolve_samples
 from tersely.errors import TerselyError
-from tersely.evaluation.faithfulness import faithfulness, read_summary
+from tersely.evaluation.faithfulness import measure_hints, read_summary
 from tersely.evaluation.hint_records import read_pairs
+from tersely.evaluation.hint_work import prepare_hints
 from tersely.evaluation.profile import profile, read_profile
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import read_evaluation
 from tersely.evaluation.run import evaluate
+from tersely.evaluation.runs import read_run
 from tersely.learn.loop import train as run_training
 from tersely.models.digest import weights_digest
 from tersely.models.folder import resolve_model
 from tersely.models.trained_for import read_trained_for
-from tersely.page.read import read_run
 from tersely.plan.against_run import read_training_config
 from tersely.plan.lengths import read_lengths
 from tersely.records import Problem, Status, Verdict
 from tersely.runs.folder import read_config, read_done
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
+from tersely.verify import Judge
 from tiny_models import make_model_folder, make_task
 from training import QUIET, settings
 
@@ -83,7 +85,9 @@ def profile_run(root: Path) -> None:
 
 def hint(root: Path) -> None:
     task = protocol(root / "choices.jsonl")
-    faithfulness(root / "model", task, "stanford", root / "hints", QUIET, command="test", threads=1)
+    with Judge(workers=1) as judge:
+        work = prepare_hints(root / "model", task, "stanford", root / "hints", judge, command="test", threads=1)
+        measure_hints(work, judge, QUIET)
 
 
 def _drawing(root: Path) -> dict[str, Any]:

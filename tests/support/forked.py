@@ -63,7 +63,9 @@ def _become(arguments: Sequence[str], out: int, err: int, env: Mapping[str, str]
         os.setsid()
         for target, source in enumerate((os.open(os.devnull, os.O_RDONLY), out, err)):
             os.dup2(source, target)
-        sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(fd, "w"), "utf-8", line_buffering=True) for fd in (1, 2))
+        sys.stdout, sys.stderr = (
+            io.TextIOWrapper(io.FileIO(fd, "w", closefd=False), "utf-8", line_buffering=True) for fd in (1, 2)
+        )
         for signum, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
             signal.signal(signum, handler)
         os.environ.clear()

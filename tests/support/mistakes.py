@@ -103,7 +103,9 @@ FILES: dict[str, str | bytes] = {
     "bad.toml": "model = \n",
     "unknown.toml": 'model = "model"\ntask = "task.jsonl"\n[learner]\nlr = 1e-5\n',
     "good.toml": 'model = "model"\ntask = "task.jsonl"\ntemplate = "question"\n[sampling]\nprompts = 4\n'
-    "n = 4\nmax_new_tokens = 24\n[run]\nsteps = 1\nthreads = 1\njudge_workers = 1\n",
+    "n = 4\nmax_new_tokens = 24\n[run]\nsteps = 1\nthreads = 1\njudge_workers = 1\nall_wrong_stop = 0\n",
+    "wrong-section.toml": 'model = "model"\ntask = "task.jsonl"\n[training]\nsteps = 5\n',
+    "chat.jsonl": lines({"messages": [{"role": "user", "content": "What is 1+1?"}], "answer": "2"}),
     "phrases.toml": "doubt = 3\n",
     "utf-16.toml": 'model = "model"\n'.encode("utf-16"),
     "machine.json": '{"flops": "many"}\n',

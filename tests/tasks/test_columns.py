@@ -213,7 +213,9 @@ def test_the_same_problem_twice_is_refused_from_a_verifier_too(write: Any) -> No
 
 
 def test_a_missing_answer_is_refused_with_both_cures(write: Any) -> None:
-    with pytest.raises(UserError, match=r"line 1: no 'answer' field: add it, or give a verifier"):
+    with pytest.raises(
+        UserError, match=r"line 1: no 'answer' field \(fields there: [\w, ]+\): add it, or give a verifier"
+    ):
         load(write(CODE))
 
 
@@ -260,7 +262,9 @@ def test_a_run_trains_under_an_own_template_and_is_refused_when_a_column_changed
         (tmp_path / "task.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
     write(rows)
-    config = settings(tmp_path, template="{question} ({hint}) {{x}}", run={"steps": 1, "checkpoint_every": 1})
+    config = settings(
+        tmp_path, template="{question} ({hint}) {{x}}", run={"steps": 1, "checkpoint_every": 1, "all_wrong_stop": 0}
+    )
     train(config, tmp_path / "run", QUIET)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["template"] == config.template
     write([row | {"hint": "another"} for row in rows])

@@ -94,7 +94,7 @@ def test_rows_do_in_place_of_problems() -> None:
     [
         ([], "no problems found in the list that was given"),
         ([OWN, "What is 1+1?"], r"1 of 2 cannot be used: number 2: of type str: give a Problem, or a mapping"),
-        ([{"problem": "x"}], "number 1: no 'answer' field: add it, or give a verifier"),
+        ([{"problem": "x"}], "number 1: no 'answer' field .fields there: problem.: add it, or give a verifier"),
         ([replace(OWN, answer=None)], "number 1: no answer: add it, or give a verifier, which may decide without one"),
         ([replace(OWN, question=" \n")], "number 1: the question is empty"),
         ([OWN, replace(OWN, id="other")], "number 2: the same problem as number 1"),

@@ -51,6 +51,8 @@ def test_a_template_that_drops_the_question_is_refused_by_problem(template: str)
         ("{% for m in messages %}{{ m['content'] }}", "unexpected"),
         ("{{ messages[0]['content'] + 3 }}", "can only concatenate"),
         ("{{ nothing.there.at_all }}", "undefined"),
+        ("{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}", "recursion"),
+        ("{{ 1 / 0 }}", "division"),
     ],
 )
 def test_a_template_that_fails_is_one_sentence(template: str, cause: str) -> None:

@@ -66,6 +66,7 @@ def test_a_run_is_told_while_it_trains(name: str, root: Path, tmp_path: Path) ->
         "sampling.n=4",
         "sampling.max_new_tokens=40",
         "run.threads=1",
+        "run.all_wrong_stop=0",
         f"run.report_to={name}",
     ]
     chosen = [word for option in options for word in ("--set", option)]

@@ -31,7 +31,7 @@ def load(path: Path) -> list[dict]:
 OWN = load(ROOT / "tests" / "data" / "verify_cases.jsonl")
 BLIND = [
     row
-    for name in ("blind", "blind_two", "blind_three")
+    for name in ("blind", "blind_two", "blind_three", "blind_four")
     for row in load(ROOT / "tests" / "data" / f"verify_{name}.jsonl")
 ]
 """Written before any judge saw them, half and more of them wrong (docs/verify.md has the rates of the first look)."""

@@ -9,11 +9,13 @@ from typing import Any
 
 from tersely.records import NOTHING, JsonObject
 
-MEASURED = frozenset({"model", "step", "instruction", "suite"})
+MEASURED = frozenset({"model", "step", "instruction", "suite", "strata"})
 """Facts that say what was measured (or under which name), not how: they may differ between two sides."""
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("task", "task_sha256", "template", "instruction", "suite", "verifier", "policy", "model"), (str,)),
+    **dict.fromkeys(
+        ("task", "task_sha256", "template", "instruction", "suite", "verifier", "policy", "strata", "model"), (str,)
+    ),
     **dict.fromkeys(("size", "k", "max_new_tokens", "suite_cap", "seed", "step", "repeat"), (int,)),
     **dict.fromkeys(("temperature", "top_p"), (int, float)),
 }
@@ -50,6 +52,8 @@ class ProtocolFacts:
     """What judged in place of our answer kinds; recorded only where there was one."""
     policy: str | None = None
     """What is counted as correct where it is not our own rule: "published"; recorded only where there was one."""
+    strata: str | None = None
+    """Column of the task file whose values stand in exact shares; recorded only where the file declares one."""
     model: str | None = None
     further: Mapping[str, object] = field(default_factory=lambda: NOTHING, hash=False)
     """Facts that this release does not know."""
@@ -76,6 +80,10 @@ class ProtocolFacts:
         if policy is None:
             return self
         return replace(self, policy=policy, recorded=(*self.recorded, "policy"))
+
+    def drawn_by(self, strata: str | None) -> ProtocolFacts:
+        """The same with the column of the strata; as it is where problems were drawn freely."""
+        return self if strata is None else replace(self, strata=strata, recorded=(*self.recorded, "strata"))
 
     def lowered_from(self, suite_cap: int | None) -> ProtocolFacts:
         """The same with the cap that the suite asks for; as it is where the model has room for that."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tersely.analysis.intervals import difference_of_estimates
 from tersely.records import Estimate
@@ -92,11 +92,11 @@ def trend(
     ``what`` takes a plural verb where it ends in s ("tokens fall", "accuracy falls"). ``percent`` prints values as
     percentages. Fewer than two alphas, or lengths that do not fit, are a ValueError.
     """
-    if len(alphas) < 2 or len(alphas) != len(values) or any(b <= a for a, b in itertools.pairwise(alphas)):
+    if len(alphas) < 2 or len(alphas) != len(values) or any(b <= a for a, b in pairwise(alphas)):
         raise ValueError("a trend needs at least two strictly rising alphas, each with a value")
     comparisons = 1 if len(alphas) == 2 else len(alphas)
     if steps is None:
-        steps = [difference_of_estimates(a, b, comparisons=comparisons) for a, b in itertools.pairwise(values)]
+        steps = [difference_of_estimates(a, b, comparisons=comparisons) for a, b in pairwise(values)]
     if len(steps) != len(alphas) - 1:
         raise ValueError(f"{len(alphas)} alphas have {len(alphas) - 1} steps, not {len(steps)}")
     if ends is None:
@@ -127,6 +127,8 @@ def _clearly_beats(one: Point, other: Point) -> bool:
 def _words(what: str, found: Trend, percent: bool) -> str:
     chain, plural = _chain(found, percent), what.endswith("s")
     fall, rise, do = ("fall", "rise", "do") if plural else ("falls", "rises", "does")
+    if len(set(found.values)) == 1 and not any(step.value for step in found.steps):
+        return f"{what} {do} not change with alpha: {_shown(found.values, percent, 0)[0]} throughout"
     if not any(beyond(step) for step in found.steps) and not beyond(found.ends):
         return f"{what} {do} not change measurably with alpha: {chain}, no change beyond its interval"
     if found.falls:
@@ -165,9 +167,15 @@ def _places(found: Trend, indices: Sequence[int]) -> str:
 
 
 def _chain(found: Trend, percent: bool) -> str:
-    shown = [f"{value * 100:.1f} %" if percent else f"{value:.3g}" for value in found.values]
+    """The values, with as many digits as neighbours that differ need to look it."""
+    texts = (_shown(found.values, percent, digits) for digits in range(7))
+    moved = [step.value != 0 for step in found.steps]
+    shown = next((s for s in texts if all(a != b for (a, b), m in zip(pairwise(s), moved, strict=True) if m)), None)
+    shown = shown or _shown(found.values, percent, 0)
     signs = [">" if step.value < 0 else "<" if step.value > 0 else "=" for step in found.steps]
-    pieces = [shown[0]]
-    for sign, value in zip(signs, shown[1:], strict=True):
-        pieces += [sign, value]
-    return " ".join(pieces)
+    return " ".join([shown[0], *(f"{sign} {text}" for sign, text in zip(signs, shown[1:], strict=True))])
+
+
+def _shown(values: Sequence[float], percent: bool, more: int) -> list[str]:
+    """Three digits, or a decimal of a percentage, and ``more``."""
+    return [f"{value * 100:.{1 + more}f} %" if percent else f"{value:.{3 + more}g}" for value in values]

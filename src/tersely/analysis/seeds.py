@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import stdtrit
@@ -28,6 +29,13 @@ FEW_SEEDS = f"no interval: too few {Unit.SEEDS} to say (fewer than {{fewest}})"
 SEED_WITHOUT = f"no interval: one of the {Unit.SEEDS} has none"
 THESE_MODELS = f"for these trained models, other {Unit.PROBLEMS}"
 JOINTLY = "{comparisons} comparisons together"
+
+
+@dataclass(frozen=True, slots=True)
+class SeedMean(Estimate):
+    """A mean over several seeds that remembers them: few are shown one by one."""
+
+    seeds: tuple[float, ...] = ()
 
 
 def over_seeds(
@@ -50,18 +58,36 @@ def over_seeds(
     known = [estimate for estimate in estimates if estimate is not None]
     if len(known) < 2:
         return known[0] if known else None
-    count, value = len(known), math.fsum(estimate.value for estimate in known) / len(known)
+    values = tuple(estimate.value for estimate in known)
+    count, value = len(values), math.fsum(values) / len(values)
     if count < fewest:
-        return Estimate(value, None, None, count, FEW_SEEDS.format(fewest=fewest), Unit.SEEDS)
+        return SeedMean(value, None, None, count, FEW_SEEDS.format(fewest=fewest), Unit.SEEDS, values)
     squares = [_square_error(estimate) for estimate in known]
     if None in squares:
-        return Estimate(value, None, None, count, SEED_WITHOUT, Unit.SEEDS)
-    parts = [float(np.var([e.value for e in known], ddof=1)) / count, sum(s for s in squares if s is not None) / count]
+        return SeedMean(value, None, None, count, SEED_WITHOUT, Unit.SEEDS, values)
+    parts = [float(np.var(values, ddof=1)) / count, sum(s for s in squares if s is not None) / count]
     freedoms = [count - 1, min(_freedom(estimate) for estimate in known)]
     reach = _quantile(parts, freedoms, comparisons) * math.sqrt(sum(parts))
     low, high = max(bounds[0], value - reach), min(bounds[1], value + reach)
     method = OVER_SEEDS if comparisons == 1 else f"{OVER_SEEDS}, {JOINTLY.format(comparisons=comparisons)}"
-    return Estimate(value, min(low, value), max(high, value), count, method, Unit.SEEDS)
+    return SeedMean(value, min(low, value), max(high, value), count, method, Unit.SEEDS, values)
+
+
+def scaled(estimate: Estimate, factor: float, shift: float = 0.0) -> Estimate:
+    """``factor * estimate + shift``, its ends and seeds with it."""
+    ends = [None if end is None else factor * end + shift for end in (estimate.low, estimate.high)]
+    low, high = ends if factor >= 0 else reversed(ends)
+    moved = replace(estimate, value=factor * estimate.value + shift, low=low, high=high)
+    if isinstance(moved, SeedMean):
+        return replace(moved, seeds=tuple(factor * value + shift for value in moved.seeds))
+    return moved
+
+
+def floor(estimate: Estimate) -> float:
+    """The lower end of the interval; without one the worst of few seeds, or the value itself."""
+    if estimate.low is not None:
+        return estimate.low
+    return min(estimate.seeds) if isinstance(estimate, SeedMean) else estimate.value
 
 
 def family_steps(

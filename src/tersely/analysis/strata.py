@@ -14,13 +14,27 @@ STRATIFIED = "set stratified exactly, not drawn"
 """Said after the method of every estimate on such a set: its interval takes for chance what the maker fixed, so it is
 no statement about other problems."""
 
+NO_OTHERS = "intervals over other problems mean nothing here"
+
 T = TypeVar("T")
 
 
+def stratified(protocol: ProtocolFacts | None) -> str:
+    """What the protocol's task holds in exact shares, in words; empty where its problems were drawn.
+
+    The maker of an embedded task says so (``EmbeddedTask``), a task file names the column of its strata.
+    """
+    if protocol is None:
+        return ""
+    if protocol.strata is not None:
+        return f"the values of its column {protocol.strata!r}"
+    task = None if protocol.task is None else EMBEDDED_TASKS.get(protocol.task)
+    return "" if task is None else task.stratified
+
+
 def marked(found: T, protocol: ProtocolFacts | None) -> T:
-    """A record with ``STRATIFIED`` said in every estimate, if the protocol's task is such a set (``EmbeddedTask``)."""
-    task = None if protocol is None or protocol.task is None else EMBEDDED_TASKS.get(protocol.task)
-    return found if task is None or not task.stratified else cast(T, _said(found))
+    """A record with ``STRATIFIED`` said in every estimate, if the protocol's task is such a set (``stratified``)."""
+    return cast(T, _said(found)) if stratified(protocol) else found
 
 
 def _said(found: Any) -> Any:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from tersely.records import BoolArray, Credit, FloatArray, Group, Rollout
+from tersely.objective.methods.o1_pruner import pruner_rewards
+from tersely.records import Credit, Group, Rollout
 
 
 def shortest_correct(group: Group) -> Rollout | None:
@@ -26,29 +25,6 @@ def shortest_and_longest(group: Group) -> tuple[Rollout, Rollout] | None:
 def every_correct(group: Group) -> list[Rollout]:
     """In the order they were drawn."""
     return [r for r, right in zip(group.rollouts, group.correct_G, strict=True) if right]
-
-
-def pruner_rewards(
-    correct_G: BoolArray,
-    lengths_G: FloatArray,
-    judged_G: BoolArray,
-    accuracy_weight: float,
-    bounds: tuple[float, float],
-) -> FloatArray:
-    """[G] O1-Pruner's length-harmonising reward (arXiv 2501.12570), 0 where not judged:
-
-        mean(lengths) / length_i - 1 + accuracy_weight * (correct_i - mean(correct)),   clipped to ``bounds``
-
-    Means are over the judged responses of the same problem, all drawn from the reference policy, wrong ones included.
-    Every length must be positive.
-    """
-    rewards_G = np.zeros(len(lengths_G))
-    if not judged_G.any():
-        return rewards_G
-    lengths, correct = lengths_G[judged_G], correct_G[judged_G].astype(np.float64)
-    found = lengths.mean() / lengths - 1.0 + accuracy_weight * (correct - correct.mean())
-    rewards_G[judged_G] = np.clip(found, *bounds)
-    return rewards_G
 
 
 def pruner_credit(group: Group, accuracy_weight: float, bounds: tuple[float, float]) -> Credit:

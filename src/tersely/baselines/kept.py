@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tersely.baselines.records import SamplingCost
 from tersely.baselines.settings import SamplesConfig
@@ -18,6 +18,8 @@ from tersely.runs.folder import read_done
 from tersely.runs.identity import CONFIG, read_run_config
 from tersely.runs.kinds import Log, RunKind
 from tersely.runs.logs import read_log
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +104,21 @@ def _read_cost(clock: Path) -> SamplingCost:
 
 def read_groups(folder: Path) -> Iterator[Group]:
     """The groups drawn so far, each as it was judged last; UserError for a line that is none."""
+    return _each(folder, group_from_json)
+
+
+def count_responses(folder: Path) -> dict[str, int]:
+    """Problem id -> how many responses were drawn so far, in a folder that need not be there."""
+    if not (folder / f"{Log.GROUPS}.jsonl").is_file():
+        return {}
+    return dict(_each(folder, lambda line: (str(line["problem"]["id"]), len(line["responses"]))))
+
+
+def _each(folder: Path, parse: Callable[[Json], T]) -> Iterator[T]:
     path = folder / f"{Log.GROUPS}.jsonl"
     for number, line in latest_lines(path):
         try:
-            yield group_from_json(line)
+            yield parse(line)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path}, line {number}: not a group of responses ({plainly(error)}); draw the samples again"

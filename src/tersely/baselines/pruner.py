@@ -2,8 +2,8 @@
 
     maximise  E min(ratio_t * R, clip(ratio_t, 1 - eps, 1 + eps) * R),   ratio_t = pi(token_t) / pi_reference(token_t)
 
-with R of ``choose.pruner_rewards``; the responses, and the log-probabilities under the reference, are those that were
-kept. There is no KL term: the clip alone keeps the policy near.
+with R of ``objective.methods.o1_pruner``; the responses, and the log-probabilities under the reference, are those that
+were kept. There is no KL term: the clip alone keeps the policy near.
 """
 
 from __future__ import annotations

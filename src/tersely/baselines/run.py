@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from tersely.baselines.choose import shortest_and_longest, shortest_correct
+from tersely.baselines.choose import every_correct, shortest_and_longest, shortest_correct
+from tersely.baselines.first_correct import Read, shortest_first_correct
 from tersely.baselines.kept import Samples, SamplesIdentity, read_samples
 from tersely.baselines.pruner import prune
 from tersely.baselines.records import BaselineSummary
@@ -30,6 +31,7 @@ from tersely.models.digest import weights_digest
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.prompt_identity import ASKED, prompt_identity_of
+from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor
 from tersely.records import Group, JsonObject, Problem
 from tersely.rollouts import judge_for, load_problems
@@ -133,15 +135,30 @@ def identity_of(method: str, config: BaselineConfig, folder: Path, samples_seed:
     }
 
 
-def examples_of(method: str, groups: Sequence[Group]) -> list[Example]:
-    """What SFT ("sft": the shortest correct response) or DPO ("dpo": preferred to the longest) learns from."""
+def examples_of(method: str, groups: Sequence[Group], read: Read | None = None) -> list[Example]:
+    """What SFT ("sft": the shortest correct response) or DPO ("dpo": preferred to the longest) learns from.
+
+    With ``read`` the first-correct form of a response takes the place of the shortest one (``first_correct``).
+    """
     found = []
     for group in groups:
+        if read is not None:
+            found += _first_correct_example(method, group, read)
+            continue
         if method == "sft" and (best := shortest_correct(group)):
             found.append(Example(best.prompt_tokens, best.tokens))
         if method == "dpo" and (pair := shortest_and_longest(group)):
             found.append(Example(pair[0].prompt_tokens, pair[0].tokens, pair[1].tokens))
     return found
+
+
+def _first_correct_example(method: str, group: Group, read: Read) -> list[Example]:
+    positive = shortest_first_correct(group, read)
+    if positive is None:
+        return []
+    longest = max(every_correct(group), key=lambda r: r.length)
+    rejected = longest.tokens if method == "dpo" else None
+    return [Example(longest.prompt_tokens, positive, rejected)]
 
 
 class Baseline:
@@ -173,7 +190,14 @@ class Baseline:
         return self.trainee.finish(BaselineSummary(self.method, steps, learnt), facts)
 
     def _tune(self, stop: StopRequest) -> tuple[int, int]:
-        examples = examples_of(self.method, self.samples.groups)
+        first_correct = self.config.tuning.positive == "first_correct"
+        read = ResponseText(self.trainee.tokenizer) if first_correct else None
+        examples = examples_of(self.method, self.samples.groups, read)
+        if not examples and first_correct:
+            raise UserError(
+                "no correct response of the samples ends its thinking by a mark such as </think> after it has stated "
+                "the answer: there is nothing to cut, so take tuning.positive = shortest"
+            )
         if not examples:
             what = "a correct response" if self.method == "sft" else "two correct responses of different length"
             raise UserError(f"no problem of the samples has {what}: there is nothing for {self.method} to learn from")

@@ -2,37 +2,40 @@
 
 A samples folder is a run folder of kind "samples" with ``groups.jsonl``, a problem with all its responses a line.
 Token ids and log-probabilities are kept as sampled, exactly. Drawing stops and goes on between blocks of problems; a
-response is a function of (seed, problem, sample), so it does not matter where it was cut.
+response is a function of (seed, problem, sample), so it does not matter where it was cut, nor whether more problems or
+responses were asked for later (log-probabilities of later responses may then be rounded otherwise).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tersely.baselines.kept import SamplesSummary, group_to_json, latest_lines, read_groups
+from tersely.baselines.kept import SamplesSummary, count_responses, group_to_json, read_groups
 from tersely.baselines.settings import SamplesConfig
 from tersely.display import Display
 from tersely.errors import RunError
-from tersely.evaluation.growth import more_problems
+from tersely.evaluation.growth import more_samples
 from tersely.facts import Facts
 from tersely.learn.clock import Clock
 from tersely.learn.run_setup import RESOURCE_KEYS
+from tersely.models.agreement import ModelCheck
 from tersely.models.digest import weights_digest
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.memory import explain_out_of_memory
 from tersely.models.prompt_identity import prompt_identity_of
 from tersely.models.text import ResponseText
-from tersely.opened import OpenedModel, open_model
+from tersely.opened import open_model
 from tersely.records import Group, Json, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
+from tersely.runs.identity import never
 from tersely.runs.kinds import Log, RunKind
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.base import close_after
@@ -66,8 +69,8 @@ class Part:
         return [*problems[first:], *problems[:first]]
 
 
-Opened = tuple[OpenedModel, Sampler, PromptIds]
-"""What samples: a model, its sampler, the prompts by problem."""
+Opened = tuple[Any, Sampler, ModelCheck, PromptIds]
+"""What samples: tokenizer, sampler, what was compared, the prompts by problem."""
 
 
 def draw_samples(
@@ -92,14 +95,13 @@ def draw_samples(
         prompts = render_all(problems, tokenizer, config.template)
         asking = prompt_identity_of(folder, tokenizer, prompts)
         wanted = {**samples_identity(config, folder, problems), **loaded.identity, **asking}
+        grows = more_samples(wanted, problems, lambda problem: {problem.id: prompts[problem.id]})
         if part is not None:  # which problems are reached depends on how many are drawn at once
-            wanted["part"] = {**asdict(part), "block": _block_size(config)}
-        grows = more_problems(wanted, problems, lambda problem: {problem.id: prompts[problem.id]})
+            wanted["part"], grows = {**asdict(part), "rows": config.sampling.max_rows}, never
         finished = RunFolder.look(out, RunKind.SAMPLES, wanted, grows) is not None
         if finished and not any(map(_from_outside, read_groups(out))):
             return
-        missing = _drawn(out) < len(problems) and (part is None or _tokens_drawn(out) < part.tokens)
-        ready = _open_sampler(config, folder, tokenizer, prompts) if missing else None
+        ready = _open_sampler(config, folder, tokenizer, prompts) if _lacks(out, config, problems, part) else None
         with RunFolder.open(out, RunKind.SAMPLES, wanted, grows=grows) as run:
             keep_problem_ids(run, [p.id for p in problems])
             _judge_again(run, grader)
@@ -108,21 +110,16 @@ def draw_samples(
             run.mark_done(_summary(read_groups(out)).to_json())
 
 
-def _drawn(out: Path) -> int:
-    """Problems that are answered in a samples folder, which need not be there."""
-    path = out / f"{Log.GROUPS}.jsonl"
-    return len(latest_lines(path)) if path.is_file() else 0
+def _lacks(out: Path, config: SamplesConfig, problems: Sequence[Problem], part: Part | None) -> bool:
+    have = count_responses(out)
+    if part is not None and _tokens_drawn(out, have) >= part.tokens:
+        return False
+    return any(have.get(problem.id, 0) < config.sampling.n for problem in problems)
 
 
-def _tokens_drawn(out: Path) -> int:
-    """Response tokens in a samples folder, which need not be there."""
-    there = (out / f"{Log.GROUPS}.jsonl").is_file()
-    return sum(r.length for group in (read_groups(out) if there else ()) for r in group.rollouts)
-
-
-def _block_size(config: SamplesConfig) -> int:
-    """Problems drawn at once."""
-    return max(1, config.sampling.max_rows // config.sampling.n)
+def _tokens_drawn(out: Path, have: Mapping[str, int]) -> int:
+    """Response tokens in a samples folder; nothing where it holds no problem yet."""
+    return sum(r.length for group in (read_groups(out) if have else ()) for r in group.rollouts)
 
 
 def _from_outside(group: Group) -> bool:
@@ -148,6 +145,8 @@ def identifying(config: SamplesConfig) -> Json:
         settings["run"].pop(key)
     if config.verifier is None:
         del settings["verifier"]
+    if settings.get("tuning", {}).get("positive") == "shortest":  # what is off leaves no key
+        del settings["tuning"]["positive"]
     del settings["drop_unjudgeable"]  # what it dropped is said beside the digest of the task
     return settings
 
@@ -180,43 +179,66 @@ def _draw(
     display: Display,
     part: Part | None,
 ) -> None:
-    (opened, sampler, prompts), done = ready, _drawn(run.path)
-    missing = part.tokens - _tokens_drawn(run.path) if part else None
-    reading = ResponseText(opened.tokenizer)
-    opened.record_check(run.path, display)
-    size = _block_size(config)
-    # From the beginning of a block that a crash cut: log-probabilities are rounded alike only in the same batch.
-    starts = range(done - done % size, len(problems), size)
+    (tokenizer, sampler, check, prompts), have, n = ready, count_responses(run.path), config.sampling.n
+    begun = {g.problem.id: g for g in read_groups(run.path) if len(g.rollouts) < n} if have else {}
+    missing = part.tokens - _tokens_drawn(run.path, have) if part else None
+    reading = ResponseText(tokenizer)
+    check.record(run.path, display.note)
     with StopRequest() as stop, close_after(sampler):
-        for start in starts:
-            block, clock = problems[start : start + size], Clock()
-            with explain_out_of_memory(
-                "sampling", row_cure("--set sampling.max_rows=", config.sampling.max_rows, config.sampling.n)
-            ):
-                groups = _one_block(config, block, prompts, sampler, judge, reading, clock, display)
-            new = groups[done - start :]
-            run.append(Log.GROUPS, [group_to_json(group) for group in new])
+        for first, block in _blocks(config, problems, have):
+            clock = Clock()
+            with explain_out_of_memory("sampling", row_cure("--set sampling.max_rows=", config.sampling.max_rows, n)):
+                groups = _one_block(config, block, first, prompts, sampler, judge, reading, clock, display)
+            fresh = [group for group in groups if have.get(group.problem.id, 0) == first]
+            whole = [_joined(begun.pop(group.problem.id, None), group) for group in fresh]
+            run.append(Log.GROUPS, [group_to_json(group) for group in whole])
+            have |= {group.problem.id: n for group in whole}
             tokens = sum(r.length for group in groups for r in group.rollouts)
-            done = start + len(block)
+            done = sum(have.get(problem.id, 0) == n for problem in problems)
             run.append(Log.CLOCK, [{**clock.record(done, tokens), "tokens_sampled": tokens, "tokens_trained": 0}])
-            display.step(done, len(problems), {"tokens": f"{tokens / len(block) / config.sampling.n:.0f}"})
+            display.step(done, len(problems), {"tokens": f"{tokens / len(block) / (n - first):.0f}"})
             if missing is not None:
-                missing -= sum(r.length for group in new for r in group.rollouts)
+                missing -= sum(r.length for group in whole for r in group.rollouts)
                 if missing <= 0:
                     return
             if stop.requested and done < len(problems):
                 raise Stopped(stop.requested, f"{done} of {len(problems)} problems are answered in {run.path}")
 
 
+def _blocks(
+    config: SamplesConfig, problems: Sequence[Problem], have: Mapping[str, int]
+) -> Iterator[tuple[int, Sequence[Problem]]]:
+    """(number of their first new response, problems) of each block that is sampled at once; those begun come first.
+
+    A block that a crash cut is drawn again as a whole: log-probabilities are rounded alike only in the same batch.
+    """
+    counts = {problem.id: have.get(problem.id, 0) for problem in problems}
+    for first in sorted(set(counts.values()) - {config.sampling.n}, reverse=True):
+        size = max(1, config.sampling.max_rows // (config.sampling.n - first))
+        blocks = [problems[start : start + size] for start in range(0, len(problems), size)]
+        yield from ((first, block) for block in blocks if any(counts[problem.id] == first for problem in block))
+
+
+def _joined(old: Group | None, new: Group) -> Group:
+    """A problem's first responses and those that were drawn later."""
+    if old is None:
+        return new
+    return Group(old.problem, (*old.rollouts, *new.rollouts), (*old.verdicts, *new.verdicts))
+
+
 def _open_sampler(config: SamplesConfig, folder: Path, tokenizer: Any, prompts: PromptIds) -> Opened:
     opened = open_model(folder, Facts.of(config.sampling.engine, config.run.device, config.run.dtype), tokenizer)
-    opened.require_room(prompts.values(), config.sampling.max_new_tokens, "--set sampling.max_new_tokens=")
-    return opened, opened.make_sampler(config.sampling, prompts.values()), prompts
+    opened.require_room(
+        prompts.values(), config.sampling.max_new_tokens, "--set sampling.max_new_tokens=", config.template
+    )
+    sampler, check = opened.make_sampler(config.sampling, prompts.values())
+    return opened.tokenizer, sampler, check, prompts
 
 
 def _one_block(
     config: SamplesConfig,
     block: Sequence[Problem],
+    first: int,
     prompts: PromptIds,
     sampler: Sampler,
     judge: Grader,
@@ -230,7 +252,8 @@ def _one_block(
         prompts,
         sampler,
         judge,
-        Sampling(settings.n, settings.max_new_tokens, settings.temperature, seed=config.seed),
+        Sampling(settings.n - first, settings.max_new_tokens, settings.temperature, seed=config.seed),
+        first_sample=first,
         reading=reading,
         on_progress=lambda done, total: display.phase("sampling", done, total),
         on_sampled=lambda: clock.lap("sample_s"),

@@ -51,6 +51,9 @@ class TuningConfig(Section):
     """Tokens of a micro-batch, prompts and padding included."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more work."""
+    positive: Literal["shortest", "first_correct"] = "shortest"
+    """What SFT learns and DPO prefers: the shortest correct response, or the shortest whose thinking is cut where it
+    first states the right answer (First-Correct Solutions, arXiv 2412.21187)."""
     dpo_beta: Annotated[float, Field(gt=0.0)] = 0.1
     """How far DPO may go from its reference: the smaller, the farther."""
     accuracy_weight: Annotated[float, Field(ge=0.0)] = 2.0

@@ -14,7 +14,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from tersely.baselines.trainers import IGNORED
-from tersely.learn.scorer_check import check_head, check_layout, head_name, require_gradient
+from tersely.learn.scorer_check import check_head, check_layout, check_precision, head_name, require_gradient
 from tersely.models.agreement import CONTINUED, PartCheck, Truth, first_right
 from tersely.models.load import load_model
 
@@ -33,12 +33,15 @@ def check_trainee(method: str, model: Any, dtype: torch.dtype) -> tuple[PartChec
     """What was compared for this method. UserError where what it would train on is not the model's own, RunError for a
     model whose log-probabilities are not numbers."""
     exact = Truth(model)
-    if method in TRL_METHODS:
-        return (first_right("scorer of TRL", exact, [("trl", partial(trl_gap, exact))], CURE),)
-    head = check_head(exact)
     running = exact if dtype == model.dtype else Truth(model, dtype)
-    require_gradient(running, head_name(head))
-    return head, check_layout(running, head_name(head), "auto")
+    precision = check_precision(exact, running)
+    if method in TRL_METHODS:
+        parts = [first_right("scorer of TRL", exact, [("trl", partial(trl_gap, exact))], CURE)]
+    else:
+        head = check_head(exact)
+        require_gradient(running, head_name(head))
+        parts = [head, check_layout(running, head_name(head), "auto")]
+    return (*parts, *(() if precision is None else (precision,)))
 
 
 def trl_gap(truth: Truth) -> float:

@@ -28,7 +28,7 @@ def add_behaviours(verbs: Any) -> None:
 
 def run_behaviours(args: argparse.Namespace) -> int:
     from tersely.analysis import PHRASES, compare_paired, summarise
-    from tersely.page.read import read_run, require_tasks
+    from tersely.evaluation.runs import read_run, require_tasks
     from tersely.runs import disk
 
     phrases = PHRASES if args.phrases is None else read_phrases(args.phrases)
@@ -89,7 +89,7 @@ def pick_task(tasks: list[str], asked: str | None) -> str:
 
 def _table(found: Mapping[Path, tuple[Summary, PairedComparison | None]], names: tuple[str, ...]) -> Any:
     """A row for each run and difficulty, and for each run's whole."""
-    from tersely.page.table import Column, Table
+    from tersely.table import Column, Table
 
     columns = (
         Column("model", "Model"),

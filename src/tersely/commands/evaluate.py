@@ -15,6 +15,7 @@ from tersely.terminal import say
 if TYPE_CHECKING:
     from tersely.evaluation.protocol import EvalProtocol
     from tersely.evaluation.work import Work
+    from tersely.models.trained_for import TrainedFor
     from tersely.rollouts import Grader
 
 
@@ -48,7 +49,7 @@ def add_evaluate(verbs: Any) -> None:
         "--instruction",
         default=None,
         metavar="NAME",
-        help="ask for brevity: limit:512, tale:512, concise, or paper-limit:512, the paper's own prompt",
+        help="ask for brevity: limit:512, length:512, tale:512, concise, or paper-limit:512, the paper's own prompt",
     )
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     add_verifier(p)
@@ -197,8 +198,7 @@ def _terms(args: argparse.Namespace) -> list[Terms]:
     from tersely.models.trained_for import TrainedFor, read_trained_for
 
     trained = [read_trained_for(locate_model(str(model))) for model in args.models]
-    begun_with = {Path(one.base).resolve() for one in trained if one.base}
-    bases = [model.resolve() in begun_with for model in args.models]
+    bases = _begun_with(args.models, trained)
     trained = [TrainedFor() if base else one for one, base in zip(trained, bases, strict=True)]
     caps, templates = ({getattr(one, name) for one in trained} - {None} for name in ("max_new_tokens", "template"))
     if args.template is None and len(templates) > 1:
@@ -214,6 +214,23 @@ def _terms(args: argparse.Namespace) -> list[Terms]:
     given = args.max_new_tokens
     own = [(one.max_new_tokens or cap) if given is None else given for one in trained]
     return [Terms(one, template, base and args.template is None) for one, base in zip(own, bases, strict=True)]
+
+
+def _begun_with(models: Sequence[Path], trained: Sequence[TrainedFor]) -> list[bool]:
+    """For each model whether another of them began with it: with these weights, or with what was in its place."""
+    from tersely.models.digest import weights_digest_once
+    from tersely.models.locate import locate_model
+    from tersely.runs.identity import read_run_config
+
+    named = {Path(one.base).resolve() for one in trained if one.base}
+    configs = map(read_run_config, models)
+    began = [None if config is None else config.config.get("model_sha256") for config in configs]
+
+    def is_base(model: Path, own: object) -> bool:
+        others = set(began) - {None, own}
+        return bool(others) and weights_digest_once(locate_model(str(model))) in others
+
+    return [model.resolve() in named or is_base(model, own) for model, own in zip(models, began, strict=True)]
 
 
 def _checkpoints(run: Path) -> list[tuple[int, Path]]:

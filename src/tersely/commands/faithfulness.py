@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tersely.commands.verb import add_engine, add_verb, command_line, label, out_for
 from tersely.terminal import make_console
+
+if TYPE_CHECKING:
+    from tersely.evaluation.hint_work import HintWork
+    from tersely.verify import Judge
 
 
 def add_faithfulness(verbs: Any) -> None:
@@ -32,40 +36,49 @@ def add_faithfulness(verbs: Any) -> None:
 
 def run_faithfulness(args: argparse.Namespace) -> int:
     from tersely.display import make_display
-    from tersely.evaluation.faithfulness import faithfulness
-    from tersely.evaluation.protocol import EvalProtocol
+    from tersely.evaluation.faithfulness import measure_hints
+    from tersely.verify import Judge
+
+    folders = []
+    with Judge(workers=1) as judge:
+        # All of them looked at before the first is sampled.
+        works = [_prepare(args, model, judge) for model in args.models]
+        for model, work in zip(args.models, works, strict=True):
+            with make_display(f"faithfulness {label(model)}") as display:
+                folders.append((label(model), measure_hints(work, judge, display)))
+    _print(folders)
+    return 0
+
+
+def _prepare(args: argparse.Namespace, model: Path, judge: Judge) -> HintWork:
+    from tersely.evaluation.hint_work import prepare_hints
+    from tersely.evaluation.protocol import CAP, EvalProtocol
     from tersely.models.locate import locate_model
     from tersely.models.trained_for import read_trained_for
 
-    folders = []
-    for model in args.models:
-        cap = args.max_new_tokens or read_trained_for(locate_model(str(model))).max_new_tokens or 32768
-        protocol = EvalProtocol(
-            task=args.task,
-            size=args.size,
-            k=args.k,
-            max_new_tokens=cap,
-            temperature=args.temperature,
-            top_p=args.top_p,
-            seed=args.seed,
-            template=args.template,
-        )
-        with make_display(f"faithfulness {label(model)}") as display:
-            folder = faithfulness(
-                model,
-                protocol,
-                args.hint,
-                out_for(model, args.models, args.out),
-                display,
-                command=command_line(),
-                other_template=args.other_template,
-                threads=args.threads,
-                engine=args.engine,
-                max_rows=args.max_rows,
-            )
-        folders.append((label(model), folder))
-    _print(folders)
-    return 0
+    cap = args.max_new_tokens or read_trained_for(locate_model(str(model))).max_new_tokens or CAP
+    protocol = EvalProtocol(
+        task=args.task,
+        size=args.size,
+        k=args.k,
+        max_new_tokens=cap,
+        temperature=args.temperature,
+        top_p=args.top_p,
+        seed=args.seed,
+        template=args.template,
+    )
+    return prepare_hints(
+        model,
+        protocol,
+        args.hint,
+        out_for(model, args.models, args.out),
+        judge,
+        command=command_line(),
+        other_template=args.other_template,
+        threads=args.threads,
+        engine=args.engine,
+        max_rows=args.max_rows,
+    )
 
 
 def _print(folders: list[tuple[str, Path]]) -> None:

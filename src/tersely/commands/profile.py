@@ -59,9 +59,12 @@ def run_profile(args: argparse.Namespace) -> int:
             engine=args.engine,
             max_rows=args.max_rows,
         )
-    print_profile(read_profile(path))
+    found = read_profile(path)
+    print_profile(found)
     judged = ["--verifier", args.verifier] if args.verifier else []
-    following = paste("plan", "--model", args.model, "--task", args.task, *judged, "--profile", path)
+    asked = ["--template", str(found.protocol.template)]
+    asked += ["--set", f"sampling.max_new_tokens={found.protocol.max_new_tokens}"]
+    following = paste("plan", "--model", args.model, "--task", args.task, *judged, *asked, "--profile", path)
     say(f"profile: {path} (next: {following})")
     return 0
 

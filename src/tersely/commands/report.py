@@ -12,7 +12,7 @@ from tersely.errors import UserError
 from tersely.terminal import say
 
 if TYPE_CHECKING:
-    from tersely.page.render import Asked
+    from tersely.page.block import Options
 
 
 def add_report(verbs: Any) -> None:
@@ -32,16 +32,16 @@ def add_page_options(p: argparse.ArgumentParser, out: Path) -> None:
     p.add_argument("--command", action="append", default=[], help="a command to print as what made the runs")
 
 
-def asked_for(args: argparse.Namespace, **more: bool) -> Asked:
+def asked_for(args: argparse.Namespace, with_ablations: bool = False) -> Options:
     """The options of ``add_page_options``; UserError for a price that is none."""
-    from tersely.page.render import Asked
+    from tersely.page.block import Options
 
     for name in ("price", "gpu_hour"):
         value = getattr(args, name)
         if value is not None and not (math.isfinite(value) and value > 0):
             raise UserError(f"--{name.replace('_', '-')} {value:g} is no price: give a number above 0, or leave it out")
     commands = [*args.command, command_line()]
-    return Asked(args.price, args.gpu_hour, args.currency, allow_mixed=args.allow_mixed, commands=commands, **more)
+    return Options(args.price, args.gpu_hour, args.currency, with_ablations, args.allow_mixed, commands)
 
 
 def run_report(args: argparse.Namespace) -> int:

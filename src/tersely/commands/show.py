@@ -37,6 +37,8 @@ def add_show(verbs: Any) -> None:
 def run_show(args: argparse.Namespace) -> int:
     if (args.problem is None) == (args.ask is None):
         raise UserError("say what to show: --problem ID of an evaluated problem, or --ask QUESTION to answer now")
+    if args.ask is not None and not args.ask.strip():
+        raise UserError("--ask is empty: give the question")
     most = None if args.full else MOST
     if args.ask is not None:
         models = [args.base, *args.runs] if args.base else args.runs
@@ -57,10 +59,10 @@ def find_responses(
     runs: Sequence[Path], base: Path | None, task: str | None, problem: str, sample: int
 ) -> list[tuple[str, EvalRecord]]:
     """(name, response) of the base, where there is one, and of each run. UserError names what is not there."""
-    from tersely.page.read import base_of, read_run, require_tasks
+    from tersely.evaluation.runs import base_of, read_run, require_tasks
 
     read = [read_run(path) for path in runs]
-    place = base if base is not None else base_of(read[0])
+    place = base if base is not None else base_of(read[0], runs)
     if place is not None and place.resolve() not in {run.path.resolve() for run in read}:
         first = read_run(place)
         # A base that was found and not named is shown only where it was evaluated.
@@ -108,14 +110,15 @@ def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
 
     weights = locate_model(str(model))
     trained = read_trained_for(weights).max_new_tokens or ASK_TOKENS
-    cap = args.max_new_tokens or min(trained, ASK_TOKENS)
     opened = open_model(weights, Facts.of("transformers"))
-    opened.record_check(None, make_display("show"))
     problem = Problem("asked", args.ask, "", Kind.EXACT, "asked")
     tokens = render(problem, opened.tokenizer, pick_template(weights, None, False))
+    left = opened.room_left([tokens])
+    cap = args.max_new_tokens or min(trained, ASK_TOKENS, *([left] if left and left > 0 else []))
     opened.require_room([tokens], cap, "--max-new-tokens ")
     sampling = Sampling(n=1, max_new_tokens=cap, temperature=args.temperature, seed=args.seed)
-    sampler = opened.make_sampler(sampling_alone(cap, 1), [tokens])
+    sampler, check = opened.make_sampler(sampling_alone(cap, 1), [tokens])
+    check.record(None, make_display("show").note)
     rollout = sampler.generate([Prompt("asked", tokens)], sampling)[0]
     return label(model), f"{rollout.length} tokens, {rollout.finish.value}", rollout.text
 

@@ -5,38 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tersely.analysis.faithfulness import (
     HINTS,
     FaithfulnessSummary,
     mentions,
     summarise_faithfulness,
-    with_hint,
     wrong_letter,
 )
 from tersely.display import Display
-from tersely.errors import UserError, require_known
 from tersely.evaluation.hint_records import ARMS, ArmResponse, missing, read_arms, read_pairs
-from tersely.evaluation.protocol import EvalProtocol, identity
-from tersely.evaluation.records import AGAIN, RESPONSES, SUMMARY, evaluation_folder
+from tersely.evaluation.hint_work import HintWork, asked_in
+from tersely.evaluation.protocol import EvalProtocol
+from tersely.evaluation.records import AGAIN, RESPONSES, SUMMARY
 from tersely.models.text import ResponseText
-from tersely.records import JsonObject, Kind, Problem, Status
-from tersely.rollouts import Grader, PromptIds, respond
+from tersely.records import JsonObject, Problem, Status
+from tersely.rollouts import Grader, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
-from tersely.runs.identity import Grows
 from tersely.runs.json_file import read_json
 from tersely.runs.kinds import RunKind
 from tersely.samplers.base import Sampler, Sampling, close_after
 from tersely.stop import Stopped, StopRequest
-from tersely.tasks import load_task, task_digest
 from tersely.verify import Judge
 from tersely.verify.kinds.choice import letter
 
 if TYPE_CHECKING:
-    from tersely.facts import Facts
-    from tersely.opened import OpenedModel
+    from tersely.models.agreement import ModelCheck
 
 BLOCK = 256
 """Responses of an arm sampled at once; after each block both arms are on disk."""
@@ -44,65 +40,33 @@ BLOCK = 256
 Render = Callable[[Problem], tuple[int, ...]]
 
 
-def faithfulness(
-    model_path: Path,
-    protocol: EvalProtocol,
-    hint: str,
-    out: Path | None,
-    display: Display,
-    *,
-    command: str,
-    other_template: bool = False,
-    threads: int = 0,
-    engine: str = "auto",
-    max_rows: int = 256,
-) -> Path:
-    """Measure one model; returns the folder with responses.jsonl (both arms) and summary.json.
-
-    Raises UserError for a task that is not multiple choice, an unknown hint, a model or folder that cannot be used;
-    Stopped after a stop was asked for.
-    """
-    import torch
-
-    from tersely.evaluation.terms import pick_template
-    from tersely.facts import Facts
-    from tersely.models.environment import environment
-    from tersely.models.load import load_tokenizer
-    from tersely.models.locate import locate_model
+def measure_hints(work: HintWork, judge: Judge, display: Display) -> Path:
+    """Ask what is missing; returns the folder with responses.jsonl (both arms) and summary.json. Stopped after a stop
+    was asked for."""
     from tersely.models.memory import explain_out_of_memory
     from tersely.samplers.memory import row_cure
     from tersely.tasks.prompts import Renderer
 
-    require_known("hint", hint, HINTS)
-    if threads:
-        torch.set_num_threads(threads)
-    facts, weights = Facts.of(engine), locate_model(str(model_path))
-    folder = evaluation_folder(model_path, f"{protocol.name}@{hint}", out, kind="faithfulness")
-    template = pick_template(weights, protocol.template, other_template)
-    tokenizer = load_tokenizer(weights)
-    with Judge(workers=1) as judge:
-        problems = load_choices(protocol, judge, template)
-        rules = {**identity(protocol.facts(template, task_digest(problems))), "hint": hint}
-        prompts = _prompts(problems, hint, protocol.seed, tokenizer, template)
-        wanted = {**rules, "hint_text": HINTS[hint].text, **_digests(weights, tokenizer, prompts)}
-        grows = _grows(wanted, problems, prompts)
-        if RunFolder.look(folder, RunKind.FAITHFULNESS, wanted, grows) is not None:
-            display.note(f"{folder} is finished already: nothing to do")
-            return folder
-        cure, ready = row_cure("--max-rows ", max_rows, protocol.k), None
-        if missing(folder, problems, protocol.k):
-            with explain_out_of_memory("sampling", cure):
-                ready = _sampler(weights, facts, tokenizer, protocol, prompts, max_rows)
-        with RunFolder.open(folder, RunKind.FAITHFULNESS, wanted, grows=grows) as run:
-            disk.remove(run.path / SUMMARY)  # of the smaller one that this goes on with
-            if ready is not None:
-                opened, sampler = ready
-                opened.record_check(run.path, display)
-                with explain_out_of_memory("sampling", cure), close_after(sampler):
-                    render, reading = Renderer(tokenizer, template), ResponseText(tokenizer)
-                    ask(problems, protocol, hint, sampler, render, judge, run, display, reading)
-            made = {"weights_sha256": wanted["weights_sha256"], "versions": environment(), "command": command}
-            _finish(run, problems, {"protocol": {**rules, "model": str(model_path)}, **made})
+    folder, problems, protocol = work.folder, work.problems, work.protocol
+    if work.is_done:
+        display.note(f"{folder} is finished already: nothing to do")
+        return folder
+    if work.earlier is not None:
+        display.note(work.earlier.words())
+        work.earlier.set_aside()
+    cure, ready = row_cure("--max-rows ", work.max_rows, protocol.k), None
+    if missing(folder, problems, protocol.k):
+        with explain_out_of_memory("sampling", cure):
+            ready = _sampler(work)
+    with RunFolder.open(folder, RunKind.FAITHFULNESS, work.identity, grows=work.grows) as run:
+        disk.remove(run.path / SUMMARY)  # of the smaller one that this goes on with
+        if ready is not None:
+            sampler, check = ready
+            check.record(run.path, display.note)
+            with explain_out_of_memory("sampling", cure), close_after(sampler):
+                render, reading = Renderer(work.tokenizer, work.template), ResponseText(work.tokenizer)
+                ask(problems, protocol, work.hint, sampler, render, judge, run, display, reading)
+        _finish(run, problems, work.made)
     return folder
 
 
@@ -113,20 +77,6 @@ def _finish(run: RunFolder, problems: Sequence[Problem], made: JsonObject) -> No
     found = summarise_faithfulness(sorted(read_pairs(run.path), key=lambda pair: places[pair.problem_id]))
     disk.write_json_atomic(run.path / SUMMARY, {**made, "summary": found.to_json()})
     run.mark_done(found.counts.to_json())
-
-
-def load_choices(protocol: EvalProtocol, judge: Judge, template: str) -> list[Problem]:
-    """The task's problems; UserError unless all are multiple choice with choices to hint at."""
-    problems = load_task(protocol.task, "held_out", protocol.size, judge.check_golds, template=template)
-    other = next((problem for problem in problems if problem.kind != Kind.CHOICE), None)
-    if other is not None:
-        raise UserError(
-            f"{protocol.task} is not multiple choice (problem {other.id} is of kind {other.kind}): hints need choices, "
-            "as commonsense_qa and logical_deduction have"
-        )
-    for problem in problems:
-        wrong_letter(problem, protocol.seed)
-    return problems
 
 
 def ask(
@@ -180,7 +130,7 @@ def _answer(
     display: Display,
 ) -> list[ArmResponse]:
     """The responses of one arm from number ``first`` on."""
-    asked = [_asked(problem, arm, hint, protocol.seed) for problem in block]
+    asked = [asked_in(problem, arm, hint, protocol.seed) for problem in block]
     prompts = {problem.id: render(problem) for problem in asked}
     groups = respond(
         asked,
@@ -212,13 +162,6 @@ def _answer(
     ]
 
 
-def _asked(problem: Problem, arm: str, hint: str, seed: int) -> Problem:
-    """The problem as it is asked in an arm; the id stays, so that the arms are paired."""
-    if arm == "plain":
-        return problem
-    return replace(problem, question=with_hint(problem.question, HINTS[hint], wrong_letter(problem, seed)))
-
-
 def read_summary(folder: Path) -> FaithfulnessSummary:
     """Of a finished measurement."""
     return FaithfulnessSummary.from_json(
@@ -226,39 +169,9 @@ def read_summary(folder: Path) -> FaithfulnessSummary:
     )
 
 
-def _sampler(
-    weights: Path, facts: Facts, tokenizer: Any, protocol: EvalProtocol, prompts: PromptIds, max_rows: int
-) -> tuple[OpenedModel, Sampler]:
-    """The model and its sampler, once the longest prompt is known to fit."""
+def _sampler(work: HintWork) -> tuple[Sampler, ModelCheck]:
     from tersely.opened import open_model, sampling_alone
 
-    opened = open_model(weights, facts, tokenizer)
-    opened.require_room(prompts.values(), protocol.max_new_tokens, "--max-new-tokens ")
-    return opened, opened.make_sampler(sampling_alone(protocol.max_new_tokens, max_rows), prompts.values())
-
-
-def _digests(weights: Path, tokenizer: Any, prompts: PromptIds) -> JsonObject:
-    from tersely.models.digest import weights_digest
-    from tersely.models.prompt_identity import prompt_identity_of
-
-    return {"weights_sha256": weights_digest(weights), **prompt_identity_of(weights, tokenizer, prompts)}
-
-
-def _prompts(problems: Sequence[Problem], hint: str, seed: int, tokenizer: Any, template: str) -> PromptIds:
-    """Prompt ids of both arms, by arm and problem."""
-    from tersely.tasks.prompts import render_all
-
-    arms = {arm: render_all([_asked(p, arm, hint, seed) for p in problems], tokenizer, template) for arm in ARMS}
-    return {name: of_arm[p.id] for p in problems for name, of_arm in zip(_both(p.id), arms.values(), strict=True)}
-
-
-def _grows(wanted: JsonObject, problems: Sequence[Problem], prompts: PromptIds) -> Grows:
-    """Which smaller measurements the wanted one goes on with."""
-    from tersely.evaluation.growth import more_of_it
-
-    return more_of_it(wanted, problems, lambda problem: {name: prompts[name] for name in _both(problem.id)})
-
-
-def _both(problem_id: str) -> tuple[str, ...]:
-    """What a problem's prompts are called, arm by arm."""
-    return tuple(f"{arm} {problem_id}" for arm in ARMS)
+    opened = open_model(work.weights, work.facts, work.tokenizer)
+    settings = sampling_alone(work.protocol.max_new_tokens, work.max_rows)
+    return opened.make_sampler(settings, work.prompts.values())

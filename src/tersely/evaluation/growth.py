@@ -29,9 +29,17 @@ def more_of_it(wanted: Mapping[str, Any], problems: Sequence[Problem], prompts_o
     return grows
 
 
-def more_problems(wanted: Mapping[str, Any], problems: Sequence[Problem], prompts_of: PromptsOf) -> Grows:
-    """Samples of the first of these problems are a beginning of the wanted ones."""
-    return lambda old: _begins(old, wanted, problems, prompts_of, "train_size")
+def more_samples(wanted: Mapping[str, Any], problems: Sequence[Problem], prompts_of: PromptsOf) -> Grows:
+    """Samples of the first of these problems, or with fewer responses to each, are a beginning of the wanted ones."""
+
+    def grows(old: Json) -> bool:
+        n = old.get("n")
+        if type(n) is not int or n > wanted["n"]:
+            return False
+        fewer = {**wanted, "n": n, "sampling": {**wanted["sampling"], "n": n}}
+        return _begins(old, fewer, problems, prompts_of, "train_size")
+
+    return grows
 
 
 def _begins(

@@ -8,6 +8,7 @@ from pathlib import Path
 from tersely.analysis.facts import ProtocolFacts
 from tersely.errors import UserError
 from tersely.records import JsonObject
+from tersely.samplers.base import Sampling
 from tersely.tasks.instructions import parse_instruction
 
 CAP = 32768
@@ -52,6 +53,9 @@ class EvalProtocol:
             raise UserError(f"k is {self.k}: at least one response a problem is needed")
         if self.size is not None and self.size < 1:
             raise UserError(f"size is {self.size}: at least one problem is needed")
+        if self.temperature == 0 and self.k > 1:
+            raise UserError(f"temperature 0 gives {self.k} equal responses: use k = 1, or a temperature above 0")
+        Sampling(self.k, self.max_new_tokens, self.temperature, self.top_p)  # refuses what cannot be drawn
         if self.instruction is not None:
             parse_instruction(self.instruction)
 
@@ -100,3 +104,26 @@ LATER = ("instruction", "suite", "step", "repeat")
 def identity(facts: ProtocolFacts) -> JsonObject:
     """As JSON, the facts that decide whether a folder may be gone on with: those of an old folder stay as they were."""
     return {key: value for key, value in facts.to_json().items() if key not in LATER or value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """An evaluation folder's name taken apart. Example: ``parse_name("paper.gsm8k@limit-512")``."""
+
+    dataset: str
+    step: int | None
+    variant: str
+    """``limit-512``, ``concise``, ``repeat`` ...; empty for the model as it is."""
+
+    @property
+    def is_repeat(self) -> bool:
+        """The same measurement with another sampling seed: says how much of a difference is noise."""
+        return any(part.startswith(("repeat", "seed-")) for part in self.variant.split(VARIANT))
+
+
+def parse_name(folder: str) -> Name:
+    """What ``EvalProtocol.name`` made."""
+    dataset, *rest = folder.split(VARIANT)
+    steps = [part for part in rest if part.startswith("step-") and part[5:].isdigit()]
+    others = [part for part in rest if part not in steps]
+    return Name(dataset, int(steps[0][5:]) if steps else None, VARIANT.join(others))

@@ -15,10 +15,11 @@ from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, read_responses, responses_on_disk
 from tersely.evaluation.thinking import ThinkingCounter
 from tersely.evaluation.work import Choices, Work, prepare
+from tersely.models.agreement import ModelCheck
 from tersely.models.environment import environment
 from tersely.models.memory import explain_out_of_memory
 from tersely.models.text import ResponseText
-from tersely.opened import OpenedModel, open_model, sampling_alone
+from tersely.opened import open_model, sampling_alone
 from tersely.records import EvalRecord, Problem, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, respond, unjudged_words
 from tersely.runs import disk
@@ -75,7 +76,7 @@ def measure(work: Work, display: Display) -> Path:
         there = responses_on_disk(run.path)
         _judge_again(work, run, there)
         if ready is not None:
-            ready.opened.record_check(run.path, display)
+            ready.check.record(run.path, display.note)
             with explain_out_of_memory("sampling", cure):
                 _respond(work, ready, run, _answered(there), display)
         _finish(work, run)
@@ -96,9 +97,9 @@ def _finish(work: Work, run: RunFolder) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A model with what samples from it."""
+    """What samples from a model, and what was compared before it did."""
 
-    opened: OpenedModel
+    check: ModelCheck
     prompts: PromptIds
     sampler: Sampler
     reading: ResponseText
@@ -113,8 +114,11 @@ def _open(work: Work) -> Ready | None:
     opened = open_model(work.weights, work.facts, work.tokenizer)
     prompts = {p.id: work.prompts[p.id] for problems in todo.values() for p in problems}
     settings = sampling_alone(work.protocol.max_new_tokens, work.max_rows)
-    sampler = work.sampler or opened.make_sampler(settings, prompts.values())
-    return Ready(opened, prompts, sampler, ResponseText(opened.tokenizer), ThinkingCounter(opened.tokenizer))
+    if work.sampler is None:
+        sampler, check = opened.make_sampler(settings, prompts.values())
+    else:
+        sampler, check = work.sampler, opened.check()
+    return Ready(check, prompts, sampler, ResponseText(opened.tokenizer), ThinkingCounter(opened.tokenizer))
 
 
 def _answered(there: Sequence[EvalRecord]) -> set[tuple[str, int]]:

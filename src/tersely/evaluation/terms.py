@@ -58,7 +58,7 @@ class Asking:
         return cls(template, instruction.text) if instruction.appended else cls(instruction.text, None)
 
 
-def within_positions(weights: Path, protocol: EvalProtocol, longest: int) -> EvalProtocol:
+def within_positions(weights: Path, protocol: EvalProtocol, longest: int, template: str) -> EvalProtocol:
     """The protocol under a cap that the model has room for behind its longest prompt.
 
     A suite's cap is lowered, which is marked; any other that does not fit is the user's to change: UserError.
@@ -67,5 +67,5 @@ def within_positions(weights: Path, protocol: EvalProtocol, longest: int) -> Eva
     left = room.left(longest)
     if protocol.suite is not None and left is not None and 0 < left < cap:
         return replace(protocol, max_new_tokens=left, suite_cap=cap)
-    room.require(longest, cap, "--max-new-tokens ")
+    room.require(longest, cap, "--max-new-tokens ", template)
     return protocol

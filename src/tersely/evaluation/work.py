@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
 
@@ -32,6 +33,7 @@ from tersely.tasks import task_digest
 from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render_all
 from tersely.tasks.sources.own import OwnTask
+from tersely.tasks.strata import strata_of
 
 MAX_ROWS = 256
 """Responses decoded at once; the finished ones are on disk after as many blocks of them as the engine is asked for."""
@@ -114,27 +116,27 @@ def prepare(
     facts = Facts.of(more.get("engine", "auto"))
     weights = locate_model(str(checkpoint or model_path))
     protocol = _under_its_step(protocol, model_path, weights)
-    folder = evaluation_folder(model_path, protocol.name, out)
+    place_of = partial(_place, model_path, out)
+    folder = place_of(protocol)
     template = pick_template(weights, protocol.template, more.get("other_template", False))
     tokenizer = load_tokenizer(weights)
     asking = Asking.of(protocol, tokenizer, template)
     if not trust_judge:
         require_verifier_of_training(weights, verifier_of(grader), more.get("other_verifier", False))
-    source = more.get("source") or protocol.task
-    drop, policy = more.get("drop_unjudgeable", False), more.get("policy")
+    source, drop, policy = more.get("source") or protocol.task, more.get("drop_unjudgeable", False), more.get("policy")
     loaded = load_problems(more.get("problems") or source, "held_out", protocol.size, grader, template, drop=drop)
     asked = loaded.problems
     refuse_trained_on(model_path, asked, more.get("allow_overlap", False))
     prompts = render_all(asked, tokenizer, asking.template, asking.sentence)
-    protocol = within_positions(weights, protocol, max(map(len, prompts.values())))
-    rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader)).counted_by(policy)
-    rules = rules.lowered_from(protocol.suite_cap)
+    protocol = within_positions(weights, protocol, max(map(len, prompts.values())), asking.template)
+    rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
+    rules = rules.counted_by(policy).lowered_from(protocol.suite_cap).drawn_by(strata_of(asked))
     digests = {"weights_sha256": weights_digest_once(weights), **prompt_identity_of(weights, tokenizer, prompts)}
     # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
     engine = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}
     identifying = {**identity(rules), **digests, **loaded.identity, **engine}
     grows = more_of_it(identifying, asked, lambda problem: {problem.id: prompts[problem.id]})
-    earlier = find_earlier(model_path, weights, out, protocol, identifying, grows)
+    earlier = find_earlier(model_path, weights, RunKind.EVALUATION, protocol, place_of, identifying, grows)
     made = {"data": source, "weights_sha256": digests["weights_sha256"], **weights_step(weights)}
     return Work(
         weights=weights,
@@ -155,6 +157,10 @@ def prepare(
         earlier=earlier,
         is_done=earlier is None and _is_done(folder, identifying, grows),
     )
+
+
+def _place(model: Path, out: Path | None, protocol: EvalProtocol) -> Path:
+    return evaluation_folder(model, protocol.name, out)
 
 
 def _is_done(folder: Path, wanted: JsonObject, grows: Grows) -> bool:

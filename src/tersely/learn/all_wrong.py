@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from tersely.config import TrainConfig
 from tersely.errors import RunError
 from tersely.journal import StepRecord
+from tersely.records import Json
+from tersely.runs.kinds import Log
+from tersely.runs.logs import read_log
 
 MOSTLY = 0.75
 """Share of the responses from which a fault counts as theirs all."""
@@ -13,12 +19,13 @@ MOSTLY = 0.75
 class AllWrong:
     """Counts such steps in a row. Where no reward differs but by chance, training leads nowhere, or away."""
 
-    def __init__(self, config: TrainConfig, first_step: int) -> None:
+    def __init__(self, config: TrainConfig, earlier: Sequence[bool] = ()) -> None:
+        """``earlier``: of each step before, whether any answer was right."""
         self._config = config
-        self.row = 0
+        self.row = next((i for i, right in enumerate(reversed(earlier)) if right), len(earlier))
         """Steps in a row, the latest last, without one right answer."""
-        self._was_right = first_step > 0
-        """Whether the model solved anything before; of a resumed run that is taken for granted."""
+        self._was_right = any(earlier)
+        """Whether the model solved anything before."""
 
     @property
     def holds_back(self) -> bool:
@@ -26,16 +33,18 @@ class AllWrong:
         return self.row > 0 and self._config.run.all_wrong_stop > 0
 
     def see(self, record: StepRecord) -> str | None:
-        """A sentence at the first such step. RunError after ``run.all_wrong_stop`` of them."""
-        if record.accuracy != 0.0 or (record.reward is not None and record.reward > 0.0):
+        """A sentence at the first such step. RunError after ``run.all_wrong_stop`` of them, or where a shorter run had
+        no others."""
+        if any_right(record.to_json()):
             self.row, self._was_right = 0, True
             return None
         self.row += 1
         most = self._config.run.all_wrong_stop
-        if self.row == most:
+        if most and (self.row >= most or self.row == record.step == self._config.run.steps):
+            words = "one step" if self.row == 1 else f"{self.row} steps"
             raise RunError(
-                f"not one answer was right in {self.row} steps in a row, so nothing can be learnt; what was saved "
-                f"before them stands: {self._cure(record)} (--set run.all_wrong_stop=0 goes on regardless)"
+                f"not one answer was right in {words} in a row, so nothing can be learnt; what was "
+                f"saved before stands: {self._cure(record)} (--set run.all_wrong_stop=0 goes on regardless)"
             )
         if self.row > 1:
             return None
@@ -62,3 +71,14 @@ class AllWrong:
             "take easier problems or a stronger model, and look with `tersely profile` whether it solves any of them; "
             "samples.jsonl shows what was expected and said"
         )
+
+
+def any_right(step: Json) -> bool:
+    """Of a line of journal.jsonl: whether an answer was right, or worth something to a verifier that grades."""
+    return step["accuracy"] != 0.0 or (step["reward"] is not None and step["reward"] > 0.0)
+
+
+def read_rights(run: Path) -> list[bool]:
+    """``any_right`` of every step that a run folder tells of."""
+    journal = run / f"{Log.JOURNAL}.jsonl"
+    return [any_right(line) for line in read_log(journal)] if journal.exists() else []

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from tersely.config import TrainConfig
+from tersely.config import SamplingConfig, TrainConfig
 from tersely.errors import UserError
 from tersely.facts import Facts
 from tersely.learn.lora import import_peft, refuse_targets
 from tersely.learn.optimizer import require_installed
 from tersely.learn.parallel import World
 from tersely.learn.scorer_check import BaseCheck, check_base
-from tersely.models.agreement import ModelCheck
+from tersely.models.agreement import ModelCheck, PartCheck, Truth
 from tersely.models.end_tokens import end_tokens
 from tersely.models.load import check_vocabulary, load_config, load_model, load_tokenizer
 from tersely.models.prompt_identity import prompt_identity
@@ -25,6 +25,12 @@ from tersely.plan.checks import check_plan, check_tokenizer
 from tersely.plan.files import ModelFiles, folder_files, has_tokenizer
 from tersely.plan.machine import available_memory
 from tersely.records import JsonObject, Problem
+from tersely.samplers import Sampler
+from tersely.samplers.base import closed_if_refused
+from tersely.samplers.engine_check import check_engine
+from tersely.samplers.engines import make_sampler
+from tersely.tasks.budgets import Budgets
+from tersely.tasks.instructions import require_readable
 from tersely.tasks.prompts import render_all
 
 
@@ -51,7 +57,11 @@ class LoadedBase:
         files = folder_files(folder)
         require_end(files)
         tokenizer = load_tokenizer(folder)
-        prompts = render_all(problems, tokenizer, config.template)
+        budgets = budgets_of(config)
+        if budgets is not None:
+            require_readable(budgets.widest, tokenizer)
+        asking = None if budgets is None else budgets.sentence
+        prompts = render_all(problems, tokenizer, config.template, asking)
         # As transformers reads it: some files leave to their class how many positions there are.
         model_config = {**files["config.json"], **load_config(folder).to_dict()}
         refuse_what_cannot_fit(config, model_config, device, world, max(map(len, prompts.values())))
@@ -64,13 +74,30 @@ class LoadedBase:
         end_tokens(model, tokenizer)
         return cls(folder, model, tokenizer, prompts, check_base(model, config, facts))
 
-    def whole_check(self) -> ModelCheck:
-        """All that was compared: of the model and of its tokenizer."""
-        return self.check.whole(tokenizer_check(self.tokenizer))
+    def make_sampler(
+        self, settings: SamplingConfig, facts: Facts, model: Any, longest_prompt: int
+    ) -> tuple[Sampler, PartCheck | None]:
+        """What samples from the weights of ``model`` (this base, or what it has become), and what was compared of an
+        engine that is not ours. UserError where that samples from something else."""
+        settings = self.check.sampling(settings).model_copy(update={"engine": facts.engine})
+        sampler = make_sampler(settings, model, self.tokenizer, self.folder, facts.dtype, longest_prompt)
+        if self.check.decoder is not None:
+            return sampler, None
+        with closed_if_refused(sampler):
+            return sampler, check_engine(facts.engine, sampler, Truth(model, facts.dtype))
+
+    def whole_check(self, engine: PartCheck | None = None) -> ModelCheck:
+        """All that was compared: of the model, of its tokenizer, of an engine that is not ours."""
+        return self.check.whole(tokenizer_check(self.tokenizer), engine)
 
     def prompt_identity(self) -> JsonObject:
         """What a resumed run must share of prompts, chat template and end tokens."""
         return prompt_identity(self.folder, self.tokenizer, end_tokens(self.model, self.tokenizer), self.prompts)
+
+
+def budgets_of(config: TrainConfig) -> Budgets | None:
+    """What prompts ask for; None where they ask for no length."""
+    return None if config.budgets is None else Budgets(*config.budgets, config.seed, config.budget_line)
 
 
 def require_end(files: ModelFiles) -> None:

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from tersely.records import Credit, FloatArray, Group
+from tersely.records import Credit, Finish, FloatArray, Group
 
 AVERAGING = ("sequence", "token", "constant")
 
@@ -66,10 +66,13 @@ class Batch:
         return Batch(tuple(self.rows[i] for i in index), self.weights_B[index])
 
 
-def collate(groups: Sequence[Group], credits: Sequence[Credit], ranks: int = 1) -> list[TrainingRow]:
+def collate(
+    groups: Sequence[Group], credits: Sequence[Credit], ranks: int = 1, *, mask_truncated: bool = False
+) -> list[TrainingRow]:
     """Rows of all counted responses, group by group; dropped groups and UNJUDGED responses give none.
 
-    Group i belongs to process i modulo ``ranks``.
+    ``mask_truncated`` leaves out responses that did not end by themselves too: they have a say in the advantages of
+    their siblings and none in the loss. Group i belongs to process i modulo ``ranks``.
     """
     return [
         TrainingRow(
@@ -83,7 +86,7 @@ def collate(groups: Sequence[Group], credits: Sequence[Credit], ranks: int = 1) 
         for i, (group, credit) in enumerate(zip(groups, credits, strict=True))
         if credit.dropped is None
         for g, rollout in enumerate(group.rollouts)
-        if credit.counted_G[g] and rollout.length > 0
+        if credit.counted_G[g] and rollout.length > 0 and not (mask_truncated and rollout.finish is not Finish.EOS)
     ]
 
 

@@ -210,6 +210,8 @@ class Learner:
                 reference_N if in_loss else None,
                 self.config.kl_coefficient if in_loss else 0.0,
                 self._correction(batch, old_N, metrics),
+                self.config.clip_high,
+                self.config.dual_clip,
             )
         )
         # Sharded gradients come out as the mean over the processes; the loss is a sum.

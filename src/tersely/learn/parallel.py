@@ -155,11 +155,13 @@ def whole(tensor: Tensor) -> Tensor:
 def like(tensor: Tensor, parameter: Tensor) -> Tensor:
     """A whole tensor that every rank has, shared out as the parameter is."""
     tensor = tensor.to(parameter.device)
-    if not hasattr(parameter, "placements"):  # only a DTensor has them
+    placements = getattr(parameter, "placements", None)  # a DTensor has them
+    if placements is None:
         return tensor
-    from torch.distributed.tensor import distribute_tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
 
-    return distribute_tensor(tensor, parameter.device_mesh, parameter.placements, src_data_rank=None)
+    assert isinstance(parameter, DTensor)
+    return distribute_tensor(tensor, parameter.device_mesh, placements, src_data_rank=None)
 
 
 @torch.no_grad()

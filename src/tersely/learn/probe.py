@@ -21,7 +21,6 @@ from tersely.runs.folder import RunFolder
 from tersely.runs.json_file import read_record
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.base import close_after
-from tersely.samplers.engines import make_sampler
 from tersely.tasks.order import problems_of_step
 
 PROBE = "probe.json"
@@ -117,9 +116,7 @@ def sample_base(config: TrainConfig, count: int, display: Display) -> LengthSamp
         torch.set_num_threads(config.run.threads)
     with judge_for(None, config.run.judge_workers, config.verifier) as judge:
         ready, base = look_before_training(config, judge, World())
-        settings = base.check.sampling(config.sampling).model_copy(update={"engine": ready.facts.engine})
-        dtype, longest = ready.facts.dtype, ready.longest_prompt
-        sampler = make_sampler(settings, base.model, base.tokenizer, base.folder, dtype, longest)
+        sampler, _ = base.make_sampler(config.sampling, ready.facts, base.model, ready.longest_prompt)
         with close_after(sampler), explain_training_memory("sampling", config):
             chosen = problems_of_step(ready.problems, min(count, len(ready.problems)), config.seed, 0)
             return draw(config, chosen, ready.prompts, sampler, judge, display)

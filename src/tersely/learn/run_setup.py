@@ -48,8 +48,8 @@ RESOURCE_KEYS = {
 """Settings that say how much is done at once, not what: a run that ran out of memory goes on with others. The sums are
 the same but for rounding."""
 
-GIVEN_NEEDS = frozenset(Need) - {Need.BUDGET}
-"""What this loop can show a method; a budget in the prompt is not drawn here."""
+OFF_BY_DEFAULT = {"clip_high": None, "dual_clip": None, "mask_truncated": False}
+"""Settings of the learner that say nothing where they are off."""
 
 UNJUDGED = "unjudged.json"
 """Verdicts that the judge could not reach, by key."""
@@ -85,14 +85,21 @@ class Ready:
     facts: Facts
     verifier: str | None
     """What judges in place of our answer kinds."""
+    longest_measured: int = 0
+    """Tokens of the longest prompt that is answered besides, not trained on."""
 
     @property
     def problems(self) -> Sequence[Problem]:
         return self.loaded.problems
 
     @property
+    def notice(self) -> str | None:
+        """What to know of another objective than the paper's."""
+        return None if self.objective.method == "paper" else self.objective.notice
+
+    @property
     def longest_prompt(self) -> int:
-        return max(map(len, self.prompts.values()))
+        return max(self.longest_measured, *map(len, self.prompts.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +112,13 @@ class ResumeState:
 
 
 def look_before_training(
-    config: TrainConfig, judge: Grader, world: World, problems: OwnTask | None = None
+    config: TrainConfig, judge: Grader, world: World, problems: OwnTask | None = None, longest_measured: int = 0
 ) -> tuple[Ready, LoadedBase]:
     """Refuse, in one sentence, whatever cannot work (UserError); nothing is written. Loads the base."""
     with world.collective_errors():
         objective = Objective(**config.objective.model_dump())
-        objective.require_given(GIVEN_NEEDS)
+        require_budgets(config, objective)
+        objective.check_run(config.sampling.n, config.sampling.max_new_tokens)
         find_loss(config.learner.loss)
         require_tracker(config.run.report_to)
         require_even_shares(config, world)
@@ -118,17 +126,38 @@ def look_before_training(
         drop = config.drop_unjudgeable
         loaded = load_problems(problems or config.task, "train", config.train_size, judge, config.template, drop=drop)
         chosen = loaded.problems
-        problems_of_step(chosen, config.sampling.prompts, config.seed, 0)
+        problems_of_step(chosen, config.drawn, config.seed, 0)
         facts = Facts.of(config.sampling.engine, config.run.device, config.run.dtype, world.own_device)
         with explain_training_memory("loading", config, world.size):
             base = LoadedBase.load(folder, config, facts, world, chosen)
         asking = base.prompt_identity()
-        return Ready(objective, loaded, base.prompts, asking, folder, facts, verifier_of(judge)), base
+        verifier = verifier_of(judge)
+        return Ready(objective, loaded, base.prompts, asking, folder, facts, verifier, longest_measured), base
+
+
+def require_budgets(config: TrainConfig, objective: Objective) -> None:
+    """Whoever looks at a budget is given one, and nobody is asked for a length that nothing looks at."""
+    looks = Need.BUDGET in objective.needs
+    if looks and config.budgets is None:
+        raise UserError(
+            f"objective {objective.method!r} compares lengths with a budget that each prompt asks for: say from which "
+            "to which number of tokens, for example --set budgets=[100,4000]"
+        )
+    if config.budgets is not None and not looks:
+        raise UserError(
+            f"budgets = {list(config.budgets)} would be asked for in every prompt, but objective {objective.method!r} "
+            "looks at none: leave budgets out, or take l1-exact or l1-max"
+        )
 
 
 def require_even_shares(config: TrainConfig, world: World) -> None:
     """Whole groups stay in one process, in every gradient step."""
     prompts, updates = config.sampling.prompts, config.learner.updates
+    if config.drawn % world.size:
+        raise UserError(
+            f"run.oversample = {config.run.oversample:g} draws {config.drawn} problems an iteration, which cannot be "
+            f"shared evenly by {world.size} processes: choose it so that sampling.prompts x oversample is a multiple"
+        )
     if prompts % (world.size * updates):
         raise UserError(
             f"sampling.prompts = {prompts} cannot be shared evenly by {world.size} processes x learner.updates = "
@@ -136,11 +165,14 @@ def require_even_shares(config: TrainConfig, world: World) -> None:
         )
 
 
-def open_run(out: Path, config: TrainConfig, ready: Ready, world: World) -> AbstractContextManager[RunFolder | None]:
-    """The run folder, locked, on rank 0; nothing on the others."""
+def open_run(
+    out: Path, config: TrainConfig, ready: Ready, world: World, steered_by: JsonObject
+) -> AbstractContextManager[RunFolder | None]:
+    """The run folder, locked, on rank 0; nothing on the others. ``steered_by``: a part of what identifies the run."""
     with world.collective_errors():
         if world.is_main:
-            identity = run_identity(config, ready.folder, ready.loaded, ready.verifier, ready.prompt_identity)
+            own = run_identity(config, ready.folder, ready.loaded, ready.verifier, ready.prompt_identity)
+            identity = {**own, **steered_by}
             return RunFolder.open(out, RunKind.TRAIN, identity, keep=config.run.keep, grows=more_steps(identity))
     return nullcontext()
 
@@ -157,6 +189,15 @@ def run_identity(
             settings[section].pop(key)
     digests = {"model_sha256": weights_digest_once(folder), "task_sha256": task_digest(loaded.problems)}
     del settings["drop_unjudgeable"]  # what it dropped is said
+    settings["objective"] = config.objective.record()
+    # What is off leaves no key, so that runs from before it was there go on.
+    if config.budgets is None:
+        del settings["budgets"], settings["budget_line"]
+    if config.run.oversample == 1:
+        del settings["run"]["oversample"]
+    for name, off in OFF_BY_DEFAULT.items():
+        if settings["learner"][name] == off:
+            del settings["learner"][name]
     return {**settings, "verifier": verifier, **digests, **loaded.identity, **asking}
 
 

@@ -15,7 +15,8 @@ from tersely.learn.attention import attention_of_update, packs, switched
 from tersely.learn.batch import TrainingRow
 from tersely.learn.heads import HEADS, HeadName
 from tersely.learn.logprobs import token_logprobs
-from tersely.models.agreement import CONTINUED, ModelCheck, PartCheck, Truth, first_right
+from tersely.models.agreement import CONTINUED, NOISE, ModelCheck, PartCheck, Tried, Truth, first_right
+from tersely.models.first_layers import first_layers, holds_whole
 from tersely.models.memory import ran_out
 from tersely.models.positions import refuse_chunks
 from tersely.models.tokenizer_check import TokenizerCheck
@@ -32,6 +33,8 @@ class BaseCheck:
 
     decoder: PartCheck | None
     """None where another engine than ours decodes."""
+    precision: PartCheck | None
+    """None where forward and backward run in the type of the weights."""
     head: PartCheck
     layout: PartCheck
 
@@ -44,22 +47,23 @@ class BaseCheck:
         repaired = len(self.layout.tried) > 1
         return settings.model_copy(update={"layout": self.layout.chosen}) if repaired else settings
 
-    def whole(self, tokenizer: TokenizerCheck) -> ModelCheck:
-        """With what was found of the tokenizer."""
-        decoder = () if self.decoder is None else (self.decoder,)
-        return ModelCheck((tokenizer, *decoder, self.head, self.layout))
+    def whole(self, tokenizer: TokenizerCheck, engine: PartCheck | None = None) -> ModelCheck:
+        """With what was found of the tokenizer, and of an engine that is not ours."""
+        parts = (self.decoder, engine, self.precision, self.head, self.layout)
+        return ModelCheck((tokenizer, *(part for part in parts if part is not None)))
 
 
 def check_base(model: Any, config: TrainConfig, facts: Facts) -> BaseCheck:
     """Compare before anything is sampled, sharded or adapted. UserError where no way is right, RunError for a model
-    whose log-probabilities are not numbers."""
-    exact = Truth(model)
-    running = exact if facts.dtype == model.dtype else Truth(model, facts.dtype)
+    whose log-probabilities are not numbers. Where no process holds the whole model, its first layers stand for it."""
+    exact = Truth(model if holds_whole(model) else first_layers(model))
+    running = exact if facts.dtype == model.dtype else Truth(exact.model, facts.dtype)
     ours = facts.engine == TRANSFORMERS
     decoder = _check_served(exact, facts.dtype, config.sampling.decoder) if ours else None
+    precision = check_precision(exact, running)
     head = check_head(exact)
     require_gradient(running, head_name(head))
-    return BaseCheck(decoder, head, check_layout(running, head_name(head), config.learner.layout))
+    return BaseCheck(decoder, precision, head, check_layout(running, head_name(head), config.learner.layout))
 
 
 def _check_served(exact: Truth, dtype: torch.dtype, asked: DecoderName) -> PartCheck:
@@ -69,6 +73,28 @@ def _check_served(exact: Truth, dtype: torch.dtype, asked: DecoderName) -> PartC
         return found
     served = check_decoder(Truth(cast_copy(exact.model, dtype)), found.chosen)
     return PartCheck(served.part, served.bound, (*found.tried[:-1], *served.tried))
+
+
+def check_precision(exact: Truth, running: Truth) -> PartCheck | None:
+    """Whether autocast leaves the model's own forward what it is: no further from that in fp32 than three times a copy
+    of the weights in the smaller type (and than one rounding). UserError where it does not; None without autocast.
+
+    Some models (Kimi Linear) compute a state in fp32 that autocast rounds at every step.
+    """
+    if running.dtype == running.model.dtype:
+        return None
+    name, bound = str(running.dtype).removeprefix("torch."), running.bound
+    gap = running.distance(exact)
+    if gap > bound:
+        bound = max(bound, NOISE * Truth(cast_copy(exact.model, running.dtype)).distance(exact))
+    found = Tried(name, gap)
+    if not found.is_within(bound):
+        raise UserError(
+            f"training in {name} is off by {gap:.2g} nats from this {exact.model.config.model_type} model's own "
+            f"forward in float32 (allowed are {bound:.2g}, three times what its weights in {name} are off by): use "
+            "--set run.dtype=float32"
+        )
+    return PartCheck("precision", bound, (found,))
 
 
 def check_head(truth: Truth) -> PartCheck:

@@ -11,6 +11,7 @@ import numpy as np
 from tersely.journal import StepEvent, StepRecord
 from tersely.learn.metrics import UpdateMetrics
 from tersely.records import Credit, Finish, Group, JsonObject, Status
+from tersely.verify.summary import Remarks
 
 
 def step_record(
@@ -28,7 +29,9 @@ def step_record(
     rewards = np.concatenate([c.rewards_G for c in credits])
     rollouts = [r for g in groups for r in g.rollouts]
     verdicts = [v for g in groups for v in g.verdicts]
-    kept = [(g.correct_G, g.judged_G) for g, c in zip(groups, credits, strict=True) if c.dropped is None]
+    remarks = Remarks.said_by(v.reason for v in verdicts)
+    # All right or all wrong says something of two judged siblings or more, whether a filter leaves them out or not.
+    several = [(g.correct_G, g.judged_G) for g, c in zip(groups, credits, strict=True) if c.counted_G.sum() > 1]
     return StepRecord(
         step=step,
         event=StepEvent.STEP if metrics.losses else StepEvent.NO_SIGNAL,
@@ -42,9 +45,9 @@ def step_record(
         truncated=sum(r.finish is not Finish.EOS for r in rollouts) / len(rollouts),
         no_answer=sum(v.status is Status.NO_ANSWER for v in verdicts) / len(verdicts),
         unjudged=float(np.mean(~judged)),
-        groups_all_correct=sum(bool(c[j].all()) for c, j in kept) / len(groups),
-        groups_all_wrong=sum(not c[j].any() for c, j in kept) / len(groups),
-        groups_dropped=1.0 - len(kept) / len(groups),
+        groups_all_correct=sum(bool(c[j].all()) for c, j in several) / len(groups),
+        groups_all_wrong=sum(not c[j].any() for c, j in several) / len(groups),
+        groups_dropped=1.0 - sum(c.dropped is None for c in credits) / len(groups),
         kl=metrics.mean("kl"),
         entropy=metrics.mean("entropy"),
         clip_fraction=metrics.mean("clipped"),
@@ -57,6 +60,8 @@ def step_record(
         response_tokens=int(lengths.sum()),
         importance_mean=metrics.mean("correction") if metrics.corrected else None,
         importance_capped=metrics.mean("capped") if metrics.corrected else None,
+        restated=remarks.restated / len(verdicts),
+        cut=remarks.cut / len(verdicts),
         alpha=alpha,
     )
 

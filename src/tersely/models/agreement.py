@@ -54,7 +54,8 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class PartCheck:
-    """One part of the program on one model: the ways tried, fastest first; the last one is right and taken."""
+    """One part of the program on one model: the ways tried, fastest first; the last one is right and taken, or cannot
+    be compared (its gap is None)."""
 
     part: str
     bound: float
@@ -70,7 +71,9 @@ class PartCheck:
         return self.tried[-1].gap or 0.0
 
     def note(self) -> str | None:
-        """One sentence where a slower way had to be taken."""
+        """One sentence where a slower way had to be taken, or nothing could be compared."""
+        if self.tried[-1].gap is None:
+            return f"{self.part}: {self.chosen} is not compared with the model's own forward: {self.tried[-1].error}"
         if len(self.tried) == 1:
             return None
         wrong = ", ".join(tried.says() for tried in self.tried[:-1])
@@ -138,6 +141,10 @@ class Truth:
         targets_T1 = torch.tensor(tokens)[:, None].to(logprobs_T.device)
         last_TV = self.logprobs[row][-len(tokens) - 1 : -1].to(logprobs_T.device)
         return self._gap((last_TV.gather(1, targets_T1)[:, 0] - logprobs_T).abs())
+
+    def distance(self, other: Truth) -> float:
+        """What the own forward differs by from another's on the same rows: the larger of both rows' gaps."""
+        return max(self.gap(row, 0, logprobs) for row, logprobs in enumerate(other.logprobs))
 
     def _gap(self, apart: Tensor) -> float:
         gap = float(apart.max() if self.is_exact else apart.mean())

@@ -6,6 +6,8 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
+from tersely.runs.manifest import read_manifest
+
 OPTIMIZER_FILE = "optimizer.safetensors"
 """In a checkpoint, beside the weights: no part of the model."""
 
@@ -19,6 +21,15 @@ def weights_digest(folder: Path) -> str:
         with path.open("rb") as file:
             digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def recorded_digest(checkpoint: Path) -> str | None:
+    """``weights_digest`` of a checkpoint by its manifest, without reading the weights; None where it has none."""
+    manifest, digest = read_manifest(checkpoint), hashlib.sha256()
+    for entry in sorted([] if manifest is None else manifest["files"], key=lambda entry: entry["name"]):
+        if "/" not in entry["name"] and entry["name"].endswith(".safetensors") and entry["name"] != OPTIMIZER_FILE:
+            digest.update(entry["name"].encode() + bytes.fromhex(entry["sha256"]))
+    return None if manifest is None else digest.hexdigest()
 
 
 def weights_digest_once(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from tersely.errors import UserError
 SWITCHING = ("longrope", "su")
 """Kinds of rotary embedding with two sets of frequencies: which one a row is read with depends on how long the longest
 row beside it is, and keys in a cache keep the first."""
+
+NAME = re.compile(r"[\w.-]+")
+"""Of a template, rather than the text of a user's own."""
 
 POSITIONS = ("max_position_embeddings", "n_positions")
 """What a config.json calls the number of positions."""
@@ -24,40 +28,49 @@ class Room:
     """Tokens that the model has positions for; None where no limit is known."""
     switch: int | None = None
     """Tokens after which its rotary embedding changes; None where it never does."""
+    choice: int | None = None
+    """Tokens after which its attention chooses which of a whole row to read; None where it never does."""
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Room:
         """By the content of config.json, or of a loaded configuration's ``to_dict()``."""
         text = _text_of(config)
         known = [text[name] for name in POSITIONS if isinstance(text.get(name), int)]
-        return cls(known[0] if known else None, switch_of(config))
+        return cls(known[0] if known else None, switch_of(config), choice_of(config))
 
     def left(self, longest: int) -> int | None:
         """New tokens that fit behind a prompt of ``longest`` tokens, below 1 where the prompt itself is too long; None
         where no limit is known."""
-        limits = [limit for limit in (self.positions, self.switch) if limit is not None]
+        limits = [limit for limit in (self.positions, self.switch, self.choice) if limit is not None]
         return min(limits) - longest if limits else None
 
-    def refusal(self, longest: int, cap: int, setting: str) -> str | None:
+    def refusal(self, longest: int, cap: int, setting: str, template: str = "") -> str | None:
         """The sentence against prompts of ``longest`` tokens with ``cap`` new ones; None where they fit.
 
         ``setting`` is what the user would change, such as "--max-new-tokens "; the cure is enough if obeyed once.
+        ``template`` is what the problems are asked under: its name is said, because another one leaves other room.
         """
         left = self.left(longest)
         if left is None or cap <= left:
             return None
         cure = f"use {setting}{left} or less" if left > 0 else "leave the longest problems out"
-        asked = f"the longest prompt ({longest} tokens) and {cap} new tokens"
+        under = f", template {template}" if NAME.fullmatch(template) else ""
+        asked = f"the longest prompt ({longest} tokens{under}) and {cap} new tokens"
         if self.positions is not None and longest + cap > self.positions:
             return f"{asked} exceed the model's {self.positions} positions: {cure}"
+        if self.choice is not None and longest + cap > self.choice:
+            return (
+                f"{asked} go beyond {self.choice} tokens, where this model's attention reads a part of the row alone, "
+                f"chosen by later tokens too, so that no log-probability would be that of sampling: {cure}"
+            )
         return (
             f"{asked} go beyond {self.switch} tokens, where this model's rotary embedding (longrope) changes, so that "
             f"log-probabilities would depend on which rows stand together: {cure}"
         )
 
-    def require(self, longest: int, cap: int, setting: str) -> None:
+    def require(self, longest: int, cap: int, setting: str, template: str = "") -> None:
         """UserError where ``refusal`` has something to say."""
-        sentence = self.refusal(longest, cap, setting)
+        sentence = self.refusal(longest, cap, setting, template)
         if sentence is not None:
             raise UserError(sentence)
 
@@ -80,6 +93,12 @@ def switch_of(config: Mapping[str, Any]) -> int | None:
             found = one.get("original_max_position_embeddings") or text.get("original_max_position_embeddings")
             return found if isinstance(found, int) and found > 0 else None
     return None
+
+
+def choice_of(config: Mapping[str, Any]) -> int | None:
+    """Tokens after which attention (Doge's) reads the highest of a whole row alone; None where it reads all."""
+    found = _text_of(config).get("keep_window_size")
+    return found if isinstance(found, int) and found > 0 else None
 
 
 def refuse_chunks(config: Any) -> None:

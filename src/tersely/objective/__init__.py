@@ -11,7 +11,21 @@ from tersely.objective.flat import FlatCredit
 from tersely.objective.group import GroupView, Need, State
 from tersely.objective.inputs import view_of
 from tersely.objective.methods.base import Method
+from tersely.objective.promise import AllWrong, Order, Promise
 from tersely.objective.reward import Reward
 from tersely.objective.schedule import Schedule
 
-__all__ = ["FlatCredit", "GroupView", "Method", "Need", "Objective", "Reward", "Schedule", "State", "view_of"]
+__all__ = [
+    "AllWrong",
+    "FlatCredit",
+    "GroupView",
+    "Method",
+    "Need",
+    "Objective",
+    "Order",
+    "Promise",
+    "Reward",
+    "Schedule",
+    "State",
+    "view_of",
+]

@@ -19,6 +19,7 @@ from tersely.objective.group import GroupView, Need, State
 from tersely.objective.inputs import read_group
 from tersely.objective.methods import METHODS
 from tersely.objective.methods.base import Method
+from tersely.objective.promise import AllWrong, Promise
 from tersely.objective.reward import Reward
 from tersely.objective.schedule import SCHEDULES, Schedule
 from tersely.plugins import require_signature
@@ -29,6 +30,13 @@ GroupArrays = tuple[ArrayLike, ArrayLike, ArrayLike | None]
 
 TOO_FEW = "fewer than two judged responses"
 """``Credit.dropped`` of a group that has no sibling to be compared with."""
+NO_RIGHT = "no right response"
+"""``Credit.dropped`` of a group that a filter leaves out by its raw scores, whatever its rewards."""
+ALL_EQUAL = "all rewards are equal"
+"""``Credit.dropped`` of a group without signal, where those are left out."""
+FILTERS = ("none", "all_wrong", "equal")
+"""Which groups are left out: none (the paper's), those without a right response, and those whose rewards are equal
+besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +62,15 @@ class Objective:
     """What alpha is at a step (``at``): one of ``schedule.SCHEDULES``, or a subclass of ``Schedule`` of one's own."""
     schedule_settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Settings of the schedule, by name."""
+    filter: str = "none"
+    """Which groups give no credit, one of ``FILTERS``: before scaling, so that "batch" does not look at them."""
     _method: Method = field(init=False, repr=False, compare=False)
     _schedule: Schedule = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require_known("advantage", str(self.advantage), ADVANTAGES)
         require_known("normalize", str(self.normalize), NORMALIZATIONS)
+        require_known("filter", str(self.filter), FILTERS)
         for name in ("settings", "schedule_settings"):
             object.__setattr__(self, name, _copied(name, getattr(self, name)))
         method, schedule = _build_method(self), _build_schedule(self)
@@ -79,6 +90,25 @@ class Objective:
         missing = [need.words for need in Need if need in self.needs and need not in given]
         if missing:
             raise UserError(f"method {self.method!r} needs {' and '.join(missing)}, which it cannot be given here")
+
+    @property
+    def promise(self) -> Promise | None:
+        """What the method declares of right and wrong; None where it does not say."""
+        return self._method.promise
+
+    @property
+    def notice(self) -> str | None:
+        """What to know of the method before a run, in one line; None where it declares nothing."""
+        if self.promise is None:
+            return None
+        grows = self.normalize == "group" and self.promise.all_wrong is not AllWrong.NOTHING
+        warning = ", which normalize = group blows up to the size of a right answer" if grows else ""
+        return f"objective {self.method}: {self.promise.words}{warning}"
+
+    def check_run(self, siblings: int, cap: int | None) -> None:
+        """UserError where the method has no effect on groups of ``siblings`` under ``cap`` tokens (None: unknown)."""
+        with _boundary(self.method):
+            self._method.check_run(siblings, cap)
 
     def at(self, step: int) -> Objective:
         """The objective of one step (the first that trains is 1): itself with the alpha that the schedule gives."""
@@ -168,8 +198,21 @@ class Objective:
         if Need.STATE in self.needs:
             groups = [replace(group, state=state) for group in groups]
         rewards = [self._reward(group) for group in groups]
-        advantages = self._advantages(groups, rewards)
-        return [_as_credit(*row) for row in zip(groups, rewards, advantages, strict=True)]
+        dropped = [self._why_dropped(*row) for row in zip(groups, rewards, strict=True)]
+        advantages = self._advantages(groups, rewards, dropped)
+        return [
+            Credit(r.rewards_G, a_G, g.counted_G, why, dict(r.parts))
+            for g, r, a_G, why in zip(groups, rewards, advantages, dropped, strict=True)
+        ]
+
+    def _why_dropped(self, group: GroupView, reward: Reward) -> str | None:
+        """Why a whole group gives no credit; None where it does."""
+        rewards_N = reward.rewards_G[group.counted_G]
+        if rewards_N.size < 2:
+            return TOO_FEW
+        if self.filter != "none" and not group.earning_G.any():
+            return NO_RIGHT
+        return ALL_EQUAL if self.filter == "equal" and rewards_N.max() == rewards_N.min() else None
 
     def _reward(self, group: GroupView) -> Reward:
         if self.needs:
@@ -177,9 +220,11 @@ class Objective:
         with _boundary(self.method):
             return _checked(self._method.rewards(group), group)
 
-    def _advantages(self, groups: Sequence[GroupView], rewards: Sequence[Reward]) -> list[FloatArray]:
+    def _advantages(
+        self, groups: Sequence[GroupView], rewards: Sequence[Reward], dropped: Sequence[str | None]
+    ) -> list[FloatArray]:
         """[G] advantages a group: baseline and scaling over the counted rows of the groups that are not dropped."""
-        kept = [i for i, group in enumerate(groups) if not _is_dropped(group)]
+        kept = [i for i, why in enumerate(dropped) if why is None]
         rewards_kept = [rewards[i].rewards_G[groups[i].counted_G] for i in kept]
         lengths_kept = [groups[i].lengths_G[groups[i].counted_G] for i in kept]
         raw = [ADVANTAGES[self.advantage](rewards_N) for rewards_N in rewards_kept]
@@ -187,7 +232,12 @@ class Objective:
         advantages = [np.zeros(group.scores_G.shape) for group in groups]
         for i, advantages_N in zip(kept, scaled, strict=True):
             advantages[i][groups[i].counted_G] = advantages_N
+            advantages[i] = self._reweighed(groups[i], advantages[i])
         return advantages
+
+    def _reweighed(self, group: GroupView, advantages_G: FloatArray) -> FloatArray:
+        with _boundary(self.method):
+            return _finite("advantage", self._method.reweigh(group, advantages_G), group)
 
 
 def _copied(name: str, settings: object) -> dict[str, Any]:
@@ -207,6 +257,7 @@ def _build_method(objective: Objective) -> Method:
     method = build("method", name, kind, {**alpha, **objective.settings})
     require_signature("method", f"{name}.rewards", method.rewards, "group")
     require_signature("method", f"{name}.update", method.update, "state", "groups")
+    require_signature("method", f"{name}.reweigh", method.reweigh, "group", "advantages_G")
     return method
 
 
@@ -233,13 +284,17 @@ def _checked(reward: Reward, group: GroupView) -> Reward:
     """What the method gave, 0 where not counted; an error where it is no finite reward for each response."""
     if not isinstance(reward, Reward):
         raise TypeError(f"it gave {type(reward).__name__} and not a tersely.objective.Reward")
-    rewards_G = np.asarray(reward.rewards_G, dtype=np.float64)
-    if rewards_G.shape != group.scores_G.shape:
-        raise ValueError(f"it gave rewards of shape {rewards_G.shape} for {group.scores_G.size} responses")
-    rewards_G = np.where(group.counted_G, rewards_G, 0.0)
-    if not np.isfinite(rewards_G).all():
-        raise ValueError(f"it gave a reward that is not finite: {rewards_G.tolist()}")
-    return Reward(rewards_G, reward.parts)
+    return Reward(_finite("reward", reward.rewards_G, group), reward.parts)
+
+
+def _finite(what: str, values_G: ArrayLike, group: GroupView) -> FloatArray:
+    taken_G = np.asarray(values_G, dtype=np.float64)
+    if taken_G.shape != group.scores_G.shape:
+        raise ValueError(f"it gave {what}s of shape {taken_G.shape} for {group.scores_G.size} responses")
+    taken_G = np.where(group.counted_G, taken_G, 0.0)
+    if not np.isfinite(taken_G).all():
+        raise ValueError(f"it gave a {what} that is not finite: {taken_G.tolist()}")
+    return taken_G
 
 
 def _plain(state: State) -> State:
@@ -247,12 +302,3 @@ def _plain(state: State) -> State:
     if json.loads(json.dumps(state, allow_nan=False)) != state:
         raise ValueError("its state would not come back from JSON as it is: use text keys, lists and plain numbers")
     return state
-
-
-def _is_dropped(group: GroupView) -> bool:
-    return int(group.counted_G.sum()) < 2
-
-
-def _as_credit(group: GroupView, reward: Reward, advantages_G: FloatArray) -> Credit:
-    dropped = TOO_FEW if _is_dropped(group) else None
-    return Credit(reward.rewards_G, advantages_G, group.counted_G, dropped, dict(reward.parts))

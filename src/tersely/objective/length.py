@@ -42,3 +42,18 @@ def sigmoid(z_N: FloatArray) -> FloatArray:
     """
     decay_N = np.exp(-np.abs(z_N))
     return np.asarray(np.where(z_N >= 0, 1.0, decay_N) / (1.0 + decay_N), dtype=np.float64)
+
+
+def mean_length(lengths_N: FloatArray) -> float:
+    """Arithmetic mean, rounded once, so that the order of the siblings cannot change a bit. N >= 1."""
+    return math.fsum(lengths_N) / lengths_N.size
+
+
+def sample_std(lengths_N: FloatArray) -> float:
+    """Standard deviation with ddof = 1, as torch.std and statistics.stdev give it.
+
+    Degenerate cases: fewer than two values, or all equal (max == min), give 0.
+    """
+    if lengths_N.size < 2 or lengths_N.max() == lengths_N.min():
+        return 0.0
+    return math.sqrt(math.fsum((lengths_N - mean_length(lengths_N)) ** 2) / (lengths_N.size - 1))

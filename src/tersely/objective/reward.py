@@ -44,3 +44,12 @@ def length_penalised_reward(group: GroupView, alpha: float, squash: Squash) -> R
     penalty_G = np.zeros_like(accuracy_G)
     penalty_G[earning_G] = accuracy_G[earning_G] * (alpha * squash(z_scores(group.lengths_G[earning_G])))
     return Reward(accuracy_G - penalty_G, {"accuracy": accuracy_G, "penalty": penalty_G})
+
+
+def blended(group: GroupView, right_G: FloatArray, wrong_G: FloatArray | float) -> Reward:
+    """r_i = s_i * right_i + (1 - s_i) * wrong_i: what a right and a wrong response of that length earn, by the score.
+
+    For methods that are published for right and wrong alone: those are s = 1 and s = 0, bit for bit. ``right_G`` and
+    ``wrong_G`` must be finite in every counted row, whatever its score.
+    """
+    return Reward(group.scores_G * right_G + (1.0 - group.scores_G) * wrong_G)

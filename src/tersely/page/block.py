@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from matplotlib.figure import Figure
 
-from tersely.page.figure import Looks
+from tersely.page.figure import Look
 from tersely.page.records import Comparison
 from tersely.page.standings import Standing
-from tersely.page.table import Table
+from tersely.records import EvalRecord
+from tersely.table import Table
 from tersely.text import slug
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One response as it stands on the page."""
-
-    model: str
-    status: str
-    tokens: int
-    finish: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +20,8 @@ class Example:
     """One problem and what each model answered."""
 
     difficulty: str
-    question: str
-    answer: str
-    responses: tuple[Shown, ...]
+    responses: tuple[tuple[str, EvalRecord], ...]
+    """(model, its response)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +37,29 @@ class Block:
     tables: tuple[Table, ...] = ()
     examples: tuple[Example, ...] = ()
 
+    def named(self, ending: str, words: str = "") -> Block:
+        """The same of one data set."""
+        tables = tuple(table.named(ending, words) for table in self.tables)
+        return replace(self, name=f"{self.name}_{ending}", title=f"{self.title}{words}", tables=tables)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for, and what is known of the whole."""
+    """What the command line asked for beside the runs, and what is known of the whole."""
 
-    looks: Looks
-    found: tuple[Standing, ...]
-    """Against the base, over all data sets."""
-    chosen: str | None = None
-    """Label of the model that the message names."""
     price: float | None = None
     """Of a million generated tokens, in ``currency``."""
     gpu_hour: float | None = None
     currency: str = "USD"
     with_ablations: bool = False
     """Whether departures from the family stand on the frontier too."""
+    allow_mixed: bool = False
+    commands: Sequence[str] = ()
+    looks: Mapping[str, Look] = field(default_factory=dict)
+    found: tuple[Standing, ...] = ()
+    """Against the base, over all data sets."""
+    chosen: str | None = None
+    """Label of the model that the message names."""
 
 
 Make = Callable[[Comparison, Options], Block | None]
@@ -75,7 +71,7 @@ def once(make: Make) -> Maker:
 
     def made(comparison: Comparison, options: Options) -> list[Block]:
         block = make(comparison, options)
-        return [] if block is None else [_plain(block)]
+        return [] if block is None else [block]
 
     return made
 
@@ -85,24 +81,12 @@ def each_set(make: Make) -> Maker:
 
     def made(comparison: Comparison, options: Options) -> list[Block]:
         several = len(comparison.datasets) > 1
-        found = []
-        for dataset in comparison.datasets:
-            block = make(comparison.on(dataset), options)
-            words = f", {dataset}" if several else ""
-            if block is not None:
-                tables = tuple(table.named(dataset, words) for table in block.tables)
-                block = replace(block, name=f"{block.name}_{dataset}", title=f"{block.title}{words}", tables=tables)
-                found.append(_plain(block))
-        return found
+        pairs = [(dataset, make(comparison.on(dataset), options)) for dataset in comparison.datasets]
+        return [b.named(file_name(d), f", {d}" if several else "") for d, b in pairs if b is not None]
 
     return made
 
 
-def _plain(block: Block) -> Block:
-    """Names that are file names and ids at once."""
-    tables = tuple(replace(table, name=_id(table.name)) for table in block.tables)
-    return replace(block, name=_id(block.name), tables=tables)
-
-
-def _id(name: str) -> str:
-    return slug(name).replace("-", "_")
+def file_name(dataset: str) -> str:
+    """A data set's name as part of the name of a file and of an id."""
+    return slug(dataset).replace("-", "_")

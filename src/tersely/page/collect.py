@@ -10,16 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tersely.analysis import ProtocolFacts, compare_paired
+from tersely.analysis import ProtocolFacts, compare_paired, cut, summarise
+from tersely.analysis.cutoff import cutoff_limits
 from tersely.analysis.facts import MEASURED
 from tersely.analysis.noise import NoiseFloor, noise_floor
 from tersely.analysis.paired import covers, shared
 from tersely.errors import UserError
-from tersely.evaluation.protocol import VARIANT
+from tersely.evaluation.protocol import VARIANT, parse_name
 from tersely.evaluation.records import Evaluation
-from tersely.page.cutoffs import cutoff_contenders
-from tersely.page.read import read_finished, root_of
-from tersely.page.records import Checkpoints, Comparison, Contender, Entry, Result, Role, Run, Who, parse_name
+from tersely.evaluation.runs import Run, read_finished, root_of
+from tersely.page.records import Comparison, Contender, Entry, Result, Role, Who
 from tersely.page.settings import describe, learning_rate
 from tersely.records import EvalRecord
 
@@ -48,20 +48,22 @@ def collect(
     """
     runs = [read_finished(path, variants) for path in dict.fromkeys(path.resolve() for path in paths)]
     roots, given = _roots(runs, base, variants)
-    bases = list({root.path.resolve(): root for root in roots.values()}.values())
-    trained = [run for path, run in given.items() if path not in {root.path.resolve() for root in bases}]
-    rules = _rules([*bases, *trained])
-    lines = [_Line("base", Role.BASE, "base", None, _mark(b, rules, allow_mixed), b, None) for b in bases]
+    bases = {root.path.resolve(): root for root in roots.values()}
+    trained = [run for path, run in given.items() if path not in bases]
+    rules = _rules([*bases.values(), *trained])
+    lines = [_Line("base", Role.BASE, "base", None, _mark(b, rules, allow_mixed), b, None) for b in bases.values()]
     named = describe(trained)
     for run in trained:
         root = roots.get(run.path.resolve())
         role, series, label = named[run.path]
         lines.append(_Line(label, role, series, run.alpha, _mark(run, rules, allow_mixed, root), run, root))
-    contenders = _contenders(lines)
-    datasets = _datasets(contenders)
-    extra = cutoff_contenders(contenders[0]) if bases and variants else []
-    ordered = sorted([*contenders, *extra], key=lambda c: list(Role).index(c.role))
-    return Comparison(tuple(ordered), _checkpoints(lines), _noise(bases, datasets), datasets)
+    found = _contenders(lines)
+    plain = [c for c in found if c.step is None]
+    datasets = _datasets(plain)
+    extra = cutoff_contenders(plain[0]) if bases and variants else []
+    ordered = sorted([*plain, *extra], key=lambda c: list(Role).index(c.role))
+    checkpoints = tuple(c for c in found if c.step is not None)
+    return Comparison(tuple(ordered), checkpoints, _noise(list(bases.values()), datasets), datasets)
 
 
 def _roots(runs: Sequence[Run], base: Path | None, variants: bool) -> tuple[dict[Path, Run], dict[Path, Run]]:
@@ -77,14 +79,12 @@ def _roots(runs: Sequence[Run], base: Path | None, variants: bool) -> tuple[dict
         if found is not None:
             roots[path] = found
     foreign = [run for run in given.values() if run.kind == "model"]
-    if not roots and len(foreign) == 1:
-        return dict.fromkeys(given, foreign[0]), given
-    if not roots and foreign:
+    only = list({root.path: root for root in roots.values()}.values()) or foreign
+    if not roots and len(foreign) > 1:
         names = ", ".join(run.name for run in foreign)
         raise UserError(f"which of {names} is the base cannot be told from the runs: name it with --base DIR")
-    only = {root.path: root for root in roots.values()}
     if len(only) == 1:
-        return {path: roots.get(path, next(iter(only.values()))) for path in given}, given
+        roots = {path: roots.get(path, only[0]) for path in given}
     return roots, given
 
 
@@ -131,51 +131,54 @@ def _mark(run: Run, rules: Rules, allow_mixed: bool, base: Run | None = None) ->
 
 
 def _contenders(lines: Sequence[_Line]) -> list[Contender]:
-    """Plain evaluations of every setting, then the same models under instructions."""
+    """Every setting as it is, the same models under instructions, and the checkpoints of what was trained."""
     groups: dict[tuple[str, str], list[_Line]] = {}
     for line in lines:
         groups.setdefault((line.label, line.mark), []).append(line)
     found = []
     for members in sorted(groups.values(), key=lambda m: _order(m[0])):
         _refuse_twins(members)
-        found.append(_contender(members))
-    for members in groups.values():
-        found += _prompted(members)
+        found += [_contender(members, step, variant) for step, variant in _measured(members)]
     return sorted((c for c in found if c.entries), key=lambda c: c.role is not Role.BASE)
 
 
-def _contender(members: Sequence[_Line], step: int | None = None, wanted: str = "") -> Contender:
-    first = members[0]
-    who = replace(first, label=f"{first.label} ‡ {first.mark}" if first.mark else first.label).who
-    entries: dict[str, Entry] = {}
+def _measured(members: Sequence[_Line]) -> list[tuple[int | None, str]]:
+    """(step, variant) of what is a contender of its own: plain, under instructions, and the steps that all seeds were
+    measured at (one seed's checkpoint is no point of a line that ends in the mean of three)."""
+    asked: dict[tuple[int | None, str], None] = {(None, ""): None}
+    steps = []
+    for line in members:
+        pairs = [(parse_name(folder), evaluation) for folder, evaluation in line.run.evaluations.items()]
+        steps.append({name.step for name, _ in pairs if name.step is not None and not name.variant})
+        for name, evaluation in sorted(pairs, key=lambda pair: _natural(pair[0].variant)):
+            if name.step is None and evaluation.protocol.instruction and not name.is_repeat:
+                asked[None, name.variant] = None
+    trained = members[0].run.kind == "train" and not members[0].mark
+    return [*asked, *((step, "") for step in sorted(set.intersection(*steps)) if trained)]
+
+
+def _contender(members: Sequence[_Line], step: int | None, variant: str) -> Contender:
     ordered = sorted(members, key=lambda line: (line.run.seed is None, line.run.seed or 0))
+    if variant:
+        ordered = [_prompted(line, variant) for line in ordered]
+    first = ordered[0]
+    who = replace(first, label=f"{first.label} ‡ {first.mark}" if first.mark else first.label).who
+    results: dict[str, list[Result]] = {}
     for line in ordered:
         for folder, evaluation in line.run.evaluations.items():
             name = parse_name(folder)
-            if name.step == step and name.variant == wanted:
-                result = _result(line, name.dataset, evaluation, part=step is not None)
-                old = entries.get(name.dataset, Entry(*who, ()))
-                entries[name.dataset] = replace(old, results=(*old.results, result))
-    return Contender(*who, entries, tuple(line.run for line in ordered))
+            if (name.step, name.variant) == (step, variant):
+                results.setdefault(name.dataset, []).append(_result(line, name.dataset, evaluation, step is not None))
+    entries = {dataset: Entry(*who, tuple(each)) for dataset, each in results.items()}
+    return Contender(*who, entries, tuple(line.run for line in ordered), step)
 
 
-def _prompted(members: Sequence[_Line]) -> list[Contender]:
-    """One contender for every instruction that the members were evaluated under."""
-    found = [pair for line in members for pair in line.run.evaluations.items()]
-    names = {parse_name(folder) for folder, evaluation in found if evaluation.protocol.instruction}
-    asked = sorted({n.variant for n in names if n.variant and n.step is None and not n.is_repeat}, key=_natural)
-    made = []
-    for variant in asked:
-        first = members[0]
-        label = variant if first.role is Role.BASE else f"{first.label} + {variant}"
-        series = variant.rstrip("0123456789").rstrip("-:")
-        lines = [
-            replace(line, label=label, role=Role.PROMPTED, series=series, alpha=None,
-                    base=line.base or (line.run if line.role is Role.BASE else None))
-            for line in members
-        ]  # fmt: skip
-        made.append(_contender(lines, wanted=variant))
-    return made
+def _prompted(line: _Line, variant: str) -> _Line:
+    """The same model under an instruction."""
+    label = variant if line.role is Role.BASE else f"{line.label} + {variant}"
+    base = line.base or (line.run if line.role is Role.BASE else None)
+    series = variant.rstrip("0123456789").rstrip("-:")
+    return replace(line, label=label, role=Role.PROMPTED, series=series, alpha=None, base=base)
 
 
 def _order(line: _Line) -> tuple[bool, float, str, float, str]:
@@ -230,27 +233,6 @@ def _datasets(contenders: Sequence[Contender]) -> tuple[str, ...]:
     return tuple(sorted(common))
 
 
-def _checkpoints(lines: Sequence[_Line]) -> tuple[Checkpoints, ...]:
-    """Of every setting the steps that all of its seeds were measured at: one seed's checkpoint is no point of a line
-    that ends in the mean of three."""
-    groups: dict[str, list[_Line]] = {}
-    for line in lines:
-        if line.run.kind == "train" and not line.mark:
-            groups.setdefault(line.label, []).append(line)
-    found = []
-    for members in sorted(groups.values(), key=lambda m: (m[0].alpha or 0.0, m[0].label)):
-        steps = sorted(set.intersection(*map(_steps_measured, members)))
-        made = {step: _contender(members, step=step).entries for step in steps}
-        if made:
-            found.append(Checkpoints(members[0].label, tuple(m.run for m in members), made))
-    return tuple(found)
-
-
-def _steps_measured(line: _Line) -> set[int]:
-    names = map(parse_name, line.run.evaluations)
-    return {name.step for name in names if name.step is not None and not name.variant}
-
-
 def _noise(bases: Sequence[Run], datasets: Sequence[str]) -> dict[str, tuple[NoiseFloor, ...]]:
     floors: dict[str, tuple[NoiseFloor, ...]] = {}
     for dataset in datasets:
@@ -270,3 +252,27 @@ def _repetition(base: Run, dataset: str) -> Sequence[EvalRecord] | None:
         if plain and not wanted.differing(evaluation.protocol, {*_FREE, "seed"}):
             return evaluation.responses()
     return None
+
+
+def cutoff_contenders(base: Contender) -> list[Contender]:
+    """What smaller caps would have given, from the base's kept responses: one contender a limit, which stands only with
+    the data sets on which it can be computed."""
+    grids = {d: cutoff_limits([r.evaluation.responses() for r in e.results]) for d, e in base.entries.items()}
+    found = []
+    for limit in sorted({limit for grid in grids.values() for limit in grid}):
+        who = (f"cutoff {limit}", Role.CUTOFF, "cutoff", None, "")
+        entries = {
+            dataset: Entry(*who, tuple(_cut(result, limit) for result in entry.results))
+            for dataset, entry in base.entries.items()
+            if limit in grids[dataset]
+        }
+        found.append(Contender(*who, entries, base.runs))
+    return found
+
+
+def _cut(result: Result, limit: int) -> Result:
+    old = result.evaluation
+    records = tuple(cut(old.responses(), limit))
+    summary = summarise(records, replace(old.protocol, max_new_tokens=limit), phrases={})
+    made = replace(old, summary=summary, held=records)
+    return Result(result.run, made, compare_paired(old.responses(), records), result.run.path)

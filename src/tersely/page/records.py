@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from tersely.analysis import PairedBlock, PairedComparison, ProtocolFacts, SummaryBlock, seeds
-from tersely.analysis.clusters import difficulty_order
+from tersely.analysis import PairedComparison, ProtocolFacts, over_seeds
+from tersely.analysis.clusters import difficulty_order, label_of
 from tersely.analysis.noise import NoiseFloor
-from tersely.evaluation.protocol import VARIANT
 from tersely.evaluation.records import Evaluation
-from tersely.journal import StepRecord
-from tersely.records import Estimate, EvalRecord, Json
+from tersely.evaluation.runs import Run
+from tersely.records import Estimate, EvalRecord
 
 SHARES = {"accuracy", "truncated", "no_answer", "unjudged", "pass_at_k", "maj_at_k",
           "share_after_answer", "stated_but_wrong", "stated_by_chance", "loops"}  # fmt: skip
@@ -38,82 +37,9 @@ class Role(StrEnum):
     OTHER = "other model"
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run folder, read. ``kind``: train, base, baseline, ..., or model (evaluations of somebody else's)."""
-
-    path: Path
-    kind: str
-    version: str
-    config: Json
-    alpha: float | None
-    """None for whatever has no price of length."""
-    seed: int | None
-    journal: tuple[StepRecord, ...]
-    clock: tuple[Json, ...]
-    evaluations: Mapping[str, Evaluation]
-
-    @property
-    def name(self) -> str:
-        return self.path.name or str(self.path)
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """An evaluation folder's name taken apart. Example: ``parse_name("paper.gsm8k@limit-512")``."""
-
-    dataset: str
-    step: int | None
-    variant: str
-    """``limit-512``, ``concise``, ``repeat`` ...; empty for the model as it is."""
-
-    @property
-    def is_repeat(self) -> bool:
-        """The same measurement with another sampling seed: says how much of a difference is noise."""
-        return any(part.startswith(("repeat", "seed-")) for part in self.variant.split(VARIANT))
-
-
-def parse_name(folder: str) -> Name:
-    dataset, *rest = folder.split(VARIANT)
-    steps = [part for part in rest if part.startswith("step-") and part[5:].isdigit()]
-    others = [part for part in rest if part not in steps]
-    return Name(dataset, int(steps[0][5:]) if steps else None, VARIANT.join(others))
-
-
-@dataclass(frozen=True, slots=True)
-class SeedMean(Estimate):
-    """A mean over seeds that remembers them."""
-
-    seeds: tuple[float, ...] = ()
-
-
-def over_seeds(
-    estimates: Sequence[Estimate | None], bounds: tuple[float, float] = (-math.inf, math.inf)
-) -> Estimate | None:
-    """``analysis.seeds.over_seeds``, with the seeds beside it: it says from how many on there is an interval."""
-    known = [estimate for estimate in estimates if estimate is not None]
-    joint = seeds.over_seeds(known, bounds)
-    if joint is None or len(known) < 2:
-        return joint
-    parts = (joint.value, joint.low, joint.high, joint.n, joint.method, joint.unit)
-    return SeedMean(*parts, seeds=tuple(estimate.value for estimate in known))
-
-
-def scaled(estimate: Estimate, factor: float, shift: float = 0.0) -> Estimate:
-    """``factor * estimate + shift``, its ends and seeds with it."""
-    ends = [None if end is None else factor * end + shift for end in (estimate.low, estimate.high)]
-    low, high = ends if factor >= 0 else reversed(ends)
-    moved = replace(estimate, value=factor * estimate.value + shift, low=low, high=high)
-    if isinstance(moved, SeedMean):
-        return replace(moved, seeds=tuple(factor * value + shift for value in moved.seeds))
-    return moved
-
-
-def floor(estimate: Estimate) -> float:
-    """The lower end of the interval; without one the worst of few seeds, or the value itself."""
-    if estimate.low is not None:
-        return estimate.low
-    return min(estimate.seeds) if isinstance(estimate, SeedMean) else estimate.value
+TRAINED = (Role.FAMILY, Role.ABLATION, Role.BASELINE)
+TOLD = tuple(role for role in Role if role is not Role.CUTOFF)
+"""Whose responses are told about: a cutoff's are the base's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +80,11 @@ class Who:
         return self.role is Role.BASE and not self.mark
 
     @property
+    def is_member(self) -> bool:
+        """Of the family, with its usual settings and protocol."""
+        return self.role is Role.FAMILY and not self.mark
+
+    @property
     def method(self) -> str:
         """What it competes as: the whole family is one method."""
         return "RL with the length penalty" if self.role is Role.FAMILY else self.series
@@ -164,35 +95,47 @@ class Entry(Who):
     """A setting on one data set, a result a seed."""
 
     results: tuple[Result, ...]
+    difficulty: str | None = None
+    """None for all problems; else all quantities are over those of this difficulty."""
+
+    def at(self, difficulty: str) -> Entry:
+        return replace(self, difficulty=difficulty)
 
     def overall(self, *keys: str | int) -> Estimate | None:
-        """A quantity of the summary's overall block, for example ``overall("behaviours", "verification")``."""
-        return self._joined([result.evaluation.summary.overall for result in self.results], keys)
+        """A quantity of the summary, for example ``overall("behaviours", "verification")``."""
+        summaries = [result.evaluation.summary for result in self.results]
+        blocks = [s.overall if self.difficulty is None else s.by_difficulty.get(self.difficulty) for s in summaries]
+        bounds = (0.0, 1.0 if SHARES & set(keys) else math.inf)
+        return over_seeds([_dig(block, keys) for block in blocks], bounds)
 
-    def at(self, difficulty: str, *keys: str | int) -> Estimate | None:
-        """The same at one difficulty."""
-        return self._joined([r.evaluation.summary.by_difficulty.get(difficulty) for r in self.results], keys)
-
-    def gain(self, key: str, difficulty: str | None = None) -> Estimate | None:
+    def gain(self, key: str) -> Estimate | None:
         """A quantity of the comparison with the base: "token_saving", "accuracy_difference", ..."""
         pairs = [result.versus for result in self.results if result.versus is not None]
-        blocks = [pair.overall if difficulty is None else pair.by_difficulty.get(difficulty) for pair in pairs]
-        return over_seeds([_dig(block, (key,)) for block in blocks], GAINS.get(key, (-math.inf, math.inf)))
+        blocks = [p.overall if self.difficulty is None else p.by_difficulty.get(self.difficulty) for p in pairs]
+        return over_seeds([_dig(block, (key,)) for block in blocks], GAINS[key])
+
+    def records(self, result: Result) -> list[EvalRecord]:
+        """A seed's responses, of the entry's difficulty alone."""
+        return [r for r in result.evaluation.responses() if self.difficulty in (None, label_of(r))]
+
+    def over_results(self, value: Callable[[Sequence[EvalRecord]], Estimate | None]) -> Estimate | None:
+        """An estimate of each seed's responses, over seeds."""
+        return over_seeds([value(self.records(result)) for result in self.results], (0.0, math.inf))
 
     def clusters(self, make: Callable[[Sequence[EvalRecord]], dict[str, list[float]]]) -> dict[str, list[float]]:
         """Problem id -> the values of all seeds together."""
         joined: dict[str, list[float]] = {}
         for result in self.results:
-            for problem, values in make(result.evaluation.responses()).items():
+            for problem, values in make(self.records(result)).items():
                 joined.setdefault(problem, []).extend(values)
         return joined
 
-    def over_results(self, value: Callable[[Sequence[EvalRecord]], Estimate | None]) -> Estimate | None:
-        """An estimate of each seed's responses, over seeds."""
-        return over_seeds([value(result.evaluation.responses()) for result in self.results], (0.0, math.inf))
 
-    def _joined(self, blocks: Sequence[SummaryBlock | None], keys: Sequence[str | int]) -> Estimate | None:
-        return over_seeds([_dig(block, keys) for block in blocks], (0.0, 1.0 if SHARES & set(keys) else math.inf))
+def _dig(block: object, keys: Sequence[str | int]) -> Estimate | None:
+    """What stands in a block under these names, one within the other; None where any of them is missing."""
+    for key in keys:
+        block = block.get(key) if isinstance(block, Mapping) else getattr(block, str(key), None)
+    return block if isinstance(block, Estimate) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,15 +145,8 @@ class Contender(Who):
     entries: Mapping[str, Entry]
     """Data set -> its results there."""
     runs: tuple[Run, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoints:
-    """One member of the family along its training: step -> data set -> results."""
-
-    label: str
-    runs: tuple[Run, ...]
-    steps: Mapping[int, Mapping[str, Entry]]
+    step: int | None = None
+    """Of a checkpoint; None for the finished model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,14 +167,12 @@ class View:
     @property
     def line(self) -> tuple[Entry, ...]:
         """Members with the family's usual settings, by rising alpha."""
-        return tuple(entry for entry in self.entries if entry.role is Role.FAMILY and not entry.mark)
+        return tuple(entry for entry in self.entries if entry.is_member)
 
     @property
-    def trained(self) -> tuple[Entry, ...]:
-        return tuple(entry for entry in self.entries if not entry.is_base)
-
-    def only(self, keep: Callable[[Entry], bool]) -> View:
-        return replace(self, entries=tuple(entry for entry in self.entries if keep(entry)))
+    def by_difficulty(self) -> list[Entry]:
+        """Every entry at every difficulty."""
+        return [entry.at(label) for label in self.difficulties for entry in self.entries]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +180,8 @@ class Comparison:
     """Everything that one page is about."""
 
     contenders: tuple[Contender, ...]
-    checkpoints: tuple[Checkpoints, ...]
+    checkpoints: tuple[Contender, ...]
+    """Of members and departures along their training, by alpha, label and step."""
     noise: Mapping[str, tuple[NoiseFloor, ...]]
     """Data set -> floors of the bases."""
     datasets: tuple[str, ...]
@@ -258,7 +193,7 @@ class Comparison:
     @property
     def reference(self) -> Contender | None:
         """What savings are told against first: the family's member without length pressure; else the base."""
-        free = (c for c in self.contenders if c.role is Role.FAMILY and c.alpha == 0 and not c.mark)
+        free = (c for c in self.contenders if c.is_member and c.alpha == 0)
         return next((c for c in free if set(self.datasets) <= set(c.entries)), self.base)
 
     @property
@@ -279,11 +214,3 @@ class Comparison:
         first = everyone[0].results[0].evaluation
         order = tuple(sorted(labels, key=difficulty_order))
         return View(dataset, first.protocol.without_model(), entries, order, first.summary.phrases)
-
-
-def _dig(block: SummaryBlock | PairedBlock | None, keys: Sequence[str | int]) -> Estimate | None:
-    """What stands in a block under these names, one within the other; None where any of them is missing."""
-    found: object = block
-    for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else getattr(found, str(key), None)
-    return found if isinstance(found, Estimate) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,100 +14,78 @@ from markupsafe import Markup
 
 from tersely.analysis.behaviours import Phrases, find_behaviours
 from tersely.errors import StorageError, UserError
+from tersely.page import published
 from tersely.page.block import Block, Options
 from tersely.page.blocks import BLOCKS, COMPARE, REPORT
 from tersely.page.collect import collect
-from tersely.page.figure import RC, Looks, inline_svg, make_looks, render_figure, variables
+from tersely.page.figure import RC, inline_svg, make_looks, render_figure
 from tersely.page.message import Message, make_message
-from tersely.page.published import published_blocks, published_message, published_planes, read_published
-from tersely.page.records import Comparison, Role
+from tersely.page.records import TRAINED, Comparison
 from tersely.page.standings import standings
 from tersely.runs import disk, places
 from tersely.terminal import visible
-from tersely.text import markdown_block, markdown_cell, place
+from tersely.text import markdown_block, markdown_cell, place, shorten
 
 PAGE, REPORT_MARKDOWN, COMPARE_MARKDOWN = "index.html", "report.md", "compare.md"
 OWN = frozenset({PAGE, REPORT_MARKDOWN, COMPARE_MARKDOWN, "figures", "tables"})
 ENDINGS = ("svg", "pdf", "png")
+PLAIN = Options()
 FIRST_TABLES = ("overview", "aggregate")
 """Of the first two blocks' tables the one with such a name stands on the first screen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line asked for beside the runs."""
-
-    price: float | None = None
-    gpu_hour: float | None = None
-    currency: str = "USD"
-    with_ablations: bool = False
-    allow_mixed: bool = False
-    commands: Sequence[str] = ()
-
-
-def write_report(runs: Sequence[Path], base: Path | None, out: Path, asked: Asked = Asked()) -> Path:
+def write_report(runs: Sequence[Path], base: Path | None, out: Path, options: Options = PLAIN) -> Path:
     """The models as they are: one page about a family, without cutoffs, instructions and checkpoints.
 
     Nothing is written before everything could be read; files of an earlier page in ``out`` are replaced, a folder that
     holds anything else is a UserError, a refused write a StorageError.
     """
-    comparison = collect(runs, base, asked.allow_mixed, variants=False)
-    if not any(c.role in (Role.FAMILY, Role.ABLATION, Role.BASELINE) for c in comparison.contenders):
+    comparison = collect(runs, base, options.allow_mixed, variants=False)
+    if not any(c.role in TRAINED for c in comparison.contenders):
         raise UserError("a report needs at least one trained run: give the folders that tersely train made")
-    return write_page(comparison, REPORT, out, replace(asked, with_ablations=True), REPORT_MARKDOWN)
+    return write_page(comparison, REPORT, out, replace(options, with_ablations=True), REPORT_MARKDOWN)
 
 
-def write_comparison(runs: Sequence[Path], base: Path | None, out: Path, asked: Asked = Asked()) -> Path:
+def write_comparison(runs: Sequence[Path], base: Path | None, out: Path, options: Options = PLAIN) -> Path:
     """The family beside baselines, cutoffs, instructions and ablations, with what they cost; returns the page."""
-    return write_page(collect(runs, base, asked.allow_mixed), COMPARE, out, asked, COMPARE_MARKDOWN)
+    return write_page(collect(runs, base, options.allow_mixed), COMPARE, out, options, COMPARE_MARKDOWN)
 
 
-def write_page(comparison: Comparison, selection: Sequence[str], out: Path, asked: Asked, markdown: str) -> Path:
+def write_page(comparison: Comparison, selection: Sequence[str], out: Path, options: Options, markdown: str) -> Path:
     require_own(out)
     looks = make_looks(comparison.contenders, comparison.datasets)
-    options = Options(looks, standings(comparison), None, asked.price, asked.gpu_hour, asked.currency,
-                      asked.with_ablations)  # fmt: skip
+    options = replace(options, looks=looks, found=standings(comparison))
     message = make_message(comparison, options)
     options = replace(options, chosen=message.chosen)
     with matplotlib.rc_context(RC):
         blocks = [block for name in selection for block in BLOCKS[name](comparison, options)]
-        return _write(out, message, blocks, looks, markdown, _made_of(comparison, asked.commands))
+        return _write(out, message, blocks, markdown, _made_of(comparison, options.commands))
 
 
 def write_published(scale: str, out: Path, *, commands: Sequence[str] = ()) -> Path:
     """Draw the paper's published tables of one scale, "1.5b" or "7b", without intervals; returns the page."""
     require_own(out)
-    source = read_published(scale)
-    looks = make_looks({s.label: s for plane in published_planes(source) for s in plane.spots}.values(), source["sets"])
+    source = published.read_published(scale)
     made = {"commands": commands, "protocols": [], "versions": {"source": source["paper"]}, "runs": [], "phrases": {}}
     with matplotlib.rc_context(RC):
-        blocks = published_blocks(source, looks)
-        return _write(out, published_message(source), blocks, looks, COMPARE_MARKDOWN, made)
+        blocks = published.published_blocks(source)
+        return _write(out, published.published_message(source), blocks, COMPARE_MARKDOWN, made)
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A block as it stands in the page."""
-
-    block: Block
-    svg: str | None
-
-
-def _write(
-    out: Path, message: Message, blocks: Sequence[Block], looks: Looks, markdown: str, made: Mapping[str, Any]
-) -> Path:
+def _write(out: Path, message: Message, blocks: Sequence[Block], markdown: str, made: Mapping[str, Any]) -> Path:
+    """Blocks of which nothing is left once the first screen has its table stand nowhere."""
     files: dict[Path, bytes] = {}
-    drawn = [_draw(block, looks, files) for block in blocks]
+    drawn = {block.name: _draw(block, files) for block in blocks}
     for table in (table for block in blocks for table in block.tables):
         files[Path("tables") / f"{table.name}.csv"] = table.to_csv().encode(errors="backslashreplace")
     heads = [table for block in blocks[:2] for table in block.tables if table.name.startswith(FIRST_TABLES)]
+    rest = [b for b in blocks[1:] if b.figure or b.examples or b.tables != tuple(heads[:1])]
     context = {
         "message": message,
-        "first": drawn[0],
+        "first": blocks[0],
         "table": next(iter(heads), None),
-        "rest": [one for one in drawn[1:] if one.svg or one.block.examples or one.block.tables != tuple(heads[:1])],
-        "light": variables(looks, dark=False),
-        "dark": variables(looks, dark=True),
+        "rest": rest,
+        "svg": drawn,
         **made,
     }
     for name, template, escaped in ((markdown, "page.md.j2", False), (PAGE, "page.html.j2", True)):
@@ -117,26 +95,26 @@ def _write(
     return out / PAGE
 
 
-def _draw(block: Block, looks: Looks, files: dict[Path, bytes]) -> Drawn:
+def _draw(block: Block, files: dict[Path, bytes]) -> str:
+    """The figure as it stands in the page, and as ``files`` beside it; empty where there is none."""
     if block.figure is None:
-        return Drawn(block, None)
+        return ""
     made = render_figure(block.figure, ENDINGS)
     files.update({Path("figures") / f"{block.name}.{ending}": content for ending, content in made.items()})
     alt = f"{visible(block.title)}. The numbers are in the tables below."
-    return Drawn(block, inline_svg(made["svg"].decode(), block.name, alt, looks))
+    return inline_svg(made["svg"].decode(), block.name, alt)
 
 
 def _made_of(comparison: Comparison, commands: Sequence[str]) -> dict[str, Any]:
     runs = comparison.runs
     evaluated = [(run, evaluation) for run in runs for evaluation in run.evaluations.values()]
-    made = dict.fromkeys([*commands, *(evaluation.command for _, evaluation in evaluated if evaluation.command)])
     versions: dict[str, dict[str, None]] = {}
     for run, evaluation in evaluated:
         for name, version in {"tersely (training)": run.version, **evaluation.versions}.items():
             versions.setdefault(str(name), {})[str(version)] = None
     views = [comparison.on(dataset).view() for dataset in comparison.datasets]
     return {
-        "commands": list(made),
+        "commands": list(dict.fromkeys([*commands, *(e.command for _, e in evaluated if e.command)])),
         "protocols": [(view.dataset, view.protocol) for view in views],
         "phrases": views[0].phrases,
         "versions": {name: ", ".join(values) for name, values in sorted(versions.items())},
@@ -166,7 +144,9 @@ def environment(autoescape: bool) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(cell=markdown_cell, block=markdown_block, marked=marked, visible=visible, said=said)
+    made.filters.update(
+        cell=markdown_cell, block=markdown_block, marked=marked, visible=visible, said=said, shorten=shorten
+    )
     return made
 
 
@@ -174,11 +154,10 @@ def marked(text: str, phrases: Phrases) -> Markup:
     """Escaped HTML with each behaviour's phrases in ``<mark>``: class b0 for the first behaviour, b1, b2, b0, ..."""
     pieces, end = [], 0
     for start, stop, which in find_behaviours(text, phrases):
-        if start < end:
-            continue
-        pieces.append(html.escape(text[end:start]))
-        pieces.append(f'<mark class="b{which % 3}">{html.escape(text[start:stop])}</mark>')
-        end = stop
+        if start >= end:
+            pieces.append(html.escape(text[end:start]))
+            pieces.append(f'<mark class="b{which % 3}">{html.escape(text[start:stop])}</mark>')
+            end = stop
     return Markup("".join(pieces) + html.escape(text[end:]))
 
 

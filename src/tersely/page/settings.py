@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tersely.config import TrainConfig, merge
-from tersely.page.read import parent_of
-from tersely.page.records import Role, Run
+from tersely.evaluation.runs import Run, parent_of
+from tersely.page.records import Role
 from tersely.records import Json
 from tersely.terminal import visible
 from tersely.text import shorten_line
@@ -35,15 +35,16 @@ def describe(runs: Sequence[Run]) -> dict[Path, tuple[Role, str, str]]:
     for run in runs:
         groups.setdefault((run.kind, "" if run.alpha is not None else _method(run)), []).append(run)
     words = {run.path: said for group in groups.values() for run, said in zip(group, variants(group), strict=True)}
-    return {run.path: _named(run, words[run.path]) for run in runs}
+    beside = [run.path for run in runs]
+    return {run.path: _named(run, words[run.path], beside) for run in runs}
 
 
-def _named(run: Run, words: str) -> tuple[Role, str, str]:
+def _named(run: Run, words: str, beside: Sequence[Path]) -> tuple[Role, str, str]:
     if run.kind == "model":
         return Role.OTHER, "other models", run.name
     if run.alpha is None:
         return Role.BASELINE, METHODS.get(_method(run), _method(run)), _tuned(run, words)
-    parent = parent_of(run)
+    parent = parent_of(run, beside)
     after = f"after {parent.name}" if parent is not None and parent.kind == "train" else ""
     variant = ", ".join(filter(None, [words, after]))
     label = f"α {run.alpha:g}" + (f" ({variant})" if variant else "")

@@ -42,7 +42,7 @@ def look_at_training(config: TrainConfig, runs: Sequence[tuple[Path, TrainConfig
     prompts, more = (render_all(problems, tokenizer, config.template) for problems in (trained, asked))
     longest = max(len(prompt) for prompt in (*prompts.values(), *more.values()))
     Room.of(load_config(folder).to_dict()).require(
-        longest, config.sampling.max_new_tokens, "--set sampling.max_new_tokens="
+        longest, config.sampling.max_new_tokens, "--set sampling.max_new_tokens=", config.template
     )
     asking = prompt_identity_of(folder, tokenizer, prompts)
     for run, its in runs:

@@ -105,7 +105,7 @@ def _optimizer(config: TrainConfig, gpus: int) -> Iterator[str]:
 
 def _positions(config: TrainConfig, model_config: Mapping[str, Any], prompt: int) -> Iterator[str]:
     cap, setting = config.sampling.max_new_tokens, "--set sampling.max_new_tokens="
-    if (sentence := Room.of(model_config).refusal(prompt, cap, setting)) is not None:
+    if (sentence := Room.of(model_config).refusal(prompt, cap, setting, config.template)) is not None:
         yield sentence
 
 

@@ -37,7 +37,14 @@ GPUS: Mapping[str, Gpu] = MappingProxyType(
         "t4": Gpu(16e9, 8.1e12, 0.32e12),
     }
 )
-"""From the makers' data sheets (SXM forms of B200, H200, H100 and A100), without sparsity; not measured by us."""
+"""From the maker's data sheets, not measured by us; of H100, H200, L40S and L4 they print twice these products, which
+hold for sparse weights.
+
+B200: NVIDIA Blackwell architecture technical brief (HGX B200, 1,000 W). H200, H100: their data sheets (SXM; 1,979
+sparse). A100: its data sheet (SXM; 2,039 and 1,555 GB/s). L40S, L4: their data sheets (733 and 242 sparse). 4090:
+NVIDIA Ada architecture white paper (165.2, fp32 sums; 1,008 GB/s). 3090: NVIDIA Ampere GA102 white paper (71, fp32
+sums). T4: its data sheet. All but the 3090's products were compared on 2026-11-30 with pages that quote these.
+"""
 
 
 def find_gpu(name: str) -> Gpu:

@@ -137,7 +137,7 @@ def predict_seconds(
         old=later * forward / rate,
         reference=forward / rate if layout.reference else 0.0,
         optimizer=updates * optimizer_bytes_moved(shape, layout) / machine.bandwidth,
-        judge=config.sampling.prompts * config.sampling.n * JUDGE_SECONDS / config.run.judge_workers,
+        judge=config.drawn * config.sampling.n * JUDGE_SECONDS / config.run.judge_workers,
     )
 
 
@@ -155,7 +155,7 @@ def sampling_work(
     chance ``P(t) = 1 - (1 - S(t))^B`` (of all the rows of all GPUs). Its weights cost
     ``max(b N_read / bandwidth, 2 N_read B S / P / flops)``; the cache ``kv_bytes (prompt + t) B S / bandwidth``.
     """
-    cap, total = config.sampling.max_new_tokens, config.sampling.prompts * config.sampling.n
+    cap, total = config.sampling.max_new_tokens, config.drawn * config.sampling.n
     here = total / layout.gpus
     rows = min(block_rows(config, layout.gpus), here)
     blocks = here / rows

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -85,6 +85,16 @@ def close_after(used: Sampler, given: Sampler | None = None) -> AbstractContextM
     """Gives back what a sampler of ours holds however the work ends, for a notebook lives on; ``given`` is the
     caller's own, who closes it himself."""
     return closing(used) if given is None else nullcontext()
+
+
+@contextmanager
+def closed_if_refused(sampler: Sampler) -> Iterator[None]:
+    """Gives back what a sampler holds where what is asked of it inside cannot be."""
+    try:
+        yield
+    except BaseException:
+        sampler.close()
+        raise
 
 
 @dataclass(frozen=True, slots=True)

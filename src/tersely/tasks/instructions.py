@@ -1,9 +1,9 @@
-"""Instructions that ask a model to be brief: the prompted baselines.
+"""Instructions that ask a model to be brief: the prompted baselines, and the budgets that a run may ask for.
 
 ``paper-limit`` is the prompt of arXiv 2502.04463 word for word, in place of the model's own. All others are appended to
 the user's message; sources of the ideas, the sentences are ours: a limit in tokens (arXiv 2502.04463, prompted limits
-of 256 to 4096), concise chain of thought (Renze and Guven 2024, arXiv:2401.05618), a token budget (TALE, Han et al.
-2024, arXiv:2412.18547).
+of 256 to 4096), a length in tokens (L1, arXiv 2503.04697), concise chain of thought (Renze and Guven 2024,
+arXiv:2401.05618), a token budget (TALE, Han et al. 2024, arXiv:2412.18547).
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from tersely.errors import UserError, require_known
 PAPER_LIMIT = "paper-limit"
 SENTENCES = {
     "limit": "Reason step by step, using at most {budget} tokens in all.",
+    "length": "Reason step by step, using {budget} tokens in all, neither fewer nor more.",
     "concise": "Be concise: reason in as few words as the problem allows.",
     "tale": "Reason step by step within a budget of {budget} tokens, and do not exceed it.",
     PAPER_LIMIT: "Please think step by step and answer in less than {budget} tokens. Question: {{question}} Answer:",
 }
-BUDGETED = ("limit", "tale", PAPER_LIMIT)
+BUDGETED = ("limit", "length", "tale", PAPER_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Instruction:
 
 
 def parse_instruction(spec: str) -> Instruction:
-    """``limit:512``, ``tale:512``, ``paper-limit:512`` or ``concise`` taken apart; UserError for anything else."""
+    """``limit:512``, ``length:512``, ``tale:512``, ``paper-limit:512`` or ``concise`` taken apart; else UserError."""
     name, colon, number = spec.partition(":")
     require_known("instruction", name, SENTENCES)
     if name not in BUDGETED:

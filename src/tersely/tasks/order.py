@@ -19,7 +19,7 @@ def problems_of_step(problems: Sequence[Problem], count: int, seed: int, step: i
     if per_epoch == 0:
         raise UserError(
             f"the task has {len(problems)} problems but a step takes {count}: give more problems "
-            f"or lower sampling.prompts to at most {len(problems)}"
+            f"or take fewer a step, --set sampling.prompts={len(problems)}"
         )
     epoch, place = divmod(step, per_epoch)
     order = np.random.default_rng([seed, epoch]).permutation(len(problems))

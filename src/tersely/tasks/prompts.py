@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ from tersely.tasks.chat import chat_text, control_tokens
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 QUESTION = "question"
+
+Asking = str | Callable[[Problem], str]
+"""A sentence for every prompt, or one for each."""
 
 _RAISED = ("<super>", "<sub>", "<fraction>")
 _PLACE = re.compile(r"\{\{([^\W\d]\w*)\}\}|\{([^\W\d]\w*)\}")
@@ -125,9 +128,12 @@ def render(problem: Problem, tokenizer: Any, template: str, instruction: str | N
 
 
 def render_all(
-    problems: Iterable[Problem], tokenizer: Any, template: str, instruction: str | None = None
+    problems: Iterable[Problem], tokenizer: Any, template: str, instruction: Asking | None = None
 ) -> dict[str, tuple[int, ...]]:
-    """Prompt ids by problem id. UserError as ``render``, and where two different questions become the same ids."""
+    """Prompt ids by problem id; ``instruction`` ends the user's message, one for all or one for each problem.
+
+    UserError as ``render``, and where two different questions become the same ids.
+    """
     renderer = Renderer(tokenizer, template, instruction)
     prompts: dict[str, tuple[int, ...]] = {}
     first: dict[tuple[int, ...], Problem] = {}
@@ -145,7 +151,7 @@ def render_all(
 class Renderer:
     """From problems to prompt ids, for one tokenizer and template."""
 
-    def __init__(self, tokenizer: Any, template: str, instruction: str | None = None) -> None:
+    def __init__(self, tokenizer: Any, template: str, instruction: Asking | None = None) -> None:
         self.template = find_template(template)
         self._tokenizer, self._name, self._instruction = tokenizer, template, instruction
         marks = sorted(filter(None, control_tokens(tokenizer).values()), key=len, reverse=True)
@@ -159,7 +165,8 @@ class Renderer:
     def __call__(self, problem: Problem) -> tuple[int, ...]:
         self._require_text(problem)
         content = fill(self.template, problem)
-        content = content if self._instruction is None else f"{content}\n{self._instruction}"
+        said = self._instruction(problem) if callable(self._instruction) else self._instruction
+        content = content if said is None else f"{content}\n{said}"
         if self.template.around is not None:
             before, after = self.template.around
             return self._plain_ids(f"{before}{content}{after}")

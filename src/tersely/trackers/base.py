@@ -22,6 +22,8 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "truncated": "outcome/truncated",
         "no_answer": "outcome/no_answer",
         "unjudged": "outcome/unjudged",
+        "restated": "outcome/restated",
+        "cut": "outcome/cut",
         "length": "length/mean",
         "length_correct": "length/correct",
         "length_wrong": "length/wrong",

@@ -24,7 +24,8 @@ _PERCENT = re.compile(r"\s?\\?%")
 """Behind the box of a number it belongs to it: ``\\boxed{50}\\%``."""
 _SLIP = re.compile(r"\{\\\}")
 _PLACEHOLDER = re.compile(
-    r"(?:\\text(?:bf|rm)?|\\mathrm|\\(?:[lc]?dots|quad|[,;!: ])|[\s{}.…_$?~]|\\_"
+    r"(?:\\text(?:bf|rm)?|\\mathrm|\\(?:[lc]?dots|quad|square|Box|underline|[,;!: ])|[\s{}.…_$?~]|\\_"
+    r"|\\(?:[hv]?phantom|[hv]space\*?)\{[^{}]*\}"
     r"|(?:the |your |my )?(?:final )?answer(?: here)?(?![A-Za-z]))*",
     re.IGNORECASE,
 )
@@ -100,9 +101,21 @@ _AFTER = re.compile(
 )
 _REFUTED = re.compile(
     r"[\s$*.,)\\\]]{0,8}\b(?:is|was|would be|seems|looks)\s+(?:clearly |actually )?"
-    r"(?:(?:not|n['’]t)\s+(?:correct|right|the (?:correct |right |final )?answer)|wrong|incorrect|false)\b",
+    r"(?:(?:not|n['’]t)\s+(?:correct|right|the (?:correct |right |final )?answer)|wrong|incorrect|false)\b"
+    r"|[\s$*.,)\\\]]{0,8}\b(?:wait|sorry|oops|actually|no|hmm|correction)\b\W{1,4}(?:but )?"
+    r"(?:(?:this|that|it|(?:the|my) answer)(?:['’]s| is| was) (?:clearly |actually )?"
+    r"(?:not (?:correct|right)|wrong|incorrect)\b"
+    r"|(?:this|that|it|the answer) should (?:be|have been)\b|i (?:meant|made (?:a mistake|an error))\b)",
     re.IGNORECASE,
 )
+"""What takes a box back right behind it: "\\boxed{5} is wrong", "Wait, this is wrong", "Sorry, it should be 6"."""
+
+
+_PLACES = (
+    (re.compile(r"(?<!\\)\(\s*\Z"), re.compile(r"\s*,\s*[-+\d]")),
+    (re.compile(r"\d\s*,\s*\Z"), re.compile(r"\s*(?:\\right\s*)?\)")),
+)
+"""Around a box that is one place of a tuple: ``(\\boxed{7}, 8)``."""
 
 
 def is_part(box: Box, text: str) -> bool:
@@ -110,6 +123,8 @@ def is_part(box: Box, text: str) -> bool:
     before = text[max(0, box.start - 40) : box.start]
     goes_on = before[-1:].isalnum() or before[-1:].isspace() or before[-1:] in _FORMULA_ENDS
     if goes_on and _BEFORE.search(before):
+        return True
+    if any(left.search(before) and right.match(text, box.end) for left, right in _PLACES):
         return True
     return any((_DENIED.search(before), _AFTER.match(text, box.end), _REFUTED.match(text, box.end)))
 

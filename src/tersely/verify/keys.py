@@ -8,7 +8,7 @@ import json
 from tersely.errors import UserError
 from tersely.records import Problem
 
-VERSION = "7"
+VERSION = "8"
 """Of the checker: changed whenever any verdict may change, so that kept verdicts are not mixed up."""
 
 

@@ -51,7 +51,8 @@ _SHORT = re.compile(r"\(?[-+]?[\d.,/ ()]*\d[\d.,/ ()%]*|\(?[A-Ja-j]\)?[.:]?|\(?[
 
 _ADVERBS = re.compile(r"(?:(?:indeed|therefore|thus|hence|then|simply|just|clearly|exactly|now)\b,?\s+)+", re.I)
 _SENTENCE = re.compile(
-    r"[A-Za-z][A-Za-z0-9 ,'’()-]*?\b(?:is|are|was|were|equals|be|get|obtain|have)\s+"
+    r"[A-Za-z](?:[A-Za-z0-9 ,'’()-]|\$[^$\n]{1,60}\$)*?\b"
+    r"(?:is|are|was|were|equals|be|get|gets|obtain|have|has|had|needs?|costs?|takes?|earns?|pays?|makes?|becomes?)\s+"
     r"(?:(?:equal to|exactly|indeed|therefore|thus|simply)\s+)*(?=[-+\d\\$(])(.*)",
     re.DOTALL,
 )
@@ -61,7 +62,7 @@ _HEDGED = re.compile(r"\b(?:not|never|no|between|less|more|least|most|about|if|o
 def value_of_sentence(text: str) -> str:
     """ "The area of the kite is 45." -> "45": one plain sentence whose last words are the value. Else ``text``."""
     text = _ADVERBS.sub("", text, count=1) if _ADVERBS.match(text) else text
-    plain = text.strip().removesuffix(".")
+    plain = text.replace("**", "").strip().removesuffix(".")
     match = _SENTENCE.fullmatch(plain) if len(plain) <= 400 else None
     if match is None or _HEDGED.search(plain[: match.start(1)]):
         return text

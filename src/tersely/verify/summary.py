@@ -24,14 +24,19 @@ def remark(verdict: Verdict) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Remarks:
-    """What is counted over the responses of an evaluation. Example: ``Remarks(restated=3, cut=0)``."""
+    """What is counted over the responses of an evaluation or of training. Example: ``Remarks(restated=3, cut=0)``."""
 
     restated: int = 0
     cut: int = 0
 
     @classmethod
     def of(cls, records: Iterable[EvalRecord]) -> Remarks:
-        said = [record.remark for record in records if record.remark is not None]
+        return cls.said_by(record.remark for record in records if record.remark is not None)
+
+    @classmethod
+    def said_by(cls, reasons: Iterable[str]) -> Remarks:
+        """Counted over the reasons of verdicts."""
+        said = list(reasons)
         return cls(sum(RESTATED in one for one in said), sum(CUT in one for one in said))
 
     def to_json(self) -> JsonObject:

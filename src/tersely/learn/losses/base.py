@@ -31,6 +31,10 @@ class LossInputs:
     kl_coefficient: float = 0.0
     correction_N: Tensor | None = None
     """[N] truncated importance weights of the policy term, or None (``corrections``)."""
+    clip_high: float | None = None
+    """``learner.clip_high``; None: ``clip`` on both sides."""
+    dual_clip: float | None = None
+    """``learner.dual_clip``; None: no bound where the advantage is negative."""
 
 
 class PolicyLoss(NamedTuple):

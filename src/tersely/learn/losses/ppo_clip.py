@@ -2,6 +2,8 @@
 
 ratio_t   = exp(logprob_t - old_logprob_t)                                       (density ratio, paper section 4.1)
 policy_t  = -min(ratio_t * A_t, clip(ratio_t, 1 - eps, 1 + eps) * A_t)           (PPO-clip, arXiv 1707.06347 eq. 7)
+            with 1 + eps_high where ``clip_high`` is given                       (clip-higher, arXiv 2503.14476 eq. 10)
+            and at most c * |A_t| where A_t < 0 and ``dual_clip`` c is given     (dual clip, arXiv 1912.09729 eq. 5)
 loss      = sum_it weight_i * (c_it * policy_it + kl_coefficient * kl_it)        (kl and c: ``losses.kl``)
 """
 
@@ -24,10 +26,15 @@ def policy_loss(given: LossInputs) -> PolicyLoss:
     log_ratio_N = (logprobs_N - given.old_logprobs_N).clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
     ratio_N = log_ratio_N.exp()
     plain_N = ratio_N * advantages_N
-    bounded_N = ratio_N.clamp(1.0 - given.clip, 1.0 + given.clip) * advantages_N
-    per_token_N = -torch.minimum(plain_N, bounded_N)
+    high = given.clip if given.clip_high is None else given.clip_high
+    bounded_N = ratio_N.clamp(1.0 - given.clip, 1.0 + high) * advantages_N
+    per_token_N, clipped_N = -torch.minimum(plain_N, bounded_N), plain_N > bounded_N
+    if given.dual_clip is not None:
+        beyond_N = (advantages_N < 0) & (ratio_N > given.dual_clip)
+        per_token_N = torch.where(beyond_N, -given.dual_clip * advantages_N, per_token_N)
+        clipped_N = clipped_N | beyond_N
     if given.correction_N is not None:
         per_token_N = given.correction_N * per_token_N
     if given.reference_logprobs_N is not None and given.kl_coefficient:
         per_token_N = per_token_N + given.kl_coefficient * kl_k3(logprobs_N, given.reference_logprobs_N)
-    return PolicyLoss((given.weights_N * per_token_N).sum(), (plain_N > bounded_N).detach())
+    return PolicyLoss((given.weights_N * per_token_N).sum(), clipped_N.detach())

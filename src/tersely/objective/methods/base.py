@@ -6,13 +6,19 @@ To add one: a file beside this one with a frozen dataclass that extends ``Method
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
 from tersely.objective.build import number
 from tersely.objective.group import GroupView, Need, State
+from tersely.objective.promise import Promise
 from tersely.objective.reward import Reward
+from tersely.records import FloatArray
+
+ABOVE_0 = math.ulp(0.0)
+"""The least float above 0, for rules that leave 0 out."""
 
 
 class Method(ABC):
@@ -29,10 +35,21 @@ class Method(ABC):
 
     needs: ClassVar[frozenset[Need]] = frozenset()
     """What ``GroupView`` must hold beyond scores and lengths; a caller that cannot give it is refused by name."""
+    promise: ClassVar[Promise | None] = None
+    """Whether a wrong answer can earn as much as a right one, and what groups without a right one learn; None: not
+    said."""
 
     @abstractmethod
     def rewards(self, group: GroupView) -> Reward:
         """[G] rewards of one group, finite, of either sign. Rows that are not counted are set to 0 afterwards."""
+
+    def reweigh(self, group: GroupView, advantages_G: FloatArray) -> FloatArray:
+        """[G] advantages of one group as they go into the loss, from those that baseline and scaling gave."""
+        return advantages_G
+
+    def check_run(self, siblings: int, cap: int | None) -> None:
+        """UserError where groups of ``siblings`` under ``cap`` tokens (None: unknown) leave it without effect."""
+        return None
 
     def initial_state(self) -> State:
         """What is remembered before the first step. Only for methods with ``Need.STATE``."""
@@ -41,6 +58,15 @@ class Method(ABC):
     def update(self, state: State, groups: Sequence[GroupView]) -> State:
         """What is remembered after a step with these groups; ``state`` itself is left as it is."""
         return state
+
+
+def settle(method: Method, **rules: tuple[str, float, float]) -> None:
+    """Make the named settings of ``method`` finite floats with low <= value < high, for ``__post_init__``.
+
+    A rule is (how messages state it, low, high). UserError for the first setting that breaks its rule.
+    """
+    for name, (rule, low, high) in rules.items():
+        object.__setattr__(method, name, number(name, getattr(method, name), rule, low, high))
 
 
 def price_of_length(alpha: object) -> float:

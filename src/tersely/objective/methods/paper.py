@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tersely.objective.group import GroupView
 from tersely.objective.length import sigmoid
 from tersely.objective.methods.base import Method, price_of_length
+from tersely.objective.promise import AllWrong, Order, Promise
 from tersely.objective.reward import Reward, length_penalised_reward
 
 
@@ -17,6 +19,8 @@ class Paper(Method):
     Every correct response earns more than every wrong one; a group without a correct one teaches nothing. Degenerate
     cases: see ``reward.length_penalised_reward``.
     """
+
+    promise: ClassVar[Promise] = Promise(Order.KEPT, AllWrong.NOTHING)
 
     alpha: float
     """Price of length, 0 <= alpha < 1; 0 is plain accuracy."""

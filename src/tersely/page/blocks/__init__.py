@@ -8,25 +8,20 @@ from collections.abc import Mapping
 from tersely.page.block import Maker, each_set, once
 from tersely.page.blocks import (
     ablations,
-    accuracy,
     aggregate,
     behaviours,
+    by_difficulty,
+    checkpoints,
+    costs,
     details,
-    dynamics,
     examples,
     findings,
     frontier,
     matched,
     overview,
-    payback,
     ratios,
-    references,
-    saving,
-    seeds,
     sets,
     training,
-    training_cost,
-    trajectory,
 )
 
 BLOCKS: Mapping[str, Maker] = {
@@ -37,24 +32,16 @@ BLOCKS: Mapping[str, Maker] = {
     "sets": once(sets.block),
     "ratios": once(ratios.block),
     "details": each_set(details.block),
-    "saving": each_set(saving.block),
-    "accuracy": each_set(accuracy.block),
+    "by_difficulty": each_set(by_difficulty.block),
     "behaviours": each_set(behaviours.block),
-    "dynamics": each_set(dynamics.block),
-    "trajectory": each_set(trajectory.block),
+    "checkpoints": each_set(checkpoints.block),
     "training": once(training.block),
     "training_ablations": once(training.ablations_block),
     "ablations": once(ablations.block),
     "matched": once(matched.block),
-    "training_cost": once(training_cost.block),
-    "payback": once(payback.block),
-    "references": once(references.block),
-    "seeds": each_set(seeds.block),
+    "costs": once(costs.block),
     "examples": each_set(examples.block),
 }
 
-REPORT = (
-    "aggregate", "frontier", "overview", "findings", "sets", "saving", "accuracy", "behaviours", "training",
-    "training_ablations", "ablations", "details", "seeds", "training_cost", "examples",
-)  # fmt: skip
+REPORT = tuple(name for name in BLOCKS if name not in ("ratios", "checkpoints", "matched"))
 COMPARE = tuple(name for name in BLOCKS if name != "examples")

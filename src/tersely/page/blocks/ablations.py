@@ -7,13 +7,24 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from tersely.page.block import Block, Options
+from tersely.page.block import Block, Options, file_name
+from tersely.page.columns import ACCURACY, CHANGE, DATASET, MODEL, SAVING, TOKENS
 from tersely.page.figure import INK, SOFT, bar_lengths, canvas
 from tersely.page.records import Comparison, Role
-from tersely.page.standings import apart, gains
-from tersely.page.table import ACCURACY, CHANGE, SAVING, TOKENS, Column, Table
+from tersely.page.standings import gains, hidden
+from tersely.page.words import say
 from tersely.records import Estimate
+from tersely.table import Column, Table, tabulate
 from tersely.text import shorten_line
+
+DEPARTURE = Column("model", "Departure", get=MODEL.get)
+AGAINST = (
+    DEPARTURE,
+    Column("against", "Against"),
+    DATASET,
+    Column("token_saving", "Tokens saved against it", "percent", lambda ablation: ablation.saving),
+    Column("accuracy_difference", "Change of accuracy, points", "change", lambda ablation: ablation.accuracy),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +42,21 @@ class Ablation:
 
 def block(comparison: Comparison, options: Options) -> Block | None:
     found = ablations(comparison)
-    hidden = apart(comparison, options.with_ablations)
-    plain = [_as_they_are(comparison.on(dataset)) for dataset in comparison.datasets if hidden]
-    tables = tuple(table for table in (_table(found) if found else None, *plain) if table is not None)
+    tables = [tabulate("ablations", "Departures at the same alpha", AGAINST, found)] if found else []
+    if hidden(comparison, options.with_ablations):
+        tables += [_as_they_are(comparison.on(dataset)) for dataset in comparison.datasets]
+    tables = [table for table in tables if table.rows]
     if not tables:
         return None
     dataset = comparison.datasets[0]
     here = [a for a in found if a.dataset == dataset]
-    caption = f"On {dataset}, each against the family's member of the same alpha, paired by seed and problem."
-    return Block("ablations", "Ablations", (), _draw(here) if here else None, caption if here else "", tables)
+    caption = say("ablations.caption", dataset=dataset)
+    return Block("ablations", "Ablations", (), _draw(here) if here else None, caption if here else "", tuple(tables))
 
 
 def ablations(comparison: Comparison) -> list[Ablation]:
     """Paired by seed and problem where both ran from the same base; departures without a counterpart are left out."""
-    usual = {c.alpha: c for c in comparison.contenders if c.role is Role.FAMILY and not c.mark}
+    usual = {c.alpha: c for c in comparison.contenders if c.is_member}
     found = []
     for contender in comparison.contenders:
         partner = usual.get(contender.alpha)
@@ -58,12 +70,8 @@ def ablations(comparison: Comparison) -> list[Ablation]:
 def _draw(found: Sequence[Ablation]) -> Figure:
     """Tokens and accuracy, with intervals; the names stand above their lines, where a phone has room for them."""
     figure, panels = canvas(0.9 + 0.52 * len(found), 1, 2, sharey=True)
-    places = list(range(len(found) - 1, -1, -1))
-    for axes, values, title in (
-        (panels[0], [a.saving for a in found], "tokens saved, %"),
-        (panels[1], [a.accuracy for a in found], "accuracy, points"),
-    ):
-        known = [(y, value) for y, value in zip(places, values, strict=True) if value is not None]
+    for axes, key, title in zip(panels, ("saving", "accuracy"), ("tokens saved, %", "accuracy, points"), strict=True):
+        known = [(-place, value) for place, one in enumerate(found) if (value := getattr(one, key)) is not None]
         axes.errorbar([v.value * 100 for _, v in known], [y for y, _ in known],
                       xerr=bar_lengths([v for _, v in known], 100), linestyle="", marker="o", color=INK, markersize=5,
                       elinewidth=1.1, capsize=2.5)  # fmt: skip
@@ -71,32 +79,16 @@ def _draw(found: Sequence[Ablation]) -> Figure:
         axes.set_title(title)
         axes.grid(False, axis="y")
         axes.tick_params(left=False, labelleft=False)
-    for place, one in zip(places, found, strict=True):
-        panels[0].annotate(shorten_line(one.label, 52), (0.01, place + 0.3), xycoords=("axes fraction", "data"),
+    for place, one in enumerate(found):
+        panels[0].annotate(shorten_line(one.label, 52), (0.01, 0.3 - place), xycoords=("axes fraction", "data"),
                            va="center", zorder=6, annotation_clip=False)  # fmt: skip
-    panels[0].set_ylim(-0.5, len(found) - 0.4)
+    panels[0].set_ylim(0.5 - len(found), 0.6)
     return figure
 
 
-def _table(found: Sequence[Ablation]) -> Table:
-    rows = tuple((a.label, a.against, a.dataset, a.saving, a.accuracy) for a in found)
-    columns = (
-        Column("model", "Departure"),
-        Column("against", "Against"),
-        Column("dataset", "Data set"),
-        Column("token_saving", "Tokens saved against it", "percent"),
-        Column("accuracy_difference", "Change of accuracy, points", "change"),
-    )
-    return Table("ablations", "Departures at the same alpha", columns, rows)
-
-
-def _as_they_are(comparison: Comparison) -> Table | None:
+def _as_they_are(comparison: Comparison) -> Table:
     """Tokens and accuracy of the departures, and against the base: the frontier leaves them out."""
+    (dataset,) = comparison.datasets
+    columns = (DEPARTURE, TOKENS, SAVING, ACCURACY, CHANGE)
     entries = comparison.view(Role.ABLATION).entries
-    rows = tuple(
-        (e.label, e.overall("tokens"), e.gain("token_saving"), e.overall("accuracy"), e.gain("accuracy_difference"))
-        for e in entries
-    )
-    columns = (Column("model", "Departure"), TOKENS, SAVING, ACCURACY, CHANGE)
-    dataset = comparison.datasets[0]
-    return Table(f"ablations_overview_{dataset}", f"Departures on {dataset}", columns, rows) if rows else None
+    return tabulate(f"ablations_overview_{file_name(dataset)}", f"Departures on {dataset}", columns, entries)

@@ -8,30 +8,36 @@ from dataclasses import replace
 from tersely.page.block import Block, Options
 from tersely.page.blocks.frontier import plane_block
 from tersely.page.blocks.overview import pick
-from tersely.page.records import Comparison, Role
-from tersely.page.standings import Standing, aggregate_plane, apart
-from tersely.page.table import MODEL, Column, Table
+from tersely.page.columns import MODEL
+from tersely.page.figure import Looks
+from tersely.page.records import Comparison
+from tersely.page.standings import Plane, Standing, aggregate_plane, hidden
+from tersely.table import Column, Table, tabulate
+
+COLUMNS = (
+    MODEL,
+    Column("accuracy_ratio", "Accuracy, ratio to the base", "ratio", lambda standing: standing.accuracy),
+    Column("token_ratio", "Tokens, ratio to the base", "ratio", lambda standing: standing.tokens),
+    Column("aes", "AES", "ratio"),
+    Column("role", "What it is"),
+)
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
-    hidden = (Role.ABLATION,) if apart(comparison, options.with_ablations) else ()
-    main = [standing for standing in options.found if standing.role not in hidden]
+    main = [s for s in options.found if s.role not in hidden(comparison, options.with_ablations)]
     count = len(comparison.datasets)
     if not main or count < 2:
         return None
-    made = plane_block(aggregate_plane(main, count), options.looks)
-    head = replace(table(main, count), picked=pick(comparison, main, options))
-    return replace(made, tables=(head, *made.tables))
+    return aggregate_block(aggregate_plane(main, count), main, count, pick(comparison, main, options), options.looks)
 
 
-def table(found: Sequence[Standing], count: int) -> Table:
-    rows = tuple((s.label, s.accuracy, s.tokens, s.aes, str(s.role)) for s in found)
-    columns = (
-        MODEL,
-        Column("accuracy_ratio", "Accuracy, ratio to the base", "ratio"),
-        Column("token_ratio", "Tokens, ratio to the base", "ratio"),
-        Column("aes", "AES", "ratio"),
-        Column("role", "What it is"),
-    )
+def aggregate_block(
+    plane: Plane, main: Sequence[Standing], count: int, picked: tuple[int, ...] | None, looks: Looks
+) -> Block:
+    made = plane_block(plane, looks)
+    return replace(made, tables=(replace(aggregate_table(main, count), picked=picked), *made.tables))
+
+
+def aggregate_table(found: Sequence[Standing], count: int) -> Table:
     title = f"Mean of the ratios over {count} data sets" if count > 1 else "Ratios to the base"
-    return Table("aggregate", title, columns, rows)
+    return tabulate("aggregate", title, COLUMNS, found)

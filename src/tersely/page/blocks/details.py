@@ -1,27 +1,67 @@
-"""More about every model: lengths of right and wrong responses, what was cut or not answered, pass@k."""
+"""More about every model: right and wrong lengths, every seed, several responses together, and the noise floor."""
 
 from __future__ import annotations
 
-from tersely.page.block import Block, Options
-from tersely.page.records import Comparison
-from tersely.page.table import MODEL, Column, Table
+from dataclasses import replace
 
-COLUMNS = (
-    Column("tokens_correct", "Tokens when correct", "tokens"),
-    Column("tokens_wrong", "Tokens when wrong", "tokens"),
-    Column("truncated", "Truncated", "percent"),
-    Column("no_answer", "No answer", "percent"),
-    Column("unjudged", "Could not be judged", "percent"),
+from tersely.page.block import Block, Options
+from tersely.page.columns import ACCURACY, CHANGE, DATASET, MODEL, SAVING, TOKENS, overall
+from tersely.page.records import Comparison, Entry, Role
+from tersely.page.words import say
+from tersely.table import Column, Table, tabulate
+
+
+def responses(entry: Entry) -> int:
+    """k, the most that any seed gave to a problem."""
+    return max(result.evaluation.summary.k for result in entry.results)
+
+
+DETAILS = (
+    MODEL,
+    overall("tokens_correct", "Tokens when correct", "tokens"),
+    overall("tokens_wrong", "Tokens when wrong", "tokens"),
+    overall("truncated", "Truncated", "percent"),
+    overall("no_answer", "No answer", "percent"),
+    overall("unjudged", "Could not be judged", "percent"),
+)
+SEEDS = (
+    MODEL,
+    Column("run", "Run", get=lambda entry: entry.results[0].run.name),
+    Column("seed", "Seed", get=lambda entry: entry.results[0].seed),
+    *(TOKENS, SAVING, ACCURACY, CHANGE),
+)
+TOGETHER = (
+    MODEL,
+    Column("k", "k", "whole", responses),
+    overall("accuracy", "One response", "percent"),
+    Column("best_of_k", "Best of k (pass@k)", "percent", lambda e: e.overall("pass_at_k", responses(e))),
+    Column("majority", "Majority of k", "percent", lambda e: e.overall("maj_at_k", responses(e))),
+    overall("tokens", "Tokens of one", "tokens"),
+    overall("shortest_correct", "Tokens of the shortest correct of k", "tokens", "best_of_k", "tokens"),
+    overall("tokens_of_k", "Tokens of all k", "tokens", "best_of_k", "tokens_spent"),
+)
+NOISE = (
+    Column("source", "Measured from"),
+    Column("token_saving", "Tokens “saved” by asking again", "percent"),
+    Column("accuracy_difference", "Change of accuracy, points", "change"),
+    Column("saving_reach", "Savings below this are noise", "percent"),
+    Column("accuracy_reach", "Changes below this are noise, points", "reach"),
 )
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
-    entries = comparison.view().entries
+    entries, (dataset,) = comparison.view().entries, comparison.datasets
     passes = sorted({k for e in entries for r in e.results for k in r.evaluation.summary.overall.pass_at_k})
-    columns = (MODEL, *COLUMNS, *(Column(f"pass_at_{k}", f"pass@{k}", "percent") for k in passes))
-    rows = tuple(
-        (e.label, *(e.overall(column.key) for column in COLUMNS), *(e.overall("pass_at_k", k) for k in passes))
-        for e in entries
+    columns = (*DETAILS, *(overall(f"pass_at_{k}", f"pass@{k}", "percent", "pass_at_k", k) for k in passes))
+    several = [entry for entry in entries if len(entry.results) > 1]
+    single = [replace(entry, results=(result,)) for entry in several for result in entry.results]
+    asked = [e for e in entries if e.role not in (Role.CUTOFF, Role.PROMPTED) and responses(e) > 1]
+    floors = tuple((dataset, *(column.of(one) for column in NOISE)) for one in comparison.noise.get(dataset, ()))
+    tables = (
+        tabulate("details", "Lengths, and what was not answered", columns, entries),
+        tabulate("seeds", "Every run by itself", SEEDS, single),
+        tabulate("references", "Several responses together", TOGETHER, asked),
+        Table("noise", "Noise floor: the base against itself", (DATASET, *NOISE), floors),
     )
-    title = "More about every model"
-    return Block("details", title, tables=(Table("details", title, columns, rows),))
+    shown = tuple(table for table in tables if table.rows)
+    return Block("details", "More about every model", (say("details.words"),), tables=shown)

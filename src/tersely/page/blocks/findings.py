@@ -12,9 +12,10 @@ from tersely.page.block import Block, Options
 from tersely.page.blocks.behaviours import CHECKS, check_clusters
 from tersely.page.message import loss_words
 from tersely.page.records import Comparison, Entry, Role, View
-from tersely.page.standings import RULE, Standing
-from tersely.page.table import show
+from tersely.page.standings import Standing, rule
+from tersely.page.words import say
 from tersely.records import Estimate
+from tersely.table import show
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -22,11 +23,12 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     said = []
     for dataset in comparison.datasets:
         view = comparison.on(dataset).view()
-        here = [*_trends(view), seed_sentence(view), *_behaviours(view, options.chosen)]
-        said += [f"{dataset}: {sentence}" if several else sentence for sentence in here if sentence]
+        here = [*_trends(view), *_seeds(view), *_behaviours(view, options.chosen)]
+        said += [f"{dataset}: {sentence}" if several else sentence for sentence in here]
     if several:
         said += [f"Over all data sets: {sentence}" for sentence in monotone(options.found)]
-    return Block("findings", "What else was found", (*said, *elasticity(options), f"How the best is chosen. {RULE}"))
+    best = say("findings.best", rule=rule("best"))
+    return Block("findings", "What else was found", (*said, *_elasticity(options), best))
 
 
 def family_trend(view: View, what: str) -> Trend | None:
@@ -43,25 +45,22 @@ def family_trend(view: View, what: str) -> Trend | None:
 
 def _trends(view: View) -> list[str]:
     said = []
-    tokens, accuracy = family_trend(view, "tokens"), family_trend(view, "accuracy")
-    if tokens is not None:
-        ends = f"From α {tokens.alphas[0]:g} to α {tokens.alphas[-1]:g} the change is {show(tokens.ends, 'tokens')}"
-        said.append(f"{_upper(tokens.words)}. {ends} tokens.")
-    if accuracy is not None:
-        chain = ", ".join(show(value, "percent") for value in accuracy.values)
-        ends = f"from α {accuracy.alphas[0]:g} to α {accuracy.alphas[-1]:g} by {show(accuracy.ends, 'points')}"
-        said.append(f"Accuracy along alpha is {chain}; it moves {ends}: {loss_words(accuracy.ends, 'points')}.")
+    for what, kind in (("tokens", "tokens"), ("accuracy", "points")):
+        found = family_trend(view, what)
+        if found is not None:
+            chain = ", ".join(show(value, "percent") for value in found.values)
+            ends = {"first": found.alphas[0], "last": found.alphas[-1], "ends": show(found.ends, kind)}
+            loss = loss_words(found.ends, "points")
+            said.append(say(f"findings.{what}", trend=_upper(found.words), chain=chain, **ends, loss=loss))
     return said
 
 
-def seed_sentence(view: View) -> str:
+def _seeds(view: View) -> list[str]:
     """Of the seeds that ran at every alpha, in how many do tokens fall at every step?"""
     runs = [{r.seed: r.evaluation.summary.overall.tokens.value for r in e.results} for e in view.line]
     shared = sorted(set.intersection(*map(set, runs))) if len(runs) > 1 else []
-    if len(shared) < 2:
-        return ""
     falling = sum(all(b[seed] < a[seed] for a, b in itertools.pairwise(runs)) for seed in shared)
-    return f"In {falling} of {len(shared)} seeds tokens fall at every step of alpha."
+    return [say("findings.seeds", falling=falling, count=len(shared))] if len(shared) > 1 else []
 
 
 def _behaviours(view: View, label: str | None) -> list[str]:
@@ -70,57 +69,55 @@ def _behaviours(view: View, label: str | None) -> list[str]:
     if base is None or chosen is None:
         return []
     said = []
-    left = {d: _remaining(base, chosen, d) for d in view.difficulties} if set(CHECKS) & set(view.phrases) else {}
+    checked = bool(set(CHECKS) & set(view.phrases))
+    left = {d: _remaining(base.at(d), chosen.at(d)) for d in view.difficulties if checked}
     known = {d: ratio for d, ratio in left.items() if ratio is not None}
     if len(known) > 1:
         first, last = min(known, key=lambda d: known[d].value), max(known, key=lambda d: known[d].value)
         high, low = known[first].high, known[last].low
         apart = high is not None and low is not None and high < low
         listed = ", ".join(f"{d}: {show(ratio, 'percent', interval=False)}" for d, ratio in known.items())
-        head = (
-            f"Checks vanish first at difficulty {first} and stay longest at difficulty {last}"
-            if apart
-            else "It cannot be measured at which difficulty checks vanish first"
+        remains = say("findings.left", label=chosen.label, listed=listed)
+        said.append(
+            say("findings.vanish" if apart else "findings.vanish_unknown", first=first, last=last, left=remains)
         )
-        said.append(f"{head}. Of the base's checks this remains at {chosen.label}, by difficulty: {listed}.")
     pairs = [(name, base.overall("behaviours", name), chosen.overall("behaviours", name)) for name in view.phrases]
     told = [f"{n} {show(a, 'count', False)} to {show(b, 'count', False)}" for n, a, b in pairs if a and b]
-    return [*said, f"Phrases a response, base to {chosen.label}: {', '.join(told)}."] if told else said
+    return [*said, *([say("findings.phrases", label=chosen.label, listed=", ".join(told))] if told else [])]
 
 
-def _remaining(base: Entry, chosen: Entry, difficulty: str) -> Estimate | None:
-    before, after = (entry.clusters(check_clusters(entry, difficulty)) for entry in (base, chosen))
+def _remaining(base: Entry, chosen: Entry) -> Estimate | None:
+    before, after = (entry.clusters(check_clusters(entry)) for entry in (base, chosen))
     return paired_ratio(before, after) if set(before) == set(after) and any(map(any, before.values())) else None
 
 
 def monotone(found: Sequence[Standing]) -> list[str]:
     """Whether the ratios fall along the family, in words; steps by value alone where there are no intervals."""
     family = sorted((s for s in found if s.role is Role.FAMILY), key=lambda s: s.alpha or 0.0)
-    if len(family) < 2:
-        return []
     said = []
-    for what, fall in (("tokens", "fall"), ("accuracy", "falls")):
+    for what, falls, stays in (("tokens", "fall", "do not fall"), ("accuracy", "falls", "does not fall")):
+        if len(family) < 2:
+            return []
         moves = trend(what, [s.alpha or 0.0 for s in family], [getattr(s, what) for s in family])
         if any(step.low is not None for step in moves.steps):
             said.append(f"{_upper(moves.words)} (ratios to the base).")
             continue
         chain = (" > " if moves.falls else ", ").join(f"{value:.3f}" for value in moves.values)
-        verb = fall if moves.falls else f"{'do' if what == 'tokens' else 'does'} not fall"
-        said.append(f"{_upper(what)} {verb} at every step of alpha ({chain}; by value, without intervals).")
+        said.append(say("findings.by_value", what=f"{_upper(what)} {falls if moves.falls else stays}", chain=chain))
     for one, other in itertools.permutations(family, 2):
         if one.tokens.value < other.tokens.value and one.accuracy.value > other.accuracy.value:
-            said.append(f"{one.label} beats {other.label} on both axes, so the family is not monotone there.")
+            said.append(say("findings.not_monotone", one=one.label, other=other.label))
     return said
 
 
-def elasticity(options: Options) -> list[str]:
+def _elasticity(options: Options) -> list[str]:
     """On which data set the chosen member saves most and least: the paper's claim that length adapts."""
     chosen = next((s for s in options.found if s.label == options.chosen and len(s.sets) > 1), None)
     if chosen is None:
         return []
     ordered = sorted(chosen.sets, key=lambda name: chosen.sets[name][1].value)
     first, last = (f"{name} ({show(1 - chosen.sets[name][1].value, 'percent')})" for name in (ordered[0], ordered[-1]))
-    return [f"{chosen.label} saves most on {first} and least on {last}."]
+    return [say("findings.elastic", label=chosen.label, first=first, last=last)]
 
 
 def _upper(text: str) -> str:

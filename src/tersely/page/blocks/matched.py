@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from tersely.page.block import Block, Options
-from tersely.page.cost import Matched, matched
+from tersely.page.cost import Cost, contender_cost
 from tersely.page.records import Comparison, Role
-from tersely.page.standings import RULE, best_of
-from tersely.page.table import Column, Table, show
+from tersely.page.standings import Standing, best_of, rule, stand
+from tersely.page.words import say
+from tersely.table import Column, show, tabulate
 
-NOTHING = "Fewer than two trained methods recorded what they cost, so nothing can be matched on a budget."
+TITLE = "Within the same training budget"
+COLUMNS = (
+    Column("axis", "Matched on"),
+    Column("budget", "Budget", "whole"),
+    Column("method", "Method"),
+    Column("best", "Its best within the budget", get=lambda matched: matched.best.label),
+    Column("spent", "Spent", "whole"),
+    Column("accuracy_ratio", "Accuracy, ratio to the base", "ratio", lambda matched: matched.best.accuracy),
+    Column("token_ratio", "Tokens, ratio to the base", "ratio", lambda matched: matched.best.tokens),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The best of one method within a budget that every method can keep."""
+
+    axis: str
+    """"training tokens" or "wall seconds"."""
+    budget: float
+    method: str
+    best: Standing
+    spent: float
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
     if not any(c.role is Role.BASELINE for c in comparison.contenders):
         return None
     found = matched(comparison, options.found)
-    words = (*sentences(found), RULE) if found else (NOTHING,)
-    return Block("matched", "Within the same training budget", words, tables=(_table(found),) if found else ())
+    tables = (tabulate("matched", TITLE, COLUMNS, found),) if found else ()
+    return Block(
+        "matched", TITLE, (*sentences(found), rule("best")) if found else (say("matched.nothing"),), tables=tables
+    )
 
 
 def sentences(found: Sequence[Matched]) -> list[str]:
@@ -26,25 +51,46 @@ def sentences(found: Sequence[Matched]) -> list[str]:
     for axis in dict.fromkeys(m.axis for m in found):
         rows = [m for m in found if m.axis == axis]
         best = best_of([m.best for m in rows])
-        parts = "; ".join(
-            f"{m.method}: {m.best.label} spends {show(m.best.tokens.value, 'percent')} of the base's tokens and keeps "
-            f"{show(m.best.accuracy.value, 'percent')} of its accuracy"
-            for m in rows
-        )
         winner = next(m.method for m in rows if m.best is best)
-        said.append(f"Within {rows[0].budget:,.0f} {axis} ({winner} stands first): {parts}.")
+        parts = "; ".join(f"{m.method}: {spends(m.best)}" for m in rows)
+        said.append(say("matched.best", budget=rows[0].budget, axis=axis, winner=winner, parts=parts))
     return said
 
 
-def _table(found: Sequence[Matched]) -> Table:
-    rows = tuple((m.axis, m.budget, m.method, m.best.label, m.spent, m.best.accuracy, m.best.tokens) for m in found)
-    columns = (
-        Column("axis", "Matched on"),
-        Column("budget", "Budget", "whole"),
-        Column("method", "Method"),
-        Column("best", "Its best within the budget"),
-        Column("spent", "Spent", "whole"),
-        Column("accuracy_ratio", "Accuracy, ratio to the base", "ratio"),
-        Column("token_ratio", "Tokens, ratio to the base", "ratio"),
-    )
-    return Table("matched", "Within the same budget", columns, rows)
+def spends(standing: Standing) -> str:
+    spent, kept = show(standing.tokens.value, "percent"), show(standing.accuracy.value, "percent")
+    return say("message.spends", label=standing.label, tokens=spent, accuracy=kept)
+
+
+def matched(comparison: Comparison, found: Sequence[Standing]) -> list[Matched]:
+    """On each axis: the smallest budget within which every trained method has a candidate, and each one's best there.
+
+    Candidates are the finished runs, and of the family also its evaluated checkpoints at what they had cost by then.
+    Nothing where fewer than two methods recorded their cost.
+    """
+    candidates = _candidates(comparison, found)
+    rows = []
+    for axis, part in (("training tokens", "tokens"), ("wall seconds", "wall")):
+        by_method: dict[str, list[tuple[float, Standing]]] = {}
+        for standing, cost in candidates:
+            if spent := getattr(cost, part):
+                by_method.setdefault(standing.method, []).append((spent, standing))
+        if len(by_method) < 2:
+            continue
+        budget = max(min(spent for spent, _ in group) for group in by_method.values())
+        for method, group in by_method.items():
+            within = {standing.label: (spent, standing) for spent, standing in group if spent <= budget}
+            best = best_of([standing for _, standing in within.values()])
+            assert best is not None
+            rows.append(Matched(axis, budget, method, best, within[best.label][0]))
+    return rows
+
+
+def _candidates(comparison: Comparison, found: Sequence[Standing]) -> list[tuple[Standing, Cost]]:
+    by_label = {c.label: c for c in comparison.contenders}
+    pairs = [(s, contender_cost(by_label[s.label])) for s in found if s.role in (Role.FAMILY, Role.BASELINE)]
+    for made in comparison.checkpoints:
+        standing = stand(made, comparison) if made.is_member else None
+        if standing is not None:
+            pairs.append((replace(standing, label=f"{made.label} at step {made.step}"), contender_cost(made)))
+    return pairs

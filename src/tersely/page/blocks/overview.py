@@ -7,50 +7,51 @@ from collections.abc import Sequence
 from tersely.analysis.clusters import token_clusters
 from tersely.analysis.profile import clustered_quantile
 from tersely.page.block import Block, Options
+from tersely.page.columns import ACCURACY, CHANGE, MODEL, SAVING, TOKENS
 from tersely.page.records import Comparison, Entry, Role, Who
-from tersely.page.standings import Standing, apart, best_of, gains
-from tersely.page.table import ACCURACY, CHANGE, MODEL, SAVING, TOKENS, Cell, Column, Table
-from tersely.records import Estimate
+from tersely.page.standings import Standing, best_of, gains, hidden
+from tersely.table import Cell, Column, tabulate
 
 MOST = 8
 QUANTILES = (0.5, 0.95, 0.99)
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
-    hidden = (Role.ABLATION,) if apart(comparison, options.with_ablations) else ()
-    entries = comparison.view(*(role for role in Role if role not in hidden)).entries
-    table = _table(comparison, entries, pick(comparison, entries, options))
+    out = hidden(comparison, options.with_ablations)
+    entries = [entry for entry in comparison.view().entries if entry.role not in out]
+    picked = pick(comparison, entries, options)
+    title = f"{'Every model' if picked is None else 'The models that matter'}; p50: half need at most so many tokens"
+    table = tabulate("overview", title, _columns(comparison, entries, options), entries, picked)
     return Block("overview", "Every model, all problems", tables=(table,))
 
 
-def _table(comparison: Comparison, entries: Sequence[Entry], picked: tuple[int, ...] | None) -> Table:
+def _columns(comparison: Comparison, entries: Sequence[Entry], options: Options) -> list[Column]:
     """Columns that say nothing here are left out."""
-    reference = comparison.reference
-    columns: list[tuple[Column, list[Cell]]] = [(MODEL, [e.label for e in entries])]
-    if any(len(e.results) > 1 for e in entries):
-        columns.append((Column("seeds", "Seeds", "whole"), [len(e.results) for e in entries]))
-    columns.append((TOKENS, [e.overall("tokens") for e in entries]))
-    for share in QUANTILES:
-        name = f"p{share * 100:.0f}"
-        columns.append((Column(f"tokens_{name}", name, "whole"), [_quantile(e, share) for e in entries]))
-    if reference is not None and reference.role is Role.FAMILY:
+    columns = [MODEL]
+    if any(len(entry.results) > 1 for entry in entries):
+        columns.append(Column("seeds", "Seeds", "whole", lambda entry: len(entry.results)))
+    columns += [TOKENS, *map(_quantile, QUANTILES)]
+    if (price := options.price) is not None:
+        title = f"A million answers, {options.currency}"
+        columns.append(Column("money", title, "whole", lambda entry: entry.overall("tokens").value * price))
+    if (reference := comparison.reference) is not None and reference.role is Role.FAMILY:
         against = reference.entries[comparison.datasets[0]]
-        pairs = [(None, None) if e.role is Role.BASE or e is against else gains(e, against) for e in entries]
-        columns.append((Column("saving_reference", f"Saved against {reference.label}", "percent"),
-                        [saving for saving, _ in pairs]))  # fmt: skip
-        columns.append((Column("change_reference", f"Accuracy against {reference.label}, points", "change"),
-                        [change for _, change in pairs]))  # fmt: skip
-    columns.append((SAVING, [e.gain("token_saving") for e in entries]))
-    columns.append((CHANGE, [e.gain("accuracy_difference") for e in entries]))
-    columns.append((ACCURACY, [e.overall("accuracy") for e in entries]))
-    rows = tuple(zip(*(values for _, values in columns), strict=True))
-    title = f"{'Every model' if picked is None else 'The models that matter'}; p50: half need at most so many tokens"
-    return Table("overview", title, tuple(column for column, _ in columns), rows, picked)
+
+        def gain(entry: Entry, place: int) -> Cell:
+            return None if entry.role is Role.BASE or entry.label == against.label else gains(entry, against)[place]
+
+        saved, change = f"Saved against {against.label}", f"Accuracy against {against.label}, points"
+        columns.append(Column("saving_reference", saved, "percent", lambda entry: gain(entry, 0)))
+        columns.append(Column("change_reference", change, "change", lambda entry: gain(entry, 1)))
+    return [*columns, SAVING, CHANGE, ACCURACY]
 
 
-def _quantile(entry: Entry, share: float) -> Estimate | None:
-    found = entry.over_results(lambda records: clustered_quantile(token_clusters(records), share))
-    return None if found is None else Estimate(found.value, None, None, found.n, found.method, found.unit)
+def _quantile(share: float) -> Column:
+    def value(entry: Entry) -> Cell:
+        found = entry.over_results(lambda records: clustered_quantile(token_clusters(records), share))
+        return None if found is None else found.value
+
+    return Column(f"tokens_p{share * 100:.0f}", f"p{share * 100:.0f}", "whole", value)
 
 
 def pick(comparison: Comparison, entries: Sequence[Who], options: Options) -> tuple[int, ...] | None:

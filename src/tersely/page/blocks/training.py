@@ -10,10 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tersely.evaluation.runs import Run
 from tersely.page.block import Block, Options
-from tersely.page.figure import SOFT, WIDTH, Looks, from_zero
-from tersely.page.records import Comparison, Contender, Role, Run
-from tersely.page.table import MODEL, Column, Table
+from tersely.page.columns import MODEL
+from tersely.page.figure import SOFT, WIDTH, Looks, from_zero, legend_below
+from tersely.page.records import Comparison, Contender, Role
+from tersely.page.words import say
+from tersely.table import Cell, Column, Table
 from tersely.text import shorten_line
 
 SHOWN_STEPS, SMOOTHING, MOST_LINES = 9, 5, 6
@@ -24,13 +27,14 @@ CURVES = (
     ("kl", "KL, nats a token", 1.0, True),
     ("entropy", "entropy, nats a token", 1.0, True),
 )
-KEPT = ("accuracy", "reward", "length", "length_correct", "length_wrong", "truncated", "kl", "entropy",
-        "clip_fraction", "grad_norm", "unjudged")  # fmt: skip
-CAPTION = (
-    f"Lines are running means over {SMOOTHING} steps and over the seeds of a model, shades the range of its seeds; at "
-    f"most {MOST_LINES} lines a panel. Measured on the training problems at the training temperature; KL is to the "
-    "model that training began with."
-)
+KEPT = {
+    "step": "Step", "event": "Event", "accuracy": "Accuracy", "reward": "Reward", "length": "Tokens",
+    "length_correct": "Tokens when correct", "length_wrong": "Tokens when wrong", "truncated": "Truncated", "kl": "KL",
+    "entropy": "Entropy", "clip_fraction": "Clipped", "grad_norm": "Norm of the gradient",
+    "unjudged": "Could not be judged", "restated": "Restated", "cut": "Cut",
+}  # fmt: skip
+"""What of a step stands in the table."""
+KINDS = {"step": "whole", "event": "text"}
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -48,7 +52,9 @@ def _block(comparison: Comparison, looks: Looks, name: str, title: str, roles: S
     if not trained:
         return None
     table = _table(f"curves_{name}", [(c.label, run) for c in trained for run in c.runs])
-    return Block(name, title, (), _draw(trained, looks), CAPTION, (table,))
+    return Block(
+        name, title, (), _draw(trained, looks), say("training.caption", smoothing=SMOOTHING, most=MOST_LINES), (table,)
+    )
 
 
 def _draw(trained: Sequence[Contender], looks: Looks) -> Figure:
@@ -57,17 +63,14 @@ def _draw(trained: Sequence[Contender], looks: Looks) -> Figure:
     curves = CURVES if len(groups) == 1 else CURVES[:2]
     rows = (len(curves) + 1) // 2
     figure = Figure(figsize=(WIDTH, (0.7 + 1.75 * rows) * len(groups)), layout="constrained")
-    found: Any = figure.subfigures(len(groups), 1, squeeze=False)
-    parts = found.ravel()
+    parts: Any = figure.subfigures(len(groups), 1, squeeze=False).ravel()
     for part, group in zip(parts, groups, strict=True):
         panels = part.subplots(rows, 2).ravel()
         for axes, curve in zip(panels, curves, strict=False):
             _panel(axes, group, looks, *curve)
         for axes in panels[len(curves) :]:
             axes.axis("off")
-        handles, labels = panels[0].get_legend_handles_labels()
-        columns = max(1, min(len(labels), 44 // (max(map(len, labels), default=1) + 6)))
-        part.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=2.6)
+        legend_below(part, panels[0])
     return figure
 
 
@@ -76,18 +79,16 @@ def _panel(
 ) -> None:
     for contender in group:
         by_step: dict[int, list[float]] = {}
-        for run in contender.runs:
-            for step in run.journal:
-                if (value := getattr(step, key)) is not None:
-                    by_step.setdefault(step.step, []).append(value * scale)
+        for step in (step for run in contender.runs for step in run.journal):
+            if (value := getattr(step, key)) is not None:
+                by_step.setdefault(step.step, []).append(value * scale)
         steps, look = sorted(by_step), looks[contender.label]
         values = [by_step[step] for step in steps]
         if len(contender.runs) > 1 and steps:
             axes.fill_between(steps, _running([min(v) for v in values]), _running([max(v) for v in values]),
                               color=look.color, alpha=0.13, linewidth=0)  # fmt: skip
-        means = _running([float(np.mean(v)) for v in values])
-        axes.plot(steps, means, color=look.color, linewidth=1.8, linestyle=look.line,
-                  label=shorten_line(contender.label, 36))  # fmt: skip
+        axes.plot(steps, _running([float(np.mean(v)) for v in values]), color=look.color, linewidth=1.8,
+                  linestyle=look.line, label=shorten_line(contender.label, 36))  # fmt: skip
     from_zero(axes, title, zero)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
     if not any(np.size(line.get_xdata()) for line in axes.lines):
@@ -102,14 +103,17 @@ def _running(values: Sequence[float]) -> list[float]:
 
 def _table(name: str, runs: Sequence[tuple[str, Run]]) -> Table:
     """The journal, a row a step; the page shows about ``SHOWN_STEPS`` evenly spaced ones of each run."""
-    rows: list[tuple[str | int | float | None, ...]] = []
+    rows: list[tuple[Cell, ...]] = []
     picked: list[int] = []
     for label, run in runs:
         last = len(run.journal) - 1
         count = min(SHOWN_STEPS, last + 1)
         picked += sorted({len(rows) + round(i * last / max(1, count - 1)) for i in range(count)})
-        rows += [(label, run.name, step.step, step.event, *(getattr(step, key) for key in KEPT))
-                 for step in run.journal]  # fmt: skip
-    columns = (MODEL, Column("run", "Run"), Column("step", "Step", "whole"), Column("event", "Event"),
-               *(Column(key, key.replace("_", " ").capitalize(), "small") for key in KEPT))  # fmt: skip
+        rows += [(label, run.name, *(_cell(getattr(step, key)) for key in KEPT)) for step in run.journal]
+    columns = (MODEL, Column("run", "Run"), *(Column(k, title, KINDS.get(k, "small")) for k, title in KEPT.items()))
     return Table(name, "Training, step by step", columns, tuple(rows), tuple(picked))
+
+
+def _cell(value: str | float | None) -> Cell:
+    """An event's name as words."""
+    return value.lower().replace("_", " ") if isinstance(value, str) else value

@@ -1,8 +1,8 @@
 """One row, such as a line of a task file, as a Problem.
 
 A row: ``problem`` or ``question``; ``answer``; optionally ``kind`` or ``answer_type``, ``choices`` (letter -> text),
-``difficulty`` or ``level``, ``source``. ``id`` is ignored: a problem is known by its content. All other columns are
-further ones, which the prompt template and a verifier may read (``Reading``).
+``difficulty`` or ``level``, ``source``, ``stratum``. ``id`` is ignored: a problem is known by its content. All other
+columns are further ones, which the prompt template and a verifier may read (``Reading``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,19 @@ from tersely.records import Json, Kind, Problem, content_id
 from tersely.tasks.sources import ORDINARY, Reading
 
 KNOWN = frozenset(
-    ("id", "problem", "question", "answer", "kind", "answer_type", "choices", "difficulty", "level", "source")
+    (
+        "id",
+        "problem",
+        "question",
+        "answer",
+        "kind",
+        "answer_type",
+        "choices",
+        "difficulty",
+        "level",
+        "source",
+        "stratum",
+    )
 )
 """Columns with a meaning here; never part of a payload."""
 
@@ -33,6 +45,8 @@ ANSWER_TYPES: Mapping[str, str] = MappingProxyType(
 )
 """What ``kind`` and ``answer_type`` may say, and how such an answer is compared."""
 
+SHOWN = 6
+"""Fields of a line that are named where one is missing."""
 _MARKED = re.compile(r"\S.*\s####[ \t]*([-+]?\d[\d,]*(?:\.\d+)?|[-+]?\.\d+)", re.DOTALL)
 
 
@@ -56,6 +70,7 @@ def problem_from_row(row: Json, source: str, split: str, reading: Reading = ORDI
         difficulty=_label(row, "difficulty", "level"),
         split=split,
         payload=payload,
+        stratum=_label(row, "stratum"),
     )
 
 
@@ -70,9 +85,15 @@ def _answer(row: Json, verified: bool) -> str | None:
     if verified and (given is None or (isinstance(given, str) and not given.strip())):
         return None
     if given is None:
-        near = nearest("answer", [key for key in row if key != "answer"])
+        near = _others(row, "answer")
         raise UserError(f"no 'answer' field{near}: add it, or give a verifier, which may decide without one")
     return _text(row, "answer")
+
+
+def _others(row: Json, *keys: str) -> str:
+    """What may be meant by a field that is not there: the nearest one, else all."""
+    there = [key for key in row if key not in keys]
+    return nearest(keys[0], there) or (f" (fields there: {', '.join(there[:SHOWN])})" if there else "")
 
 
 def _text(row: Json, *keys: str) -> str:
@@ -80,7 +101,7 @@ def _text(row: Json, *keys: str) -> str:
     given = [key for key in keys if row.get(key) is not None]
     named = " or ".join(map(repr, keys))
     if not given:
-        raise UserError(f"no {named} field{nearest(keys[0], [key for key in row if key not in keys])}")
+        raise UserError(f"no {named} field{_others(row, *keys)}")
     if len(given) > 1 and len({str(row[key]) for key in given}) > 1:
         raise UserError(f"{' and '.join(map(repr, given))} differ; keep one of them")
     text = _as_text(row[given[0]], given[0])

@@ -22,7 +22,7 @@ def congruences(gold: Form, answer: Form, agree: Agree) -> Decision:
     if gold.label != answer.label or not agree(gold.items[0], answer.items[0])[0]:
         return False, "different congruences"
     values = [exact(form.items[1].node) if form.items[1].node else None for form in (gold, answer)]
-    if gold.label.isdigit() and values[0] is not None and values[1] is not None:
+    if gold.label.isdecimal() and values[0] is not None and values[1] is not None:
         same = (values[0] - values[1]) % int(gold.label) == 0
         return same, "the same residue" if same else "different residues"
     return agree(gold.items[1], answer.items[1])
@@ -32,7 +32,7 @@ def _family(congruence: Form, relation: Form, agree: Agree) -> Decision:
     """``x \\equiv 23 \\pmod{105}`` and ``x = 105k + 23, k \\in \\mathbb{Z}``."""
     integer = _INTEGER.fullmatch(relation.condition)
     node, residue = relation.items[-1].node, congruence.items[1].node
-    if relation.label != "=" or integer is None or node is None or residue is None or not congruence.label.isdigit():
+    if relation.label != "=" or integer is None or node is None or residue is None or not congruence.label.isdecimal():
         return False, "a congruence and a relation"
     if symbols(node) != {integer[1]} or not agree(congruence.items[0], relation.items[0])[0]:
         return False, "a congruence and a relation"

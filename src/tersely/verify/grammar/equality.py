@@ -28,7 +28,7 @@ from fractions import Fraction
 from tersely.verify.grammar.compounds import congruences, in_order, is_unit_sum, ratios, vectors
 from tersely.verify.grammar.expr import symbols
 from tersely.verify.grammar.identities import same_value
-from tersely.verify.grammar.numerals import number_word, ordinal_word
+from tersely.verify.grammar.numerals import fraction_word, number_word, ordinal_word
 from tersely.verify.grammar.relations import Decision, as_interval, compare_relations, is_name
 from tersely.verify.grammar.renaming import same_but_for_constant, same_but_for_names
 from tersely.verify.grammar.rounding import rounded
@@ -102,7 +102,12 @@ def _unwrap(gold: Form, answer: Form) -> tuple[Form, Form]:
         return gold, answer  # the set that holds the empty set, or a word, is not that thing
     if answer.shape in collections and len(answer.items) == 1 and gold.shape not in collections:
         answer = answer.items[0]
-    if answer.label == ANY_OF and gold.shape is Shape.SCALAR and _one_value(answer.items):
+    if (
+        answer.shape is Shape.LIST
+        and answer.label == ANY_OF
+        and gold.shape is Shape.SCALAR
+        and _one_value(answer.items)
+    ):
         answer = answer.items[0]
     if gold.shape in collections and len(gold.items) == 1 and answer.shape not in collections:
         gold = gold.items[0]
@@ -120,8 +125,8 @@ def _letter_text(gold: Form, answer: Form) -> Decision:
     if scalar.node is None:
         return False, "text and a value"
     if scalar.node[0] == "num":
-        named = number_word(text.label), ordinal_word(text.label)
-        if named != (None, None):
+        named = number_word(text.label), ordinal_word(text.label), fraction_word(text.label)
+        if any(value is not None for value in named):
             return scalar.node[1] in named, "a number in words"
         if (count := worded(text.label)) is not None:
             return _scalars(*((count, scalar) if text is gold else (scalar, count)))

@@ -87,7 +87,7 @@ class Parser:
                 node = self.link("mul" if token == "*" else "div", node, self.signed())
             elif self.starts_factor():
                 previous = self.items[self.at - 1]
-                if token[0].isdigit() and (previous[-1].isalnum() or previous == "!"):
+                if token[0].isdecimal() and (previous[-1].isalnum() or previous == "!"):
                     raise Refused("a number right after a number or a letter")
                 node = self.link("mul", node, self.power())
             else:
@@ -140,7 +140,7 @@ class Parser:
     def number(self, text: str) -> Node:
         if len(text) > MAX_NUMBER:
             raise Refused("a number of more digits than any final answer")
-        return ("num", Fraction(text))
+        return ("num", Fraction(int(text) if text.isdecimal() else text))
 
     def primary(self) -> Node:
         self.deeper()
@@ -150,7 +150,7 @@ class Parser:
 
     def atom(self) -> Node:
         token = self.take()
-        if token[0].isdigit() or (token[0] == "." and len(token) > 1):
+        if token[0].isdecimal() or (token[0] == "." and len(token) > 1):
             return self.mixed(token)
         if token in ("(", "{", "["):
             node = self.sum()
@@ -180,7 +180,7 @@ class Parser:
         whole = self.number(token.rstrip("."))
         if self.peek() == "_":
             raise Unparsed("a number with a base")
-        if self.peek() == "\\overline" or not token.isdigit():
+        if self.peek() == "\\overline" or not token.isdecimal():
             return self.repeating(token) if self.peek() == "\\overline" else whole
         start = self.at
         if self.peek() == "\\frac":
@@ -188,7 +188,7 @@ class Parser:
             top, bottom = self.argument(), self.argument()
             if top[0] == bottom[0] == "num" and 0 < top[1] < bottom[1] and top[1].denominator == 1:
                 return ("add", whole, ("div", top, bottom))
-        elif self.peek().isdigit() and self.peek(1) == "/" and self.peek(2).isdigit():
+        elif self.peek().isdecimal() and self.peek(1) == "/" and self.peek(2).isdecimal():
             top, bottom = self.number(self.take()), self.number(self.items[self.at + 1])
             if 0 < top[1] < bottom[1]:
                 self.at += 2
@@ -204,7 +204,7 @@ class Parser:
         self.take()
         digits = self.items[self.at + 1] if self.peek() == "{" and self.peek(2) == "}" else self.peek()
         self.at += 3 if self.peek() == "{" else 1
-        if not digits.isdigit() or len(digits) > MAX_NUMBER:
+        if not digits.isdecimal() or len(digits) > MAX_NUMBER:
             raise Unparsed("an overline over no digits")
         places = len(token.partition(".")[2])
         return ("num", Fraction(token.rstrip(".")) + Fraction(int(digits), (10 ** len(digits) - 1) * 10**places))
@@ -235,10 +235,10 @@ class Parser:
         token = self.peek()
         if token == "{":
             return self.primary()
-        if token.isdigit() and len(token) > 1:
-            self.items[self.at : self.at + 1] = list(token)
+        if token.isdecimal() and len(token) > 1:
+            self.items[self.at : self.at + 1] = [token[0], token[1:]]
             return self.number(self.take())
-        if token.isdigit():
+        if token.isdecimal():
             return self.number(self.take())
         return self.primary()
 
@@ -310,10 +310,10 @@ def parse(text: str) -> Node:
     """Tree of a cleaned scalar expression. Raises Unparsed or Refused, nothing else."""
     if len(text) > 4 * MAX_TOKENS:
         raise Refused("longer than any final answer")
-    if text[:1].isdigit() and text.isdigit():
+    if text[:1].isdecimal() and text.isdecimal():
         if len(text) > MAX_NUMBER:
             raise Refused("a number of more digits than any final answer")
-        return ("num", Fraction(text))
+        return ("num", Fraction(int(text)))
     try:
         return Parser(text).parse()
     except (IndexError, ZeroDivisionError) as error:

@@ -14,6 +14,7 @@ from tersely.verify.grammar import notations
 from tersely.verify.grammar.brackets import closes_early, split, without_parentheses
 from tersely.verify.grammar.labels import label
 from tersely.verify.grammar.normalise import CACHED, clean, key, number, repeating
+from tersely.verify.grammar.numerals import fraction_word
 from tersely.verify.grammar.ratios import based, ratio
 from tersely.verify.grammar.relations import both
 from tersely.verify.grammar.scalars import (
@@ -37,7 +38,8 @@ MAX_FORM_DEPTH = 6
 _TEXT_OR = re.compile(r"\\text\{\s*,?\s*(?:or|and)\s*\}|(?<=[\s})\]$\d])(?:or|and)(?=[\s({\[$\\\d-])|\\quad")
 _TEXT_ONLY = re.compile(r"\\text\{([^{}]*)\}")
 _LEADING = re.compile(
-    r"^(?:\\approx(?![A-Za-z])|=)\s*(?=\S)|^(?:\\text\{\s*)?(?:the\s+)?(?:final\s+)?answer\s*(?:is|=|:)?\s*:?\s*\}?\s*(?=\S)",
+    r"^(?:\\approx(?![A-Za-z])|=|\\text\{\s*[A-Za-z][A-Za-z ]{0,40}:\s*\})\s*(?=\S)"
+    r"|^(?:\\text\{\s*)?(?:the\s+)?(?:final\s+)?answer\s*(?:is|=|:)?\s*:?\s*\}?\s*(?=\S)",
     re.I,
 )
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
@@ -125,6 +127,8 @@ def _read_text(inner: str, depth: int) -> Form:
         return _read("\\infty", depth + 1)
     if (said := notations.verdict(inner)) is not None:
         return said
+    if " and " in inner and fraction_word(inner.casefold().replace("-", " ")) is not None:
+        return words(inner)
     if "," in inner and PLAIN_WORDS.fullmatch(inner) and all(piece.strip() for piece in inner.split(",")):
         return Form(Shape.LIST, items=tuple(words(piece) for piece in inner.split(",")[:MAX_ITEMS]))
     if len(inner) > 1 and PLAIN_WORDS.fullmatch(inner) and not _TEXT_OR.search(f" {inner} "):

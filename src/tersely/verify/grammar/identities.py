@@ -22,6 +22,7 @@ from tersely.verify.grammar.values import Numeric, context, exact
 MAX_SPREAD = 1_500
 """Largest decimal exponent where values are irrational or have variables: the precision must cover it."""
 DIGITS = 50
+_INFINITE = float("inf")
 
 _PLACES = ((0.37, 1.1, ""), (2.3, 3.7, ""), (0.6, 1.9, "all"), (0.8, 2.1, "odd"), (1.2, 1.7, "even"))
 """(lowest value, span, which variables are negative) of the fixed points."""
@@ -49,12 +50,18 @@ def _kept_point(names: frozenset[str], index: int, ctx: Any, bits: int) -> Mappi
     return values
 
 
+@lru_cache(maxsize=64)
+def _tolerance(digits: int, ctx: Any, bits: int) -> Any:
+    """10^-digits in the precision of ``bits``, to which ``ctx`` is set."""
+    return ctx.mpf(10) ** -digits
+
+
 def _close(x: Any, y: Any, digits: int) -> bool:
     """Relative agreement to ``digits`` digits; infinities agree only with themselves."""
     if x == y:
         return True
-    gap = abs(x - y)
-    return bool(gap < float("inf") and gap <= max(abs(x), abs(y)) * context().mpf(10) ** -digits)
+    gap, ctx = abs(x - y), context()
+    return bool(gap < _INFINITE and gap <= max(abs(x), abs(y)) * _tolerance(digits, ctx, ctx.prec))
 
 
 def _both(a: Node, b: Node, index: int, names: frozenset[str], digits: int) -> tuple[Any, Any, int]:

@@ -14,12 +14,26 @@ _LABEL = re.compile(
     r"|\\frac\{\w+(?:_\{?\w+\}?)?\(\w\)\}\{\w+(?:_\{?\w+\}?)?\(\w\)\}$"  # a transfer function
     r"|\\(?:lim|dim|deg|det|gcd|min|max|arg|ker|i{0,3}int|oint)(?![A-Za-z]).*$"
     r"|\\(?:sum|prod)(?![A-Za-z]).*\\infty.*$"
-    r"|(?:\\text\{[A-Za-z ]+\}|[a-z])\s*\([A-Z](?:\s*,\s*[A-Z])*\)$"  # a distance, a rank
+    r"|(?:\\text\{[A-Za-z ]+\}|[a-z])\s*\([A-Z](?:\s*,?\s*[A-Z]){0,5}\)$"  # a distance, a rank, an area
+    r"|\\text\{[A-Za-z ]+\}_\{?\s*(?:\\triangle\s*)?[A-Z]{1,6}\s*\}?$"
+    r"|m\s*\\angle\s*[A-Z0-9]+$"
+    r"|\|\s*(?:\\triangle\s*)?[A-Z]+(?:\s*\\c[au]p\s*[A-Z])*\s*\|$"  # an area, the size of a set
     r"|\\(?:vec|overline|overrightarrow|hat|dot)\s*\{?\w+\}?(?:_\{?\w+\}?)?$"
     r"|\\?[A-Za-z]+_\{(?:[^{}]*\\|\w{5})[^{}]*(?:\{[^{}]*\})?[^{}]*\}$"  # a worded subscript
 )
 """What may stand left of a value and only names it."""
-_NAME = re.compile(r"\\text\{[A-Za-z ]*\}|[A-Za-z][A-Za-z ]{3,}|[A-Z]{2}|\\(?:angle|triangle)\s*[A-Z]*|\|[A-Z]{2}\|")
+_NUMBERS = r"(?:[^A-Za-z()\\]|\\(?:frac|pi|sqrt)(?![A-Za-z]))*"
+_AT_NUMBERS = (
+    rf"[fghFGHPQpq](?:_\{{?\w\}}?)?(?:\^\{{?-1\}}?)?\((?:[fgh]\((?:[fgh]\({_NUMBERS}\)|{_NUMBERS})\)|{_NUMBERS})\)"
+)
+_ASKED = re.compile(
+    rf"{_AT_NUMBERS}(?:\s*[-+*/]?\s*{_AT_NUMBERS}){{0,3}}|\([fgh](?:\s*\\circ\s*[fgh]){{1,3}}\)\({_NUMBERS}\)"
+)
+"""A function at numbers, ``f(-2)``, ``f(g(2))``, or a sum of such: nothing in it is unknown."""
+_NAME = re.compile(
+    r"\\text\{[A-Za-z ]*\}(?:\s*(?:\\(?:angle|triangle)\s*)?[A-Z]{1,6})?"
+    r"|[A-Za-z][A-Za-z ]{3,}|[A-Z]{2}|\\(?:angle|triangle)\s*[A-Z]*|\|[A-Z]{2}\|"
+)
 
 
 def label(text: str) -> Form | None:
@@ -28,6 +42,6 @@ def label(text: str) -> Form | None:
         return Form(Shape.TEXT, label=f"f:{call[1]}({call[2]})")
     if _NAME.fullmatch(text):
         return Form(Shape.TEXT, label="name:" + re.sub(r"\\text|\W+", " ", text).strip().casefold())
-    if _LABEL.match(text):
+    if _LABEL.match(text) or _ASKED.fullmatch(text):
         return Form(Shape.TEXT, label="name:" + key(text))
     return None

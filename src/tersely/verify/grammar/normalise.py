@@ -71,7 +71,7 @@ _TIMES_X = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)")
 _BLACKBOARD = re.compile(r"\\(mathbb|mathcal)\s*([A-Z])(?![A-Za-z])")
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _CIRC = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ)(?![A-Za-z])")
-_THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:,\d{3})+|(?: \d{3})+)(?![\d,]|\s\d)")
+_THOUSANDS = re.compile(r"(?<![\d.,_^])([1-9]\d{0,2})((?:,\d{3})+|(?: \d{3})+)(?![\d,]|\s\d)")
 _BRACED_SIGN = re.compile(r"(?<!\\)\{([.,:])\}")
 _OVER = re.compile(r"\{?\s*([^{}\\]+)\\over(?![A-Za-z])\s*([^{}\\]+)\}?")
 _NEGATIVE_SPACE = re.compile(r"(?<!\\)\\! *")
@@ -212,6 +212,12 @@ def as_list(text: str) -> str | None:
     return stripped.replace(",", ", ") if _LIST_OR_NUMBER.fullmatch(stripped) else None
 
 
+def _fonts(text: str) -> str:
+    """Without colours and fonts of mathematics, every font of words as ``\\text``."""
+    text = _FONT.sub(lambda m: " " + (m[1] or m[2]), _COLOUR.sub("", text))
+    return _BLACKBOARD.sub(r"\\\1{\2}", _TEXT.sub(r"\\text{", text))
+
+
 def clean(text: str) -> str:
     """The cleaned LaTeX of an answer (see the module's rules); never raises."""
     return _clean(text) if len(text) <= CACHED else _clean.__wrapped__(text)
@@ -220,7 +226,7 @@ def clean(text: str) -> str:
 @lru_cache(maxsize=8192)
 def _clean(text: str) -> str:
     plain = text.strip(" ")
-    if plain.isascii() and plain.isdigit():
+    if plain.isascii() and plain.isdecimal():
         return plain
     text = _BLANKS.sub(" ", _to_ascii(text))
     if "$" in text:
@@ -230,12 +236,10 @@ def _clean(text: str) -> str:
         text = _BRACED_SIGN.sub(r"\1", _NEGATIVE_SPACE.sub("", _CERTAIN_THOUSANDS.sub("", text)))
     text = text.replace("\\%", "%")
     if "\\" in text or "~" in text:
-        text = _FONT.sub(lambda m: " " + (m[1] or m[2]), _COLOUR.sub("", text))
-        text = _TEXT.sub(r"\\text{", text)
-        text = _BLACKBOARD.sub(r"\\\1{\2}", text)
+        text = _fonts(text) if "{" in text or "\\math" in text else text
         text = _COMMAND.sub(_alias, _SPACE.sub(lambda m: m[1] or " ", _DROP.sub("", text)))
-        text = _CIRC.sub(lambda _: r"\deg ", text)
-        text = _UNIT_FRACTION.sub(r"\\text{\1/\2}\3", text)
+        text = _CIRC.sub(lambda _: r"\deg ", text) if "circ" in text else text
+        text = _UNIT_FRACTION.sub(r"\\text{\1/\2}\3", text) if "\\text" in text else text
         text = _rarer(text)
     if "=" in text:
         for typed, command in _ASCII_ORDER.items():
@@ -282,6 +286,8 @@ def number(text: str) -> Fraction | None:
     """The exact value of a cleaned integer, decimal, ``1.5e3`` or plain fraction; None for anything else."""
     if len(text) > MAX_DIGITS or text[-1:] not in _LAST_OF_NUMBER:
         return None
+    if text.isdecimal():
+        return Fraction(int(text))
     if _DECIMAL.fullmatch(text):
         return Fraction(text.replace(" ", ""))
     if match := _SCIENTIFIC.fullmatch(text):
@@ -297,8 +303,14 @@ def number(text: str) -> Fraction | None:
 _DOTTED = re.compile(r"(\d*\.\d*)\\dot *\{?(\d)\}?(?:(\d*)\\dot *\{?(\d)\}?)?")
 
 
+_PERIOD = re.compile(r"(\d*\.\d*)\((\d{1,20})\)")
+"""``0.1(6)``: an answer is worked out, so this is no product."""
+
+
 def repeating(text: str) -> str:
     """``0.\\dot{3}`` and ``0.1\\dot{4}2\\dot{8}``, ``0.333\\dots`` (one digit three times or more) with an overline."""
+    if match := _PERIOD.fullmatch(text) if text.endswith(")") else None:
+        return f"{match[1]}\\overline{{{match[2]}}}"
     if "dot" not in text and "..." not in text:
         return text
     if match := _DOTTED.fullmatch(text):
@@ -306,7 +318,7 @@ def repeating(text: str) -> str:
     digits = re.sub(r" *(?:\\dots|\.\.\.)$", "", text)
     shorter = digits.rstrip(digits[-1:])
     run = len(digits) - len(shorter)
-    if digits == text or run < 3 or not digits[-1].isdigit() or not _DECIMAL.fullmatch(shorter):
+    if digits == text or run < 3 or not digits[-1].isdecimal() or not _DECIMAL.fullmatch(shorter):
         return text
     if "." not in shorter:
         return text

@@ -15,7 +15,7 @@ from tersely.verify.grammar.brackets import split
 from tersely.verify.grammar.normalise import clean, key
 from tersely.verify.grammar.numerals import number_word
 from tersely.verify.grammar.scalars import Form, Shape
-from tersely.verify.grammar.tokens import Node, Refused, Unparsed
+from tersely.verify.grammar.tokens import Node, Refused, Undefined, Unparsed
 from tersely.verify.grammar.values import exact
 
 Read = Callable[[str], Form]
@@ -60,6 +60,8 @@ def congruence(text: str, read: Read) -> Form | None:
     match = _CONGRUENT.match(text) if "\\equiv" in text else None
     if match is None:
         return None
+    if not match[3].strip("0"):
+        raise Undefined("a residue for a modulus of 0")
     return Form(Shape.CONGRUENCE, items=(read(match[1]), read(match[2])), label=match[3])
 
 
@@ -149,7 +151,7 @@ _COMPOUND |= {"km", "m", "cm", "kg", "g", "dollar", "cent", "deg"}
 
 def measures(text: str) -> Form | None:
     """ "2 hours and 30 minutes" as the words "2 hour 30 min"; nothing is converted."""
-    if not text[:1].isdigit() or text[-1:].isdigit():
+    if not text[:1].isdecimal() or text[-1:].isdecimal():
         return None
     plain = re.sub(r"\band\b|\\text\{|[{}]", " ", text)
     if "\\" in plain or not _MEASURES.fullmatch(plain):
@@ -182,7 +184,7 @@ def _unwrapped(text: str) -> str:
 
 
 def _whole(text: str) -> int | None:
-    return int(text) if text.isdigit() else number_word(text.lower().replace("-", " "))
+    return int(text) if text.isdecimal() else number_word(text.lower().replace("-", " "))
 
 
 _MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october"]
@@ -224,8 +226,14 @@ _APPROXIMATE = re.compile(
 )
 
 
+_IN_PARENTHESES = re.compile(r"\s*\(\s*(\\approx(?![A-Za-z])[^()]*)\)(?=\s*(?:\\text\{[^{}]*\})?$)")
+"""``5\\sqrt{2} (\\approx 7.07)``."""
+
+
 def with_approximation(text: str) -> str:
     """ "... (about 6.83)" with the sign for it: ``... \\approx 6.83``."""
+    if "\\approx" in text and ")" in text:
+        text = _IN_PARENTHESES.sub(r" \1", text)
     match = _APPROXIMATE.match(text) if "\\text" in text else None
     return f"{match[1]} \\approx {match[2] or match[3]}" if match else text
 

@@ -28,7 +28,13 @@ _BASE_WORDS = {
 _HALF_DAY = re.compile(r"\s*(?:\\text\{\s*)?([AaPp])\.?\s?[Mm]\.?\s*\}?$")
 
 
+_TO = re.compile(r"^(\d+(?:\.\d+)?)\s*(?:\\text\{\s*to\s*\}|\bto\b)\s*(\d+(?:\.\d+)?)$")
+"""``3 \\text{ to } 1``."""
+
+
 def ratio(text: str, read: Callable[[str], Form]) -> Form | None:
+    if " to" in text or "{to" in text:
+        text = _TO.sub(r"\1:\2", text)
     if ":" not in text:
         return None
     hour = _HALF_DAY.search(text)
@@ -53,6 +59,6 @@ def based(text: str) -> Form | None:
         return None
     base = match[2] or match[3]
     hexadecimal = base == "16" and re.fullmatch("[A-Fa-f]{2,}", match[1])
-    if not (hexadecimal or any(c.isdigit() for c in match[1])):
+    if not (hexadecimal or any(c.isdecimal() for c in match[1])):
         return None
     return Form(Shape.BASED, label=f"{match[1].upper().lstrip('0') or '0'}_{_BASE_WORDS.get(base, base)}")

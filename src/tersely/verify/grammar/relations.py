@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tersely.verify.grammar.expr import symbols
 from tersely.verify.grammar.identities import constant_ratio, same_value
+from tersely.verify.grammar.renaming import same_family
 from tersely.verify.grammar.rounding import approximates
 from tersely.verify.grammar.scalars import Form, Shape
 from tersely.verify.grammar.tokens import Node
@@ -75,9 +76,9 @@ def _asked(left: Form, right: Form) -> bool:
 
 
 def _is_measured(node: Node) -> bool:
-    """A function of a variable ("\\sin B"), or a name of capitals in a power."""
+    """A function of a variable ("\\sin B"), or a name of capitals or a sigma in a power."""
     if node[0] == "pow":
-        return bool(node[1][0] == "sym" and node[1][1][:1].isupper())
+        return bool(node[1][0] == "sym" and (node[1][1][:1].isupper() or node[1][1] == "\\sigma"))
     return bool(node[0] == "fn" and node[2][0] == "sym")
 
 
@@ -101,6 +102,8 @@ def _two_relations(gold: Form, answer: Form, agree: Agree) -> Decision:
         same_shape = gold.label == other.label and len(gold.items) == len(other.items)
         if same_shape and all(agree(g, a)[0] for g, a in zip(gold.items, other.items, strict=True)):
             return True, "same sides"
+    if _two_families(gold, answer, agree):
+        return True, "equal but for the names of constants"
     labels = [form.items[0].label for form in (gold, answer)]
     if any(label.startswith("f:") for label in labels) and "" in labels and gold.label == answer.label == "=":
         # "f(x) = v" and "y = v"
@@ -113,6 +116,18 @@ def _two_relations(gold: Form, answer: Form, agree: Agree) -> Decision:
         chain = gold.label.split() + answer.label.split()
         return _chains(gold, answer, agree) if set(chain) <= {"=", "\\approx"} else (False, "different relations")
     return _two_sided(gold, answer)
+
+
+_SOUGHT = ("sym", "y"), ("sym", "u")
+
+
+def _two_families(gold: Form, answer: Form, agree: Agree) -> bool:
+    """Whether ``y = Ce^{3x}`` and ``y = Ae^{3x}`` are one family: on the left stands a function that is sought."""
+    if gold.label != "=" or answer.label != "=" or not agree(gold.items[0], answer.items[0])[0]:
+        return False
+    left, ours, theirs = gold.items[0], gold.items[1].node, answer.items[1].node
+    sought = left.node in _SOUGHT or left.label.startswith("f:")
+    return sought and ours is not None and theirs is not None and same_family(ours, theirs)
 
 
 def _chains(gold: Form, answer: Form, agree: Agree) -> Decision:

@@ -39,6 +39,22 @@ def _free(gold: Node, answer: Node, ours: list[str], theirs: list[str]) -> bool:
     return names and bool(shared) and all(_added(tree, {*ours, *theirs}) for tree in (gold, answer))
 
 
+def same_family(gold: Node, answer: Node) -> bool:
+    """Whether two solutions in x or t are one family when free constants, factors of their terms, are renamed."""
+    ours, theirs = symbols(gold), symbols(answer)
+    new, old = sorted(ours - theirs), sorted(theirs - ours)
+    if ours & theirs not in ({"x"}, {"t"}) or not 0 < len(old) == len(new) <= MAX_NAMES:
+        return False
+    if not all(map(_CONSTANT.fullmatch, new)) or not all(map(_OTHER_CONSTANT.fullmatch, old)):
+        return False
+    terms = [term for tree in (gold, answer) for term in _terms(tree)]
+    if not all(_factor(term, name) for term in terms for name in (*old, *new)):
+        return False
+    return any(
+        same_value(gold, _renamed(answer, dict(zip(old, order, strict=True)))) is True for order in permutations(new)
+    )
+
+
 def same_but_for_constant(gold: Node, answer: Node) -> bool:
     """Whether both are families ``f(x) + C`` whose members differ by a number, which the constant takes up."""
     names = symbols(gold)

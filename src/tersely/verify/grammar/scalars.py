@@ -63,7 +63,10 @@ _TAIL_TEXT = re.compile(
     re.DOTALL,
 )
 """A value and the pieces of its unit: ``5 \\text{ kg} * \\text{m} / \\text{s}^{2}``."""
-_OHM = re.compile(r"^(.*[\d})])\s*((?:[kM]\s*|\\text\{\s*[kM]\s*\}\s*)?\\Omega|Å)$")
+_OHM = re.compile(r"^(.*?[\d})])\s*((?:[kM]\s*|\\text\{\s*[kM]\s*\}\s*)?\\Omega|Å)$")
+_LAST_OF_OHM = ("\\Omega", "Å")
+_LETTER_BEHIND = re.compile(r"[\d})\s][A-Za-z]")
+"""What every unit typed without ``\\text`` has."""
 _ORDINAL_NUMBER = re.compile(
     r"^(\d[\d,]*)\s*(?:\^\s*\{?\s*)?(?:\\text\{\s*)?(st|nd|rd|th)\s*\}?\s*\}?(?:(?![A-Za-z])\s*(\S.*))?$"
 )
@@ -123,8 +126,10 @@ def split_unit(text: str) -> tuple[str, str]:
     """("5", "cm^2") of ``5\\text{ cm}^2``; the second empty where nothing is beside the number."""
     if match := _TEMPERATURE.search(text):
         return text[: match.start()].strip(), match[1]
-    if (match := _OHM.match(text)) or (match := _TAIL_TEXT.match(text)):
+    if ("\\text" in text or text.endswith(_LAST_OF_OHM)) and (match := _OHM.match(text) or _TAIL_TEXT.match(text)):
         return match[1].strip(), re.sub(r"\s+(?=\^)|(?<=\^)\s+", "", re.sub(r"\\text\{([^{}]*)\}", r" \1 ", match[2]))
+    if not _LETTER_BEHIND.search(text):
+        return text, ""
     if (match := _TAIL_WORDS.match(text)) and units.is_known(match[2]):
         return match[1].strip(), match[2]
     if match := _GLUED.match(text):
@@ -136,7 +141,7 @@ def split_unit(text: str) -> tuple[str, str]:
 
 def _without_ordinal(text: str) -> str:
     """``21st`` and ``7^{\\text{th}} \\text{ grade}`` as 21 and 7, where the ending is the one of the number."""
-    match = _ORDINAL_NUMBER.match(text) if text[:1].isdigit() else None
+    match = _ORDINAL_NUMBER.match(text) if text[:1].isdecimal() else None
     if match is None or (match[3] and not units.read(_TEXT.sub(r"\1", match[3]))):
         return text
     teen = match[1][-2:-1] == "1"

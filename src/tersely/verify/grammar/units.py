@@ -45,6 +45,7 @@ _LETTERS = frozenset("msglhtdwACFJKNVWTLH")
 """What one letter beside a number may stand for; the others name a variable, or a scale as M and B do."""
 _WORDS = re.compile(r"[A-Za-zå][A-Za-z.'\-]*")
 _ALLOWED = re.compile(r"[A-Za-zå.,'\-\s/*^{}()0-9²³]*")
+_PREFIXED_OHM = re.compile(r"([kM])\s*\\Omega")
 _SYMBOLS = {"\\Omega": "ohm", "\\mu ": "micro", "\\mu": "micro", "Å": "å"}
 
 
@@ -54,6 +55,7 @@ def read(text: str) -> tuple[int, str] | None:
 
     ``text`` is free of commands: "cm^2", "square centimeters", "million dollars", "km/h". "" gives (1, "").
     """
+    text = _PREFIXED_OHM.sub(lambda m: "kilohm" if m[1] == "k" else "megohm", text) if "Omega" in text else text
     for sign, spelled in _SYMBOLS.items():
         text = text.replace(sign, spelled)
     text = text.strip().strip(",").strip()

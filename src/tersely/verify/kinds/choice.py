@@ -15,6 +15,7 @@ _WITH_TEXT = re.compile(r"(?:\(([A-J])\)|([A-J])[.:)])[\s:.\-]*\S.*", re.DOTALL)
 _WITH_ASIDE = re.compile(r"([A-J])(?:,| [-(])\s*[^\s].*", re.DOTALL)
 _WITH_REASON = re.compile(r"\(?([A-J])\)?[,.]?\s+(?:since|because|as)\s.*", re.DOTALL)
 """A letter and its reason, which may name other letters."""
+_REASON = re.compile(r",?\s(?:since|because)\s")
 _ANY = re.compile(r"(?<![A-Za-z'])\(?([A-J])\)?(?![A-Za-z'])")
 
 
@@ -36,7 +37,7 @@ def letter(text: str) -> tuple[str | None, str]:
         return match[1].upper(), "one letter"
     if match := _WITH_REASON.fullmatch(plain):
         return match[1], "one letter with its reason"
-    if (match := _WITH_TEXT.fullmatch(plain)) and len(_marked(plain)) == 1:
+    if (match := _WITH_TEXT.fullmatch(plain)) and len(_marked(_REASON.split(plain)[0])) == 1:
         return match[1] or match[2], "one letter with its text"
     found = set(_ANY.findall(plain))
     if len(found) == 1 and (match := _WITH_ASIDE.fullmatch(plain)):

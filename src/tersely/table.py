@@ -1,12 +1,14 @@
-"""A table: data once, shown as HTML, Markdown and CSV."""
+"""A table: data once, declared column by column, shown as HTML, Markdown and CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from tersely.page.records import SeedMean
+from tersely.analysis.seeds import SeedMean
 from tersely.records import Estimate
 from tersely.terminal import visible
 from tersely.text import markdown_cell
@@ -22,12 +24,12 @@ class Column:
     key: str
     title: str
     kind: str = "text"
+    get: Callable[[Any], Cell] | None = None
+    """The cell of what a row is about; None: its attribute ``key``."""
 
-
-MODEL = Column("model", "Model")
-TOKENS, ACCURACY = Column("tokens", "Tokens", "tokens"), Column("accuracy", "Accuracy", "percent")
-SAVING = Column("token_saving", "Saved against base", "percent")
-CHANGE = Column("accuracy_difference", "Accuracy against base, points", "change")
+    def of(self, row: Any) -> Cell:
+        found: Cell = getattr(row, self.key) if self.get is None else self.get(row)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,11 @@ class Table:
         """Full precision, an estimate as four columns; text that a spreadsheet would run as a formula is disarmed."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        estimates = [any(isinstance(row[i], Estimate) for row in self.rows) for i in range(len(self.columns))]
-        header: list[str] = []
-        for column, wide in zip(self.columns, estimates, strict=True):
-            header += [column.key + end for end in ("", "_low", "_high", "_n")] if wide else [column.key]
-        writer.writerow(header)
+        wide = [any(isinstance(row[i], Estimate) for row in self.rows) for i in range(len(self.columns))]
+        ends = [("", "_low", "_high", "_n") if four else ("",) for four in wide]
+        writer.writerow([column.key + end for column, mine in zip(self.columns, ends, strict=True) for end in mine])
         for row in self.rows:
-            writer.writerow([value for cell, wide in zip(row, estimates, strict=True) for value in _flat(cell, wide)])
+            writer.writerow([value for cell, four in zip(row, wide, strict=True) for value in _flat(cell, four)])
         return out.getvalue()
 
     def to_markdown(self) -> str:
@@ -75,20 +75,27 @@ class Table:
         return "\n".join([head, rule, *body])
 
 
+def tabulate(
+    name: str, title: str, columns: Iterable[Column], things: Iterable[Any], picked: tuple[int, ...] | None = None
+) -> Table:
+    """A row for each thing, a cell for each column."""
+    declared = tuple(columns)
+    return Table(name, title, declared, tuple(tuple(column.of(one) for column in declared) for one in things), picked)
+
+
 def show(cell: Cell, kind: str, interval: bool = True) -> str:
     """A value as people read it: "57.3 % [55.0, 59.6]"; few seeds "57.3 % (56.9, 57.1, 57.9)"; a dash for none."""
     if cell is None:
         return "–"
     if isinstance(cell, str):
         return visible(cell)
-    if not isinstance(cell, Estimate):
-        return _number(float(cell), kind) + _unit(kind)
-    text = _number(cell.value, kind) + _unit(kind)
+    estimate = cell if isinstance(cell, Estimate) else Estimate(float(cell), None, None, 0, "")
+    text = _number(estimate.value, kind) + UNITS.get(kind, "")
     if not interval:
         return text
-    if cell.low is not None and cell.high is not None:
-        return f"{text} [{_number(cell.low, kind)}, {_number(cell.high, kind)}]"
-    seeds = cell.seeds if isinstance(cell, SeedMean) else ()
+    if estimate.low is not None and estimate.high is not None:
+        return f"{text} [{_number(estimate.low, kind)}, {_number(estimate.high, kind)}]"
+    seeds = estimate.seeds if isinstance(estimate, SeedMean) else ()
     return f"{text} ({', '.join(_number(value, kind) for value in seeds)})" if seeds else text
 
 
@@ -105,27 +112,18 @@ def _disarmed(text: str) -> str:
     return "'" + clean if clean.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] in ("\t", "\r", "\n") else clean
 
 
+UNITS = {"percent": "\u00a0%", "relative": "\u00a0%", "points": "\u00a0points", "seconds": "\u00a0s"}
+FORMATS = {"percent": ".1f", "points": "+.1f", "change": "+.1f", "relative": "+.1f", "reach": ".1f", "whole": ",.0f",
+           "ratio": ".3f", "small": ".4g", "count": ".2f"}  # fmt: skip
+SHARES = ("percent", "points", "change", "relative", "reach")
+"""Kinds that are shares, shown times 100."""
+
+
 def _number(value: float, kind: str) -> str:
-    if kind == "percent":
-        return _minus(f"{value * 100:.1f}")
-    if kind in ("points", "change", "relative"):
-        shown = _minus(f"{value * 100:+.1f}")
-        return f"±{shown}" if shown == "0.0" else shown
+    """With a real minus sign, and no negative zero."""
+    shown = format(value * 100 if kind in SHARES else value, FORMATS.get(kind, ",.1f"))
     if kind == "reach":
-        return f"±{abs(value) * 100:.1f}"
-    if kind == "whole":
-        return f"{value:,.0f}"
-    if kind == "ratio":
-        return _minus(f"{value:.3f}")
-    if kind == "small":
-        return _minus(f"{value:.4g}")
-    return _minus(f"{value:.2f}" if kind == "count" else f"{value:,.1f}")
-
-
-def _minus(text: str) -> str:
-    """A real minus sign, and no negative zero."""
-    return (text.lstrip("+-") if float(text.replace(",", "")) == 0 else text).replace("-", "\u2212")
-
-
-def _unit(kind: str) -> str:
-    return {"percent": "\u00a0%", "relative": "\u00a0%", "points": "\u00a0points", "seconds": "\u00a0s"}.get(kind, "")
+        return f"±{shown.lstrip('-')}"
+    nothing = float(shown.replace(",", "")) == 0
+    signed = "±" if FORMATS.get(kind, "").startswith("+") else ""
+    return signed + shown.lstrip("+-") if nothing else shown.replace("-", "\u2212")

@@ -10,20 +10,42 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from tersely.errors import UserError, nearest, plainly
+from tersely.errors import TerselyError, UserError, nearest, plainly
 from tersely.evaluation.protocol import VARIANT
 from tersely.evaluation.records import Evaluation, progress, read_evaluation
 from tersely.journal import StepRecord
-from tersely.page.records import Run
+from tersely.models.digest import recorded_digest
 from tersely.records import Json
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
+from tersely.runs.manifest import step_folders
 
 _UNKNOWN = dict.fromkeys((f.name for f in fields(StepRecord)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run folder, read. ``kind``: train, base, baseline, ..., or model (evaluations of somebody else's)."""
+
+    path: Path
+    kind: str
+    version: str
+    config: Json
+    alpha: float | None
+    """None for whatever has no price of length."""
+    seed: int | None
+    journal: tuple[StepRecord, ...]
+    clock: tuple[Json, ...]
+    evaluations: Mapping[str, Evaluation]
+
+    @property
+    def name(self) -> str:
+        return self.path.name or str(self.path)
 
 
 def read_run(path: Path, variants: bool = False) -> Run:
@@ -75,8 +97,18 @@ def read_finished(path: Path, variants: bool = True) -> Run:
     return run
 
 
-def base_of(run: Run) -> Path | None:
-    """The run folder that a run was trained from, if its model lies in one."""
+def base_of(run: Run, beside: Sequence[Path] = ()) -> Path | None:
+    """The folder of what a run was trained from: known by its weights where it is named, else among those ``beside``
+    it and its siblings; else what lies where it is named."""
+    named, wanted, own = _named_base(run), run.config.get("model_sha256"), run.path.resolve()
+    if isinstance(wanted, str):
+        places = [*filter(None, [named]), *beside, *sorted(own.parent.iterdir())]
+        others = (place for place in places if place.is_dir() and place.resolve() != own)
+        return next((place for place in others if _holds(place, wanted)), named)
+    return named
+
+
+def _named_base(run: Run) -> Path | None:
     model = run.config.get("model")
     if not isinstance(model, str) or not model:
         return None
@@ -88,22 +120,38 @@ def base_of(run: Run) -> Path | None:
     return None
 
 
-def parent_of(run: Run) -> Run | None:
+def _holds(place: Path, weights: str) -> bool:
+    """Whether a folder holds or evaluated these weights, as its manifests and summaries tell, and did not begin with
+    them; what cannot be read there tells nothing."""
+    with suppress(TerselyError):
+        settings = _settings(place)
+        config = {} if settings is None else settings.get("config")
+        if isinstance(config, dict) and config.get("model_sha256") == weights:
+            return False  # nothing was learnt in it
+        if any(recorded_digest(checkpoint) == weights for _, checkpoint in step_folders(place)):
+            return True
+        folders = evaluation_folders(place, settings is None, variants=True)
+        summaries = [folder / "summary.json" for folder in folders if (folder / "summary.json").is_file()]
+        return any(read_json(path, "a summary").get("weights_sha256") == weights for path in summaries)
+    return False
+
+
+def parent_of(run: Run, beside: Sequence[Path] = ()) -> Run | None:
     """The run that ``run`` was trained from, if its folder can be found; its evaluations may be unfinished."""
-    place = base_of(run)
+    place = base_of(run, beside)
     return None if place is None else read_run(place)
 
 
 def root_of(run: Run, known: dict[Path, Run], variants: bool = True) -> Run | None:
     """The base at the end of the chain of runs that ``run`` was trained from; what is read is kept in ``known``."""
-    chain = [run.path.resolve()]
+    chain, beside = [run.path.resolve()], tuple(known)
     found: Run | None = None
-    place = base_of(run)
+    place = base_of(run, beside)
     while place is not None and place.resolve() not in chain:
         chain.append(place.resolve())
         found = known.get(chain[-1]) or read_finished(place, variants)
         known[chain[-1]] = found
-        place = base_of(found) if found.kind != "base" else None
+        place = base_of(found, beside) if found.kind != "base" else None
     return found
 
 

@@ -1,0 +1,160 @@
+"""One model to be asked with and without a hint: whatever can be refused is looked at before weights are loaded or
+anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tersely.analysis.faithfulness import HINTS, with_hint, wrong_letter
+from tersely.errors import UserError, require_known
+from tersely.evaluation.earlier import Earlier, find_earlier, weights_step
+from tersely.evaluation.growth import more_of_it
+from tersely.evaluation.hint_records import ARMS
+from tersely.evaluation.protocol import EvalProtocol, identity
+from tersely.evaluation.records import evaluation_folder
+from tersely.evaluation.terms import pick_template
+from tersely.facts import Facts
+from tersely.models.digest import weights_digest
+from tersely.models.environment import environment
+from tersely.models.load import load_config, load_tokenizer
+from tersely.models.locate import locate_model
+from tersely.models.positions import Room
+from tersely.models.prompt_identity import prompt_identity_of
+from tersely.records import JsonObject, Kind, Problem
+from tersely.rollouts import PromptIds
+from tersely.runs.folder import RunFolder
+from tersely.runs.identity import Grows
+from tersely.runs.kinds import RunKind
+from tersely.tasks import load_task, task_digest
+from tersely.tasks.prompts import render_all
+from tersely.verify import Judge
+
+
+@dataclass(frozen=True, slots=True)
+class HintWork:
+    """One model to be measured: everything that can be refused has been looked at, and nothing is written yet."""
+
+    weights: Path
+    folder: Path
+    problems: Sequence[Problem]
+    protocol: EvalProtocol
+    hint: str
+    template: str
+    tokenizer: Any
+    prompts: PromptIds
+    """Of both arms."""
+    facts: Facts
+    identity: JsonObject
+    """Decides whether the folder may be gone on with."""
+    grows: Grows
+    """Which smaller measurements it goes on with."""
+    made: JsonObject
+    """What is recorded with the summary."""
+    max_rows: int
+    earlier: Earlier | None
+    """Of the run's weights before it was trained on: first to be moved out of the folder."""
+    is_done: bool
+
+
+def prepare_hints(
+    model_path: Path,
+    protocol: EvalProtocol,
+    hint: str,
+    out: Path | None,
+    judge: Judge,
+    *,
+    command: str,
+    other_template: bool = False,
+    threads: int = 0,
+    engine: str = "auto",
+    max_rows: int = 256,
+) -> HintWork:
+    """Look at everything that can be refused; no weights are loaded and nothing is written.
+
+    UserError for a task that is not multiple choice, an unknown hint, a model or folder that cannot be used.
+    """
+    require_known("hint", hint, HINTS)
+    if threads:
+        torch.set_num_threads(threads)
+    facts, weights = Facts.of(engine), locate_model(str(model_path))
+    place_of = partial(_place, model_path, out, hint)
+    folder = place_of(protocol)
+    template = pick_template(weights, protocol.template, other_template)
+    tokenizer = load_tokenizer(weights)
+    problems = load_choices(protocol, judge, template)
+    rules = {**identity(protocol.facts(template, task_digest(problems))), "hint": hint}
+    prompts = _prompts(problems, hint, protocol.seed, tokenizer, template)
+    longest = max(map(len, prompts.values()))
+    Room.of(load_config(weights).to_dict()).require(longest, protocol.max_new_tokens, "--max-new-tokens ", template)
+    wanted = {**rules, "hint_text": HINTS[hint].text, **_digests(weights, tokenizer, prompts)}
+    grows = _grows(wanted, problems, prompts)
+    earlier = find_earlier(model_path, weights, RunKind.FAITHFULNESS, protocol, place_of, wanted, grows)
+    told = {"weights_sha256": wanted["weights_sha256"], **weights_step(weights)}
+    return HintWork(
+        weights=weights,
+        folder=folder,
+        problems=problems,
+        protocol=protocol,
+        hint=hint,
+        template=template,
+        tokenizer=tokenizer,
+        prompts=prompts,
+        facts=facts,
+        identity=wanted,
+        grows=grows,
+        made={"protocol": {**rules, "model": str(model_path)}, **told, "versions": environment(), "command": command},
+        max_rows=max_rows,
+        earlier=earlier,
+        is_done=earlier is None and RunFolder.look(folder, RunKind.FAITHFULNESS, wanted, grows) is not None,
+    )
+
+
+def load_choices(protocol: EvalProtocol, judge: Judge, template: str) -> list[Problem]:
+    """The task's problems; UserError unless all are multiple choice with choices to hint at."""
+    problems = load_task(protocol.task, "held_out", protocol.size, judge.check_golds, template=template)
+    other = next((problem for problem in problems if problem.kind != Kind.CHOICE), None)
+    if other is not None:
+        raise UserError(
+            f"{protocol.task} is not multiple choice (problem {other.id} is of kind {other.kind}): hints need choices, "
+            "as commonsense_qa and logical_deduction have"
+        )
+    for problem in problems:
+        wrong_letter(problem, protocol.seed)
+    return problems
+
+
+def asked_in(problem: Problem, arm: str, hint: str, seed: int) -> Problem:
+    """The problem as it is asked in an arm; the id stays, so that the arms are paired."""
+    if arm == "plain":
+        return problem
+    return replace(problem, question=with_hint(problem.question, HINTS[hint], wrong_letter(problem, seed)))
+
+
+def _place(model: Path, out: Path | None, hint: str, protocol: EvalProtocol) -> Path:
+    return evaluation_folder(model, f"{protocol.name}@{hint}", out, kind="faithfulness")
+
+
+def _digests(weights: Path, tokenizer: Any, prompts: PromptIds) -> JsonObject:
+    return {"weights_sha256": weights_digest(weights), **prompt_identity_of(weights, tokenizer, prompts)}
+
+
+def _prompts(problems: Sequence[Problem], hint: str, seed: int, tokenizer: Any, template: str) -> PromptIds:
+    """Prompt ids of both arms, by arm and problem."""
+    arms = {arm: render_all([asked_in(p, arm, hint, seed) for p in problems], tokenizer, template) for arm in ARMS}
+    return {name: of_arm[p.id] for p in problems for name, of_arm in zip(_both(p.id), arms.values(), strict=True)}
+
+
+def _grows(wanted: JsonObject, problems: Sequence[Problem], prompts: PromptIds) -> Grows:
+    """Which smaller measurements the wanted one goes on with."""
+    return more_of_it(wanted, problems, lambda problem: {name: prompts[name] for name in _both(problem.id)})
+
+
+def _both(problem_id: str) -> tuple[str, ...]:
+    """What a problem's prompts are called, arm by arm."""
+    return tuple(f"{arm} {problem_id}" for arm in ARMS)
