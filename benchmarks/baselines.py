@@ -27,7 +27,7 @@ PROMPTS = 1920
 """As many as RL sees in its 60 iterations."""
 RATES = {
     "sft": ("3e-4", "1e-3", "3e-3"),
-    "iterated-sft": ("1e-3",),
+    "iterated-sft": ("3e-4",),
     "dpo": ("3e-5", "1e-4", "3e-4"),
     "o1-pruner": ("3e-4", "1e-3", "3e-3"),
 }

@@ -11,7 +11,7 @@
                                           SHA-256 of its weights and what it cost
 
 ``run`` is the name of a run folder; ``base@repeat-1`` is the base asked once more, ``alpha-0.2@step-000010`` a
-checkpoint, ``iterated-sft-1e-3/round-2`` what its second round led to. The same runs give the same bytes.
+checkpoint, ``iterated-sft-3e-4/round-2`` what its second round led to. The same runs give the same bytes.
 """
 
 from __future__ import annotations

@@ -42,8 +42,6 @@ In brackets 95 % intervals (Clopper-Pearson). Only the third was written by some
 | verify_blind_three.jsonl, his labels | had seen neither | 150 | 0 of 75 (0 to 4.8 %) | 19 of 75 (16.0 to 36.7 %) |
 | the same, three rows of stated policy apart | | 150 | 0 of 78 (0 to 4.6 %) | 16 of 72 (13.3 to 33.6 %) |
 | verify_blind_four.jsonl | had read the page, not the code | 150 | 1 of 75 (0 to 7.2 %) | 11 of 75 (7.6 to 24.7 %) |
-
-The case files above were mended on: their zeros say what is kept, not what a new answer meets.
 """
 Pair = tuple[str, str, str]
 
@@ -161,8 +159,7 @@ def speed_and_agreement(quick: bool, before: Path | None) -> list[str]:
     lines += [
         f"| tersely | {mid[1]:.0f} |",
         "",
-        f"Ratio: median {ratios[len(ratios) // 2]:.1f} (lowest {ratios[0]:.1f}, highest {ratios[-1]:.1f}); "
-        "goal 4, aim 10.",
+        f"Ratio: median {ratios[len(ratios) // 2]:.1f} (lowest {ratios[0]:.1f}); goal 4, aim 10.",
     ]
     if before is not None:
         warm, asked = ([(gold, boxed(a), str(Kind.MATH)) for _, gold, a in mixed_pairs(seed)] for seed in (1, 0))

@@ -35,6 +35,7 @@ from tersely.records import Group, Json, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
+from tersely.runs.identity import never
 from tersely.runs.kinds import Log, RunKind
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.base import close_after
@@ -49,10 +50,6 @@ OPERATIONAL = ("threads", "judge_workers")
 """Settings of the run section that don't identify the work: a resume may change them."""
 UNJUDGED_STOP = 0.05
 """Share of answers that could not be judged above which the samples cannot be trusted."""
-
-
-Opened = tuple[Any, Sampler, ModelCheck, PromptIds]
-"""What samples: tokenizer, sampler, what was compared, the prompts by problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +67,10 @@ class Part:
     def of(self, problems: Sequence[Problem]) -> list[Problem]:
         first = self.start % len(problems)
         return [*problems[first:], *problems[:first]]
+
+
+Opened = tuple[Any, Sampler, ModelCheck, PromptIds]
+"""What samples: tokenizer, sampler, what was compared, the prompts by problem."""
 
 
 def draw_samples(
@@ -94,14 +95,13 @@ def draw_samples(
         prompts = render_all(problems, tokenizer, config.template)
         asking = prompt_identity_of(folder, tokenizer, prompts)
         wanted = {**samples_identity(config, folder, problems), **loaded.identity, **asking}
-        if part is not None:  # which problems are reached depends on how many are drawn at once
-            wanted["part"] = {**asdict(part), "block": _block_size(config, config.sampling.n)}
         grows = more_samples(wanted, problems, lambda problem: {problem.id: prompts[problem.id]})
+        if part is not None:  # which problems are reached depends on how many are drawn at once
+            wanted["part"], grows = {**asdict(part), "rows": config.sampling.max_rows}, never
         finished = RunFolder.look(out, RunKind.SAMPLES, wanted, grows) is not None
         if finished and not any(map(_from_outside, read_groups(out))):
             return
-        missing = _lacks(out, config, problems) and (part is None or _tokens_drawn(out) < part.tokens)
-        ready = _open_sampler(config, folder, tokenizer, prompts) if missing else None
+        ready = _open_sampler(config, folder, tokenizer, prompts) if _lacks(out, config, problems, part) else None
         with RunFolder.open(out, RunKind.SAMPLES, wanted, grows=grows) as run:
             keep_problem_ids(run, [p.id for p in problems])
             _judge_again(run, grader)
@@ -110,20 +110,16 @@ def draw_samples(
             run.mark_done(_summary(read_groups(out)).to_json())
 
 
-def _lacks(out: Path, config: SamplesConfig, problems: Sequence[Problem]) -> bool:
+def _lacks(out: Path, config: SamplesConfig, problems: Sequence[Problem], part: Part | None) -> bool:
     have = count_responses(out)
+    if part is not None and _tokens_drawn(out, have) >= part.tokens:
+        return False
     return any(have.get(problem.id, 0) < config.sampling.n for problem in problems)
 
 
-def _tokens_drawn(out: Path) -> int:
-    """Response tokens in a samples folder, which need not be there."""
-    there = (out / f"{Log.GROUPS}.jsonl").is_file()
-    return sum(r.length for group in (read_groups(out) if there else ()) for r in group.rollouts)
-
-
-def _block_size(config: SamplesConfig, n: int) -> int:
-    """Problems drawn at once, each with ``n`` new responses."""
-    return max(1, config.sampling.max_rows // n)
+def _tokens_drawn(out: Path, have: Mapping[str, int]) -> int:
+    """Response tokens in a samples folder; nothing where it holds no problem yet."""
+    return sum(r.length for group in (read_groups(out) if have else ()) for r in group.rollouts)
 
 
 def _from_outside(group: Group) -> bool:
@@ -185,7 +181,7 @@ def _draw(
 ) -> None:
     (tokenizer, sampler, check, prompts), have, n = ready, count_responses(run.path), config.sampling.n
     begun = {g.problem.id: g for g in read_groups(run.path) if len(g.rollouts) < n} if have else {}
-    missing = part.tokens - _tokens_drawn(run.path) if part else None
+    missing = part.tokens - _tokens_drawn(run.path, have) if part else None
     reading = ResponseText(tokenizer)
     check.record(run.path, display.note)
     with StopRequest() as stop, close_after(sampler):
@@ -218,7 +214,7 @@ def _blocks(
     """
     counts = {problem.id: have.get(problem.id, 0) for problem in problems}
     for first in sorted(set(counts.values()) - {config.sampling.n}, reverse=True):
-        size = _block_size(config, config.sampling.n - first)
+        size = max(1, config.sampling.max_rows // (config.sampling.n - first))
         blocks = [problems[start : start + size] for start in range(0, len(problems), size)]
         yield from ((first, block) for block in blocks if any(counts[problem.id] == first for problem in block))
 
