@@ -32,6 +32,7 @@ ROOMS = [
     {"plan"},
     {"learn"},
     {"evaluation", "baselines"},
+    {"tune"},
     {"toy"},
     {"page"},
     {"pipelines"},

@@ -1,0 +1,117 @@
+"""Problems for training, for screening checkpoints, for the test and for the last word: four sets that share nothing.
+
+The held-out ones are dealt out in the order of their content ids, which has nothing to do with what they ask: each set
+is a random draw of all, the same on every machine and however the file was sorted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tersely.analysis.bounded import fewest_problems
+from tersely.config import TrainConfig
+from tersely.errors import UserError
+from tersely.records import JsonObject, Problem
+from tersely.rollouts import Grader, load_problems
+from tersely.tasks import task_digest
+from tersely.tasks.overlap import refuse_shared
+from tersely.tasks.sources.embedded import EMBEDDED_TASKS
+from tersely.tasks.sources.hub import parse_name
+
+SCREEN, TEST, LAST_WORD = 400, 2400, 1200
+"""Problems of each set where there are enough."""
+SCREEN_SHARE, LAST_SHARE = 0.15, 0.3
+"""Of the held-out problems where there are fewer; the rest is for the test."""
+HELD_OUT_SHARE = 0.4
+"""Of a file's problems at most, where nothing else is held out."""
+FEWEST = 20
+"""Problems for screening: below, nothing can be told about a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """The problems of one `tersely tune`."""
+
+    training: list[Problem]
+    screen: list[Problem]
+    """Every measured checkpoint answers them; they decide the path of alpha and which models are tested."""
+    test: list[Problem]
+    """They decide which candidate passes."""
+    last_word: list[Problem]
+    """They decide nothing: what is said of the chosen model is measured on them."""
+
+    def to_json(self) -> JsonObject:
+        return {
+            name: {"problems": len(one), "task_sha256": task_digest(one)}
+            for name, one in (("screen", self.screen), ("test", self.test), ("last_word", self.last_word))
+        }
+
+    def words(self) -> str:
+        return (
+            f"problems: {len(self.training)} to train on, {len(self.screen)} to screen checkpoints, {len(self.test)} "
+            f"to test candidates, {len(self.last_word)} for the last word"
+        )
+
+
+def make_sets(config: TrainConfig, held_out: str | None, judge: Grader) -> Sets:
+    """From ``held_out`` if given, from the task's own held-out problems if it has any, else split off the task.
+
+    UserError where sets would share a problem, or are too small to screen anything.
+    """
+    source = held_out or (config.task if has_held_out(config.task) else None)
+    drop = config.drop_unjudgeable
+    size = None if source is None else config.train_size
+    training = load_problems(config.task, "train", size, judge, config.template, drop=drop).problems
+    if source is None:
+        training, asked = _split_off(config, training)
+    else:
+        wanted = SCREEN + TEST + LAST_WORD if source in EMBEDDED_TASKS else None
+        asked = load_problems(source, "held_out", wanted, judge, config.template, drop=drop).problems
+        refuse_shared(config.task, training, source, asked)
+    return Sets(training, *deal(asked, source or config.task))
+
+
+def has_held_out(task: str) -> bool:
+    """Whether problems can be had that nobody trains on, without a file that holds them."""
+    return task in EMBEDDED_TASKS or parse_name(task) is not None
+
+
+def deal(held_out: Sequence[Problem], name: str) -> tuple[list[Problem], list[Problem], list[Problem]]:
+    """(screen, test, last word) of the held-out problems. UserError where they are too few."""
+    held, screen, last = sorted(held_out, key=lambda p: p.id), SCREEN, LAST_WORD
+    if len(held) < SCREEN + TEST + LAST_WORD:
+        screen = min(SCREEN, round(SCREEN_SHARE * len(held)))
+        last = min(LAST_WORD, round(LAST_SHARE * len(held)))
+    if screen < FEWEST:
+        raise UserError(
+            f"{len(held)} held-out problems of {name} are too few to choose by: {round(FEWEST / SCREEN_SHARE)} are "
+            f"the least, {SCREEN + TEST + LAST_WORD} are put to use; give a file that holds more with --held-out FILE"
+        )
+    test = min(TEST, len(held) - screen - last)
+    return held[:screen], held[screen : screen + test], held[screen + test : screen + test + last]
+
+
+def require_enough(sets: Sets, loss: float, confidence: float) -> None:
+    """UserError where the test could not pass even a model that loses nothing."""
+    needed = fewest_problems(loss, confidence)
+    if len(sets.test) < needed:
+        share = 1 - SCREEN_SHARE - LAST_SHARE
+        raise UserError(
+            f"{len(sets.test)} problems to test with cannot show that a model loses at most {100 * loss:g} points, "
+            f"even if it loses nothing: {needed} are needed, about {round(needed / share)} held out in all; give more "
+            "with --held-out FILE, or allow a larger loss"
+        )
+
+
+def _split_off(config: TrainConfig, problems: Sequence[Problem]) -> tuple[list[Problem], list[Problem]]:
+    """(to train on, held out) of a file that is all there is; each in the order of its ids."""
+    dealt = sorted(problems, key=lambda p: p.id)
+    count = min(SCREEN + TEST + LAST_WORD, int(HELD_OUT_SHARE * len(dealt)))
+    training = dealt[count:]
+    if config.train_size is not None and config.train_size > len(training):
+        raise UserError(
+            f"{config.task} holds {len(dealt)} problems, of which {count} are held out to choose by, so that "
+            f"train_size = {config.train_size} cannot be met: lower it to {len(training)}, or give --held-out FILE"
+        )
+    return training[: config.train_size], dealt[:count]
