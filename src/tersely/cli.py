@@ -30,6 +30,7 @@ from tersely.commands import (
     score,
     show,
     train,
+    tune,
     verify,
     waste,
 )
@@ -44,6 +45,7 @@ VERBS = (
     plan.add_plan,
     profile.add_profile,
     train.add_train,
+    tune.add_tune,
     baseline.add_baseline,
     distill.add_distill,
     ablate.add_ablate,
@@ -62,7 +64,7 @@ VERBS = (
 """In the order of ``tersely --help``."""
 
 
-GO_ON = {"quickstart", "base", "profile", "train", "baseline", "distill", "ablate", "evaluate", "faithfulness"}
+GO_ON = {"quickstart", "base", "profile", "train", "tune", "baseline", "distill", "ablate", "evaluate", "faithfulness"}
 """Verbs that save while they work."""
 OTHERWISE = {"sampling.n": "--k"}
 """Options of verbs that measure, where a setting of training has another name."""

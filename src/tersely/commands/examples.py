@@ -13,6 +13,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "plan": "tersely plan --model FOLDER --task train.jsonl --gpu-memory 80",
         "profile": "tersely profile FOLDER --task train.jsonl --out profiles",
         "train": "tersely train --model FOLDER --task train.jsonl --alpha 0.1 --out runs/a01",
+        "tune": "tersely tune --model FOLDER --task train.jsonl --lose-at-most 1 --out runs/tuned",
         "baseline": "tersely baseline sft --model FOLDER --task train.jsonl --learning-rate 5e-6 --out runs/sft",
         "distill": (
             "tersely distill --teacher LARGE --student SMALL --task train.jsonl --learning-rate 1e-5 --out runs/taught"

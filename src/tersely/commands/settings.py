@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from tersely.config import TrainConfig
 
 
-def add_training_options(p: argparse.ArgumentParser) -> None:
+def add_training_options(p: argparse.ArgumentParser, *, alpha: bool = True) -> None:
+    """``alpha``: whether it is one number, to be given."""
     p.add_argument(
         "recipe_name", nargs="?", metavar="RECIPE", default=None,
         help="paper-1.5b (also where --model alone is given), paper-7b, released-code, dler, dot, l1, tiny, or a file",
@@ -26,7 +27,8 @@ def add_training_options(p: argparse.ArgumentParser) -> None:
         default=None,
         help="'arithmetic', a named task such as gsm8k, or a JSONL file with problem and answer a line",
     )
-    p.add_argument("--alpha", type=float, default=None, help="length pressure in [0, 1)")
+    if alpha:
+        p.add_argument("--alpha", type=float, default=None, help="length pressure in [0, 1)")
     p.add_argument("--recipe", default=None, help="the same as RECIPE")
     p.add_argument("--seed", type=int, default=None, help="of every random choice (default 0)")
     p.add_argument("--steps", type=int, default=None, help="iterations")
@@ -45,7 +47,7 @@ def training_config(args: argparse.Namespace) -> TrainConfig:
 
     given: dict[str, Any] = {}
     for name, place in (("alpha", "objective"), ("steps", "run")):
-        if (value := getattr(args, name)) is not None:
+        if (value := getattr(args, name, None)) is not None:
             given.setdefault(place, {})[name] = value
     for name in ("model", "task", "seed", "template", "revision", "verifier", "drop_unjudgeable"):
         if (value := getattr(args, name)) is not None:

@@ -20,6 +20,7 @@ from tersely.journal import StepRecord
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.run_setup import TrainSummary, look_before_training, open_run, read_resume_state
+from tersely.learn.steering import Steering, Unsteered
 from tersely.learn.trainer import Trainer
 from tersely.models.trained_for import template_note
 from tersely.rollouts import Grader, judge_for
@@ -44,23 +45,26 @@ def train(
     verifier: Verifier | str | None = None,
     sampler: Sampler | None = None,
     callbacks: Sequence[Callback] = (),
+    steering: Steering | None = None,
 ) -> TrainSummary:
     """Train as configured in the run folder ``out``; returns what was done.
 
     ``problems``, ``judge`` (or a ``verifier`` for one of ours) and ``sampler`` take the place of those that the
-    configuration names. Everything a user can get wrong is looked at before the run folder is touched. Raises Stopped
-    after a signal asked for a stop and the work was saved; UserError and RunError as documented.
+    configuration names; ``steering`` says what alpha is at a step, and when no more is to come. Everything a user can
+    get wrong is looked at before the run folder is touched. Raises Stopped after a signal asked for a stop and the work
+    was saved; UserError and RunError as documented.
     """
+    steering = steering or Unsteered()
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     # Nothing of ours draws from torch's own state, but checkpoints keep it: it must not depend on the process.
     torch.manual_seed(config.seed)
     with World.joined() as world, judge_for(judge, config.run.judge_workers, verifier or config.verifier) as grader:
-        ready, base = look_before_training(config, grader, world, problems)
+        ready, base = look_before_training(config, grader, world, problems, steering.longest_prompt)
         for said in (ready.loaded.words(), template_note(ready.folder, config.template), ready.notice):
             if said is not None:
                 display.note(said)
-        with open_run(out, config, ready, world) as run:
+        with open_run(out, config, ready, world, steering.identity) as run:
             state = read_resume_state(run, ready.problems, world)
             if state.done is not None:
                 display.note(f"{out} is finished already: nothing to do")
@@ -74,12 +78,16 @@ def train(
             trackers = followed(config.run.report_to, where, lambda: trainer.samples, display.note)
             with StopRequest() as stop, close_after(trainer.sampler, given=sampler), trackers as following:
                 trainer.probe()
+                steering.begin(trainer)
                 for step in range(trainer.first_step + 1, last + 1):
-                    record = trainer.step(step)
+                    if steering.is_over:
+                        return trainer.end(step - 1, finished=True)
+                    record = trainer.step(step, steering.alpha(step))
+                    steering.after(trainer, step)
                     asked = world.is_main and tell([*callbacks, *following], record)
                     signum, ends = map(max, zip(*world.all_gather([stop.requested or 0, int(asked)]), strict=True))
                     is_due = step % every == 0 and not trainer.all_wrong.holds_back
-                    if is_due or step == last or signum or ends:
+                    if is_due or step == last or signum or ends or steering.is_over:
                         trainer.save(step)
                     if signum and step < last:
                         place = where or "the run folder of rank 0"

@@ -85,6 +85,8 @@ class Ready:
     facts: Facts
     verifier: str | None
     """What judges in place of our answer kinds."""
+    longest_measured: int = 0
+    """Tokens of the longest prompt that is answered besides, not trained on."""
 
     @property
     def problems(self) -> Sequence[Problem]:
@@ -97,7 +99,7 @@ class Ready:
 
     @property
     def longest_prompt(self) -> int:
-        return max(map(len, self.prompts.values()))
+        return max(self.longest_measured, *map(len, self.prompts.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class ResumeState:
 
 
 def look_before_training(
-    config: TrainConfig, judge: Grader, world: World, problems: OwnTask | None = None
+    config: TrainConfig, judge: Grader, world: World, problems: OwnTask | None = None, longest_measured: int = 0
 ) -> tuple[Ready, LoadedBase]:
     """Refuse, in one sentence, whatever cannot work (UserError); nothing is written. Loads the base."""
     with world.collective_errors():
@@ -129,7 +131,8 @@ def look_before_training(
         with explain_training_memory("loading", config, world.size):
             base = LoadedBase.load(folder, config, facts, world, chosen)
         asking = base.prompt_identity()
-        return Ready(objective, loaded, base.prompts, asking, folder, facts, verifier_of(judge)), base
+        verifier = verifier_of(judge)
+        return Ready(objective, loaded, base.prompts, asking, folder, facts, verifier, longest_measured), base
 
 
 def require_budgets(config: TrainConfig, objective: Objective) -> None:
@@ -162,11 +165,14 @@ def require_even_shares(config: TrainConfig, world: World) -> None:
         )
 
 
-def open_run(out: Path, config: TrainConfig, ready: Ready, world: World) -> AbstractContextManager[RunFolder | None]:
-    """The run folder, locked, on rank 0; nothing on the others."""
+def open_run(
+    out: Path, config: TrainConfig, ready: Ready, world: World, steered_by: JsonObject
+) -> AbstractContextManager[RunFolder | None]:
+    """The run folder, locked, on rank 0; nothing on the others. ``steered_by``: a part of what identifies the run."""
     with world.collective_errors():
         if world.is_main:
-            identity = run_identity(config, ready.folder, ready.loaded, ready.verifier, ready.prompt_identity)
+            own = run_identity(config, ready.folder, ready.loaded, ready.verifier, ready.prompt_identity)
+            identity = {**own, **steered_by}
             return RunFolder.open(out, RunKind.TRAIN, identity, keep=config.run.keep, grows=more_steps(identity))
     return nullcontext()
 

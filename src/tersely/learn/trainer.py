@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +35,8 @@ from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.objective import GroupView, view_of
 from tersely.records import Group, JsonObject, Problem, Status, Verdict
-from tersely.rollouts import Grader, respond, unjudged_words
+from tersely.rollouts import Grader, PromptIds, respond, unjudged_words
+from tersely.runs.checkpoints import Write
 from tersely.runs.folder import RunFolder
 from tersely.samplers import Sampler, Sampling
 from tersely.tasks.order import problems_of_step
@@ -138,13 +139,13 @@ class Trainer:
 
     # ---- one step
 
-    def step(self, step: int) -> StepRecord:
-        """Sample, judge, credit, update, record."""
+    def step(self, step: int, alpha: float | None = None) -> StepRecord:
+        """Sample, judge, credit, update, record. ``alpha``: in place of what the objective says it is."""
         clock = Clock(self.learner.model.device)
         problems = problems_of_step(self.problems, self.config.drawn, self.config.seed, step - 1)
         groups = self._respond(problems, step, clock)
         clock.lap("judge_s")
-        objective = self.objective.at(step)
+        objective = self.objective.at(step) if alpha is None else replace(self.objective, alpha=alpha)
         views = [self._view(group) for group in groups]
         credits = credits_of_most(objective, views, self.method_state, self.config.sampling.prompts)
         self.method_state = objective.next_state(self.method_state, views)
@@ -157,7 +158,7 @@ class Trainer:
             metrics = self.learner.update(rows)
             self.sampler.load_weights(self.learner.whole_model(), step)
         clock.lap("update_s", minus={"reference_s": metrics.reference_s})
-        moved = None if self.config.objective.schedule == "constant" else objective.alpha
+        moved = objective.alpha if alpha is not None or self.config.objective.schedule != "constant" else None
         record = step_record(step, groups, credits, metrics, rate, moved)
         with self.world.collective_errors():
             self._write(record, groups, clock)
@@ -175,21 +176,31 @@ class Trainer:
         settings = self.config.sampling
         seed = self.config.seed * STEP_SEEDS + step
         sampling = Sampling(settings.n, settings.max_new_tokens, settings.temperature, seed=seed)
+        groups = self.respond(problems, self.prompts, sampling, lambda: clock.lap("sample_s"))
+        self._check_unjudged([v for g in groups for v in g.verdicts])
+        return groups
+
+    def respond(
+        self,
+        problems: Sequence[Problem],
+        prompts: PromptIds,
+        sampling: Sampling,
+        on_sampled: Callable[[], None] | None = None,
+    ) -> list[Group]:
+        """Judged responses of the present weights, of all processes; every one of them must call."""
         with self.world.collective_errors(), explain_training_memory("sampling", self.config, self.world.size):
             own_groups = respond(
                 self.world.share(problems),
-                self.prompts,
+                prompts,
                 self.sampler,
                 self.judge,
                 sampling,
                 reading=self.reading,
                 on_progress=lambda done, total: self.display.phase("sampling", done, total),
-                on_sampled=lambda: clock.lap("sample_s"),
+                on_sampled=on_sampled,
             )
         self._keep_unjudged()
-        groups = self._exchange(problems, own_groups)
-        self._check_unjudged([v for g in groups for v in g.verdicts])
-        return groups
+        return self._exchange(problems, prompts, own_groups)
 
     def _keep_unjudged(self) -> None:
         """What the judge of any process could not say is known to all from now on, and kept: it is part of what
@@ -204,12 +215,12 @@ class Trainer:
             if told and self.run:
                 keep_unjudged(self.run, self.judge.unjudged)
 
-    def _exchange(self, problems: Sequence[Problem], own_groups: Sequence[Group]) -> list[Group]:
+    def _exchange(self, problems: Sequence[Problem], prompts: PromptIds, own_groups: Sequence[Group]) -> list[Group]:
         """The groups of all problems, from the shares of all processes."""
         if self.world.size == 1:
             return list(own_groups)
         records = self.world.merge(self.world.all_gather([encode(group) for group in own_groups]))
-        return [decode(p, self.prompts[p.id], r) for p, r in zip(problems, records, strict=True)]
+        return [decode(p, prompts[p.id], r) for p, r in zip(problems, records, strict=True)]
 
     def _check_unjudged(self, verdicts: Sequence[Verdict]) -> None:
         """An alarm above one rate, a stop above another; one or two single answers never stop a run."""
@@ -264,21 +275,14 @@ class Trainer:
     def save(self, step: int) -> None:
         """Checkpoint ``step``: an ordinary model folder, and beside the weights what a resume needs."""
         start = time.perf_counter()
-        trained_for = TrainedFor(
-            template=self.config.template,
-            max_new_tokens=self.config.sampling.max_new_tokens,
-            objective=self.config.objective.record(),
-            base=self.config.model,
-            verifier=self.verifier,
+        learner, write_model = self.learner, self.model_writer()
+        training = training_state(
+            learner.model, learner.optimizer, learner.has_separate_masters, keep=self.world.is_main
         )
-        learner, keep = self.learner, self.world.is_main
-        served = learner.whole_model()
-        training = training_state(learner.model, learner.optimizer, learner.has_separate_masters, keep=keep)
 
         def write(folder: Path) -> None:
-            save_model(folder, served, self.tokenizer, learner.dtype)
+            write_model(folder)
             write_training_state(folder, training)
-            write_trained_for(folder, trained_for)
 
         remembered = {"method": self.method_state} if self.method_state else {}
         state = {"optimizer_steps": learner.optimizer_steps, "environment": self.environment, **remembered}
@@ -286,6 +290,23 @@ class Trainer:
             if self.run:
                 self.run.save(step, write, state)
         self.save_seconds = time.perf_counter() - start
+
+    def model_writer(self) -> Write:
+        """What writes the present weights as an ordinary model folder; every process must ask for it."""
+        served = self.learner.whole_model()
+        trained_for = TrainedFor(
+            template=self.config.template,
+            max_new_tokens=self.config.sampling.max_new_tokens,
+            objective=self.config.objective.record(),
+            base=self.config.model,
+            verifier=self.verifier,
+        )
+
+        def write(folder: Path) -> None:
+            save_model(folder, served, self.tokenizer, self.learner.dtype)
+            write_trained_for(folder, trained_for)
+
+        return write
 
     def end(self, step: int, *, finished: bool) -> TrainSummary:
         """Say in the run folder that the work is finished, if it is."""

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
+from glob import escape as glob_escape
 from pathlib import Path
 
 from tersely.errors import StorageError, UserError
@@ -190,3 +191,18 @@ def _build(beside: Path, step: int, write: Write, state: str) -> None:
         raise ValueError(f"a checkpoint's writer must not write {taken[0]}: the run folder does")
     storage.write_file(beside / STATE, state.encode())
     manifest.seal(beside, step)
+
+
+def keep_model(target: Path, step: int, write: Write) -> None:
+    """Put a sealed model folder at ``target``, whole or not at all, in place of one that is there.
+
+    For weights that a run keeps beside its checkpoints: nothing goes on from them. ``verify_checkpoint`` proves them.
+    """
+    storage.make_dir(target.parent)
+    for leftover in target.parent.glob(f"{glob_escape(target.name)}.tmp-*"):
+        storage.remove_tree(leftover)
+    beside = target.with_name(f"{target.name}.tmp-{os.getpid()}")
+    _build(beside, step, write, json.dumps({"step": step, "state": {}, "logs": {}}))
+    if os.path.lexists(target):
+        storage.remove_tree(target)
+    storage.rename(beside, target)

@@ -23,6 +23,8 @@ class Log(StrEnum):
     """A problem with all its responses a line."""
     RESPONSES = "responses"
     """An evaluated response a line."""
+    SCREEN = "screen"
+    """A line a checkpoint that `tersely tune` measured on the way: what alpha followed."""
 
 
 class RunKind(StrEnum):
@@ -44,7 +46,7 @@ class RunKind(StrEnum):
 
 LOGS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        RunKind.TRAIN: frozenset({Log.JOURNAL, Log.CLOCK, Log.SAMPLES}),
+        RunKind.TRAIN: frozenset({Log.JOURNAL, Log.CLOCK, Log.SAMPLES, Log.SCREEN}),
         RunKind.BASE: frozenset({Log.JOURNAL}),
         RunKind.BASELINE: frozenset({Log.JOURNAL, Log.CLOCK}),
         RunKind.SAMPLES: frozenset({Log.GROUPS, Log.CLOCK}),

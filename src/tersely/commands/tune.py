@@ -1,0 +1,61 @@
+"""`tersely tune`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tersely.commands.settings import add_training_options, training_config
+from tersely.commands.verb import add_verb, command_line, paste
+from tersely.terminal import say
+
+if TYPE_CHECKING:
+    from tersely.tune.certificate import Certificate
+
+STEPS = 100
+"""Of the ramp, where neither --steps nor --set run.steps says it."""
+
+
+def add_tune(verbs: Any) -> None:
+    p = add_verb(verbs, "tune", run_tune, "the shortest model that loses no more than you say, from one training run")
+    p.add_argument("--lose-at-most", type=float, default=None, metavar="POINTS", help="of accuracy, with a guarantee")
+    p.add_argument("--tokens", type=float, default=None, metavar="N", help="that a response may need, on average")
+    p.add_argument("--quantile", type=float, default=None, help="--tokens for this share of responses: 0.95")
+    p.add_argument("--save", type=float, default=None, metavar="PERCENT", help="of the base's tokens")
+    p.add_argument("--confidence", type=float, default=0.95, help="of the guarantee (default 0.95)")
+    p.add_argument("--held-out", default=None, metavar="FILE", help="problems to choose by (default: part of the task)")
+    p.add_argument("--reference", choices=["base", "best"], default="base", help="what a loss is counted from")
+    p.add_argument("--out", type=Path, default=None, help="folder (default runs/MODEL-tuned)")
+    add_training_options(p, alpha=False)
+
+
+def run_tune(args: argparse.Namespace) -> int:
+    from tersely.config import merge, resolve
+    from tersely.display import make_display
+    from tersely.tune.path import LAST_ALPHA, PathSettings
+    from tersely.tune.run import Wish, tune
+    from tersely.tune.target import Target
+
+    loss, save = (None if value is None else value / 100 for value in (args.lose_at_most, args.save))
+    target = Target(loss, args.tokens, save, args.quantile)
+    wish = Wish(target, args.confidence, args.reference == "best", args.held_out, command_line())
+    if args.steps is None and not any(given.startswith("run.steps=") for given in args.set):
+        args.steps = STEPS
+    config = training_config(args)
+    # A checkpoint with every measurement: no later one is made again where a run is resumed.
+    every = PathSettings(config.run.steps).every
+    own = {"objective": {"alpha": LAST_ALPHA}, "run": {"checkpoint_every": every}}
+    config = resolve(merge(config.model_dump(), own))
+    out = args.out or Path("runs") / f"{Path(config.model).name}-tuned"
+    with make_display("tune") as display:
+        found = tune(config, wish, out, display)
+    if found is not None:
+        _tell(found)
+    return 0
+
+
+def _tell(found: Certificate) -> None:
+    say(found.sentence())
+    say(f"\nthe model: {found.model}")
+    say(f"to measure it elsewhere: {paste('evaluate', found.model, '--task', 'TASK', '--out', 'evaluations')}")

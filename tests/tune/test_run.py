@@ -1,0 +1,136 @@
+"""`tersely tune` from end to end on a small random model whose odd texts are right."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crash import survive_every_crash
+from graders import ParityJudge
+from tersely.config import TrainConfig
+from tersely.errors import StorageError, UserError
+from tersely.runs.json_file import read_json
+from tersely.runs.logs import read_log
+from tersely.tune.certificate import Certificate
+from tersely.tune.run import Wish, tune
+from tersely.tune.target import Target
+from tiny_models import make_model_folder
+from training import QUIET, settings
+
+LOSS = Wish(Target(loss=0.4))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tuned")
+    make_model_folder(folder / "model")
+    rows = [{"problem": f"What is {i} + {i}?", "answer": str(2 * i)} for i in range(400)]
+    (folder / "task.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def config(root: Path, steps: int = 4, **over: Any) -> TrainConfig:
+    return settings(root, run={"steps": steps, "checkpoint_every": 1}, **over)
+
+
+def tuned(root: Path, out: Path, wish: Wish = LOSS, steps: int = 4) -> Certificate:
+    found = tune(config(root, steps), wish, out, QUIET, judge=ParityJudge())
+    assert found is not None
+    return found
+
+
+def outcome(out: Path) -> dict[str, Any]:
+    """What must be the same however often the work was killed: path, checkpoints, choice."""
+    members = sorted(out.glob("run/members/*")) + sorted(out.glob("mixes/*"))
+    digests = {m.name: hashlib.sha256((m / "model.safetensors").read_bytes()).hexdigest() for m in members}
+    certificates = {path.name: dict(read_json(path, "x")) for path in sorted(out.glob("certificates/*.json"))}
+    for one in certificates.values():
+        del one["model"]  # the folder's name
+    path = [line["alpha"] for line in read_log(out / "run/journal.jsonl")]
+    return {"path": path, "certificates": certificates, **digests}
+
+
+@pytest.mark.slow
+def test_one_run_serves_several_targets(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = tuned(root, out)
+    journal = (out / "run/journal.jsonl").stat().st_mtime_ns
+    base_tokens = read_log(out / "run/screen.jsonl")[0]["tokens_mean"]
+    other = tuned(root, out, Wish(Target(loss=0.5)))
+    length = tuned(root, out, Wish(Target(tokens=2 * base_tokens)))
+    short = tuned(root, out, Wish(Target(tokens=1)))
+    best = tuned(root, out, Wish(Target(save=0.001), against_best=True))
+    assert (out / "run/journal.jsonl").stat().st_mtime_ns == journal
+    assert {path.name for path in (out / "certificates").iterdir()} == {
+        "lose-at-most-40.json", "lose-at-most-50.json", f"tokens-{2 * base_tokens:g}.json", "tokens-1.json",
+        "save-0.1-of-best.json",
+    }  # fmt: skip
+    assert first.verdict == other.verdict == "certified"
+    assert [trial.passed for trial in first.choice.trials][:1] == [True]
+    assert length.verdict == "met"
+    assert short.verdict == "not met"
+    assert "needs" in short.sentence()
+    assert best.choice.reference != ""
+    assert (first.model / "model.safetensors").is_file()
+    kept = read_json(out / "certificates/lose-at-most-40.json", "a certificate")
+    assert kept["sentence"] == first.sentence()
+    assert {one["against"] for one in kept["last_word"]["versus"]} >= {"base"}
+
+
+@pytest.mark.slow
+def test_killed_anywhere_it_comes_to_the_same_path_checkpoints_and_choice(root: Path, tmp_path: Path) -> None:
+    points = survive_every_crash(lambda out: tuned(root, out, steps=2), tmp_path, outcome, stride=41)
+    assert len(points) > 3
+
+
+@pytest.mark.slow
+def test_a_loss_that_no_model_keeps_is_not_certified_and_the_base_is_returned(root: Path, tmp_path: Path) -> None:
+    """32 % of 400 problems cannot show 10 points where each response is a coin's throw."""
+    found = tuned(root, tmp_path / "out", Wish(Target(loss=0.1)), steps=2)
+    assert found.verdict == "not certified"
+    assert found.choice.member == "base"
+    assert found.model == root / "model"
+    assert "The base is returned as it is" in found.sentence()
+    if found.choice.trials:
+        assert found.choice.undecided is None or found.choice.undecided > 88
+
+
+@pytest.mark.slow
+def test_damage_and_other_work_are_refused(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    found = tuned(root, out, steps=2)
+    with pytest.raises(UserError, match="another configuration"):
+        tuned(root, out, steps=3)
+    (found.model / "model.safetensors").write_bytes(b"x")
+    with pytest.raises((StorageError, UserError)):
+        tuned(root, out, Wish(Target(loss=0.45)), steps=2)
+
+
+@pytest.mark.parametrize(
+    ("over", "wish", "why"),
+    [
+        ({"objective": {"normalize": "group"}}, LOSS, "no longer be the price of length"),
+        ({"objective": {"schedule": "linear", "schedule_settings": {"steps": 3}}}, LOSS, "leave the schedule out"),
+        ({}, Wish(Target(loss=0.01)), "88 problems to test with cannot show.*299 are needed"),
+        ({"sampling": {"max_new_tokens": 5000}}, LOSS, "positions"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_written(
+    root: Path, tmp_path: Path, over: dict[str, Any], wish: Wish, why: str
+) -> None:
+    with pytest.raises(UserError, match=why):
+        tune(settings(root, **over), wish, tmp_path / "out", QUIET, judge=ParityJudge())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_others_is_left_alone(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs/file").write_text("x")
+    with pytest.raises(UserError, match="was not made by tersely tune"):
+        tuned(root, tmp_path / "theirs")
+    with pytest.raises(UserError, match="between 0\\.5"):
+        Wish(Target(loss=0.1), confidence=1.0)
