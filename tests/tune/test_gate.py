@@ -14,7 +14,7 @@ from tersely.analysis import loss_bound
 from tersely.analysis.bounded import fewest_problems
 from tersely.records import FloatArray
 from tersely.tune import gate
-from tersely.tune.gate import Look, plan_looks, problems_to_decide, smallest_loss, spread_by_chance
+from tersely.tune.gate import Look, Test, plan_looks, problems_to_decide, smallest_loss, spread_by_chance
 
 
 def test_the_error_is_shared_out_as_published() -> None:
@@ -60,17 +60,30 @@ def test_a_member_is_looked_at_no_further_than_needed() -> None:
         asked.append(n)
         return np.full(n, -1.0) if member == "hopeless" else np.zeros(n)
 
-    trial = gate.try_member("same", looks, 0.03, changes)
+    trial = gate.try_member("same", Test("test", looks, changes), 0.03)
     assert (trial.passed, trial.problems, trial.change, asked) == (True, 300, 0.0, [300])
     assert trial.low == pytest.approx(-(1 - looks[0].error ** (1 / 300)), abs=1e-6)
-    assert not gate.try_member("hopeless", looks, 0.03, changes).passed
+    assert not gate.try_member("hopeless", Test("test", looks, changes), 0.03).passed
     assert asked == [300, 300]
 
 
+def losing(lost: dict[str, float], name: str = "test") -> Test:
+    return Test(name, plan_looks(800, 0.03), lambda member, n: np.full(n, -lost.get(member, 0.0)))
+
+
 def test_the_order_ends_at_the_first_that_fails() -> None:
-    lost = {"a": 0.0, "b": 0.0, "c": 0.5, "d": 0.0}
-    trials = gate.try_in_order(list(lost), plan_looks(800, 0.03), 0.03, lambda member, n: np.full(n, -lost[member]))
+    trials = gate.try_in_order(["a", "b", "c", "d"], [losing({"c": 0.5})], 0.03)
     assert [(trial.member, trial.passed) for trial in trials] == [("a", True), ("b", True), ("c", False)]
+    assert gate.last_to_pass(trials) == "b"
+    assert gate.last_to_pass(gate.try_in_order(["c", "a"], [losing({"c": 0.5})], 0.03)) is None
+
+
+def test_a_candidate_must_pass_every_test() -> None:
+    trials = gate.try_in_order(["a", "b"], [losing({}), losing({"b": 0.5}, "guard")], 0.03)
+    assert [(t.member, t.test, t.passed) for t in trials] == [
+        ("a", "test", True), ("a", "guard", True), ("b", "test", True), ("b", "guard", False)
+    ]  # fmt: skip
+    assert gate.last_to_pass(trials) == "a"
 
 
 def test_how_many_problems_would_decide() -> None:
@@ -128,12 +141,13 @@ def test_a_model_at_the_edge_passes_in_at_most_five_percent(world: World, proble
     passed = 0
     for _ in range(2000):
         drawn = world(rng, loss, problems)
-        passed += gate.try_member("edge", looks, loss, lambda _, n: drawn[:n]).passed  # noqa: B023 (used at once)
+        test = Test("test", looks, lambda _, n: drawn[:n])  # noqa: B023 (used at once)
+        passed += gate.try_member("edge", test, loss).passed
     assert passed / 2000 <= 0.063
 
 
 def test_a_test_without_a_look_is_none() -> None:
     with pytest.raises(ValueError, match="at least one look"):
-        gate.try_member("a", (), 0.01, lambda _, n: np.zeros(n))
+        gate.try_member("a", Test("test", (), lambda _, n: np.zeros(n)), 0.01)
     assert plan_looks(10, 0.01) == ()
     assert Look(3, 0.1).problems == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_model_folder(folder / "model")
     rows = [{"problem": f"What is {i} + {i}?", "answer": str(2 * i)} for i in range(400)]
     (folder / "task.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rows = [{"problem": f"What is {i} - {i}?", "answer": "0"} for i in range(60)]
+    (folder / "guard.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
 
 
@@ -64,6 +67,10 @@ def test_one_run_serves_several_targets(root: Path, tmp_path: Path) -> None:
     length = tuned(root, out, Wish(Target(tokens=2 * base_tokens)))
     short = tuned(root, out, Wish(Target(tokens=1)))
     best = tuned(root, out, Wish(Target(save=0.001), against_best=True))
+    guarded = tuned(root, out, Wish(Target(loss=0.4), guards=(str(root / "guard.jsonl"),)))
+    assert [trial.test for trial in guarded.choice.trials][:2] == ["test", "guard-guard"]
+    assert "of guard-guard" in guarded.sentence()
+    first = tuned(root, out)
     assert (out / "run/journal.jsonl").stat().st_mtime_ns == journal
     assert {path.name for path in (out / "certificates").iterdir()} == {
         "lose-at-most-40.json", "lose-at-most-50.json", f"tokens-{2 * base_tokens:g}.json", "tokens-1.json",
@@ -117,11 +124,13 @@ def test_damage_and_other_work_are_refused(root: Path, tmp_path: Path) -> None:
         ({"objective": {"schedule": "linear", "schedule_settings": {"steps": 3}}}, LOSS, "leave the schedule out"),
         ({}, Wish(Target(loss=0.01)), "88 problems to test with cannot show.*299 are needed"),
         ({"sampling": {"max_new_tokens": 5000}}, LOSS, "positions"),
+        ({}, Wish(Target(loss=0.05), guards=("arithmetic", "task.jsonl")), "among the"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(
     root: Path, tmp_path: Path, over: dict[str, Any], wish: Wish, why: str
 ) -> None:
+    wish = replace(wish, guards=tuple(str(root / g) if g.endswith("jsonl") else g for g in wish.guards))
     with pytest.raises(UserError, match=why):
         tune(settings(root, **over), wish, tmp_path / "out", QUIET, judge=ParityJudge())
     assert not (tmp_path / "out").exists()
@@ -134,3 +143,5 @@ def test_a_folder_of_others_is_left_alone(root: Path, tmp_path: Path) -> None:
         tuned(root, tmp_path / "theirs")
     with pytest.raises(UserError, match="between 0\\.5"):
         Wish(Target(loss=0.1), confidence=1.0)
+    with pytest.raises(UserError, match="keeps the floor of --lose-at-most"):
+        Wish(Target(tokens=3), guards=("gsm8k",))

@@ -25,6 +25,7 @@ def add_tune(verbs: Any) -> None:
     p.add_argument("--save", type=float, default=None, metavar="PERCENT", help="of the base's tokens")
     p.add_argument("--confidence", type=float, default=0.95, help="of the guarantee (default 0.95)")
     p.add_argument("--held-out", default=None, metavar="FILE", help="problems to choose by (default: part of the task)")
+    p.add_argument("--guard", action="append", default=[], metavar="TASK", help="keep the floor on this task too")
     p.add_argument("--reference", choices=["base", "best"], default="base", help="what a loss is counted from")
     p.add_argument("--out", type=Path, default=None, help="folder (default runs/MODEL-tuned)")
     add_training_options(p, alpha=False)
@@ -39,7 +40,7 @@ def run_tune(args: argparse.Namespace) -> int:
 
     loss, save = (None if value is None else value / 100 for value in (args.lose_at_most, args.save))
     target = Target(loss, args.tokens, save, args.quantile)
-    wish = Wish(target, args.confidence, args.reference == "best", args.held_out, command_line())
+    wish = Wish(target, args.confidence, args.reference == "best", args.held_out, tuple(args.guard), command_line())
     if args.steps is None and not any(given.startswith("run.steps=") for given in args.set):
         args.steps = STEPS
     config = training_config(args)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tersely.records import Estimate, JsonObject
 from tersely.tune.choice import Choice
-from tersely.tune.gate import Trial
 from tersely.tune.last_word import LastWord, Versus
 from tersely.tune.measured import BASE
 from tersely.tune.target import Target, points
@@ -76,7 +74,7 @@ class Certificate:
             )
         sure = f"{100 * self.confidence:g} % confidence"
         if choice.met:
-            return f"{choice.member} {asked} against {_called(choice.reference)} ({sure}): {_passed(choice.trials)}."
+            return f"{choice.member} {asked} against {_called(choice.reference)} ({sure}): {_passed(choice)}."
         return f"Not certified: no shorter model was shown to lose at most {points(self.target.loss)}. {self._why()}"
 
     def _why(self) -> str:
@@ -84,18 +82,22 @@ class Certificate:
         choice, returned = self.choice, f"{_called(self.choice.reference).capitalize()} is returned as it is."
         if not choice.trials:
             return f"No checkpoint came near it on the screening problems. {returned}"
-        first = choice.trials[0]
-        seen = f"{first.member}, the most careful, changed by {_points(first.change)} on {first.problems} problems"
+        first = choice.trials[-1]
+        where = "" if first.test == "test" else f" of {first.test}"
+        seen = (
+            f"{first.member}, the most careful, changed by {_points(first.change)} on {first.problems} problems{where}"
+        )
         if choice.undecided is None:
             return f"{seen}, which is more than may be lost: no number of problems would show otherwise. {returned}"
         return f"{seen} and by {_points(first.low)} at worst: about {choice.undecided} would decide it. {returned}"
 
 
-def _passed(trials: Sequence[Trial]) -> str:
-    last = [trial for trial in trials if trial.passed][-1]
-    return (
-        f"on {last.problems} problems that nothing was chosen by, its accuracy changed by {_points(last.change)}, by "
-        f"{_points(last.low)} at worst"
+def _passed(choice: Choice) -> str:
+    trials = [trial for trial in choice.trials if trial.member == choice.member]
+    return "; ".join(
+        f"on {trial.problems} problems {'that nothing was chosen by' if trial.test == 'test' else f'of {trial.test}'}, "
+        f"its accuracy changed by {_points(trial.change)}, by {_points(trial.low)} at worst"
+        for trial in trials
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tersely.records import FloatArray
+from tersely.records import FloatArray, Problem
 from tersely.tune import gate, ladder
-from tersely.tune.gate import Trial
+from tersely.tune.gate import Test, Trial
 from tersely.tune.measured import BASE, Measured, Point, most_accurate, point
 from tersely.tune.measuring import Measuring, changes
 from tersely.tune.members import Blend
@@ -85,22 +86,30 @@ def _within_loss(shelf: Shelf, loss: float, reference: Measured, confidence: flo
         if not any(added):
             break
     order = [one.member for one in ladder.rungs(_candidates(shelf, reference), loss)]
-    test, measuring = shelf.sets.test, shelf.measuring
-
-    def changes_of(member: str, n: int) -> FloatArray:
-        before, after = (measuring.responses(name, test, "test", n) for name in (reference.member, member))
-        return changes(before, after, test[:n])
-
-    trials = gate.try_in_order(order, gate.plan_looks(len(test), loss, confidence), loss, changes_of)
-    passed = [trial.member for trial in trials if trial.passed]
-    if passed:
-        return Choice(passed[-1], True, reference.member, tuple(trials))
+    parts = {"test": shelf.sets.test, **shelf.sets.guards}
+    tests = {name: _test(shelf, name, part, reference, loss, confidence) for name, part in parts.items()}
+    trials = tuple(gate.try_in_order(order, list(tests.values()), loss))
+    chosen = gate.last_to_pass(trials)
+    if chosen is not None:
+        return Choice(chosen, True, reference.member, trials)
     undecided = None
     if trials:
-        failed = trials[0]
-        spread = float(changes_of(failed.member, failed.problems).std(ddof=1))
-        undecided = gate.problems_to_decide(failed.change, spread, loss, confidence)
-    return Choice(reference.member, False, reference.member, tuple(trials), undecided)
+        failed = trials[-1]
+        changes_P = tests[failed.test].changes_of(failed.member, failed.problems)
+        undecided = gate.problems_to_decide(failed.change, float(changes_P.std(ddof=1)), loss, confidence)
+    return Choice(reference.member, False, reference.member, trials, undecided)
+
+
+def _test(
+    shelf: Shelf, name: str, problems: Sequence[Problem], reference: Measured, loss: float, confidence: float
+) -> Test:
+    """Candidates against the reference on these problems, which are answered as far as they are looked at."""
+
+    def changes_of(member: str, n: int) -> FloatArray:
+        before, after = (shelf.measuring.responses(one, problems, name, n) for one in (reference.member, member))
+        return changes(before, after, problems[:n])
+
+    return Test(name, gate.plan_looks(len(problems), loss, confidence), changes_of)
 
 
 def _candidates(shelf: Shelf, reference: Measured) -> list[Point]:

@@ -38,10 +38,21 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Test:
+    """What a candidate must pass: on problems of one task."""
+
+    __test__ = False  # pytest takes the name for one of its own
+    name: str
+    looks: Sequence[Look]
+    changes_of: ChangesOf
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one candidate: after how many problems it passed or failed."""
+    """What came of one candidate in one test: after how many problems it passed or failed."""
 
     member: str
+    test: str
     problems: int
     change: float
     """Mean over the problems."""
@@ -51,7 +62,7 @@ class Trial:
     passed: bool
 
     def to_json(self) -> JsonObject:
-        return {name: getattr(self, name) for name in ("member", "problems", "change", "low", "error", "passed")}
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def plan_looks(problems: int, loss: float, confidence: float = 0.95) -> tuple[Look, ...]:
@@ -86,27 +97,37 @@ def is_hopeless(changes_P: FloatArray, loss: float) -> bool:
     return float(changes_P.mean()) + error < -loss
 
 
-def try_member(member: str, looks: Sequence[Look], loss: float, changes_of: ChangesOf) -> Trial:
+def try_member(member: str, test: Test, loss: float) -> Trial:
     """One candidate: looked at until it passes, is hopeless, or there are no more problems."""
-    for look in looks:
-        changes_P = changes_of(member, look.problems)
+    for look in test.looks:
+        changes_P = test.changes_of(member, look.problems)
         passed = passes(changes_P, loss, look.error)
-        if passed or look is looks[-1] or is_hopeless(changes_P, loss):
+        if passed or look is test.looks[-1] or is_hopeless(changes_P, loss):
             low = mean_bound(changes_P, -1.0, 1.0, 1 - look.error)
-            return Trial(member, look.problems, float(changes_P.mean()), low, look.error, passed)
+            return Trial(member, test.name, look.problems, float(changes_P.mean()), low, look.error, passed)
     raise ValueError("a test needs at least one look: the problems are too few")
 
 
-def try_in_order(
-    careful_to_terse: Sequence[str], looks: Sequence[Look], loss: float, changes_of: ChangesOf
-) -> list[Trial]:
-    """The trials up to the first that fails."""
+def try_in_order(careful_to_terse: Sequence[str], tests: Sequence[Test], loss: float) -> list[Trial]:
+    """The trials up to the first that fails.
+
+    Of several tests a candidate must pass every one, so each may take the whole error (an intersection-union test:
+    Berger 1982).
+    """
     trials: list[Trial] = []
     for member in careful_to_terse:
-        trials.append(try_member(member, looks, loss, changes_of))
-        if not trials[-1].passed:
-            break
+        for test in tests:
+            trials.append(try_member(member, test, loss))
+            if not trials[-1].passed:
+                return trials
     return trials
+
+
+def last_to_pass(trials: Sequence[Trial]) -> str | None:
+    """The last candidate that passed all of its tests."""
+    failed = {trial.member for trial in trials if not trial.passed}
+    passed = [trial.member for trial in trials if trial.member not in failed]
+    return passed[-1] if passed else None
 
 
 def problems_to_decide(change: float, spread: float, loss: float, confidence: float = 0.95) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ K = 2
 """Responses to each problem."""
 
 
-def protocol_of(config: TrainConfig, size: int) -> EvalProtocol:
-    """As `tersely evaluate` asks a run of this configuration, twice a problem."""
-    return EvalProtocol(config.task, size, K, config.sampling.max_new_tokens, template=config.template)
+def protocol_of(config: TrainConfig, size: int, task: str | None = None) -> EvalProtocol:
+    """As `tersely evaluate` asks a run of this configuration, twice a problem. ``task``: another than its own."""
+    return EvalProtocol(task or config.task, size, K, config.sampling.max_new_tokens, template=config.template)
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Measuring:
     judge: Grader
     display: Display
     command: str
+    tasks: Mapping[str, str] = field(default_factory=dict)
+    """Which task a set's problems come from, by its name, where it is not the run's own."""
     _held: dict[tuple[str, str], list[EvalRecord]] = field(default_factory=dict)
     """Responses that were read before, by set and model."""
 
@@ -57,13 +59,14 @@ class Measuring:
 
     def _evaluated(self, name: str, problems: Sequence[Problem], which: str, size: int) -> list[EvalRecord]:
         place = self.out / which / name
-        protocol = protocol_of(self.config, size)
+        task = self.tasks.get(which)
+        protocol = protocol_of(self.config, size, task)
         # Another target may have asked more of it before.
         there = read_run_config(place / protocol.name)
         size = max(size, 0 if there is None else int(there.config.get("size") or 0))
         work = prepare(
             self.models.folder(name),
-            protocol_of(self.config, size),
+            protocol_of(self.config, size, task),
             place,
             self.judge,
             problems=list(problems[:size]),

@@ -36,7 +36,7 @@ from tersely.tune.measured import BASE, Measured, most_accurate
 from tersely.tune.measuring import K, Measuring, protocol_of
 from tersely.tune.members import Models
 from tersely.tune.path import PathSettings
-from tersely.tune.split import Sets, make_sets, require_enough
+from tersely.tune.split import Sets, guard_name, make_sets, require_enough, set_json
 from tersely.tune.steering import ScreenedRamp, read_screen
 from tersely.tune.target import Target
 
@@ -54,6 +54,8 @@ class Wish:
     """Changes are counted from the run's most accurate checkpoint instead of the base."""
     held_out: str | None = None
     """A file of problems to choose by."""
+    guards: tuple[str, ...] = ()
+    """Further tasks on which no more may be lost either."""
     command: str = ""
     """As it was given, for the record."""
 
@@ -62,6 +64,8 @@ class Wish:
             raise UserError(
                 f"--confidence {self.confidence:g} cannot be: give a number between 0.5 and 1, such as 0.95"
             )
+        if self.guards and self.target.loss is None:
+            raise UserError("--guard keeps the floor of --lose-at-most on further tasks: give that, or leave it out")
 
 
 def tune(
@@ -74,7 +78,7 @@ def tune(
     """
     require_tunable(config, out)
     with judge_for(judge, config.run.judge_workers, config.verifier) as grader:
-        sets = make_sets(config, wish.held_out, grader)
+        sets = make_sets(config, wish.held_out, grader, wish.guards)
         steering = look_before_tuning(config, wish, sets, out)
         for sentence in what_it_takes(config, wish, sets, steering.settings):
             display.note(sentence)
@@ -82,7 +86,8 @@ def tune(
         if not speaks():
             return None
         models = Models(locate_model(config.model, config.revision), out / RUN, out / MIXES)
-        measuring = Measuring(config, models, out / MEASURED, grader, display, wish.command)
+        tasks = {guard_name(guard): guard for guard in wish.guards}
+        measuring = Measuring(config, models, out / MEASURED, grader, display, wish.command, tasks)
         shelf = Shelf(measuring, sets, read_screen(out / RUN))
         display.note(power_words(shelf.measured[0], sets, wish.confidence))
         choice = choose(shelf, wish.target, wish.against_best, wish.confidence)
@@ -120,7 +125,7 @@ def look_before_tuning(config: TrainConfig, wish: Wish, sets: Sets, out: Path) -
     if wish.target.loss is not None:
         require_enough(sets, wish.target.loss, wish.confidence)
     folder = locate_model(config.model, config.revision)
-    asked = [*sets.screen, *sets.test, *sets.last_word]
+    asked = [*sets.screen, *sets.test, *sets.last_word, *(p for one in sets.guards.values() for p in one)]
     refuse_trained_on(Path(config.model), asked, allow=False)
     prompts = render_all(asked, load_tokenizer(folder), config.template)
     longest = max(map(len, prompts.values()))
@@ -197,7 +202,7 @@ def _certified(config: TrainConfig, wish: Wish, shelf: Shelf, choice: Choice) ->
         base=config.model,
         base_sha256=weights_digest_once(models.base),
         word=_last_word(wish, shelf, choice),
-        sets=shelf.sets.to_json(),
+        sets={**shelf.sets.to_json(), **{name: set_json(one) for name, one in shelf.sets.guards.items()}},
         protocol={
             "k": protocol.k,
             "temperature": protocol.temperature,

@@ -6,8 +6,9 @@ is a random draw of all, the same on every machine and however the file was sort
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from tersely.analysis.bounded import fewest_problems
 from tersely.config import TrainConfig
@@ -40,21 +41,28 @@ class Sets:
     """They decide which candidate passes."""
     last_word: list[Problem]
     """They decide nothing: what is said of the chosen model is measured on them."""
+    guards: Mapping[str, list[Problem]] = field(default_factory=dict)
+    """Further tasks by name, on which the floor must hold too."""
 
     def to_json(self) -> JsonObject:
-        return {
-            name: {"problems": len(one), "task_sha256": task_digest(one)}
-            for name, one in (("screen", self.screen), ("test", self.test), ("last_word", self.last_word))
-        }
+        """Of the sets that a run and its choice go by, guards apart."""
+        named = {"screen": self.screen, "test": self.test, "last_word": self.last_word}
+        return {name: set_json(one) for name, one in named.items()}
 
     def words(self) -> str:
+        guards = "".join(f", {len(one)} of {name} to guard it" for name, one in self.guards.items())
         return (
             f"problems: {len(self.training)} to train on, {len(self.screen)} to screen checkpoints, {len(self.test)} "
-            f"to test candidates, {len(self.last_word)} for the last word"
+            f"to test candidates, {len(self.last_word)} for the last word{guards}"
         )
 
 
-def make_sets(config: TrainConfig, held_out: str | None, judge: Grader) -> Sets:
+def set_json(problems: Sequence[Problem]) -> JsonObject:
+    """How many, and which."""
+    return {"problems": len(problems), "task_sha256": task_digest(problems)}
+
+
+def make_sets(config: TrainConfig, held_out: str | None, judge: Grader, guards: Sequence[str] = ()) -> Sets:
     """From ``held_out`` if given, from the task's own held-out problems if it has any, else split off the task.
 
     UserError where sets would share a problem, or are too small to screen anything.
@@ -69,7 +77,25 @@ def make_sets(config: TrainConfig, held_out: str | None, judge: Grader) -> Sets:
         wanted = SCREEN + TEST + LAST_WORD if source in EMBEDDED_TASKS else None
         asked = load_problems(source, "held_out", wanted, judge, config.template, drop=drop).problems
         refuse_shared(config.task, training, source, asked)
-    return Sets(training, *deal(asked, source or config.task))
+    screen, test, last = deal(asked, source or config.task)
+    guarded = {guard_name(guard): _guard(config, guard, judge, [*training, *screen]) for guard in guards}
+    if len(guarded) < len(guards):
+        raise UserError("two guards have one name: name each task once, and give files names of their own")
+    return Sets(training, screen, test, last, guarded)
+
+
+def guard_name(task: str) -> str:
+    """What a guard's test is called."""
+    return f"guard-{Path(task).stem}"
+
+
+def _guard(config: TrainConfig, task: str, judge: Grader, known: Sequence[Problem]) -> list[Problem]:
+    """Problems of a further task. UserError where some were trained on or chosen by."""
+    wanted = TEST if task in EMBEDDED_TASKS else None
+    drop = config.drop_unjudgeable
+    asked = load_problems(task, "held_out", wanted, judge, config.template, drop=drop).problems
+    refuse_shared(config.task, known, task, asked)
+    return sorted(asked, key=lambda p: p.id)[:TEST]
 
 
 def has_held_out(task: str) -> bool:
@@ -93,8 +119,14 @@ def deal(held_out: Sequence[Problem], name: str) -> tuple[list[Problem], list[Pr
 
 
 def require_enough(sets: Sets, loss: float, confidence: float) -> None:
-    """UserError where the test could not pass even a model that loses nothing."""
+    """UserError where a test could not pass even a model that loses nothing."""
     needed = fewest_problems(loss, confidence)
+    for name, problems in sets.guards.items():
+        if len(problems) < needed:
+            raise UserError(
+                f"{name} holds {len(problems)} problems, but {needed} are needed to show that a model loses at most "
+                f"{100 * loss:g} points there, even if it loses nothing: give more, or leave this guard out"
+            )
     if len(sets.test) < needed:
         share = 1 - SCREEN_SHARE - LAST_SHARE
         raise UserError(
