@@ -22,7 +22,7 @@ from tersely.runs.json_file import MALFORMED
 from tersely.runs.kinds import Log, RunKind
 from tersely.runs.logs import read_log
 
-IDENTITY_ONLY = ("model_sha256", "task_sha256", *ASKED)
+IDENTITY_ONLY = ("model_sha256", "task_sha256", "tune", *ASKED)
 """What a run folder's configuration says beyond the settings."""
 
 
