@@ -87,4 +87,5 @@ def test_what_came_of_it_in_words(choice: Choice, target: Target, verdict: str, 
     found = certificate(choice, target)
     assert found.verdict == found.to_json()["verdict"] == verdict
     assert said in found.sentence()
+    assert "the hardest one pays most: -30.00 points" in found.sentence()
     assert "Against the base, on 30 further problems: -10.00 points" in found.sentence()

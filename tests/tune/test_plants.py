@@ -127,7 +127,7 @@ def test_a_certificate_is_wrong_in_at_most_five_percent(name: str, loss: float) 
     """1,000 draws of the whole: a true 5 % is seen above 7 % less than once in three hundred times."""
     wrong, certified, _ = outcome(name, loss, 1000)
     assert wrong <= 0.07
-    assert certified >= 0.5
+    assert certified >= 0.35
 
 
 def test_a_measured_plant_is_paired_as_a_checkpoint_is() -> None:

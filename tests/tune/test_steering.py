@@ -108,9 +108,9 @@ def test_a_run_that_is_past_its_length_ends_and_is_finished(root: Path, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stride", [17, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("kinds", "stride"), [(True, 5), pytest.param(False, 1, marks=pytest.mark.long)])
 def test_killed_anywhere_it_ends_with_the_same_path_checkpoints_and_weights(
-    root: Path, tmp_path: Path, stride: int
+    root: Path, tmp_path: Path, kinds: bool, stride: int
 ) -> None:
     """A floor that a random model falls below, so that the path turns: its cut must be found again in the log."""
     config = settings(root, run={"steps": 5, "checkpoint_every": 1})
@@ -118,6 +118,6 @@ def test_killed_anywhere_it_ends_with_the_same_path_checkpoints_and_weights(
     def run(out: Path) -> None:
         train_for_odd_texts(config, out, steering=ramp(root, Target(loss=0.001), 5))
 
-    survive_every_crash(run, tmp_path, outcome, stride=stride)
+    survive_every_crash(run, tmp_path, outcome, kinds=kinds, stride=stride)
     alphas = [line["alpha"] for line in read_log(tmp_path / "whole/journal.jsonl")]
     assert len(alphas) >= 3

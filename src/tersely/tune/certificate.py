@@ -108,8 +108,11 @@ def _word_words(word: LastWord, choice: Choice) -> list[str]:
         "95 % of them."
     ]
     told += [_versus_words(one) for one in word.versus]
-    if (hardest := word.thirds.get("hardest third")) is not None:
-        told.append(f"On the hardest third accuracy changed by {_points(hardest.change)}.")
+    if word.thirds:
+        name, pays = min(word.thirds.items(), key=lambda one: one[1].change)
+        told.append(
+            f"Of its thirds by difficulty the {name.removesuffix(' third')} one pays most: {_points(pays.change)}."
+        )
     return told
 
 

@@ -20,7 +20,7 @@ from tersely.models.digest import weights_digest_once
 from tersely.models.load import load_config, load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.positions import Room
-from tersely.objective import Objective
+from tersely.objective import Need, Objective
 from tersely.records import EvalRecord, FloatArray, JsonObject
 from tersely.rollouts import Grader, judge_for
 from tersely.runs import disk
@@ -114,7 +114,12 @@ def require_tunable(config: TrainConfig, out: Path) -> None:
         raise UserError(
             f"objective.schedule = {asked.schedule!r} moves alpha, and so does tune: leave the schedule out"
         )
-    if Objective(**asked.model_dump()).alpha is None:
+    objective = Objective(**asked.model_dump())
+    if Need.BUDGET in objective.needs:
+        raise UserError(
+            f"method {asked.method!r} goes by a budget in each prompt, and tune by alpha: choose another method"
+        )
+    if objective.alpha is None:
         raise UserError(f"method {asked.method!r} has no alpha, which is what tune moves: choose another method")
     if out.exists() and not is_run_folder(out / RUN) and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is there and was not made by tersely tune: choose another folder with --out")
