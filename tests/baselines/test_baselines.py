@@ -399,6 +399,23 @@ def test_token_ids_reach_the_model_unchanged(
     assert steps == [sum(len(prompt + response) for prompt, response in learnt)]
 
 
+@pytest.mark.parametrize("method", TRL)
+def test_a_tokenizer_without_padding_and_end_of_text_is_trained_on_like_any(
+    method: str, root: Path, tmp_path: Path
+) -> None:
+    config, found = TuningConfig(learning_rate=1e-3, batch=4), []
+    examples = [Example((7, 7, 30 + i), (200, 1), (201, 202, 203, 1)) for i in range(4)]
+    for words in ({}, {"pad_token": None, "eos_token": None}):
+        model, reference = (load_model(root / "model", torch.device("cpu"), torch.float32) for _ in range(2))
+        tokenizer = load_tokenizer(root / "model")
+        for name, word in words.items():
+            setattr(tokenizer, name, word)
+        given = (method, model, reference if method == "dpo" else None, tokenizer, examples, config)
+        tune(*given, dtype=model.dtype, seed=0, on_step=lambda _: None, stop=StopRequest())
+        found.append(model.state_dict())
+    assert all(torch.equal(weight, found[1][name]) for name, weight in found[0].items())
+
+
 def test_training_that_was_stopped_begins_anew_from_the_kept_samples(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
