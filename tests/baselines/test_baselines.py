@@ -18,7 +18,7 @@ from graders import ParityJudge
 from tersely import cli
 from tersely.baselines import trainers
 from tersely.baselines.choose import every_correct, pruner_credit, shortest_and_longest, shortest_correct
-from tersely.baselines.distill import encode_response, read_demonstrations
+from tersely.baselines.distill import read_demonstrations
 from tersely.baselines.kept import read_groups, read_samples
 from tersely.baselines.pruner import group_batches
 from tersely.baselines.run import examples_of
@@ -399,6 +399,23 @@ def test_token_ids_reach_the_model_unchanged(
     assert steps == [sum(len(prompt + response) for prompt, response in learnt)]
 
 
+@pytest.mark.parametrize("method", TRL)
+def test_a_tokenizer_without_padding_and_end_of_text_is_trained_on_like_any(
+    method: str, root: Path, tmp_path: Path
+) -> None:
+    config, found = TuningConfig(learning_rate=1e-3, batch=4), []
+    examples = [Example((7, 7, 30 + i), (200, 1), (201, 202, 203, 1)) for i in range(4)]
+    for words in ({}, {"pad_token": None, "eos_token": None}):
+        model, reference = (load_model(root / "model", torch.device("cpu"), torch.float32) for _ in range(2))
+        tokenizer = load_tokenizer(root / "model")
+        for name, word in words.items():
+            setattr(tokenizer, name, word)
+        given = (method, model, reference if method == "dpo" else None, tokenizer, examples, config)
+        tune(*given, dtype=model.dtype, seed=0, on_step=lambda _: None, stop=StopRequest())
+        found.append(model.state_dict())
+    assert all(torch.equal(weight, found[1][name]) for name, weight in found[0].items())
+
+
 def test_training_that_was_stopped_begins_anew_from_the_kept_samples(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -473,11 +490,7 @@ def test_distillation_learns_the_correct_demonstrations_and_training_takes_the_r
     assert cli.main(["train", *train, *sets, "--out", str(tmp_path / "trained")]) == 0
 
 
-def test_a_demonstration_is_followed_by_the_end_token_and_bad_lines_are_named(root: Path, tmp_path: Path) -> None:
-    tokenizer = load_tokenizer(root / "model")
-    ids = encode_response(tokenizer, "so \\boxed{2}")
-    assert ids[-1] == tokenizer.eos_token_id
-    assert tokenizer.decode(ids[:-1]) == "so \\boxed{2}"
+def test_bad_lines_of_demonstrations_are_named(tmp_path: Path) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"problem": "q", "answer": "1", "response": "\\\\boxed{1}"}\n{"problem": "q", "answer": "1"}\n')
     with pytest.raises(UserError, match=r"bad.jsonl, line 2: the field 'response'"):
@@ -507,5 +520,6 @@ def test_a_teachers_ids_are_kept_where_the_student_has_its_vocabulary_and_its_te
         assert [e.prompt for e in taught] == [r.prompt_tokens for r in correct]
         return
     tokenizer = load_tokenizer(student)
-    assert [e.chosen for e in taught] == [encode_response(tokenizer, r.text) for r in correct]
+    ids = [tokenizer.encode(r.text, add_special_tokens=False) for r in correct]
+    assert [list(e.chosen) for e in taught] == [[*row, tokenizer.eos_token_id] for row in ids]
     assert all(e.chosen[-1] == tokenizer.eos_token_id for e in taught)

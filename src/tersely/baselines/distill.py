@@ -2,7 +2,8 @@
 
 Demonstrations are the correct responses of a teacher that is sampled here, or those of a file; both are judged, and
 wrong ones are left out. Where teacher and student have the same vocabulary the teacher's sampled ids are learnt
-unchanged; else its text is encoded by the student's tokenizer, with the student's end token behind it.
+unchanged, but for an end token that is none of the student's; else its text is encoded by the student's tokenizer as
+the continuation of its prompt (``written``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -24,20 +24,23 @@ from tersely.baselines.settings import BaselineConfig, SamplesConfig
 from tersely.baselines.trainee import Trainee, place_of
 from tersely.baselines.trainee_check import check_folder
 from tersely.baselines.trainers import Example, require_trl
+from tersely.baselines.written import Written, opening
 from tersely.display import Display
 from tersely.errors import UserError
 from tersely.jsonl import display_name, read_jsonl
 from tersely.models.digest import weights_digest
+from tersely.models.end_tokens import end_tokens_of
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.positions import Room
+from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor
 from tersely.records import JsonObject, Problem, Status
 from tersely.runs.folder import RunFolder
 from tersely.runs.json_file import read_json
 from tersely.runs.kinds import RunKind
 from tersely.stop import StopRequest
-from tersely.tasks.prompts import find_template, render
+from tersely.tasks.prompts import find_template
 from tersely.tasks.sources import Reading
 from tersely.tasks.sources.rows import problem_from_row
 from tersely.verify import Judge
@@ -143,14 +146,46 @@ def _from_teacher(what: DistillConfig, out: Path, samples: Path | None, trainee:
     same = teacher.get_vocab() == trainee.tokenizer.get_vocab()
     if not same:
         trainee.display.note("teacher and student have different vocabularies: the teacher's text is encoded anew")
-    examples = []
+    learnt = _Learnt(trainee, what.config.template)
+    reading = ResponseText(teacher)
     for group in kept.groups:
-        prompt = render(group.problem, trainee.tokenizer, what.config.template)
         for rollout in every_correct(group):
-            answer = rollout.tokens if same else encode_response(trainee.tokenizer, rollout.text)
-            examples.append(Example(prompt, answer))
+            begun = opening(reading, rollout.prompt_tokens)
+            learnt.add(group.problem, begun + rollout.text, (begun, rollout.tokens) if same else None)
     ids = [group.problem.id for group in kept.groups]
-    return Demonstrations(examples, ids, sum(len(group.rollouts) for group in kept.groups), kept.cost)
+    return Demonstrations(learnt.examples(), ids, sum(len(group.rollouts) for group in kept.groups), kept.cost)
+
+
+class _Learnt:
+    """Collects what the student is taught."""
+
+    def __init__(self, trainee: Trainee, template: str) -> None:
+        self._ends = end_tokens_of(trainee.folder, trainee.tokenizer)
+        self._written = Written(trainee.tokenizer, template, self._ends)
+        self._reading, self._display = ResponseText(trainee.tokenizer), trainee.display
+        self._found: list[Example] = []
+        self._left_out = 0
+
+    def add(self, problem: Problem, text: str, sampled: tuple[str, tuple[int, ...]] | None = None) -> None:
+        """A response as text, or ``sampled`` by a teacher of the same vocabulary (what its prompt opened, ids): its ids
+        are kept where the student's prompt opens the same."""
+        prompt = self._written.prompt(problem)
+        if sampled is not None and bool(sampled[0]) == self._reading.opens_thinking(prompt):
+            *said, end = sampled[1]
+            self._found.append(Example(prompt, (*said, end if end in self._ends else self._written.end)))
+        elif (answer := self._written.response(problem, text)) is not None:
+            self._found.append(Example(prompt, answer))
+        else:
+            self._left_out += 1
+
+    def examples(self) -> list[Example]:
+        """All that was added, but for what the student must not write, which is counted in a note."""
+        if self._left_out:
+            self._display.note(
+                f"{self._left_out} demonstrations are left out: they hold control tokens of the student, or never end "
+                "the thinking that its prompt begins"
+            )
+        return self._found
 
 
 def _from_file(what: DistillConfig, trainee: Trainee) -> Demonstrations:
@@ -160,11 +195,10 @@ def _from_file(what: DistillConfig, trainee: Trainee) -> Demonstrations:
     with Judge(workers=config.run.judge_workers, verifier=config.verifier) as judge:
         verdicts = judge.grade(pairs)
     right = [pair for pair, v in zip(pairs, verdicts, strict=True) if v.status is Status.CORRECT]
-    examples = [
-        Example(render(p, trainee.tokenizer, config.template), encode_response(trainee.tokenizer, response))
-        for p, response in right
-    ]
-    return Demonstrations(examples, sorted({p.id for p, _ in right}), len(pairs), NO_COST)
+    learnt = _Learnt(trainee, config.template)
+    for problem, response in right:
+        learnt.add(problem, response)
+    return Demonstrations(learnt.examples(), sorted({p.id for p, _ in right}), len(pairs), NO_COST)
 
 
 def read_demonstrations(path: Path, template: str = "question", verified: bool = False) -> list[tuple[Problem, str]]:
@@ -183,12 +217,6 @@ def read_demonstrations(path: Path, template: str = "question", verified: bool =
         except UserError as error:
             raise UserError(f"{display_name(path)}, line {number}: {error}") from error
     return found
-
-
-def encode_response(tokenizer: Any, text: str) -> tuple[int, ...]:
-    """Ids of a response somebody else wrote, with the end token that says it is finished."""
-    ids = tokenizer.encode(text, add_special_tokens=False)
-    return (*ids, tokenizer.eos_token_id)
 
 
 def _that_fit(examples: Sequence[Example], trainee: Trainee, display: Display) -> list[Example]:

@@ -108,7 +108,7 @@ def tune(
         shared = _arguments(config, scratch, model, dtype, seed)
         shared["per_device_train_batch_size"] = micro = micro_size(examples, batch, config.token_budget)
         shared["gradient_accumulation_steps"] = batch // micro
-        given = {"model": model, "train_dataset": Dataset.from_list(rows), "processing_class": tokenizer}
+        given = {"model": model, "train_dataset": Dataset.from_list(rows), "processing_class": _padding(tokenizer)}
         watch = _watch(on_step, stop)
         trainer = _sft(shared, given, watch) if method == "sft" else _dpo(shared, given, watch, config, reference)
         watch.trainer = trainer
@@ -116,6 +116,13 @@ def tune(
         if stop.requested and trainer.state.global_step < trainer.state.max_steps:
             raise Stopped(stop.requested, "the samples are kept, and training begins anew from them")
         return int(trainer.state.global_step)
+
+
+def _padding(tokenizer: Any) -> Any:
+    """The tokenizer with a padding token, which TRL insists on. Any will do: padding is masked and never learnt."""
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    return tokenizer
 
 
 def _arguments(config: TuningConfig, scratch: str, model: Any, dtype: torch.dtype, seed: int) -> dict[str, Any]:

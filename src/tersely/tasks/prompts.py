@@ -163,20 +163,27 @@ class Renderer:
             )
 
     def __call__(self, problem: Problem) -> tuple[int, ...]:
+        text = self.text(problem)
+        if self.template.around is not None:
+            return self._plain_ids(text)
+        return self._one_start(_integers(self._tokenizer.encode(text, add_special_tokens=False)))
+
+    def text(self, problem: Problem) -> str:
+        """The whole prompt as text, without what the tokenizer puts before it."""
         self._require_text(problem)
         content = fill(self.template, problem)
         said = self._instruction(problem) if callable(self._instruction) else self._instruction
         content = content if said is None else f"{content}\n{said}"
         if self.template.around is not None:
             before, after = self.template.around
-            return self._plain_ids(f"{before}{content}{after}")
+            return f"{before}{content}{after}"
         text = chat_text(self._tokenizer, [{"role": "user", "content": content}], ask=True)
         if content.strip() not in text:
             raise UserError(
                 f"{_shown(problem)}: the model's chat template leaves the question out or changes it (it may expect "
                 "the content as a list of parts): mend chat_template in the model folder, or use --template plain"
             )
-        return self._one_start(_integers(self._tokenizer.encode(text, add_special_tokens=False)))
+        return text
 
     def asked(self, problem: Problem) -> str:
         """What the problem says, but for blanks and equivalent characters, which a tokenizer may leave out."""
