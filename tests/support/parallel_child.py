@@ -31,8 +31,8 @@ from tersely.runs.disk import write_json_atomic
 def run(argv: list[str], stop_after: int | None, rank: int) -> dict[str, Any]:
     step = Trainer.step
 
-    def step_and_stop(self: Trainer, number: int) -> StepRecord:
-        record = step(self, number)
+    def step_and_stop(self: Trainer, number: int, alpha: float | None = None) -> StepRecord:
+        record = step(self, number, alpha)
         if number == stop_after and rank == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         return record
