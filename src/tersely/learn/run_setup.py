@@ -153,7 +153,7 @@ def require_budgets(config: TrainConfig, objective: Objective) -> None:
         )
     if config.budgets is None and config.budget_line != "limit":
         raise UserError(
-            f"budget_line = {config.budget_line!r} says how budgets are asked for, and there are none: leave it out, or "
+            f"budget_line = {config.budget_line!r} says how budgets are asked for, and none are: leave it out, or "
             "give budgets to an objective that looks at them, l1-exact or l1-max"
         )
     if config.budgets is not None and not looks:
