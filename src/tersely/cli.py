@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tersely import __version__
 from tersely.commands import (
@@ -71,8 +71,20 @@ OTHERWISE = {"sampling.n": "--k"}
 NOTHING_SAVED = "it saves nothing on the way, so run the same command again"
 
 
+def settable(verb: str) -> list[str]:
+    """Full names of what --set of a verb takes; none where they are an objective's own."""
+    from tersely.baselines.settings import BaselineConfig
+    from tersely.config import known_keys
+
+    return [] if verb == "score" else known_keys(BaselineConfig) if verb in ("baseline", "distill") else known_keys()
+
+
 class Parser(argparse.ArgumentParser):
     """One clear sentence for a mistake, with the nearest known word, and exit code 2."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = re.compile(r"^-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")  # also -1e-5
 
     def error(self, message: str) -> NoReturn:
         say(f"tersely: {self._meant(message)}; see `{self.prog} --help`", error=True)
@@ -104,7 +116,7 @@ class Parser(argparse.ArgumentParser):
         if key is not None:
             likely = (f"--{key.rpartition('.')[2].replace('_', '-')}", OTHERWISE.get(key))
             option = next((option for option in likely if option in own), None)
-            if option is not None or "--set" in own:
+            if option is not None or ("--set" in own and key in settable(verb)):
                 hint = f": use {f'--set {key}={value}' if option is None else f'{option} {value}'}"
         what = f"no option {name}" if options else f"no use for {name!r}"
         say(f"tersely: {verb} has {what}{hint}; see `{self.prog} --help`", error=True)

@@ -133,6 +133,10 @@ def validated(kind: type[Known], settings: Mapping[str, Any]) -> Known:
         raise UserError(_sentence(error, kind)) from error
 
 
+PAIRS = {"budgets": "[100,4000]", "tuning.reward_bounds": "[-2,4]"}
+"""Examples of settings that are two numbers."""
+
+
 def _sentence(error: ValidationError, kind: type[Section]) -> str:
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"])
@@ -141,6 +145,9 @@ def _sentence(error: ValidationError, kind: type[Section]) -> str:
         return f"unknown section {path!r}{nearest(path, sections, 0.7)}: the sections are {', '.join(sections)}"
     if first["type"] == "extra_forbidden":
         return f"unknown setting {path!r}{meant(path, known_keys(kind))}"
+    if first["type"] in ("tuple_type", "too_long") or path[-1:].isdigit():
+        whole = path.rstrip("0123456789").rstrip(".")
+        return f"setting {whole} takes two numbers in brackets, as in --set '{whole}={PAIRS.get(whole, '[0.9,0.95]')}'"
     if first["type"] == "missing":
         return f"setting {path!r} is missing; give it with --{path} or --set {path}=..."
     if first["type"] == "model_type":

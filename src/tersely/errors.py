@@ -35,7 +35,7 @@ class StorageError(TerselyError, OSError):
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
     """``" (did you mean X?)"`` for a known name that begins so, else for the closest one; or an empty string."""
     # Dashes that every option begins with make no two of them alike: --k is not nearly --ask.
-    bare, asked = {str(one).lstrip("-"): str(one) for one in known}, name.lstrip("-")
+    bare, asked = {str(one).lstrip("-").lower(): str(one) for one in known}, name.lstrip("-").lower()
     longer = [one for one in bare if len(asked) > 2 and one.startswith(asked)]
     close = longer or difflib.get_close_matches(asked, bare, n=1, cutoff=cutoff)
     return f" (did you mean {bare[close[0]]!r}?)" if close else ""

@@ -33,8 +33,18 @@ SHORT_NAMES = {
 
 def meant(path: str, known: Sequence[str]) -> str:
     """What an unknown setting was meant to be: its own name in another section, what others call it, or the nearest."""
-    likely = setting_of(path.rpartition(".")[2], known)
+    name = path.rpartition(".")[2]
+    likely = setting_of(name, known)
+    if likely is None and path.startswith("objective.") and name in _settings_of_methods():
+        likely = f"objective.settings.{name}"
     return nearest(likely, [likely]) if likely else nearest(path, known)
+
+
+def _settings_of_methods() -> set[str]:
+    from tersely.objective.build import setting_names
+    from tersely.objective.methods import METHODS
+
+    return {name for method in METHODS.values() for name in setting_names(method)}
 
 
 def setting_of(name: str, known: Sequence[str]) -> str | None:

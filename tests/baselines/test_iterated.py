@@ -169,7 +169,7 @@ def test_the_budget_of_a_run_is_what_its_logs_say_it_sampled(tmp_path: Path) -> 
         (["iterated-sft", "--model", "m", "--task", "t"], "needs a budget: --like RUN"),
         (["iterated-sft", "--tokens", "9", "--rounds", "0"], "--rounds 0: give 1 or more"),
         (["iterated-sft", "--tokens", "5"], "5 tokens are not one for each of 6 rounds"),
-        (["iterated-sft", "--like", "nowhere"], "the logs of nowhere tell of no sampled tokens"),
+        (["iterated-sft", "--like", "nowhere"], "there is no run folder of tersely at nowhere"),
     ],
 )
 def test_mistakes_are_refused_in_one_sentence_and_nothing_is_written(

@@ -10,6 +10,7 @@ import pytest
 
 from fake_runs import TASK, make_base, make_run
 from tersely.cli import main
+from tersely.models.trained_for import TrainedFor, write_trained_for
 from tiny_models import make_model_folder
 
 
@@ -122,3 +123,17 @@ def test_a_free_question_is_answered_by_every_model(tmp_path: Path, capsys: pyte
     out = capsys.readouterr().out
     assert "What is 1+1?" in out
     assert out.count("tokens,") == 2
+
+
+def test_a_base_is_asked_as_its_runs_are_and_any_model_as_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model without a chat template was refused under the default template, with a cure that no option obeyed."""
+    base, run = (make_model_folder(tmp_path / name) for name in ("base", "run"))
+    (base / "chat_template.jinja").unlink()
+    write_trained_for(run, TrainedFor("paper", "plain", 8, base=str(base)))
+    asked = ["--ask", "What is 1+1?", "--max-new-tokens", "8"]
+    assert main(["show", str(base), *asked]) == 2
+    assert "use --template plain" in capsys.readouterr().err
+    assert main(["show", str(base), *asked, "--template", "plain"]) == 0
+    assert main(["show", str(base), str(run), *asked]) == 0

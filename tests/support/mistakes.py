@@ -63,6 +63,7 @@ def make_world(folder: Path) -> Path:
     make_model_folder(folder / "model")
     make_task(folder / "task.jsonl")
     make_task(folder / "held_out.jsonl", count=3, start=50)
+    make_task(folder / "many.jsonl", count=330, start=100)
     with inside(folder):
         train_for_odd_texts(settings(Path("."), run={"steps": 1}), Path("run"))
         for name, content in FILES.items():

@@ -122,7 +122,7 @@ def test_damage_and_other_work_are_refused(root: Path, tmp_path: Path) -> None:
     [
         ({"objective": {"normalize": "group"}}, LOSS, "no longer be the price of length"),
         ({"objective": {"schedule": "linear", "schedule_settings": {"steps": 3}}}, LOSS, "leave the schedule out"),
-        ({}, Wish(Target(loss=0.01)), "88 problems to test with cannot show.*299 are needed"),
+        ({}, Wish(Target(loss=0.01)), "160 held-out problems.*543 are the least"),
         ({"sampling": {"max_new_tokens": 5000}}, LOSS, "positions"),
         ({}, Wish(Target(loss=0.05), guards=("arithmetic", "task.jsonl")), "among the"),
     ],

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tersely.analysis.bounded import fewest_problems
 from tersely.config import TrainConfig, resolve
 from tersely.errors import UserError
 from tersely.tasks import load_task
-from tersely.tune.split import Sets, deal, make_sets, require_enough
+from tersely.tune.split import Sets, deal, fewest_held_out, make_sets
 from tersely.verify import Judge
 
 
@@ -62,11 +63,22 @@ def test_shared_problems_are_refused(tmp_path: Path) -> None:
 
 
 def test_too_few_are_refused_with_the_number_needed(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="133 are the least"):
+    with pytest.raises(UserError, match="130 are the least"):
         made(rows(tmp_path / "t.jsonl", 100))
     with pytest.raises(UserError, match="lower it to 600"):
         made(rows(tmp_path / "u.jsonl", 1000), train_size=700)
-    screen, test, last = deal(load_task("arithmetic", "held_out", 500), "arithmetic")
-    with pytest.raises(UserError, match="299 are needed, about 544 held out in all"):
-        require_enough(Sets([], screen, test, last), 0.01, 0.95)
-    require_enough(Sets([], screen, test, last), 0.03, 0.95)
+
+
+def test_what_is_said_to_be_the_least_is_enough_and_one_less_is_not() -> None:
+    problems, least = load_task("arithmetic", "held_out", 600), fewest_held_out(0.01)
+    with pytest.raises(UserError, match=f"too few for what is asked.*{least} are the least"):
+        deal(problems[: least - 1], "arithmetic", least)
+    _, test, _ = deal(problems[:least], "arithmetic", least)
+    assert len(test) == fewest_problems(0.01, 0.95) == 299
+    assert fewest_held_out(0.03) < least
+
+
+def test_a_loss_that_no_number_of_problems_shows_is_refused_with_one_that_can_be() -> None:
+    with pytest.raises(UserError, match=r"allow 0\.2 points or more"):
+        fewest_held_out(0.001)
+    assert fewest_held_out(0.002) > 0

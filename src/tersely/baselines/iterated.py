@@ -72,6 +72,8 @@ class _Sofar:
 
 def tokens_sampled_by(run: Path) -> int:
     """Response tokens that a finished training run learnt from; UserError where its logs do not say."""
+    if not run.is_dir():
+        raise UserError(f"there is no run folder of tersely at {run}")
     lines = {log: _lines(run, log) for log in (Log.CLOCK, Log.JOURNAL)}
     found = sum(line.get("tokens_sampled", 0) for line in lines[Log.CLOCK])
     found = found or sum(line.get("response_tokens", 0) for line in lines[Log.JOURNAL])

@@ -28,8 +28,9 @@ from tersely.learn.run_setup import RESOURCE_KEYS
 from tersely.learn.scorer_check import head_name
 from tersely.models.agreement import PartCheck
 from tersely.models.digest import weights_digest
-from tersely.models.load import load_tokenizer
+from tersely.models.load import load_config, load_tokenizer
 from tersely.models.locate import locate_model
+from tersely.models.positions import Room
 from tersely.models.prompt_identity import ASKED, prompt_identity_of
 from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor
@@ -84,14 +85,21 @@ def run_baseline(
 
 def asked_of(folder: Path, config: SamplesConfig, problems: Sequence[Problem] | None) -> JsonObject:
     """What the model in ``folder`` is asked and where its responses end, as a run folder keeps it. ``problems``: those
-    of the task where None."""
+    of the task where None. UserError where prompts and responses exceed the model's positions."""
     if problems is None:
         with judge_for(None, config.run.judge_workers, config.verifier) as grader:
             drop = config.drop_unjudgeable
             loaded = load_problems(config.task, "train", config.train_size, grader, config.template, drop=drop)
         problems = loaded.problems
     tokenizer = load_tokenizer(folder)
-    return prompt_identity_of(folder, tokenizer, render_all(problems, tokenizer, config.template))
+    prompts = render_all(problems, tokenizer, config.template)
+    Room.of(load_config(folder).to_dict()).require(
+        max(map(len, prompts.values())),
+        config.sampling.max_new_tokens,
+        "--set sampling.max_new_tokens=",
+        config.template,
+    )
+    return prompt_identity_of(folder, tokenizer, prompts)
 
 
 def require_asked_the_same(kept: SamplesIdentity, asking: JsonObject, samples: Path) -> None:

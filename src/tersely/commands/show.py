@@ -31,6 +31,7 @@ def add_show(verbs: Any) -> None:
     p.add_argument("--ask", default=None, metavar="QUESTION", help='answer this now, such as "What is 1+1?"')
     p.add_argument("--temperature", type=float, default=0.6, help="of --ask (default 0.6)")
     p.add_argument("--max-new-tokens", type=int, default=None, help="of --ask (default: as trained, at most 4096)")
+    p.add_argument("--template", default=None, help="of --ask (default: as trained; the base is asked as its runs are)")
     p.add_argument("--seed", type=int, default=0, help="of --ask")
 
 
@@ -42,7 +43,8 @@ def run_show(args: argparse.Namespace) -> int:
     most = None if args.full else MOST
     if args.ask is not None:
         models = [args.base, *args.runs] if args.base else args.runs
-        _print(args.ask, None, [_answer_now(model, args) for model in models], most)
+        template = args.template or _template_of_all(models)
+        _print(args.ask, None, [_answer_now(model, args, template) for model in models], most)
         return 0
     print_responses(find_responses(args.runs, args.base, args.task, args.problem, args.sample), most)
     return 0
@@ -96,8 +98,17 @@ def _facts(record: EvalRecord) -> str:
     return f"{record.tokens} tokens, {record.status.value}, {record.finish.value}, {extracted}"
 
 
-def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
-    """(name, facts, text) of one response sampled here."""
+def _template_of_all(models: Sequence[Path]) -> str | None:
+    """The one that those of them were trained with which tell of one; None where they differ."""
+    from tersely.models.locate import locate_model
+    from tersely.models.trained_for import read_trained_for
+
+    known = {read_trained_for(locate_model(str(model))).template for model in models} - {None}
+    return known.pop() if len(known) == 1 else None
+
+
+def _answer_now(model: Path, args: argparse.Namespace, template: str | None) -> tuple[str, str, str]:
+    """(name, facts, text) of one response sampled here; ``template``: the one it was trained with where None."""
     from tersely.display import make_display
     from tersely.evaluation.terms import pick_template
     from tersely.facts import Facts
@@ -112,7 +123,7 @@ def _answer_now(model: Path, args: argparse.Namespace) -> tuple[str, str, str]:
     trained = read_trained_for(weights).max_new_tokens or ASK_TOKENS
     opened = open_model(weights, Facts.of("transformers"))
     problem = Problem("asked", args.ask, "", Kind.EXACT, "asked")
-    tokens = render(problem, opened.tokenizer, pick_template(weights, None, False))
+    tokens = render(problem, opened.tokenizer, pick_template(weights, template, True))
     left = opened.room_left([tokens])
     cap = args.max_new_tokens or min(trained, ASK_TOKENS, *([left] if left and left > 0 else []))
     opened.require_room([tokens], cap, "--max-new-tokens ")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tersely.commands.settings import add_training_options, training_config
 from tersely.commands.verb import add_verb, command_line, paste
+from tersely.errors import UserError
 from tersely.terminal import say
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def add_tune(verbs: Any) -> None:
     p.add_argument("--reference", choices=["base", "best"], default="base", help="what a loss is counted from")
     p.add_argument("--out", type=Path, default=None, help="folder (default runs/MODEL-tuned)")
     add_training_options(p, alpha=False)
+    p.add_argument("--alpha", default=None, help=argparse.SUPPRESS)
 
 
 def run_tune(args: argparse.Namespace) -> int:
@@ -38,6 +40,7 @@ def run_tune(args: argparse.Namespace) -> int:
     from tersely.tune.run import Wish, tune
     from tersely.tune.target import Target
 
+    _require_no_alpha(args)
     loss, save = (None if value is None else value / 100 for value in (args.lose_at_most, args.save))
     target = Target(loss, args.tokens, save, args.quantile)
     wish = Wish(target, args.confidence, args.reference == "best", args.held_out, tuple(args.guard), command_line())
@@ -54,6 +57,16 @@ def run_tune(args: argparse.Namespace) -> int:
     if found is not None:
         _tell(found)
     return 0
+
+
+def _require_no_alpha(args: argparse.Namespace) -> None:
+    """UserError for an alpha, which would be passed over, and for a share where percent are meant."""
+    if args.alpha is not None or any(given.startswith("objective.alpha=") for given in args.set):
+        raise UserError("tune moves alpha by itself: leave it out, or train at one alpha with `tersely train`")
+    if args.save is not None and 0 < args.save < 1:
+        raise UserError(
+            f"--save {args.save:g} is less than one percent: --save {100 * args.save:g} if a share was meant"
+        )
 
 
 def _tell(found: Certificate) -> None:

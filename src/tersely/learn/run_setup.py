@@ -33,7 +33,7 @@ from tersely.runs.identity import Grows, same_work
 from tersely.runs.json_file import read_record
 from tersely.runs.kinds import RunKind
 from tersely.tasks import task_digest
-from tersely.tasks.order import problems_of_step
+from tersely.tasks.order import too_few
 from tersely.tasks.overlap import TRAINED_ON
 from tersely.tasks.sources.own import OwnTask
 from tersely.trackers import require_tracker
@@ -126,7 +126,7 @@ def look_before_training(
         drop = config.drop_unjudgeable
         loaded = load_problems(problems or config.task, "train", config.train_size, judge, config.template, drop=drop)
         chosen = loaded.problems
-        problems_of_step(chosen, config.drawn, config.seed, 0)
+        require_enough_problems(config, len(chosen))
         facts = Facts.of(config.sampling.engine, config.run.device, config.run.dtype, world.own_device)
         with explain_training_memory("loading", config, world.size):
             base = LoadedBase.load(folder, config, facts, world, chosen)
@@ -135,13 +135,26 @@ def look_before_training(
         return Ready(objective, loaded, base.prompts, asking, folder, facts, verifier, longest_measured), base
 
 
+def require_enough_problems(config: TrainConfig, have: int) -> None:
+    """UserError where a step draws more problems than there are; the cure is enough if obeyed once."""
+    if config.drawn > have:
+        prompts = int(have / config.run.oversample)
+        raise UserError(too_few(have, config.drawn, prompts - prompts % config.learner.updates))
+
+
 def require_budgets(config: TrainConfig, objective: Objective) -> None:
     """Whoever looks at a budget is given one, and nobody is asked for a length that nothing looks at."""
     looks = Need.BUDGET in objective.needs
     if looks and config.budgets is None:
+        cap = config.sampling.max_new_tokens
         raise UserError(
             f"objective {objective.method!r} compares lengths with a budget that each prompt asks for: say from which "
-            "to which number of tokens, for example --set budgets=[100,4000]"
+            f"to which number of tokens, for example --set budgets=[{min(100, max(1, cap // 10))},{min(4000, cap)}]"
+        )
+    if config.budgets is None and config.budget_line != "limit":
+        raise UserError(
+            f"budget_line = {config.budget_line!r} says how budgets are asked for, and none are: leave it out, or "
+            "give budgets to an objective that looks at them, l1-exact or l1-max"
         )
     if config.budgets is not None and not looks:
         raise UserError(

@@ -17,10 +17,13 @@ def problems_of_step(problems: Sequence[Problem], count: int, seed: int, step: i
     """
     per_epoch = len(problems) // count
     if per_epoch == 0:
-        raise UserError(
-            f"the task has {len(problems)} problems but a step takes {count}: give more problems "
-            f"or take fewer a step, --set sampling.prompts={len(problems)}"
-        )
+        raise UserError(too_few(len(problems), count, len(problems)))
     epoch, place = divmod(step, per_epoch)
     order = np.random.default_rng([seed, epoch]).permutation(len(problems))
     return [problems[i] for i in order[place * count : (place + 1) * count]]
+
+
+def too_few(problems: int, count: int, possible: int) -> str:
+    """The sentence against a step that takes more problems than there are; ``possible`` prompts a step could be had."""
+    fewer = f", or take fewer a step, --set sampling.prompts={possible}" if possible else ""
+    return f"the task has {problems} problems but a step takes {count}: give more problems{fewer}"

@@ -25,6 +25,7 @@ from tersely.records import EvalRecord, FloatArray, JsonObject
 from tersely.rollouts import Grader, judge_for
 from tersely.runs import disk
 from tersely.runs.identity import is_run_folder, read_run_config
+from tersely.runs.places import require_free
 from tersely.samplers import Sampling
 from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render_all
@@ -36,7 +37,7 @@ from tersely.tune.measured import BASE, Measured, most_accurate
 from tersely.tune.measuring import K, Measuring, protocol_of
 from tersely.tune.members import Models
 from tersely.tune.path import PathSettings
-from tersely.tune.split import Sets, guard_name, make_sets, require_enough, set_json
+from tersely.tune.split import Sets, fewest_held_out, guard_name, make_sets, require_guards, set_json
 from tersely.tune.steering import ScreenedRamp, read_screen
 from tersely.tune.target import Target
 
@@ -77,8 +78,10 @@ def tune(
     is written.
     """
     require_tunable(config, out)
+    least = fewest_held_out(wish.target.loss, wish.confidence)
+    require_reachable(wish.target, config.sampling.max_new_tokens)
     with judge_for(judge, config.run.judge_workers, config.verifier) as grader:
-        sets = make_sets(config, wish.held_out, grader, wish.guards)
+        sets = make_sets(config, wish.held_out, grader, wish.guards, least)
         steering = look_before_tuning(config, wish, sets, out)
         for sentence in what_it_takes(config, wish, sets, steering.settings):
             display.note(sentence)
@@ -121,14 +124,24 @@ def require_tunable(config: TrainConfig, out: Path) -> None:
         )
     if objective.alpha is None:
         raise UserError(f"method {asked.method!r} has no alpha, which is what tune moves: choose another method")
+    require_free(out)
     if out.exists() and not is_run_folder(out / RUN) and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is there and was not made by tersely tune: choose another folder with --out")
+
+
+def require_reachable(target: Target, cap: int) -> None:
+    """UserError for a length that every response keeps to."""
+    if target.tokens is not None and target.tokens >= cap:
+        raise UserError(
+            f"--tokens {target.tokens:g} is no less than sampling.max_new_tokens = {cap}, where every response is cut "
+            "off: ask for fewer, or raise the cap"
+        )
 
 
 def look_before_tuning(config: TrainConfig, wish: Wish, sets: Sets, out: Path) -> ScreenedRamp:
     """What steers the run, once everything that could be refused later was looked at (UserError)."""
     if wish.target.loss is not None:
-        require_enough(sets, wish.target.loss, wish.confidence)
+        require_guards(sets, wish.target.loss, wish.confidence)
     folder = locate_model(config.model, config.revision)
     asked = [*sets.screen, *sets.test, *sets.last_word, *(p for one in sets.guards.values() for p in one)]
     refuse_trained_on(Path(config.model), asked, allow=False)

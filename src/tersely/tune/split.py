@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from tersely.analysis.bounded import fewest_problems
@@ -62,10 +63,12 @@ def set_json(problems: Sequence[Problem]) -> JsonObject:
     return {"problems": len(problems), "task_sha256": task_digest(problems)}
 
 
-def make_sets(config: TrainConfig, held_out: str | None, judge: Grader, guards: Sequence[str] = ()) -> Sets:
+def make_sets(
+    config: TrainConfig, held_out: str | None, judge: Grader, guards: Sequence[str] = (), least: int | None = None
+) -> Sets:
     """From ``held_out`` if given, from the task's own held-out problems if it has any, else split off the task.
 
-    UserError where sets would share a problem, or are too small to screen anything.
+    UserError where sets would share a problem, or fewer than ``least`` are held out (default: to screen anything).
     """
     source = held_out or (config.task if has_held_out(config.task) else None)
     drop = config.drop_unjudgeable
@@ -77,7 +80,7 @@ def make_sets(config: TrainConfig, held_out: str | None, judge: Grader, guards: 
         wanted = SCREEN + TEST + LAST_WORD if source in EMBEDDED_TASKS else None
         asked = load_problems(source, "held_out", wanted, judge, config.template, drop=drop).problems
         refuse_shared(config.task, training, source, asked)
-    screen, test, last = deal(asked, source or config.task)
+    screen, test, last = deal(asked, source or config.task, least)
     guarded = {guard_name(guard): _guard(config, guard, judge, [*training, *screen]) for guard in guards}
     if len(guarded) < len(guards):
         raise UserError("two guards have one name: name each task once, and give files names of their own")
@@ -103,23 +106,48 @@ def has_held_out(task: str) -> bool:
     return task in EMBEDDED_TASKS or parse_name(task) is not None
 
 
-def deal(held_out: Sequence[Problem], name: str) -> tuple[list[Problem], list[Problem], list[Problem]]:
-    """(screen, test, last word) of the held-out problems. UserError where they are too few."""
-    held, screen, last = sorted(held_out, key=lambda p: p.id), SCREEN, LAST_WORD
-    if len(held) < SCREEN + TEST + LAST_WORD:
-        screen = min(SCREEN, round(SCREEN_SHARE * len(held)))
-        last = min(LAST_WORD, round(LAST_SHARE * len(held)))
-    if screen < FEWEST:
+def deal(
+    held_out: Sequence[Problem], name: str, least: int | None = None
+) -> tuple[list[Problem], list[Problem], list[Problem]]:
+    """(screen, test, last word) of the held-out problems. UserError where they are fewer than ``least``."""
+    held = sorted(held_out, key=lambda p: p.id)
+    least = fewest_held_out() if least is None else least
+    if len(held) < least:
         raise UserError(
-            f"{len(held)} held-out problems of {name} are too few to choose by: {round(FEWEST / SCREEN_SHARE)} are "
-            f"the least, {SCREEN + TEST + LAST_WORD} are put to use; give a file that holds more with --held-out FILE"
+            f"{len(held)} held-out problems of {name} are too few for what is asked: {least} are the least, "
+            f"{SCREEN + TEST + LAST_WORD} are put to use; give a file that holds more with --held-out FILE"
         )
-    test = min(TEST, len(held) - screen - last)
+    screen, test, last = _sizes(len(held))
     return held[:screen], held[screen : screen + test], held[screen + test : screen + test + last]
 
 
-def require_enough(sets: Sets, loss: float, confidence: float) -> None:
-    """UserError where a test could not pass even a model that loses nothing."""
+def _sizes(held: int) -> tuple[int, int, int]:
+    """How many of so many held-out problems screen, test, and have the last word."""
+    screen, last = SCREEN, LAST_WORD
+    if held < SCREEN + TEST + LAST_WORD:
+        screen = min(SCREEN, round(SCREEN_SHARE * held))
+        last = min(LAST_WORD, round(LAST_SHARE * held))
+    return screen, min(TEST, held - screen - last), last
+
+
+def fewest_held_out(loss: float | None = None, confidence: float = 0.95) -> int:
+    """Held-out problems that are enough to screen checkpoints, and for a test that a model which loses nothing passes.
+
+    UserError where no number is: ``TEST`` problems at most are put to it.
+    """
+    needed = 0 if loss is None else fewest_problems(loss, confidence)
+    if needed > TEST:
+        possible = next(n for n in count(1) if fewest_problems(n / 1000, confidence) <= TEST) / 10
+        raise UserError(
+            f"a loss of at most {100 * (loss or 0):g} points cannot be shown on the {TEST} problems that are put to "
+            f"the test at most: allow {possible:g} points or more"
+        )
+    fits = (n for n in count(1) if _sizes(n)[0] >= FEWEST and _sizes(n)[1] >= needed)
+    return next(fits)
+
+
+def require_guards(sets: Sets, loss: float, confidence: float) -> None:
+    """UserError where a guard's test could not pass even a model that loses nothing."""
     needed = fewest_problems(loss, confidence)
     for name, problems in sets.guards.items():
         if len(problems) < needed:
@@ -127,13 +155,6 @@ def require_enough(sets: Sets, loss: float, confidence: float) -> None:
                 f"{name} holds {len(problems)} problems, but {needed} are needed to show that a model loses at most "
                 f"{100 * loss:g} points there, even if it loses nothing: give more, or leave this guard out"
             )
-    if len(sets.test) < needed:
-        share = 1 - SCREEN_SHARE - LAST_SHARE
-        raise UserError(
-            f"{len(sets.test)} problems to test with cannot show that a model loses at most {100 * loss:g} points, "
-            f"even if it loses nothing: {needed} are needed, about {round(needed / share)} held out in all; give more "
-            "with --held-out FILE, or allow a larger loss"
-        )
 
 
 def _split_off(config: TrainConfig, problems: Sequence[Problem]) -> tuple[list[Problem], list[Problem]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tersely.errors import StorageError, plainly
+from tersely.errors import RunError, StorageError, plainly
 from tersely.learn.trainer import Trainer
 from tersely.records import Json, JsonObject, Problem
 from tersely.rollouts import PromptIds
@@ -72,6 +72,16 @@ class ScreenedRamp:
         self.seen, self._done = [Measured.from_json(line) for line in lines], trainer.first_step
         if not self.seen:
             self._measure(trainer, 0, None)
+        self._require_something_to_lose()
+
+    def _require_something_to_lose(self) -> None:
+        """RunError where a floor lies at 0 or below, over which every model stands."""
+        base, loss = self.seen[0].accuracy, self.target.loss
+        if loss is not None and base <= loss and not self.against_best:
+            raise RunError(
+                f"the base is right in {base:.1%} of the screening problems, so that any model {self.target.words()}: "
+                "raise sampling.max_new_tokens if responses are cut off, or take easier problems, in another folder"
+            )
 
     def after(self, trainer: Trainer, step: int) -> None:
         if step % self.settings.every == 0 or step == self.settings.steps:

@@ -31,8 +31,8 @@ class Target:
             raise UserError("say what is wanted, one thing: --lose-at-most POINTS, --tokens N or --save PERCENT")
         if self.loss is not None and not 0 < self.loss < 1:
             raise UserError(
-                f"--lose-at-most {_number(100 * self.loss)} cannot be shown: no number of problems proves that nothing "
-                "at all is lost, so give points above 0 and below 100"
+                f"--lose-at-most {_number(100 * self.loss)} cannot be: give points below 100 and above 0, for no "
+                "number of problems proves that nothing at all is lost"
             )
         if self.tokens is not None and not (math.isfinite(self.tokens) and self.tokens >= 1):
             raise UserError(f"--tokens {_number(self.tokens)} is no length: give a number of tokens of at least 1")
