@@ -13,6 +13,7 @@ from tersely.config import SamplingConfig, TrainConfig
 from tersely.errors import UserError
 from tersely.facts import Facts
 from tersely.learn.lora import import_peft, refuse_targets
+from tersely.learn.lora_check import check_adapter
 from tersely.learn.optimizer import require_installed
 from tersely.learn.parallel import World
 from tersely.learn.scorer_check import BaseCheck, check_base
@@ -72,7 +73,10 @@ class LoadedBase:
         if lora:
             refuse_targets(model, lora)
         end_tokens(model, tokenizer)
-        return cls(folder, model, tokenizer, prompts, check_base(model, config, facts))
+        check = check_base(model, config, facts)
+        if lora:
+            check_adapter(model, lora, world.size)
+        return cls(folder, model, tokenizer, prompts, check)
 
     def make_sampler(
         self, settings: SamplingConfig, facts: Facts, model: Any, longest_prompt: int

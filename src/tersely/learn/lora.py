@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from tersely.config import LoraConfig
-from tersely.errors import UserError
+from tersely.errors import UserError, first_line
 from tersely.extras import install_command
 from tersely.learn.parallel import whole
 
@@ -44,7 +44,7 @@ class Adapter:
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
             self._peft = _wrapped(peft, model, settings)
-        self._layers = {name: m for name, m in model.named_modules() if isinstance(m, peft.tuners.lora.Linear)}
+        self._layers = _adapted(peft, model)
 
     @contextlib.contextmanager
     def off(self) -> Iterator[None]:
@@ -57,27 +57,92 @@ class Adapter:
                 parameter.requires_grad_(True)
             yield
 
+    def remove(self) -> None:
+        """Give the model back as it was, its base frozen."""
+        self._peft.unload()
+
+    @property
+    def matrices_up(self) -> list[nn.Parameter]:
+        """The halves that begin at 0 (B), in the order of the model."""
+        return [layer.lora_B[NAME].weight for layer in self._layers.values()]
+
+    @property
+    def adapts_experts(self) -> bool:
+        """Whether weights of whole experts, which no layer of their own holds, are adapted."""
+        return any(hasattr(layer, "parameter_name") for layer in self._layers.values())
+
     @torch.no_grad()
     def merge(self) -> Any:
         """The plain model with the weights as they are now. Where they are sharded every rank must call."""
         for name, layer in self._layers.items():
-            weight = self.merged.get_submodule(name).weight
-            base, delta = whole(layer.get_base_layer().weight), self._delta(layer)
+            # Around several weights of one module peft's layers stand one in the other.
+            place, parameter = name.removesuffix(".base_layer"), getattr(layer, "parameter_name", "weight")
+            weight = getattr(self.merged.get_submodule(place), parameter)
+            base, delta = whole(getattr(layer.get_base_layer(), parameter)), self._delta(layer)
             weight.copy_(base.to(delta.dtype) + delta)
         return self.merged
 
     def _delta(self, layer: Any) -> Tensor:
         down, up = whole(layer.lora_A[NAME].weight), whole(layer.lora_B[NAME].weight)
+        if getattr(layer, "num_experts", 1) > 1:
+            return _of_experts(layer, down, up)
         delta: Tensor = (up @ down) * layer.scaling[NAME]
         # GPT-2's Conv1D keeps its weight the other way round.
         return delta.T if layer.fan_in_fan_out else delta
 
 
+def _of_experts(layer: Any, down: Tensor, up: Tensor) -> Tensor:
+    """Delta [E, out, in] (or [E, in, out], as the weight lies) of the E experts in one weight, whose matrices lie
+    together: A [E r, in], B [out, r E]."""
+    experts = layer.num_experts
+    down_ERI, up_ORE = down.reshape(experts, -1, down.shape[-1]), up.reshape(up.shape[0], -1, experts)
+    order = "eoi" if layer._did_swap_in_out_features else "eio"
+    delta: Tensor = torch.einsum(f"ore,eri->{order}", up_ORE, down_ERI) * layer.scaling[NAME]
+    return delta
+
+
+def _adapted(peft: Any, model: nn.Module) -> dict[str, Any]:
+    """Name -> layer of all that peft adapted, experts in one weight included. UserError for a kind of layer of which we
+    do not know what it adds to the weights: what is sampled would not be what is trained."""
+    kinds = (peft.tuners.lora.Linear, peft.tuners.lora.ParamWrapper)
+    found = {n: m for n, m in model.named_modules() if isinstance(m, peft.tuners.tuners_utils.BaseTunerLayer)}
+    for name, layer in found.items():
+        if not isinstance(layer, kinds):
+            raise UserError(
+                f"peft adapts {name} of this model as {type(layer).__name__}, which cannot be merged here: name other "
+                f"layers by --set learner.lora.targets=..., or leave learner.lora out"
+            )
+    return found
+
+
+def plain_names(model: Any) -> list[str]:
+    """Last names of the layers that are linear and nothing else, the output layer aside: what surely can be adapted."""
+    linear, head = _linear(model), model.get_output_embeddings()
+    others = {name.rpartition(".")[2] for name, m in linear.items() if type(m) is not nn.Linear or m is head}
+    return [name for name in _last_names(linear) if name not in others]
+
+
 def _wrapped(peft: Any, model: Any, settings: Any) -> Any:
-    """peft's wrapper; peft asks transformers for checkpointing by a name that transformers is giving up."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-        return peft.get_peft_model(model, settings)
+    """peft's wrapper. UserError where it refuses the model.
+
+    peft asks transformers for checkpointing by a name that transformers is giving up.
+    """
+    names = plain_names(model)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+            return peft.get_peft_model(model, settings)
+    except ValueError as error:
+        said = first_line(error)
+        left = [name for name in names if f"'{name}'" not in said]
+        raise UserError(
+            f"peft cannot adapt this {model.config.model_type} model ({said}): name other layers, for example --set "
+            f"learner.lora.targets={','.join(left)}, or leave learner.lora out"
+        ) from error
+
+
+def _linear(model: nn.Module) -> dict[str, nn.Linear]:
+    return {name: m for name, m in model.named_modules() if isinstance(m, nn.Linear)}
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:
@@ -101,7 +166,7 @@ def refuse_targets(model: Any, config: LoraConfig) -> str | list[str]:
     if config.targets == "all-linear":
         return config.targets
     names = config.target_names
-    linear = {name: m for name, m in model.named_modules() if isinstance(m, nn.Linear)}
+    linear = _linear(model)
     shared = _shared_weights(model)
     for wanted in names:
         found = [module for name, module in linear.items() if f".{name}".endswith(f".{wanted}")]
