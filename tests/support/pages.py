@@ -25,7 +25,7 @@ PAYLOADS = [
 
 
 def blank_figures(patch: pytest.MonkeyPatch) -> None:
-    """For pages whose words and tables are looked at: figures are neither drawn nor their marks named, the slow parts."""
+    """For pages whose words and tables are looked at: figures are not drawn and no mark is named, the slow parts."""
     blank = b'<svg viewBox="0 0 1 1"></svg>'
     patch.setattr("tersely.page.render.render_figure", lambda figure, endings: dict.fromkeys(endings, blank))
     patch.setattr("tersely.page.figure.place_labels", lambda figure, axes, spots: None)
