@@ -114,6 +114,7 @@ def cost_row(folder: Path, shape: str, name: str) -> str:
     return f"| {shape}, `{name}`, {lengths} | {need:.0f} GB | {', '.join(holding)} | {' | '.join(hours)} |"
 
 
+@pytest.mark.slow
 def test_its_table_of_costs_is_what_plan_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tersely.tasks.sources.arithmetic.arithmetic_exercises", cache(arithmetic_exercises))
     rows = [("1.5B", "first.toml"), ("7B", "first.toml"), ("1.5B", "paper-1.5b"), ("7B", "paper-7b")]

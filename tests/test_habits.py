@@ -34,6 +34,7 @@ for module in (early, sys.modules["hypothesis.internal.conjecture.junkdrawer"]):
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_printed_when_a_process_that_used_hypothesis_ends(tmp_path: Path) -> None:
     script = tmp_path / "late.py"
     conftest = (ROOT / "tests/conftest.py").read_text().replace("from __future__ import annotations\n", "")

@@ -383,6 +383,7 @@ def test_trend_refuses_lists_that_do_not_fit() -> None:
         trend("x", [0.1, 0.2], [estimate(1), estimate(2)], steps=[estimate(1), estimate(2)])
 
 
+@pytest.mark.slow
 def test_analysis_pulls_in_no_heavy_package() -> None:
     code = (
         "import sys, tersely.analysis; "

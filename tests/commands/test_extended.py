@@ -161,6 +161,7 @@ def test_weights_that_are_of_no_known_step_are_other_work(
     assert snapshot(run / "evaluation") == before
 
 
+@pytest.mark.slow
 def test_what_was_half_measured_before_a_run_was_trained_on_is_in_nobody_s_way_once_it_is_removed(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,6 +176,7 @@ def test_what_was_half_measured_before_a_run_was_trained_on_is_in_nobody_s_way_o
     measure(run, root, capsys)
 
 
+@pytest.mark.slow
 def test_a_faithfulness_test_of_a_run_that_was_trained_on_is_kept_under_its_step(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

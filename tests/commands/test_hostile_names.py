@@ -139,7 +139,9 @@ DONE = {
 }
 
 
-@pytest.mark.parametrize("what", DONE)
+@pytest.mark.parametrize(
+    "what", [pytest.param(what, marks=[pytest.mark.slow] if what == "compare" else []) for what in DONE]
+)
 def test_what_a_verb_has_done_is_told_without_a_raw_control(
     what: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

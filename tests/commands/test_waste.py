@@ -107,6 +107,7 @@ def test_a_rate_that_is_none_is_refused(
     assert "it must be above 0" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_it_loads_no_torch(tmp_path: Path) -> None:
     path = log(tmp_path / "log.jsonl", {}, {})
     code = f"import sys; from tersely.cli import main; main(['waste', {str(path)!r}]); print('torch' in sys.modules)"

@@ -64,6 +64,7 @@ def test_a_short_run_in_which_nothing_was_right_is_no_trained_one(root: Path, tm
     assert not (tmp_path / "run/done.json").exists()
 
 
+@pytest.mark.slow
 def test_the_steps_before_a_resume_count(root: Path, tmp_path: Path) -> None:
     run(root, tmp_path / "run", right=1, steps=3)  # one right step and two that are not
     with pytest.raises(RunError, match="not one answer was right in 3 steps in a row"):

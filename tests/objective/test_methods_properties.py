@@ -11,7 +11,8 @@ from method_groups import Row, group_of, published
 from tersely.objective import GroupView, Need, State
 from tersely.objective.methods import METHODS
 
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=settings().max_examples // 4)
+"""25, and among the fast tests 5: there are many methods."""
 texts = st.lists(st.sampled_from(["wait", "but", "7", "So", "double-check", "hold on"]), max_size=9).map(" ".join)
 rows = st.builds(Row, st.booleans(), st.integers(0, 32_000), st.booleans(), texts, st.integers(1, 32_000))
 groups = st.lists(rows, min_size=1, max_size=12)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -50,18 +52,23 @@ def state_of(objective: Objective, setting: Setting, rng: np.random.Generator) -
     return dict(state)
 
 
-def searched(setting: Setting, kind: str) -> list[tuple[GroupView, np.ndarray]]:
-    """Groups with right and wrong responses ("mixed") or wrong ones alone ("wrong"), and their rewards."""
+@cache
+def groups_of(kind: str) -> list[GroupView]:
+    """Groups with right and wrong responses ("mixed") or wrong ones alone ("wrong"), the same for every method."""
     rng = np.random.default_rng(7)
-    objective = published(setting.name, setting.settings)
-    state = state_of(objective, setting, rng)
 
     def rights(n: int) -> np.ndarray:
         right = rng.random(n) < rng.random()
         right[:2] = [True, False]
         return right if kind == "mixed" else np.zeros(n, dtype=bool)
 
-    groups = [draw_group(rng, rights) for _ in range(GROUPS)]
+    return [draw_group(rng, rights) for _ in range(GROUPS)]
+
+
+def searched(setting: Setting, kind: str) -> list[tuple[GroupView, np.ndarray]]:
+    """The groups of a kind, and what each response of theirs earns."""
+    objective, groups = published(setting.name, setting.settings), groups_of(kind)
+    state = state_of(objective, setting, np.random.default_rng(8))
     return [(g, c.rewards_G) for g, c in zip(groups, objective.credits(groups, state), strict=True)]
 
 

@@ -363,6 +363,7 @@ def test_whoever_chose_a_member_pays_back_the_training_of_all(comparison: Compar
     assert "search" not in " ".join(p.label for p in paybacks(comparison, Options(chosen="SFT lr 1e-05")))
 
 
+@pytest.mark.slow
 def test_checkpoints_of_one_seed_are_no_part_of_a_line_of_several(tmp_path: Path) -> None:
     bases = [fake_runs.make_base(tmp_path, seed, f"base-{seed}") for seed in (0, 1)]
     trained = [fake_runs.make_run(tmp_path, bases[seed], 0.2, seed=seed, steps=3) for seed in (0, 1)]

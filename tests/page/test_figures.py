@@ -74,6 +74,7 @@ def test_a_method_has_one_colour_on_every_page() -> None:
         assert (first.color, first.marker) == (second.color, second.marker)
 
 
+@pytest.mark.slow
 def test_a_panel_of_training_curves_holds_at_most_six_lines(tmp_path: Path) -> None:
     base = fake_runs.make_base(tmp_path)
     extras = [{"normalize": "group"}, {"normalize": "batch"}, {"averaging": "token"}, {"averaging": "constant"},

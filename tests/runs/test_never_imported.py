@@ -80,6 +80,7 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("hostile_plugin", None)
 
 
+@pytest.mark.slow
 def test_the_trap_works(trap: Path, root: Path) -> None:
     with pytest.raises(UserError, match="has no attribute 'Anything'"), Judge(verifier=NAME):
         pass

@@ -79,6 +79,7 @@ def test_exceptions_hold_at_the_stated_rate(split: str) -> None:
         assert abs(sum(found) - rate * 200) <= 1
 
 
+@pytest.mark.slow
 def test_no_part_of_the_condition_tells_whether_it_holds() -> None:
     """Any steps that leave out (a), (c) or (d) are distributed alike in both cases (chi-squared, five sigma)."""
     rng = random.Random(7)

@@ -51,6 +51,7 @@ def test_held_out_problems_leave_the_task_whole(tmp_path: Path) -> None:
     assert [len(sets.training), len(sets.screen), len(sets.test), len(sets.last_word)] == [50, 400, 2400, 1200]
 
 
+@pytest.mark.slow
 def test_the_embedded_task_makes_its_own(tmp_path: Path) -> None:
     sets = made("arithmetic", train_size=64)
     require_disjoint(sets)

@@ -69,6 +69,7 @@ class Still:
         return None
 
 
+@pytest.mark.slow
 def test_alpha_that_does_not_move_gives_the_bits_of_a_run_without_steering(root: Path, tmp_path: Path) -> None:
     plain, still, measured = tmp_path / "plain", tmp_path / "still", tmp_path / "measured"
     train_for_odd_texts(settings(root), plain)

@@ -24,7 +24,7 @@ from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox, BboxBase
 
 from tersely.page.records import Role, Who
-from tersely.records import Estimate
+from tersely.records import Estimate, FloatArray
 from tersely.text import shorten_line
 
 WIDTH = 4.9
@@ -197,12 +197,16 @@ def place_labels(figure: Figure, axes: Axes, spots: Sequence[tuple[float, float,
     """(x, y, name, colour): each name beside its point, where it covers least of the marks, bars and names so far; a
     thin line leads from a name that had to stand apart."""
     figure.draw_without_rendering()
-    taken = [one.get_window_extent().padded(3) for one in (*axes.lines, *axes.collections) if one.get_zorder() >= 3]
+    taken = [
+        one.get_window_extent().padded(3).get_points()
+        for one in (*axes.lines, *axes.collections)
+        if one.get_zorder() >= 3
+    ]
     for x, y, name, color in spots:
         text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", color=color, zorder=6)
         places = [(reach, dx, dy) for reach in (6, 16, 28, 42) for dx in (1, -1, 0) for dy in (0.6, -0.6, 1.2, -1.2)]
         reach, dx, dy = min(places, key=lambda place: _covered(_at(text, place), taken, axes.bbox) + place[0] / 10)
-        taken.append(_at(text, (reach, dx, dy)))
+        taken.append(_at(text, (reach, dx, dy)).get_points())
         if reach > 20:
             axes.annotate("", (x, y), (dx * reach, dy * reach), textcoords="offset points", zorder=2,
                           arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.5})  # fmt: skip
@@ -216,9 +220,10 @@ def _at(text: Annotation, place: tuple[float, float, float]) -> Bbox:
     return text.get_window_extent()
 
 
-def _covered(box: Bbox, taken: Sequence[Bbox], frame: BboxBase) -> float:
-    """Area that is covered already or hangs out of the frame."""
-    shared = [Bbox.intersection(box, other) for other in taken]
-    inside = Bbox.intersection(box, frame)
-    outside = box.width * box.height - (0.0 if inside is None else inside.width * inside.height)
-    return float(sum(one.width * one.height for one in shared if one is not None) + 5 * outside)
+def _covered(box: Bbox, taken: Sequence[FloatArray], frame: BboxBase) -> float:
+    """Area that is covered already or hangs out of the frame; ``taken`` are corners, [2, 2] each."""
+    corners_N22 = np.array([*taken, frame.get_points()])
+    lows_N2 = np.maximum(corners_N22[:, 0], box.min)
+    highs_N2 = np.minimum(corners_N22[:, 1], box.max)
+    *shared, inside = np.prod(np.maximum(highs_N2 - lows_N2, 0.0), axis=1)
+    return float(sum(shared) + 5 * (box.width * box.height - inside))
