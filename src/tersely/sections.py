@@ -206,8 +206,8 @@ class RunConfig(Section):
     report_to: str = "none"
     """A tracker that is told of every step: none, trackio, wandb or tensorboard (each needs the extra of its name)."""
     all_wrong_stop: Annotated[int, Field(ge=0)] = 3
-    """Steps in a row without one right answer after which a run ends, because nothing can be learnt; a shorter run of
-    nothing else ends so too; 0: never."""
+    """Steps in a row without one right answer after which a run ends, because nothing can be learnt; a shorter run
+    only says so; 0: never."""
     unjudged_alarm: Annotated[float, Field(ge=0.0, le=1.0)] = 0.005
     """Share of answers that could not be judged above which a step says so."""
     unjudged_stop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05

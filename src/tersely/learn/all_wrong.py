@@ -33,19 +33,20 @@ class AllWrong:
         return self.row > 0 and self._config.run.all_wrong_stop > 0
 
     def see(self, record: StepRecord) -> str | None:
-        """A sentence at the first such step. RunError after ``run.all_wrong_stop`` of them, or where a shorter run had
-        no others."""
+        """A sentence at the first such step, and at the last of a run too short to be ended. RunError after
+        ``run.all_wrong_stop`` of them."""
         if any_right(record.to_json()):
             self.row, self._was_right = 0, True
             return None
         self.row += 1
         most = self._config.run.all_wrong_stop
-        if most and (self.row >= most or self.row == record.step == self._config.run.steps):
-            words = "one step" if self.row == 1 else f"{self.row} steps"
+        if most and self.row >= most:
             raise RunError(
-                f"not one answer was right in {words} in a row, so nothing can be learnt; what was "
+                f"not one answer was right in {self.row} steps in a row, so nothing can be learnt; what was "
                 f"saved before stands: {self._cure(record)} (--set run.all_wrong_stop=0 goes on regardless)"
             )
+        if self.row == record.step == self._config.run.steps:
+            return f"not one answer was right in the whole run, so nothing was learnt: {self._cure(record)}"
         if self.row > 1:
             return None
         ends = f"; after {most} such steps in a row the run ends" if most else ""
