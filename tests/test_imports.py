@@ -20,9 +20,10 @@ LIGHT_ROOMS = ("", ".objective", ".verify", ".analysis", ".records", ".score")
 
 ROOMS = [
     {"records", "journal", "errors", "frozen", "terminal"},
-    {"plugins", "jsonl", "toml_file", "display", "stop", "extras", "setting_names", "text"},
-    {"sections", "config", "recipes", "reference"},
+    {"plugins", "jsonl", "toml_file", "display", "stop", "extras", "text"},
     {"objective"},
+    {"setting_names"},
+    {"sections", "config", "recipes", "reference"},
     {"runs"},
     {"verify"},
     {"tasks"},

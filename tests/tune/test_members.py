@@ -61,7 +61,7 @@ def test_a_blend_is_the_weighted_sum_and_made_again_where_it_was_damaged(tmp_pat
         (["--lose-at-most", "0"], "no number of problems proves"),
         ([], "say what is wanted"),
         (["--tokens", "30", "--save", "20"], "one thing"),
-        (["--lose-at-most", "1", "--alpha", "0.1"], "--alpha"),
+        (["--lose-at-most", "1", "--alpha", "0.1"], "tune moves alpha by itself"),
         (["--lose-at-most", "1", "--set", "objective.normalize=group"], "objective.normalize=none"),
     ],
 )

@@ -85,7 +85,8 @@ def distill(what: DistillConfig, out: Path, samples: Path | None, display: Displ
         torch.set_num_threads(config.run.threads)
     # With a teacher to be sampled the revision is the teacher's.
     folder = locate_model(what.student, None if what.teacher else config.revision)
-    wanted = {**_identity(what, folder, samples), **asked_of(folder, config, _asked(what, samples))}
+    asking = asked_of(folder, config, _asked(what, samples), is_sampled=False)
+    wanted = {**_identity(what, folder, samples), **asking}
     finished = RunFolder.look(out, RunKind.BASELINE, wanted) is not None
     checked = () if finished else check_folder("sft", folder, *place_of(config))
     with RunFolder.open(out, RunKind.BASELINE, wanted) as run:

@@ -99,7 +99,11 @@ def run_iterated(config: BaselineConfig, rounds: Rounds, out: Path, display: Dis
         torch.set_num_threads(config.run.threads)
     folder = locate_model(config.model, config.revision)
     times = {"rounds": rounds.count, "tokens_to_sample": rounds.tokens}
-    wanted = {**identity_of(ITERATED, config, folder, config.seed), **times, **asked_of(folder, config, None)}
+    wanted = {
+        **identity_of(ITERATED, config, folder, config.seed),
+        **times,
+        **asked_of(folder, config, None, is_sampled=True),
+    }
     finished = RunFolder.look(out, RunKind.BASELINE, wanted) is not None
     checked = () if finished else check_folder("sft", folder, *place_of(config))
     with RunFolder.open(out, RunKind.BASELINE, wanted) as run:

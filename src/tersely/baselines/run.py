@@ -60,7 +60,7 @@ def run_baseline(
     folder = locate_model(config.model, config.revision)
     kept = read_samples(samples) if samples else None
     whole = kept.groups if kept and not kept.identity.is_part else None
-    asking = asked_of(folder, config, [g.problem for g in whole] if whole else None)
+    asking = asked_of(folder, config, [g.problem for g in whole] if whole else None, is_sampled=not whole)
     seed = config.seed
     if samples and kept:
         seed = require_same(kept.identity, config, samples).seed
@@ -83,9 +83,11 @@ def run_baseline(
         return Baseline(method, config, folder, checked, found, run, display).run()
 
 
-def asked_of(folder: Path, config: SamplesConfig, problems: Sequence[Problem] | None) -> JsonObject:
+def asked_of(
+    folder: Path, config: SamplesConfig, problems: Sequence[Problem] | None, *, is_sampled: bool
+) -> JsonObject:
     """What the model in ``folder`` is asked and where its responses end, as a run folder keeps it. ``problems``: those
-    of the task where None. UserError where prompts and responses exceed the model's positions."""
+    of the task where None. UserError where a model that is sampled from has no positions for prompts and responses."""
     if problems is None:
         with judge_for(None, config.run.judge_workers, config.verifier) as grader:
             drop = config.drop_unjudgeable
@@ -93,12 +95,10 @@ def asked_of(folder: Path, config: SamplesConfig, problems: Sequence[Problem] | 
         problems = loaded.problems
     tokenizer = load_tokenizer(folder)
     prompts = render_all(problems, tokenizer, config.template)
-    Room.of(load_config(folder).to_dict()).require(
-        max(map(len, prompts.values())),
-        config.sampling.max_new_tokens,
-        "--set sampling.max_new_tokens=",
-        config.template,
-    )
+    if is_sampled:
+        longest, cap = max(map(len, prompts.values())), config.sampling.max_new_tokens
+        room = Room.of(load_config(folder).to_dict())
+        room.require(longest, cap, "--set sampling.max_new_tokens=", config.template)
     return prompt_identity_of(folder, tokenizer, prompts)
 
 
