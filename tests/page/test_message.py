@@ -12,7 +12,7 @@ from fake_runs import make_baseline
 from tersely.analysis.seeds import SeedMean, over_seeds
 from tersely.page.block import Options
 from tersely.page.collect import collect
-from tersely.page.message import Message, loss_words, make_message
+from tersely.page.message import Message, loss_words, make_message, warnings
 from tersely.page.records import Comparison, Contender, Role
 from tersely.page.standings import Standing, choose, rule, standings
 from tersely.records import Estimate
@@ -175,3 +175,9 @@ def test_what_training_counted_as_only_restated_is_said(family: Comparison) -> N
     said = [s for s in message_of(changed).warnings if "in training" in s]
     assert [s.partition(",")[0] for s in said] == ["α 0", "α 0.1", "α 0.2"]
     assert all("128 of 512 answers equal the gold answer but only restate it" in s for s in said)
+
+
+def test_whoever_has_no_ratio_to_a_base_that_is_never_right_is_not_said_to_lack_a_set(family: Comparison) -> None:
+    told = " ".join(warnings(family, ()))
+    assert "Where the base is never right no share of its accuracy can be told, so in no aggregate: " in told
+    assert "Not evaluated on every data set" not in told

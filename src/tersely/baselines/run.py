@@ -208,7 +208,10 @@ class Baseline:
             )
         if not examples:
             what = "a correct response" if self.method == "sft" else "two correct responses of different length"
-            raise UserError(f"no problem of the samples has {what}: there is nothing for {self.method} to learn from")
+            raise UserError(
+                f"no problem of the samples has {what}, so there is nothing for {self.method} to learn from: take easier "
+                "problems or draw more responses, --n, in another folder"
+            )
         return self.trainee.tune(self.method, examples, self.config.seed, stop), len(examples)
 
     def _prune(self, stop: StopRequest) -> tuple[int, int]:

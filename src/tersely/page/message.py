@@ -176,11 +176,13 @@ def warnings(comparison: Comparison, found: Sequence[Standing]) -> tuple[str, ..
             said.append(say("mind.single", dataset=dataset))
     known = {s.label for s in found}
     others = [c for c in comparison.contenders if not c.mark and c.role not in (Role.BASE, Role.CUTOFF)]
-    lacking = [c.label for c in others if c.label not in known]
+    left_out = [c for c in others if c.label not in known]
     if comparison.base is None:
         said.append(say("mind.no_base"))
-    elif lacking:
-        said.append(say("mind.lacking", labels=", ".join(lacking)))
+    for reason, everywhere in (("lacking", False), ("no_ratio", True)):
+        labels = [c.label for c in left_out if (set(comparison.datasets) <= set(c.entries)) is everywhere]
+        if labels and comparison.base is not None:
+            said.append(say(f"mind.{reason}", labels=", ".join(labels)))
     trained = [c for c in comparison.contenders if c.role in TRAINED and not c.mark]
     said += [say("mind.in_training", label=c.label, told=told) for c in trained for told in training_remarks(c.runs)]
     several = any(len(c.runs) > 1 for c in comparison.contenders)
