@@ -93,6 +93,7 @@ def test_what_trl_would_compute_wrongly_is_refused_before_anything_is_written(
 ) -> None:
     root = folder_of("modernbert-decoder", tmp_path)
     given = ["--model", str(root / "model"), "--task", str(root / "task.jsonl"), "--template", "question"]
+    given += ["--set", "sampling.max_new_tokens=24"]
     assert cli.main(["baseline", "sft", *given, "--learning-rate", "1e-3", "--out", str(root / "run")]) == 2
     assert "the scorer of TRL cannot reproduce this modernbert-decoder" in capsys.readouterr().err
     assert not (root / "run").exists()

@@ -179,10 +179,10 @@ def warnings(comparison: Comparison, found: Sequence[Standing]) -> tuple[str, ..
     left_out = [c for c in others if c.label not in known]
     if comparison.base is None:
         said.append(say("mind.no_base"))
-    for reason, everywhere in (("lacking", False), ("no_ratio", True)):
+    for reason, everywhere in (("mind.lacking", False), ("mind.no_ratio", True)):
         labels = [c.label for c in left_out if (set(comparison.datasets) <= set(c.entries)) is everywhere]
         if labels and comparison.base is not None:
-            said.append(say(f"mind.{reason}", labels=", ".join(labels)))
+            said.append(say(reason, labels=", ".join(labels)))
     trained = [c for c in comparison.contenders if c.role in TRAINED and not c.mark]
     said += [say("mind.in_training", label=c.label, told=told) for c in trained for told in training_remarks(c.runs)]
     several = any(len(c.runs) > 1 for c in comparison.contenders)
