@@ -209,8 +209,8 @@ class Baseline:
         if not examples:
             what = "a correct response" if self.method == "sft" else "two correct responses of different length"
             raise UserError(
-                f"no problem of the samples has {what}, so there is nothing for {self.method} to learn from: take easier "
-                "problems or draw more responses, --n, in another folder"
+                f"no problem of the samples has {what}, so there is nothing for {self.method} to learn from: take "
+                "easier problems or draw more responses, --n, in another folder"
             )
         return self.trainee.tune(self.method, examples, self.config.seed, stop), len(examples)
 
