@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -29,8 +30,6 @@ from tersely.text import shorten_line
 
 WIDTH = 4.9
 """Inches; 353 CSS pixels at one pixel a point."""
-LETTER = 10.3
-"""Points of the smallest letters."""
 INK, SOFT, GRID, PAPER = "#1c2128", "#59636e", "#d9dee4", "#ffffff"
 _LINES: tuple[Any, ...] = ("-", (0, (6, 1.5)), (0, (3, 1.2)), (0, (5, 1.5, 1, 1.5)), (0, (1.2, 1.2)))
 _MEMBERS = {0.0: "o", 0.05: "s", 0.1: "^", 0.2: "v", 0.4: "p"}
@@ -50,15 +49,8 @@ _METADATA: dict[str, dict[str, Any]] = {
 }
 """Nothing that differs between two runs of the same command."""
 
-RC: Any = {
-    **{"font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": LETTER, "text.parse_math": False},
-    **dict.fromkeys(("axes.titlesize", "axes.labelsize", "legend.fontsize"), LETTER),
-    **{"axes.titleweight": "bold", "axes.titlelocation": "left", "axes.edgecolor": SOFT, "axes.linewidth": 0.7},
-    **{"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True},
-    **{"xtick.color": SOFT, "ytick.color": SOFT, "grid.color": GRID, "grid.linewidth": 0.6, "legend.frameon": False},
-    **dict.fromkeys(("axes.labelcolor", "text.color", "xtick.labelcolor", "ytick.labelcolor"), INK),
-    **{"svg.fonttype": "none", "svg.hashsalt": "tersely"},
-}
+STYLE = Path(__file__).with_name("style.mplstyle")
+"""Of every figure; for ``matplotlib.style.context``."""
 
 
 @dataclass(frozen=True, slots=True)

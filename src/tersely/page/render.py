@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import matplotlib
+import matplotlib.style
 from markupsafe import Markup
 
 from tersely.analysis.behaviours import Phrases, find_behaviours
@@ -18,7 +18,7 @@ from tersely.page import published
 from tersely.page.block import Block, Options
 from tersely.page.blocks import BLOCKS, COMPARE, REPORT
 from tersely.page.collect import collect
-from tersely.page.figure import RC, inline_svg, make_looks, render_figure
+from tersely.page.figure import STYLE, inline_svg, make_looks, render_figure
 from tersely.page.message import Message, make_message
 from tersely.page.records import TRAINED, Comparison
 from tersely.page.standings import standings
@@ -57,7 +57,7 @@ def write_page(comparison: Comparison, selection: Sequence[str], out: Path, opti
     options = replace(options, looks=looks, found=standings(comparison))
     message = make_message(comparison, options)
     options = replace(options, chosen=message.chosen)
-    with matplotlib.rc_context(RC):
+    with matplotlib.style.context(STYLE):
         blocks = [block for name in selection for block in BLOCKS[name](comparison, options)]
         return _write(out, message, blocks, markdown, _made_of(comparison, options.commands))
 
@@ -67,7 +67,7 @@ def write_published(scale: str, out: Path, *, commands: Sequence[str] = ()) -> P
     require_own(out)
     source = published.read_published(scale)
     made = {"commands": commands, "protocols": [], "versions": {"source": source["paper"]}, "runs": [], "phrases": {}}
-    with matplotlib.rc_context(RC):
+    with matplotlib.style.context(STYLE):
         blocks = published.published_blocks(source)
         return _write(out, published.published_message(source), blocks, COMPARE_MARKDOWN, made)
 
