@@ -8,10 +8,9 @@ import pytest
 
 import fake_runs
 from pages import blank_figures
-from tersely.page.block import Block, Options, each_set
+from tersely.page.block import MODEL, Block, Options, each_set
 from tersely.page.blocks import BLOCKS, COMPARE, REPORT
 from tersely.page.collect import collect
-from tersely.page.columns import MODEL
 from tersely.page.records import Comparison
 from tersely.page.render import write_page
 from tersely.table import Column, Table

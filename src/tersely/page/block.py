@@ -7,21 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from matplotlib.figure import Figure
 
-from tersely.page.figure import Look
+from tersely.page.figure import Looks
 from tersely.page.records import Comparison
 from tersely.page.standings import Standing
 from tersely.records import EvalRecord
-from tersely.table import Table
+from tersely.table import Column, Table
 from tersely.text import slug
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One problem and what each model answered."""
-
-    difficulty: str
-    responses: tuple[tuple[str, EvalRecord], ...]
-    """(model, its response)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +26,8 @@ class Block:
     figure: Figure | None = None
     caption: str = ""
     tables: tuple[Table, ...] = ()
-    examples: tuple[Example, ...] = ()
-
-    def named(self, ending: str, words: str = "") -> Block:
-        """The same of one data set."""
-        tables = tuple(table.named(ending, words) for table in self.tables)
-        return replace(self, name=f"{self.name}_{ending}", title=f"{self.title}{words}", tables=tables)
+    examples: Mapping[str, Mapping[str, EvalRecord]] = field(default_factory=dict)
+    """Difficulty -> one problem of it: model -> its response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +42,7 @@ class Options:
     """Whether departures from the family stand on the frontier too."""
     allow_mixed: bool = False
     commands: Sequence[str] = ()
-    looks: Mapping[str, Look] = field(default_factory=dict)
+    looks: Looks = field(default_factory=dict)
     found: tuple[Standing, ...] = ()
     """Against the base, over all data sets."""
     chosen: str | None = None
@@ -68,21 +55,21 @@ Maker = Callable[[Comparison, Options], list[Block]]
 
 def once(make: Make) -> Maker:
     """A block about all data sets together."""
-
-    def made(comparison: Comparison, options: Options) -> list[Block]:
-        block = make(comparison, options)
-        return [] if block is None else [block]
-
-    return made
+    return lambda comparison, options: [block for block in [make(comparison, options)] if block is not None]
 
 
 def each_set(make: Make) -> Maker:
     """A block about one data set, made for each of them; the data set ends the names of its files."""
 
     def made(comparison: Comparison, options: Options) -> list[Block]:
-        several = len(comparison.datasets) > 1
-        pairs = [(dataset, make(comparison.on(dataset), options)) for dataset in comparison.datasets]
-        return [b.named(file_name(d), f", {d}" if several else "") for d, b in pairs if b is not None]
+        blocks = []
+        for dataset in comparison.datasets:
+            ending, words = file_name(dataset), f", {dataset}" if len(comparison.datasets) > 1 else ""
+            if (block := make(comparison.on(dataset), options)) is not None:
+                tables = tuple(table.named(ending, words) for table in block.tables)
+                named = replace(block, name=f"{block.name}_{ending}", title=f"{block.title}{words}", tables=tables)
+                blocks.append(named)
+        return blocks
 
     return made
 
@@ -90,3 +77,27 @@ def each_set(make: Make) -> Maker:
 def file_name(dataset: str) -> str:
     """A data set's name as part of the name of a file and of an id."""
     return slug(dataset).replace("-", "_")
+
+
+# ---- columns that several tables share
+
+
+def overall(key: str | int, title: str, kind: str, *within: str) -> Column:
+    """A quantity of an entry, by its name in the summary or in a part of it."""
+    return Column(str(key), title, kind, lambda entry: entry.overall(*within, key))
+
+
+def gained(key: str, title: str, kind: str) -> Column:
+    """A quantity of an entry against its base."""
+    return Column(key, title, kind, lambda entry: entry.gain(key))
+
+
+MODEL = Column("model", "Model", get=lambda row: str(row.label))
+DATASET, DIFFICULTY = Column("dataset", "Data set"), Column("difficulty", "Difficulty")
+TOKENS, ACCURACY = overall("tokens", "Tokens", "tokens"), overall("accuracy", "Accuracy", "percent")
+SAVING = gained("token_saving", "Saved against base", "percent")
+CHANGE = gained("accuracy_difference", "Accuracy against base, points", "change")
+RATIOS = (
+    Column("accuracy_ratio", "Accuracy, ratio to the base", "ratio", lambda standing: standing.accuracy),
+    Column("token_ratio", "Tokens, ratio to the base", "ratio", lambda standing: standing.tokens),
+)

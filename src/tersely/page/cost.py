@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from tersely.evaluation.runs import Run
 from tersely.page.records import TRAINED, Comparison, Contender, Role
@@ -65,7 +66,7 @@ def cost_of(run: Run, until: int | None = None) -> Cost:
 
 def mean_cost(runs: Sequence[Run], until: int | None = None) -> Cost:
     """Mean over seeds; a part that any seed lacks is None."""
-    return _joined([cost_of(run, until) for run in runs], _mean)
+    return _joined([cost_of(run, until) for run in runs], fmean)
 
 
 def contender_cost(contender: Contender) -> Cost:
@@ -83,16 +84,12 @@ def search_cost(comparison: Comparison, chosen: Contender) -> tuple[int, Cost]:
     return len(family), _joined([contender_cost(c) for c in family], sum)
 
 
-def _mean(parts: Sequence[float]) -> float:
-    return sum(parts) / len(parts)
-
-
 def _joined(costs: Sequence[Cost], join: Callable[[Sequence[float]], float]) -> Cost:
-    """Part by part; None for a part that any of the costs lacks."""
+    """Part by part, the pace always as the mean; None for a part that any of the costs lacks."""
 
-    def part(key: str, join: Callable[[Sequence[float]], float] = join) -> float | None:
+    def part(key: str, how: Callable[[Sequence[float]], float] = join) -> float | None:
         known = [value for cost in costs if (value := getattr(cost, key)) is not None]
-        return join(known) if known and len(known) == len(costs) else None
+        return how(known) if known and len(known) == len(costs) else None
 
-    parts = (part("sampled"), part("trained"), part("wall"), part("seconds_per_token", _mean))
-    return Cost(*parts, any(cost.with_prompts for cost in costs))
+    prompts = any(cost.with_prompts for cost in costs)
+    return Cost(part("sampled"), part("trained"), part("wall"), part("seconds_per_token", fmean), prompts)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from tersely.analysis import PairedComparison, ProtocolFacts, over_seeds
+from tersely.analysis import PairedComparison, ProtocolFacts, Summary, over_seeds
 from tersely.analysis.clusters import difficulty_order, label_of
 from tersely.analysis.noise import NoiseFloor
 from tersely.evaluation.records import Evaluation
@@ -18,11 +19,9 @@ from tersely.records import Estimate, EvalRecord
 SHARES = {"accuracy", "truncated", "no_answer", "unjudged", "pass_at_k", "maj_at_k",
           "share_after_answer", "stated_but_wrong", "stated_by_chance", "loops"}  # fmt: skip
 """Quantities of a summary that lie in [0, 1]; its other ones are not negative."""
-GAINS = {
-    "accuracy_difference": (-1.0, 1.0),
-    "token_saving": (-math.inf, 1.0),
-    "token_difference": (-math.inf, math.inf),
-}
+EVERYWHERE = (-math.inf, math.inf)
+GAINS = {"accuracy_difference": (-1.0, 1.0), "token_saving": (-math.inf, 1.0), "token_difference": EVERYWHERE}
+"""Quantities of a comparison with a base, and the ends of what is possible."""
 
 
 class Role(StrEnum):
@@ -103,16 +102,24 @@ class Entry(Who):
 
     def overall(self, *keys: str | int) -> Estimate | None:
         """A quantity of the summary, for example ``overall("behaviours", "verification")``."""
-        summaries = [result.evaluation.summary for result in self.results]
-        blocks = [s.overall if self.difficulty is None else s.by_difficulty.get(self.difficulty) for s in summaries]
         bounds = (0.0, 1.0 if SHARES & set(keys) else math.inf)
-        return over_seeds([_dig(block, keys) for block in blocks], bounds)
+        return self._over_seeds([result.evaluation.summary for result in self.results], keys, bounds)
 
     def gain(self, key: str) -> Estimate | None:
         """A quantity of the comparison with the base: "token_saving", "accuracy_difference", ..."""
-        pairs = [result.versus for result in self.results if result.versus is not None]
-        blocks = [p.overall if self.difficulty is None else p.by_difficulty.get(self.difficulty) for p in pairs]
-        return over_seeds([_dig(block, (key,)) for block in blocks], GAINS[key])
+        return self._over_seeds([r.versus for r in self.results if r.versus is not None], (key,), GAINS[key])
+
+    def _over_seeds(
+        self, parts: Sequence[Summary | PairedComparison], keys: Sequence[str | int], bounds: tuple[float, float]
+    ) -> Estimate | None:
+        """What stands in each part under these names, one within the other; None where any of them is missing."""
+        found: list[Estimate | None] = []
+        for part in parts:
+            block: Any = part.overall if self.difficulty is None else part.by_difficulty.get(self.difficulty)
+            for key in keys:
+                block = block.get(key) if isinstance(block, Mapping) else getattr(block, str(key), None)
+            found.append(block if isinstance(block, Estimate) else None)
+        return over_seeds(found, bounds)
 
     def records(self, result: Result) -> list[EvalRecord]:
         """A seed's responses, of the entry's difficulty alone."""
@@ -129,13 +136,6 @@ class Entry(Who):
             for problem, values in make(self.records(result)).items():
                 joined.setdefault(problem, []).extend(values)
         return joined
-
-
-def _dig(block: object, keys: Sequence[str | int]) -> Estimate | None:
-    """What stands in a block under these names, one within the other; None where any of them is missing."""
-    for key in keys:
-        block = block.get(key) if isinstance(block, Mapping) else getattr(block, str(key), None)
-    return block if isinstance(block, Estimate) else None
 
 
 @dataclass(frozen=True, slots=True)

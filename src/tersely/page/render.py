@@ -68,8 +68,8 @@ def write_published(scale: str, out: Path, *, commands: Sequence[str] = ()) -> P
     source = published.read_published(scale)
     made = {"commands": commands, "protocols": [], "versions": {"source": source["paper"]}, "runs": [], "phrases": {}}
     with matplotlib.style.context(STYLE):
-        blocks = published.published_blocks(source)
-        return _write(out, published.published_message(source), blocks, COMPARE_MARKDOWN, made)
+        message, blocks = published.published_message(source), published.published_blocks(source)
+        return _write(out, message, blocks, COMPARE_MARKDOWN, made)
 
 
 def _write(out: Path, message: Message, blocks: Sequence[Block], markdown: str, made: Mapping[str, Any]) -> Path:

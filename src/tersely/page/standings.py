@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tersely.analysis import Point, compare_paired, dominance, over_seeds
 from tersely.analysis.aggregate import Aggregate, aggregate_sets, pair_records
@@ -21,6 +21,7 @@ from tersely.table import show
 
 KEPT = 0.98
 """Share of the reference's accuracy that the best of a method must keep."""
+PRINTED = "published without an interval"
 ONE = Estimate(1.0, None, None, 0, "the base by definition")
 
 
@@ -60,8 +61,11 @@ class Plane:
     spots: tuple[Spot, ...]
     normalised: bool = False
     """Ratios to the base; else tokens, and accuracy in [0, 1]."""
-    intervals: bool = True
-    """False where the source prints none."""
+
+    @property
+    def printed(self) -> bool:
+        """Whether its numbers come from a source that prints no intervals."""
+        return any(spot.tokens.method == PRINTED for spot in self.spots)
 
     @property
     def scale(self) -> float:
@@ -177,17 +181,10 @@ def plane_of(comparison: Comparison, with_ablations: bool = False) -> Plane:
     return Plane("plane", "Accuracy against tokens", tuple(spots))
 
 
-def aggregate_plane(found: Sequence[Spot], count: int, base: str = "base", intervals: bool = True) -> Plane:
-    """The mean over data sets of the ratios to the base, which stands at (1, 1) by definition."""
-    title = f"All {count} data sets, normalised by the base" if count > 1 else "Normalised by the base"
-    spots = (Spot(base, Role.BASE, "base", None, "", ONE, ONE), *found)
-    return Plane("plane_aggregate", title, spots, normalised=True, intervals=intervals)
-
-
-def set_plane(found: Sequence[Standing], dataset: str, whole: Plane) -> Plane:
-    """The ratios on one data set alone, as a plane beside the ``whole``."""
-    spots = [Spot(*s.who, *s.sets[dataset]) for s in found if dataset in s.sets]
-    return replace(whole, name=dataset, title=dataset, spots=(whole.spots[0], *spots))
+def aggregate_plane(found: Sequence[Spot], count: int) -> Plane:
+    """The mean over ``count`` data sets of the ratios to the base, which stands at (1, 1) by definition."""
+    spots = (Spot("base", Role.BASE, "base", None, "", ONE, ONE), *found)
+    return Plane("plane_aggregate", f"All {count} data sets, normalised by the base", spots, normalised=True)
 
 
 def plane_sentence(plane: Plane) -> str:
@@ -195,8 +192,7 @@ def plane_sentence(plane: Plane) -> str:
     found = dominance([Point(s.label, s.tokens, s.accuracy) for s in plane.spots])
     if len(found) < 2:
         return ""
-    several = all(s.tokens.low is None or s.accuracy.low is None for s in plane.spots)
-    sure = plane.intervals and not several
+    sure = any(s.tokens.low is not None and s.accuracy.low is not None for s in plane.spots)
     pairs = [(d.name, d.clearly_by if sure else d.by) for d in found]
     beaten = [f"{name} (by {_first(by)})" for name, by in pairs if by]
     how = "beyond the intervals" if sure else "by value, without intervals"

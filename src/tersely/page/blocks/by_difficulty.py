@@ -2,49 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from tersely.page.block import Block, Options
-from tersely.page.columns import ACCURACY, CHANGE, MODEL, SAVING, TOKENS
-from tersely.page.figure import INK, Looks, canvas, draw_beside, legend_below
-from tersely.page.records import TOLD, Comparison, Entry, View
+from tersely.page import figure as drawing
+from tersely.page.block import ACCURACY, CHANGE, DIFFICULTY, MODEL, SAVING, TOKENS, Block, Options
+from tersely.page.records import GAINS, TOLD, Comparison, Entry, View
 from tersely.page.words import say
-from tersely.records import Estimate
-from tersely.table import Column, tabulate
+from tersely.table import tabulate
 
-DIFFICULTY = Column("difficulty", "Difficulty")
+COLUMNS = (DIFFICULTY, MODEL, TOKENS, SAVING, ACCURACY, CHANGE)
 TITLE = "Tokens and accuracy by difficulty"
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
     view = comparison.view(*TOLD)
-    columns = (DIFFICULTY, MODEL, TOKENS, SAVING, ACCURACY, CHANGE)
-    table = tabulate("by_difficulty", TITLE, columns, view.by_difficulty)
+    table = tabulate("by_difficulty", TITLE, COLUMNS, view.by_difficulty)
     drawn = [e for e in view.entries if e.is_base or e.is_member or not view.line]
     saving = [e for e in drawn if e.gain("token_saving") is not None]
     if len(view.difficulties) < 2 or not saving:
         return Block("by_difficulty", TITLE, tables=(table,))
-    figure, panels = canvas(6.2, 2, sharex=True)
-    draw_by_difficulty(panels[0], view, saving, options.looks, lambda e: e.gain("token_saving"), 100)
-    panels[0].axhline(0, color=INK, linewidth=0.9)
-    panels[0].set(ylabel="tokens saved against the base, %", xlabel="")
-    draw_by_difficulty(panels[1], view, drawn, options.looks, lambda e: e.overall("accuracy"), 100)
-    low, high = panels[1].get_ylim()
-    panels[1].set(ylabel="accuracy, %", ylim=(max(0.0, low), min(100.5, high)))
-    legend_below(figure, panels[1])
+    figure, (above, below) = drawing.canvas(6.2, 2, sharex=True)
+    draw_by_difficulty(above, view, saving, options, ["token_saving"], 100)
+    above.axhline(0, color=drawing.INK, linewidth=0.9)
+    above.set(ylabel="tokens saved against the base, %", xlabel="")
+    draw_by_difficulty(below, view, drawn, options, ["accuracy"], 100)
+    low, high = below.get_ylim()
+    below.set(ylabel="accuracy, %", ylim=(max(0.0, low), min(100.5, high)))
+    drawing.legend_below(figure, below)
     return Block("by_difficulty", TITLE, (), figure, say("difficulty.caption"), (table,))
 
 
 def draw_by_difficulty(
-    axes: Axes,
-    view: View,
-    entries: Sequence[Entry],
-    looks: Looks,
-    value: Callable[[Entry], Estimate | None],
-    scale: float,
+    axes: Axes, view: View, drawn: Sequence[Entry], options: Options, quantity: Sequence[str], scale: int
 ) -> None:
-    lines = [(e.label, looks[e.label], [value(e.at(label)) for label in view.difficulties]) for e in entries]
-    draw_beside(axes, view.difficulties, lines, scale)
+    """``quantity``: its path in the summary; "token_saving" is against the base."""
+    lines = []
+    for entry in drawn:
+        places = [entry.at(label) for label in view.difficulties]
+        gained = quantity[0] in GAINS
+        values = [place.gain(quantity[0]) if gained else place.overall(*quantity) for place in places]
+        lines.append((entry.label, options.looks[entry.label], values))
+    drawing.draw_beside(axes, view.difficulties, lines, scale)
     axes.set_xlabel("difficulty")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 
 from tersely.analysis.seeds import scaled
-from tersely.page.block import Block, Options
-from tersely.page.columns import DATASET, MODEL
-from tersely.page.cost import Cost, contender_cost, search_cost, total
+from tersely.page.block import DATASET, MODEL, Block, Options
+from tersely.page.cost import contender_cost, search_cost, total
 from tersely.page.records import TRAINED, Comparison
 from tersely.page.words import say
 from tersely.records import Estimate
@@ -49,10 +49,8 @@ class Payback:
     @property
     def queries(self) -> tuple[float | None, float | None, float | None]:
         """(estimate, fewest, most) queries by the ends of ``saved``'s interval; None is never, or unknown (no end)."""
-        value, few, many = (
-            None if saved is None or saved <= 0 else self.cost / saved
-            for saved in (self.saved.value, self.saved.high, self.saved.low)
-        )
+        ends = (self.saved.value, self.saved.high, self.saved.low)
+        value, few, many = (None if saved is None or saved <= 0 else self.cost / saved for saved in ends)
         return value, few, many
 
     @property
@@ -66,21 +64,17 @@ class Payback:
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
-    found = paybacks(comparison, options)
+    found, words = paybacks(comparison, options), prompts_sentence(comparison)
+    if never := dict.fromkeys(payback.label for payback in found if payback.queries[0] is None):
+        words.append(say("costs.never", labels=", ".join(never)))
+    if found:
+        words.append(f"{say('costs.counted')} {_money(options)}")
+    chosen = next((c for c in comparison.contenders if c.label == options.chosen), None)
+    if found and chosen is not None and (count := search_cost(comparison, chosen)[0]) > 1:
+        words.append(say("costs.search", label=chosen.label, count=count))
     back = tabulate("payback", "When training has paid for itself", PAYBACKS, found)
     tables = tuple(table for table in (cost_table(comparison), back, _phase_table(comparison)) if table.rows)
-    words = [*prompts_sentence(comparison), *(_sentences(comparison, options, found) if found else ())]
     return Block("costs", "What training took, and when it has paid for itself", tuple(words), tables=tables)
-
-
-def _sentences(comparison: Comparison, options: Options, found: list[Payback]) -> list[str]:
-    never = list(dict.fromkeys(p.label for p in found if p.queries[0] is None))
-    words = [say("costs.never", labels=", ".join(never))] if never else []
-    words.append(f"{say('costs.counted')} {_money(options)}")
-    chosen = next((c for c in comparison.contenders if c.label == options.chosen and c.is_member), None)
-    if chosen is not None and (count := search_cost(comparison, chosen)[0]) > 1:
-        words.append(say("costs.search", label=chosen.label, count=count))
-    return words
 
 
 def _money(options: Options) -> str:
@@ -103,27 +97,23 @@ def paybacks(comparison: Comparison, options: Options) -> list[Payback]:
     trained = [c for c in comparison.contenders if c.role in TRAINED and not c.mark]
     bills = [(c.label, c, contender_cost(c)) for c in trained]
     paces = [cost.seconds_per_token for _, _, cost in bills if cost.seconds_per_token is not None]
-    pace = sum(paces) / len(paces) if paces else None
-    for chosen in trained:
+    pace = fmean(paces) if paces else None
+    for chosen in (c for c in trained if c.label == options.chosen):
         count, cost = search_cost(comparison, chosen)
-        if chosen.label == options.chosen and count > 1:
+        if count > 1:
             bills.insert(0, (f"{chosen.label}, with the search over {count} alphas", chosen, cost))
     found = []
     for label, contender, cost in bills:
+        # (currency, spent on training, what a generated token is worth)
+        worths = [("tokens", cost.tokens, 1.0), ("seconds", cost.wall, cost.seconds_per_token or pace)]
+        if options.price is not None:
+            worths.append((options.currency, cost.money(options.price, options.gpu_hour), options.price / 1e6))
         for dataset in (d for d in comparison.datasets if d in contender.entries):
             change = contender.entries[dataset].gain("token_difference")
-            for currency, spent, worth in _bills(cost, pace, options):
+            for currency, spent, worth in worths:
                 if change is not None and spent is not None and worth is not None:
                     found.append(Payback(label, dataset, currency, spent, scaled(change, -worth)))
     return found
-
-
-def _bills(cost: Cost, pace: float | None, options: Options) -> list[tuple[str, float | None, float | None]]:
-    """(currency, spent on training, what a generated token is worth)."""
-    made = [("tokens", cost.tokens, 1.0), ("seconds", cost.wall, cost.seconds_per_token or pace)]
-    if options.price is not None:
-        made.append((options.currency, cost.money(options.price, options.gpu_hour), options.price / 1e6))
-    return made
 
 
 def prompts_sentence(comparison: Comparison) -> list[str]:
@@ -134,7 +124,6 @@ def prompts_sentence(comparison: Comparison) -> list[str]:
 
 
 def cost_table(comparison: Comparison) -> Table:
-    """Training of every contender, mean over seeds."""
     trained = [c for c in comparison.contenders if c.role in TRAINED]
     return tabulate("training_cost", "What training took, mean over seeds", COSTS, trained)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tersely.page.block import Block, Options
-from tersely.page.columns import ACCURACY, CHANGE, DATASET, MODEL, SAVING, TOKENS, overall
+from tersely.page.block import ACCURACY, CHANGE, DATASET, MODEL, SAVING, TOKENS, Block, Options, overall
 from tersely.page.records import Comparison, Entry, Role
 from tersely.page.words import say
 from tersely.table import Column, Table, tabulate
@@ -24,21 +23,17 @@ DETAILS = (
     overall("no_answer", "No answer", "percent"),
     overall("unjudged", "Could not be judged", "percent"),
 )
-SEEDS = (
-    MODEL,
-    Column("run", "Run", get=lambda entry: entry.results[0].run.name),
-    Column("seed", "Seed", get=lambda entry: entry.results[0].seed),
-    *(TOKENS, SAVING, ACCURACY, CHANGE),
-)
+RUN = Column("run", "Run", get=lambda entry: entry.results[0].run.name)
+SEEDS = (MODEL, RUN, Column("seed", "Seed", get=lambda e: e.results[0].seed), TOKENS, SAVING, ACCURACY, CHANGE)
 TOGETHER = (
     MODEL,
     Column("k", "k", "whole", responses),
-    overall("accuracy", "One response", "percent"),
+    replace(ACCURACY, title="One response"),
     Column("best_of_k", "Best of k (pass@k)", "percent", lambda e: e.overall("pass_at_k", responses(e))),
     Column("majority", "Majority of k", "percent", lambda e: e.overall("maj_at_k", responses(e))),
-    overall("tokens", "Tokens of one", "tokens"),
-    overall("shortest_correct", "Tokens of the shortest correct of k", "tokens", "best_of_k", "tokens"),
-    overall("tokens_of_k", "Tokens of all k", "tokens", "best_of_k", "tokens_spent"),
+    replace(TOKENS, title="Tokens of one"),
+    replace(overall("tokens", "Tokens of the shortest correct of k", "tokens", "best_of_k"), key="shortest_correct"),
+    replace(overall("tokens_spent", "Tokens of all k", "tokens", "best_of_k"), key="tokens_of_k"),
 )
 NOISE = (
     Column("source", "Measured from"),
@@ -52,13 +47,12 @@ NOISE = (
 def block(comparison: Comparison, options: Options) -> Block | None:
     entries, (dataset,) = comparison.view().entries, comparison.datasets
     passes = sorted({k for e in entries for r in e.results for k in r.evaluation.summary.overall.pass_at_k})
-    columns = (*DETAILS, *(overall(f"pass_at_{k}", f"pass@{k}", "percent", "pass_at_k", k) for k in passes))
-    several = [entry for entry in entries if len(entry.results) > 1]
-    single = [replace(entry, results=(result,)) for entry in several for result in entry.results]
+    at_k = [replace(overall(k, f"pass@{k}", "percent", "pass_at_k"), key=f"pass_at_{k}") for k in passes]
+    single = [replace(e, results=(result,)) for e in entries if len(e.results) > 1 for result in e.results]
     asked = [e for e in entries if e.role not in (Role.CUTOFF, Role.PROMPTED) and responses(e) > 1]
     floors = tuple((dataset, *(column.of(one) for column in NOISE)) for one in comparison.noise.get(dataset, ()))
     tables = (
-        tabulate("details", "Lengths, and what was not answered", columns, entries),
+        tabulate("details", "Lengths, and what was not answered", [*DETAILS, *at_k], entries),
         tabulate("seeds", "Every run by itself", SEEDS, single),
         tabulate("references", "Several responses together", TOGETHER, asked),
         Table("noise", "Noise floor: the base against itself", (DATASET, *NOISE), floors),

@@ -76,7 +76,7 @@ def table(plane: Plane) -> Table:
         Column("clearly_dominated_by", "The same beyond the intervals",
                get=lambda pair: ", ".join(pair[1].clearly_by) or "none"),
     ]  # fmt: skip
-    return tabulate(plane.name, plane.title, columns if plane.intervals else columns[:-1], pairs)
+    return tabulate(plane.name, plane.title, columns[:-1] if plane.printed else columns, pairs)
 
 
 def below_view(plane: Plane) -> list[Spot]:
@@ -94,7 +94,7 @@ def below_view(plane: Plane) -> list[Spot]:
 
 def _caption(plane: Plane) -> str:
     several = any(spot.seeds for spot in plane.spots)
-    said = ["marks", "unmeasured" if not plane.intervals else "seeds" if several else "bars", "better"]
+    said = ["marks", "unmeasured" if plane.printed else "seeds" if several else "bars", "better"]
     if any(s.role is Role.BASELINE and " lr " in s.label for s in plane.spots):
         said.append("settings")
     far = ", ".join(f"{s.label} ({show(s.accuracy.value, 'percent')})" for s in below_view(plane))

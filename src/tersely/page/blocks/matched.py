@@ -22,6 +22,8 @@ COLUMNS = (
     Column("accuracy_ratio", "Accuracy, ratio to the base", "ratio", lambda matched: matched.best.accuracy),
     Column("token_ratio", "Tokens, ratio to the base", "ratio", lambda matched: matched.best.tokens),
 )
+AXES = {"training tokens": "tokens", "wall seconds": "wall"}
+"""What is matched -> where it stands in a cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Matched:
     """The best of one method within a budget that every method can keep."""
 
     axis: str
-    """"training tokens" or "wall seconds"."""
+    """One of ``AXES``."""
     budget: float
     method: str
     best: Standing
@@ -39,22 +41,15 @@ class Matched:
 def block(comparison: Comparison, options: Options) -> Block | None:
     if not any(c.role is Role.BASELINE for c in comparison.contenders):
         return None
-    found = matched(comparison, options.found)
-    tables = (tabulate("matched", TITLE, COLUMNS, found),) if found else ()
-    return Block(
-        "matched", TITLE, (*sentences(found), rule("best")) if found else (say("matched.nothing"),), tables=tables
-    )
-
-
-def sentences(found: Sequence[Matched]) -> list[str]:
-    said = []
+    found, words = matched(comparison, options.found), []
     for axis in dict.fromkeys(m.axis for m in found):
-        rows = [m for m in found if m.axis == axis]
-        best = best_of([m.best for m in rows])
-        winner = next(m.method for m in rows if m.best is best)
-        parts = "; ".join(f"{m.method}: {spends(m.best)}" for m in rows)
-        said.append(say("matched.best", budget=rows[0].budget, axis=axis, winner=winner, parts=parts))
-    return said
+        rows = {m.best.label: m for m in found if m.axis == axis}
+        winner = best_of([m.best for m in rows.values()])
+        parts = "; ".join(f"{m.method}: {spends(m.best)}" for m in rows.values())
+        first = next(m for m in rows.values() if m.best is winner)
+        words.append(say("matched.best", budget=first.budget, axis=axis, winner=first.method, parts=parts))
+    words.append(rule("best") if found else say("matched.nothing"))
+    return Block("matched", TITLE, tuple(words), tables=(tabulate("matched", TITLE, COLUMNS, found),) if found else ())
 
 
 def matched(comparison: Comparison, found: Sequence[Standing]) -> list[Matched]:
@@ -65,7 +60,7 @@ def matched(comparison: Comparison, found: Sequence[Standing]) -> list[Matched]:
     """
     candidates = _candidates(comparison, found)
     rows = []
-    for axis, part in (("training tokens", "tokens"), ("wall seconds", "wall")):
+    for axis, part in AXES.items():
         by_method: dict[str, list[tuple[float, Standing]]] = {}
         for standing, cost in candidates:
             if spent := getattr(cost, part):
@@ -84,8 +79,7 @@ def matched(comparison: Comparison, found: Sequence[Standing]) -> list[Matched]:
 def _candidates(comparison: Comparison, found: Sequence[Standing]) -> list[tuple[Standing, Cost]]:
     by_label = {c.label: c for c in comparison.contenders}
     pairs = [(s, contender_cost(by_label[s.label])) for s in found if s.role in (Role.FAMILY, Role.BASELINE)]
-    for made in comparison.checkpoints:
-        standing = stand(made, comparison) if made.is_member else None
-        if standing is not None:
+    for made in (made for made in comparison.checkpoints if made.is_member):
+        if (standing := stand(made, comparison)) is not None:
             pairs.append((replace(standing, label=f"{made.label} at step {made.step}"), contender_cost(made)))
     return pairs

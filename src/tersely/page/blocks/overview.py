@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from tersely.analysis.clusters import token_clusters
 from tersely.analysis.profile import clustered_quantile
-from tersely.page.block import Block, Options
-from tersely.page.columns import ACCURACY, CHANGE, MODEL, SAVING, TOKENS
+from tersely.page.block import ACCURACY, CHANGE, MODEL, SAVING, TOKENS, Block, Options
 from tersely.page.records import Comparison, Entry, Role, Who
 from tersely.page.standings import Standing, best_of, gains, hidden
 from tersely.table import Cell, Column, tabulate
@@ -56,17 +55,16 @@ def _quantile(share: float) -> Column:
 
 def pick(comparison: Comparison, entries: Sequence[Who], options: Options) -> tuple[int, ...] | None:
     """Places of at most eight: the base, the reference, the model that the message names, the best of each other
-    method, then the family."""
+    method, trained ones first, then the family."""
     if len(entries) <= MOST:
         return None
     reference = comparison.reference
     wanted = ["base", reference.label if reference else "", options.chosen or ""]
     methods: dict[str, list[Standing]] = {}
-    for standing in options.found:
+    for standing in sorted(options.found, key=lambda standing: standing.role is not Role.BASELINE):
         if standing.role is not Role.FAMILY:
             methods.setdefault(standing.series, []).append(standing)
-    ordered = sorted(methods.values(), key=lambda group: group[0].role is not Role.BASELINE)
-    wanted += [best.label for group in ordered if (best := best_of(group)) is not None]
+    wanted += [best.label for group in methods.values() if (best := best_of(group)) is not None]
     wanted += [entry.label for entry in entries if entry.role is Role.FAMILY]
     places = {entry.label: place for place, entry in enumerate(entries)}
     known = list(dict.fromkeys(label for label in wanted if label in places))

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tersely.evaluation.runs import Run
-from tersely.page.block import Block, Options
-from tersely.page.columns import MODEL
+from tersely.page.block import MODEL, Block, Options
 from tersely.page.figure import SOFT, WIDTH, Looks, from_zero, legend_below
 from tersely.page.records import Comparison, Contender, Role
 from tersely.page.words import say
