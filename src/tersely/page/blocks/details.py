@@ -50,7 +50,7 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     at_k = [replace(overall(k, f"pass@{k}", "percent", "pass_at_k"), key=f"pass_at_{k}") for k in passes]
     single = [replace(e, results=(result,)) for e in entries if len(e.results) > 1 for result in e.results]
     asked = [e for e in entries if e.role not in (Role.CUTOFF, Role.PROMPTED) and responses(e) > 1]
-    floors = tuple((dataset, *(column.of(one) for column in NOISE)) for one in comparison.noise.get(dataset, ()))
+    floors = tuple((dataset, *(column.of(one) for column in NOISE)) for one in comparison.noise[dataset])
     tables = (
         tabulate("details", "Lengths, and what was not answered", [*DETAILS, *at_k], entries),
         tabulate("seeds", "Every run by itself", SEEDS, single),

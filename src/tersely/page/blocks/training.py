@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tersely.evaluation.runs import Run
 from tersely.page.block import MODEL, Block, Options
 from tersely.page.figure import SOFT, WIDTH, Looks, from_zero, legend_below
 from tersely.page.records import Comparison, Contender, Role
@@ -19,6 +18,7 @@ from tersely.table import Cell, Column, Table
 from tersely.text import shorten_line
 
 SHOWN_STEPS, SMOOTHING, MOST_LINES = 9, 5, 6
+USUAL = (Role.FAMILY, Role.BASELINE)
 CURVES = (
     ("accuracy", "accuracy, %", 100.0, False),
     ("length", "tokens a response", 1.0, True),
@@ -36,24 +36,24 @@ KEPT = {
 KINDS = {"step": "whole", "event": "text"}
 
 
-def block(comparison: Comparison, options: Options) -> Block | None:
-    return _block(comparison, options.looks, "training", "Training", (Role.FAMILY, Role.BASELINE))
-
-
-def ablations_block(comparison: Comparison, options: Options) -> Block | None:
-    """The departures apart: with the family their lines could not be told from each other."""
-    return _block(comparison, options.looks, "training_ablations", "Training, the ablations", (Role.ABLATION,))
-
-
-def _block(comparison: Comparison, looks: Looks, name: str, title: str, roles: Sequence[Role]) -> Block | None:
+def block(
+    comparison: Comparison,
+    options: Options,
+    title: str = "Training",
+    roles: Sequence[Role] = (Role.FAMILY, Role.BASELINE),
+) -> Block | None:
     everyone = [c for c in comparison.contenders if c.role in roles and not c.mark]
     trained = [c for c in everyone if any(run.journal for run in c.runs)]
     if not trained:
         return None
-    table = _table(f"curves_{name}", [(c.label, run) for c in trained for run in c.runs])
-    return Block(
-        name, title, (), _draw(trained, looks), say("training.caption", smoothing=SMOOTHING, most=MOST_LINES), (table,)
-    )
+    name = "training" if Role.FAMILY in roles else "training_ablations"
+    caption = say("training.caption", smoothing=SMOOTHING, most=MOST_LINES)
+    return Block(name, title, (), _draw(trained, options.looks), caption, (_table(f"curves_{name}", trained),))
+
+
+def ablations_block(comparison: Comparison, options: Options) -> Block | None:
+    """The departures apart: with the family their lines could not be told from each other."""
+    return block(comparison, options, "Training, the ablations", (Role.ABLATION,))
 
 
 def _draw(trained: Sequence[Contender], looks: Looks) -> Figure:
@@ -82,12 +82,11 @@ def _panel(
             if (value := getattr(step, key)) is not None:
                 by_step.setdefault(step.step, []).append(value * scale)
         steps, look = sorted(by_step), looks[contender.label]
-        values = [by_step[step] for step in steps]
+        low, mean, high = (_running([float(of(by_step[step])) for step in steps]) for of in (min, np.mean, max))
         if len(contender.runs) > 1 and steps:
-            axes.fill_between(steps, _running([min(v) for v in values]), _running([max(v) for v in values]),
-                              color=look.color, alpha=0.13, linewidth=0)  # fmt: skip
-        axes.plot(steps, _running([float(np.mean(v)) for v in values]), color=look.color, linewidth=1.8,
-                  linestyle=look.line, label=shorten_line(contender.label, 36))  # fmt: skip
+            axes.fill_between(steps, low, high, color=look.color, alpha=0.13, linewidth=0)
+        axes.plot(steps, mean, color=look.color, linewidth=1.8, linestyle=look.line,
+                  label=shorten_line(contender.label, 36))  # fmt: skip
     from_zero(axes, title, zero)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
     if not any(np.size(line.get_xdata()) for line in axes.lines):
@@ -100,19 +99,17 @@ def _running(values: Sequence[float]) -> list[float]:
     return [float(np.mean(values[max(0, i - half) : i + half + 1])) for i in range(len(values))]
 
 
-def _table(name: str, runs: Sequence[tuple[str, Run]]) -> Table:
+def _table(name: str, trained: Sequence[Contender]) -> Table:
     """The journal, a row a step; the page shows about ``SHOWN_STEPS`` evenly spaced ones of each run."""
     rows: list[tuple[Cell, ...]] = []
     picked: list[int] = []
-    for label, run in runs:
+    for label, run in ((c.label, run) for c in trained for run in c.runs):
         last = len(run.journal) - 1
         count = min(SHOWN_STEPS, last + 1)
         picked += sorted({len(rows) + round(i * last / max(1, count - 1)) for i in range(count)})
-        rows += [(label, run.name, *(_cell(getattr(step, key)) for key in KEPT)) for step in run.journal]
+        for step in run.journal:
+            values = [getattr(step, key) for key in KEPT]
+            said = [v.lower().replace("_", " ") if isinstance(v, str) else v for v in values]
+            rows.append((label, run.name, *said))
     columns = (MODEL, Column("run", "Run"), *(Column(k, title, KINDS.get(k, "small")) for k, title in KEPT.items()))
     return Table(name, "Training, step by step", columns, tuple(rows), tuple(picked))
-
-
-def _cell(value: str | float | None) -> Cell:
-    """An event's name as words."""
-    return value.lower().replace("_", " ") if isinstance(value, str) else value
