@@ -11,7 +11,7 @@ from tersely.page.figure import Looks
 from tersely.page.records import Comparison
 from tersely.page.standings import Standing
 from tersely.records import EvalRecord
-from tersely.table import Column, Table
+from tersely.table import Table
 from tersely.text import slug
 
 
@@ -77,27 +77,3 @@ def each_set(make: Make) -> Maker:
 def file_name(dataset: str) -> str:
     """A data set's name as part of the name of a file and of an id."""
     return slug(dataset).replace("-", "_")
-
-
-# ---- columns that several tables share
-
-
-def overall(key: str | int, title: str, kind: str, *within: str) -> Column:
-    """A quantity of an entry, by its name in the summary or in a part of it."""
-    return Column(str(key), title, kind, lambda entry: entry.overall(*within, key))
-
-
-def gained(key: str, title: str, kind: str) -> Column:
-    """A quantity of an entry against its base."""
-    return Column(key, title, kind, lambda entry: entry.gain(key))
-
-
-MODEL = Column("model", "Model", get=lambda row: str(row.label))
-DATASET, DIFFICULTY = Column("dataset", "Data set"), Column("difficulty", "Difficulty")
-TOKENS, ACCURACY = overall("tokens", "Tokens", "tokens"), overall("accuracy", "Accuracy", "percent")
-SAVING = gained("token_saving", "Saved against base", "percent")
-CHANGE = gained("accuracy_difference", "Accuracy against base, points", "change")
-RATIOS = (
-    Column("accuracy_ratio", "Accuracy, ratio to the base", "ratio", lambda standing: standing.accuracy),
-    Column("token_ratio", "Tokens, ratio to the base", "ratio", lambda standing: standing.tokens),
-)

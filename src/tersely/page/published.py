@@ -12,22 +12,15 @@ from typing import Any
 
 from tersely.analysis.aggregate import aes, mean_of_ratios
 from tersely.errors import require_known
-from tersely.page.block import DATASET, MODEL, Block, Options, file_name
+from tersely.page.block import Block, Options, file_name
 from tersely.page.blocks import aggregate, frontier, overview, ratios, sets
 from tersely.page.figure import make_looks
 from tersely.page.message import Message
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import PRINTED, Plane, Spot, Standing, aggregate_plane, choose
-from tersely.page.words import say
+from tersely.page.words import columns, say, table
 from tersely.records import Estimate
 from tersely.table import Cell, Column, Table, show
-
-NUMBERS = (
-    Column("accuracy", "Accuracy", "ratio"),
-    Column("accuracy_spread", "± as printed", "ratio"),
-    Column("tokens", "Tokens", "whole"),
-    Column("tokens_spread", "± as printed", "whole"),
-)
 
 
 def read_published(scale: str) -> dict[str, Any]:
@@ -118,16 +111,15 @@ def published_blocks(source: Mapping[str, Any]) -> list[Block]:
 def _printed(source: Mapping[str, Any]) -> Table:
     rows = [(row, name, cell) for row in source["rows"] for name, cell in row["sets"].items()]
     rows += [(row, "aggregate (ratios)", row) for row in [*source["aggregate"], *source["aggregate_only"]]]
-    cells = tuple((row["label"], row["source"], name, *(cell.get(c.key) for c in NUMBERS)) for row, name, cell in rows)
-    columns = (MODEL, Column("source", "Source"), DATASET, *NUMBERS)
-    return Table("printed", "Every number by data set", columns, cells)
+    keys = [column.key for column in columns("printed")[3:]]
+    return table("printed", [(row["label"], row["source"], name, *map(cell.get, keys)) for row, name, cell in rows])
 
 
-def _further(table: Mapping[str, Any]) -> Table:
+def _further(given: Mapping[str, Any]) -> Table:
     """A column of nothing but numbers is one of numbers; the first one never is."""
-    rows: list[tuple[Cell, ...]] = [(str(first), *rest) for first, *rest in table["rows"]]
-    columns = []
-    for title, cells in zip(table["columns"], zip(*rows, strict=True), strict=True):
+    rows: list[tuple[Cell, ...]] = [(str(first), *rest) for first, *rest in given["rows"]]
+    declared = []
+    for title, cells in zip(given["columns"], zip(*rows, strict=True), strict=True):
         kind = "small" if all(isinstance(cell, int | float) for cell in cells) else "text"
-        columns.append(Column(title.replace(" ", "_"), title, kind))
-    return Table(f"published_{table['name']}", f"{table['title']} ({table['source']})", tuple(columns), tuple(rows))
+        declared.append(Column(title.replace(" ", "_"), title, kind))
+    return Table(f"published_{given['name']}", f"{given['title']} ({given['source']})", tuple(declared), tuple(rows))

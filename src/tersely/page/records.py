@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tersely.analysis import PairedComparison, ProtocolFacts, Summary, over_seeds
-from tersely.analysis.clusters import difficulty_order, label_of
+from tersely.analysis.clusters import difficulty_order, label_of, token_clusters
 from tersely.analysis.noise import NoiseFloor
+from tersely.analysis.profile import clustered_quantile
 from tersely.evaluation.records import Evaluation
 from tersely.evaluation.runs import Run
 from tersely.records import Estimate, EvalRecord
@@ -97,8 +98,30 @@ class Entry(Who):
     difficulty: str | None = None
     """None for all problems; else all quantities are over those of this difficulty."""
 
+    @property
+    def first(self) -> Result:
+        return self.results[0]
+
+    @property
+    def seeds(self) -> int:
+        return len(self.results)
+
+    @property
+    def k(self) -> int:
+        """The most responses that any seed gave to a problem."""
+        return max(result.evaluation.summary.k for result in self.results)
+
     def at(self, difficulty: str) -> Entry:
         return replace(self, difficulty=difficulty)
+
+    def of_k(self, key: str) -> Estimate | None:
+        """ "pass_at_k" or "maj_at_k" of all responses to a problem."""
+        return self.overall(key, self.k)
+
+    def quantile(self, share: float) -> float | None:
+        """Tokens that this share of the responses stay within."""
+        found = self.over_results(lambda records: clustered_quantile(token_clusters(records), share))
+        return None if found is None else found.value
 
     def overall(self, *keys: str | int) -> Estimate | None:
         """A quantity of the summary, for example ``overall("behaviours", "verification")``."""

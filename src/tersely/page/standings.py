@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from tersely.analysis import Point, compare_paired, dominance, over_seeds
 from tersely.analysis.aggregate import Aggregate, aggregate_sets, pair_records
+from tersely.analysis.frontier import Dominance
 from tersely.analysis.paired import shared
 from tersely.analysis.seeds import SeedMean, floor
 from tersely.errors import UserError
@@ -61,6 +62,9 @@ class Plane:
     spots: tuple[Spot, ...]
     normalised: bool = False
     """Ratios to the base; else tokens, and accuracy in [0, 1]."""
+
+    def dominance(self) -> list[Dominance]:
+        return dominance([Point(s.label, s.tokens, s.accuracy) for s in self.spots])
 
     @property
     def printed(self) -> bool:
@@ -189,7 +193,7 @@ def aggregate_plane(found: Sequence[Spot], count: int) -> Plane:
 
 def plane_sentence(plane: Plane) -> str:
     """Dominated points by name: beyond the intervals, or by value alone where there are none."""
-    found = dominance([Point(s.label, s.tokens, s.accuracy) for s in plane.spots])
+    found = plane.dominance()
     if len(found) < 2:
         return ""
     sure = any(s.tokens.low is not None and s.accuracy.low is not None for s in plane.spots)

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
 
-from tersely.page.block import ACCURACY, CHANGE, DATASET, MODEL, SAVING, TOKENS, Block, Options, file_name
+from tersely.page.block import Block, Options, file_name
 from tersely.page.figure import INK, SOFT, bar_lengths, canvas
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import gains, hidden
-from tersely.page.words import say
+from tersely.page.words import say, table
 from tersely.records import Estimate
-from tersely.table import Column, tabulate
 from tersely.text import shorten_line
-
-DEPARTURE = Column("model", "Departure", get=MODEL.get)
-AGAINST = (
-    DEPARTURE,
-    Column("against", "Against"),
-    DATASET,
-    Column("token_saving", "Tokens saved against it", "percent", lambda ablation: ablation.saving),
-    Column("accuracy_difference", "Change of accuracy, points", "change", lambda ablation: ablation.accuracy),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +32,14 @@ class Ablation:
 def block(comparison: Comparison, options: Options) -> Block | None:
     """Where the frontier leaves the departures out, their tokens and accuracy stand here too."""
     found, figure, caption = ablations(comparison), None, ""
-    tables = [tabulate("ablations", "Departures at the same alpha", AGAINST, found)]
+    tables = [table("ablations", found)]
     for dataset in comparison.datasets if hidden(comparison, options.with_ablations) else ():
         name, title = f"ablations_overview_{file_name(dataset)}", f"Departures on {dataset}"
         entries = comparison.on(dataset).view(Role.ABLATION).entries
-        tables.append(tabulate(name, title, (DEPARTURE, TOKENS, SAVING, ACCURACY, CHANGE), entries))
+        tables.append(replace(table("ablations_overview", entries), name=name, title=title))
     if here := [ablation for ablation in found if ablation.dataset == comparison.datasets[0]]:
         figure, caption = _draw(here), say("ablations.caption", dataset=comparison.datasets[0])
-    shown = tuple(table for table in tables if table.rows)
+    shown = tuple(one for one in tables if one.rows)
     return Block("ablations", "Ablations", (), figure, caption, shown) if shown else None
 
 

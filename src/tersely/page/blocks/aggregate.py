@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tersely.page.block import MODEL, RATIOS, Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.blocks import frontier, overview
 from tersely.page.records import Comparison
 from tersely.page.standings import aggregate_plane, hidden
-from tersely.table import Column, tabulate
-
-COLUMNS = (MODEL, *RATIOS, Column("aes", "AES", "ratio"), Column("role", "What it is"))
+from tersely.page.words import table
 
 
 def block(comparison: Comparison, options: Options, picked: tuple[int, ...] | None = None) -> Block | None:
@@ -21,5 +19,5 @@ def block(comparison: Comparison, options: Options, picked: tuple[int, ...] | No
         return None
     made = frontier.plane_block(aggregate_plane(main, count), options.looks)
     picked = picked or overview.pick(comparison, main, options)
-    table = tabulate("aggregate", f"Mean of the ratios over {count} data sets", COLUMNS, main, picked)
-    return replace(made, tables=(table, *made.tables))
+    ratios = replace(table("aggregate", main, picked), title=f"Mean of the ratios over {count} data sets")
+    return replace(made, tables=(ratios, *made.tables))

@@ -9,24 +9,17 @@ from matplotlib.figure import Figure
 
 from tersely.analysis import clustered_mean, count_behaviours
 from tersely.analysis.clusters import clusters_of
-from tersely.page.block import DIFFICULTY, MODEL, Block, Options, overall
+from tersely.page.block import Block, Options
 from tersely.page.blocks.by_difficulty import draw_by_difficulty
 from tersely.page.figure import canvas, legend_below
 from tersely.page.records import TOLD, Comparison, Entry, View
-from tersely.page.words import say
+from tersely.page.words import cell, say, table
 from tersely.records import Estimate, EvalRecord
-from tersely.table import Column, Table, tabulate
+from tersely.table import Column, Table
 from tersely.text import shorten_line
 
 CHECKS = ("verification", "backtracking")
 """Behaviours that together are called checks: both look again at what is already written."""
-MEASURED = (
-    overall("tokens_after_answer", "Tokens after the first right answer", "count", "overthinking"),
-    overall("share_after_answer", "Share after it", "percent", "overthinking"),
-    overall("loops", "Loops", "percent", "overthinking"),
-    overall("std_over_mean", "Correct lengths, std / mean", "percent", "spread"),
-    overall("shortest_below_mean", "Shortest below mean", "percent", "spread"),
-)
 PARTS = {"behaviours": "phrases", "overthinking": "tokens after the answer and loops", "spread": "spread of lengths"}
 
 
@@ -45,18 +38,14 @@ def block(comparison: Comparison, options: Options) -> Block | None:
 
 def behaviour_tables(view: View, by_difficulty: bool = False, picked: set[str] | None = None) -> list[Table]:
     """Phrases, then what follows the answer with the spread: side by side they would be wider than a page."""
-    entries, head, ending, words = view.entries, [MODEL], "", ""
-    counted = [overall(name, name.capitalize(), "count", "behaviours") for name in view.phrases]
+    entries, ending = (view.by_difficulty, "_by_difficulty") if by_difficulty else (view.entries, "")
+    counted = [Column(name, name.capitalize(), "count", cell("overall", "behaviours", name)) for name in view.phrases]
     if by_difficulty:
-        entries, head = tuple(view.by_difficulty), [DIFFICULTY, MODEL]
-        ending, words = "_by_difficulty", " by difficulty"
         counted.insert(0, Column("checks", "Checks (verification + backtracking)", "count", checks_of))
-    columns = [*head, *(_if_same(view, column) for column in counted)]
+    same = [_if_same(view, column) for column in counted]
     rows = None if picked is None else tuple(i for i, entry in enumerate(entries) if entry.label in picked)
-    phrases = tabulate(f"behaviours{ending}", f"Phrases a response{words}", columns, entries, rows)
-    title = f"After the answer, loops and spread{words}"
-    others = tabulate(f"overthinking{ending}", title, [*head, *MEASURED], entries, rows)
-    return [phrases, others] if view.phrases else [others]
+    others = table(f"overthinking{ending}", entries, rows)
+    return [table(f"behaviours{ending}", entries, rows, same), others] if view.phrases else [others]
 
 
 def _if_same(view: View, column: Column) -> Column:

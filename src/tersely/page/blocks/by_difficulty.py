@@ -7,22 +7,18 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from tersely.page import figure as drawing
-from tersely.page.block import ACCURACY, CHANGE, DIFFICULTY, MODEL, SAVING, TOKENS, Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.records import GAINS, TOLD, Comparison, Entry, View
-from tersely.page.words import say
-from tersely.table import tabulate
-
-COLUMNS = (DIFFICULTY, MODEL, TOKENS, SAVING, ACCURACY, CHANGE)
-TITLE = "Tokens and accuracy by difficulty"
+from tersely.page.words import say, table
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
     view = comparison.view(*TOLD)
-    table = tabulate("by_difficulty", TITLE, COLUMNS, view.by_difficulty)
+    numbers = table("by_difficulty", view.by_difficulty)
     drawn = [e for e in view.entries if e.is_base or e.is_member or not view.line]
     saving = [e for e in drawn if e.gain("token_saving") is not None]
     if len(view.difficulties) < 2 or not saving:
-        return Block("by_difficulty", TITLE, tables=(table,))
+        return Block("by_difficulty", numbers.title, tables=(numbers,))
     figure, (above, below) = drawing.canvas(6.2, 2, sharex=True)
     draw_by_difficulty(above, view, saving, options, ["token_saving"], 100)
     above.axhline(0, color=drawing.INK, linewidth=0.9)
@@ -31,7 +27,7 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     low, high = below.get_ylim()
     below.set(ylabel="accuracy, %", ylim=(max(0.0, low), min(100.5, high)))
     drawing.legend_below(figure, below)
-    return Block("by_difficulty", TITLE, (), figure, say("difficulty.caption"), (table,))
+    return Block("by_difficulty", numbers.title, (), figure, say("difficulty.caption"), (numbers,))
 
 
 def draw_by_difficulty(

@@ -11,13 +11,11 @@ from matplotlib.ticker import MaxNLocator
 from tersely.analysis import summarise
 from tersely.analysis.paired import shared
 from tersely.page import figure as drawing
-from tersely.page.block import ACCURACY, MODEL, TOKENS, Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.records import Comparison, Entry, Result
-from tersely.page.words import say
+from tersely.page.words import say, table
 from tersely.records import EvalRecord
-from tersely.table import Column, Table
 
-STEP = Column("iteration", "Iteration", "whole")
 Curve = list[tuple[int, Entry]]
 """(iteration, what was measured there) of one model on one data set, from its base on."""
 
@@ -31,9 +29,9 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     _along(panels[1], found, options.looks, "tokens", "mean tokens a response", 1)
     _trajectory(panels[2], found, options.looks)
     drawing.legend_below(figure, panels[0])
-    rows = tuple((label, step, TOKENS.of(e), ACCURACY.of(e)) for label, curve in found.items() for step, e in curve)
-    table = Table("checkpoints", "Evaluated checkpoints", (MODEL, STEP, TOKENS, ACCURACY), rows)
-    return Block("checkpoints", "Along training", (), figure, say("checkpoints.caption"), (table,))
+    points = [(label, step, entry) for label, curve in found.items() for step, entry in curve]
+    rows = [(label, step, entry.overall("tokens"), entry.overall("accuracy")) for label, step, entry in points]
+    return Block("checkpoints", "Along training", (), figure, say("checkpoints.caption"), (table("checkpoints", rows),))
 
 
 def _along(axes: Axes, found: Mapping[str, Curve], looks: drawing.Looks, key: str, title: str, scale: int) -> None:

@@ -6,32 +6,12 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from tersely.analysis.seeds import scaled
-from tersely.page.block import DATASET, MODEL, Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.cost import contender_cost, search_cost, total
 from tersely.page.records import TRAINED, Comparison
-from tersely.page.words import say
+from tersely.page.words import columns, say, table
 from tersely.records import Estimate
-from tersely.table import Column, Table, tabulate
-
-PHASES = {"sample_s": "Sampling", "judge_s": "Judging", "reference_s": "Reference", "update_s": "Updates",
-          "save_s": "Saving", "step_s": "All steps"}  # fmt: skip
-COSTS = (
-    MODEL,
-    Column("runs", "Seeds", "whole", lambda c: len(c.runs)),
-    Column("sampled_tokens", "Tokens sampled", "whole", lambda c: contender_cost(c).sampled),
-    Column("trained_tokens", "Tokens trained on", "whole", lambda c: contender_cost(c).trained),
-    Column("wall_s", "Wall time", "seconds", lambda c: contender_cost(c).wall),
-    Column("counted", "Trained on, counted over",
-           get=lambda c: "prompts too" if contender_cost(c).with_prompts else "responses"),
-)  # fmt: skip
-PAYBACKS = (
-    MODEL,
-    DATASET,
-    Column("currency", "Counted in"),
-    Column("cost", "Cost of training", "small"),
-    Column("saved", "Saved a query", "small"),
-    Column("queries", "Queries until it has paid for itself", get=lambda payback: payback.words),
-)
+from tersely.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +52,8 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     chosen = next((c for c in comparison.contenders if c.label == options.chosen), None)
     if found and chosen is not None and (count := search_cost(comparison, chosen)[0]) > 1:
         words.append(say("costs.search", label=chosen.label, count=count))
-    back = tabulate("payback", "When training has paid for itself", PAYBACKS, found)
-    tables = tuple(table for table in (cost_table(comparison), back, _phase_table(comparison)) if table.rows)
+    made = (cost_table(comparison), table("payback", found), _phase_table(comparison))
+    tables = tuple(one for one in made if one.rows)
     return Block("costs", "What training took, and when it has paid for itself", tuple(words), tables=tables)
 
 
@@ -124,19 +104,18 @@ def prompts_sentence(comparison: Comparison) -> list[str]:
 
 
 def cost_table(comparison: Comparison) -> Table:
-    trained = [c for c in comparison.contenders if c.role in TRAINED]
-    return tabulate("training_cost", "What training took, mean over seeds", COSTS, trained)
+    pairs = [(c, contender_cost(c)) for c in comparison.contenders if c.role in TRAINED]
+    rows = [(c.label, len(c.runs), cost.sampled, cost.trained, cost.wall,
+             "prompts too" if cost.with_prompts else "responses") for c, cost in pairs]  # fmt: skip
+    return table("training_cost", rows)
 
 
 def _phase_table(comparison: Comparison) -> Table:
     """Seconds by phase and sampled tokens of each training run, summed over its clock and journal."""
-    runs = [(c.label, run) for c in comparison.contenders if c.role in TRAINED for run in c.runs if run.journal]
-    rows = tuple(
-        (label, run.name, len(run.journal), *(total(run.clock, phase) for phase in PHASES),
-         sum(step.response_tokens or 0 for step in run.journal))
-        for label, run in runs
-    )  # fmt: skip
-    seconds = (Column(phase, title, "seconds") for phase, title in PHASES.items())
-    columns = (MODEL, Column("run", "Run"), Column("steps", "Steps", "whole"), *seconds,
-               Column("response_tokens", "Tokens sampled", "whole"))  # fmt: skip
-    return Table("cost", "Where the time of every run went", columns, rows)
+    phases = [column.key for column in columns("cost") if column.kind == "seconds"]
+    rows = []
+    for label, run in ((c.label, run) for c in comparison.contenders if c.role in TRAINED for run in c.runs):
+        sampled = sum(step.response_tokens or 0 for step in run.journal)
+        if run.journal:
+            rows.append((label, run.name, len(run.journal), *(total(run.clock, phase) for phase in phases), sampled))
+    return table("cost", rows)

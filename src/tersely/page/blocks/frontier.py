@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from tersely.analysis import Point, dominance
 from tersely.page import figure as drawing
 from tersely.page.block import Block, Options
 from tersely.page.figure import GRID, INK, PAPER, SOFT, Look, Looks
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import Plane, Spot, plane_of, plane_sentence
-from tersely.page.words import say
-from tersely.table import Column, Table, show, tabulate
+from tersely.page.words import columns, say
+from tersely.table import Table, show, tabulate
 from tersely.text import shorten_line
 
 FAILED = 0.5
@@ -33,7 +32,7 @@ def plane_block(plane: Plane, looks: Looks) -> Block:
         (s.tokens.value, s.accuracy.value * plane.scale, _short(s), ink) for s, ink in zip(shown, inks, strict=True)
     ]
     drawing.place_labels(figure, axes, names)
-    return Block(plane.name, plane.title, (plane_sentence(plane),), figure, _caption(plane), (table(plane),))
+    return Block(plane.name, plane.title, (plane_sentence(plane),), figure, _caption(plane), (_numbers(plane),))
 
 
 def draw_spots(axes: Axes, plane: Plane, looks: Looks) -> list[Spot]:
@@ -63,20 +62,14 @@ def draw_spots(axes: Axes, plane: Plane, looks: Looks) -> list[Spot]:
     return shown
 
 
-def table(plane: Plane) -> Table:
+def _numbers(plane: Plane) -> Table:
     """Who is dominated by whom, on values and, where there are intervals, beyond them."""
-    pairs = list(zip(plane.spots, dominance([Point(s.label, s.tokens, s.accuracy) for s in plane.spots]), strict=True))
-    kinds, of_base = (("ratio", "ratio"), ", ratio to the base") if plane.normalised else (("tokens", "percent"), "")
-    columns = [
-        Column("model", "Model", get=lambda pair: pair[0].label),
-        Column("role", "What it is", get=lambda pair: pair[0].role),
-        Column("tokens", f"Tokens{of_base}", kinds[0], lambda pair: pair[0].tokens),
-        Column("accuracy", f"Accuracy{of_base}", kinds[1], lambda pair: pair[0].accuracy),
-        Column("dominated_by", "Worse on both axes than", get=lambda pair: ", ".join(pair[1].by) or "none"),
-        Column("clearly_dominated_by", "The same beyond the intervals",
-               get=lambda pair: ", ".join(pair[1].clearly_by) or "none"),
-    ]  # fmt: skip
-    return tabulate(plane.name, plane.title, columns[:-1] if plane.printed else columns, pairs)
+    rows = []
+    for spot, found in zip(plane.spots, plane.dominance(), strict=True):
+        beaten = [", ".join(names) or "none" for names in (found.by, found.clearly_by)]
+        rows.append((spot.label, spot.role, spot.tokens, spot.accuracy, *(beaten[:1] if plane.printed else beaten)))
+    declared = columns("plane_aggregate" if plane.normalised else "plane")
+    return tabulate(plane.name, plane.title, declared[:-1] if plane.printed else declared, rows)
 
 
 def below_view(plane: Plane) -> list[Spot]:

@@ -9,19 +9,8 @@ from tersely.page.block import Block, Options
 from tersely.page.cost import Cost, contender_cost
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import Standing, best_of, rule, spends, stand
-from tersely.page.words import say
-from tersely.table import Column, tabulate
+from tersely.page.words import say, table
 
-TITLE = "Within the same training budget"
-COLUMNS = (
-    Column("axis", "Matched on"),
-    Column("budget", "Budget", "whole"),
-    Column("method", "Method"),
-    Column("best", "Its best within the budget", get=lambda matched: matched.best.label),
-    Column("spent", "Spent", "whole"),
-    Column("accuracy_ratio", "Accuracy, ratio to the base", "ratio", lambda matched: matched.best.accuracy),
-    Column("token_ratio", "Tokens, ratio to the base", "ratio", lambda matched: matched.best.tokens),
-)
 AXES = {"training tokens": "tokens", "wall seconds": "wall"}
 """What is matched -> where it stands in a cost."""
 
@@ -49,7 +38,8 @@ def block(comparison: Comparison, options: Options) -> Block | None:
         first = next(m for m in rows.values() if m.best is winner)
         words.append(say("matched.best", budget=first.budget, axis=axis, winner=first.method, parts=parts))
     words.append(rule("best") if found else say("matched.nothing"))
-    return Block("matched", TITLE, tuple(words), tables=(tabulate("matched", TITLE, COLUMNS, found),) if found else ())
+    budgets = table("matched", found)
+    return Block("matched", budgets.title, tuple(words), tables=(budgets,) if found else ())
 
 
 def matched(comparison: Comparison, found: Sequence[Standing]) -> list[Matched]:

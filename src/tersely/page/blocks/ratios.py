@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from tersely.page import figure as drawing
-from tersely.page.block import DATASET, MODEL, RATIOS, Block, Options
-from tersely.page.blocks import aggregate
+from tersely.page.block import Block, Options
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import Standing
-from tersely.page.words import say
-from tersely.table import Table, tabulate
+from tersely.page.words import say, table
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -22,12 +20,10 @@ def block(comparison: Comparison, options: Options) -> Block | None:
         return None
     family = sorted((s for s in found if s.role is Role.FAMILY and s.sets), key=lambda s: s.alpha or 0.0)
     figure = _draw(family, datasets, options.looks) if len(family) > 1 else None
-    rows = tuple((dataset, s.label, *s.sets[dataset]) for dataset in datasets for s in found if dataset in s.sets)
-    table = Table("ratios", "Ratios to the base by data set", (DATASET, MODEL, *RATIOS), rows)
-    if len(datasets) == 1:
-        table = tabulate("aggregate", "Ratios to the base", aggregate.COLUMNS, found)
+    rows = [(dataset, s.label, *s.sets[dataset]) for dataset in datasets for s in found if dataset in s.sets]
+    shown = table("aggregate", found) if len(datasets) == 1 else table("ratios", rows)
     caption = say("by_alpha.caption") if figure else ""
-    return Block("by_alpha", "Normalised by the base, by alpha", (), figure, caption, (table,))
+    return Block("by_alpha", "Normalised by the base, by alpha", (), figure, caption, (shown,))
 
 
 def _draw(family: Sequence[Standing], datasets: Sequence[str], looks: drawing.Looks) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tersely.page.block import MODEL, Block, Options
+from tersely.page.block import Block, Options
 from tersely.page.figure import SOFT, WIDTH, Looks, from_zero, legend_below
 from tersely.page.records import Comparison, Contender, Role
-from tersely.page.words import say
-from tersely.table import Cell, Column, Table
+from tersely.page.words import columns, say, table
+from tersely.table import Cell, Table
 from tersely.text import shorten_line
 
 SHOWN_STEPS, SMOOTHING, MOST_LINES = 9, 5, 6
@@ -26,14 +27,6 @@ CURVES = (
     ("kl", "KL, nats a token", 1.0, True),
     ("entropy", "entropy, nats a token", 1.0, True),
 )
-KEPT = {
-    "step": "Step", "event": "Event", "accuracy": "Accuracy", "reward": "Reward", "length": "Tokens",
-    "length_correct": "Tokens when correct", "length_wrong": "Tokens when wrong", "truncated": "Truncated", "kl": "KL",
-    "entropy": "Entropy", "clip_fraction": "Clipped", "grad_norm": "Norm of the gradient",
-    "unjudged": "Could not be judged", "restated": "Only restated", "cut": "Cut",
-}  # fmt: skip
-"""What of a step stands in the table."""
-KINDS = {"step": "whole", "event": "text"}
 
 
 def block(
@@ -101,6 +94,7 @@ def _running(values: Sequence[float]) -> list[float]:
 
 def _table(name: str, trained: Sequence[Contender]) -> Table:
     """The journal, a row a step; the page shows about ``SHOWN_STEPS`` evenly spaced ones of each run."""
+    keys = [column.key for column in columns("curves_training")[2:]]
     rows: list[tuple[Cell, ...]] = []
     picked: list[int] = []
     for label, run in ((c.label, run) for c in trained for run in c.runs):
@@ -108,8 +102,7 @@ def _table(name: str, trained: Sequence[Contender]) -> Table:
         count = min(SHOWN_STEPS, last + 1)
         picked += sorted({len(rows) + round(i * last / max(1, count - 1)) for i in range(count)})
         for step in run.journal:
-            values = [getattr(step, key) for key in KEPT]
+            values = [getattr(step, key) for key in keys]
             said = [v.lower().replace("_", " ") if isinstance(v, str) else v for v in values]
             rows.append((label, run.name, *said))
-    columns = (MODEL, Column("run", "Run"), *(Column(k, title, KINDS.get(k, "small")) for k, title in KEPT.items()))
-    return Table(name, "Training, step by step", columns, tuple(rows), tuple(picked))
+    return replace(table("curves_training", rows, tuple(picked)), name=name)
