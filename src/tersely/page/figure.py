@@ -9,7 +9,9 @@ that no letter is below 10 px there.
 from __future__ import annotations
 
 import io
+import itertools
 import re
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -31,26 +33,15 @@ from tersely.text import shorten_line
 WIDTH = 4.9
 """Inches; 353 CSS pixels at one pixel a point."""
 INK, SOFT, GRID, PAPER = "#1c2128", "#59636e", "#d9dee4", "#ffffff"
-_LINES: tuple[Any, ...] = ("-", (0, (6, 1.5)), (0, (3, 1.2)), (0, (5, 1.5, 1, 1.5)), (0, (1.2, 1.2)))
-_MEMBERS = {0.0: "o", 0.05: "s", 0.1: "^", 0.2: "v", 0.4: "p"}
-_MORE_MEMBERS, _SET_MARKERS = ((6, 0, 0), (7, 0, 0), (3, 0, 50), (4, 0, 22)), ("o", "s", "^", "v", "D", "P", "X", "d")
-# Neighbours differ in lightness as well as in hue, and each has its shape.
-_METHODS: dict[str, tuple[str, Any]] = {
-    "SFT": ("#b3346c", "X"), "DPO": ("#c2410c", "P"), "O1-Pruner": ("#6b21a8", "d"), "other models": ("#8a5a00", "*"),
-    "cutoff": ("#77808b", "h"), "Distilled": ("#0b5d8a", "H"),
-}  # fmt: skip
-_OTHERS: tuple[tuple[str, Any], ...] = (
-    ("#7f1d1d", "<"), ("#475569", ">"), ("#9d5f9d", "8"), ("#3f6212", (3, 0, 15)),
-)  # fmt: skip
-_METADATA: dict[str, dict[str, Any]] = {
+STYLE = Path(__file__).with_name("style.mplstyle")
+"""Of every figure; for ``matplotlib.style.context``."""
+LOOKS = tomllib.loads(Path(__file__).with_name("looks.toml").read_text(encoding="utf-8"))
+METADATA: dict[str, dict[str, Any]] = {
     "svg": dict.fromkeys(("Date", "Creator", "Format", "Type")),
     "png": {"Software": None},
     "pdf": dict.fromkeys(("CreationDate", "Creator", "Producer")),
 }
 """Nothing that differs between two runs of the same command."""
-
-STYLE = Path(__file__).with_name("style.mplstyle")
-"""Of every figure; for ``matplotlib.style.context``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,30 +58,33 @@ Looks = Mapping[str, Look]
 
 def make_looks(everyone: Iterable[Who], datasets: Sequence[str] = ()) -> dict[str, Look]:
     """Label -> look; data sets have theirs too, dark to light along one hue."""
-    listed = list(everyone)
-    members = sorted({w.alpha for w in listed if w.role is Role.FAMILY and w.alpha is not None})
-    spare, others = iter(_MORE_MEMBERS * 3), iter(_OTHERS * 9)
-    shapes = {alpha: _MEMBERS.get(alpha) or next(spare) for alpha in members}
-    series = dict(_METHODS)
-    found: dict[str, Look] = {}
+    listed, lines, series, found = list(everyone), itertools.cycle(LOOKS["lines"]), dict(LOOKS["methods"]), {}
+    spare, others = itertools.cycle(LOOKS["more_members"]), itertools.cycle(LOOKS["more_methods"].values())
+    members = {}
+    for alpha in sorted({w.alpha for w in listed if w.role is Role.FAMILY and w.alpha is not None}):
+        # The colour follows alpha itself, so that it is the same beside any other alphas.
+        color = matplotlib.colormaps["viridis"](0.72 * 0.1 / (alpha + 0.1))
+        members[alpha] = _look(color, LOOKS["members"].get(f"{alpha:g}") or next(spare), next(lines))
     for who in listed:
         if who.role is Role.BASE:
-            found[who.label] = Look(INK, "D", "-")
+            found[who.label] = _look(INK, "D", "-")
         elif who.role is Role.FAMILY and who.alpha is not None:
-            # The colour follows alpha itself, so that it is the same beside any other alphas.
-            color = _along("viridis", 0.72 * 0.1 / (who.alpha + 0.1))
-            found[who.label] = Look(color, shapes[who.alpha], _LINES[members.index(who.alpha) % len(_LINES)])
+            found[who.label] = members[who.alpha]
         else:
-            series[who.series] = series.get(who.series) or next(others)
-            found[who.label] = Look(*series[who.series], _LINES[list(series).index(who.series) % 4 + 1])
+            color, marker = series.setdefault(who.series, None) or next(others)
+            series[who.series] = color, marker
+            found[who.label] = _look(color, marker, LOOKS["lines"][list(series).index(who.series) % 4 + 1])
     for place, name in enumerate(datasets):
-        color = _along("Blues_r", 0.6 * place / max(1, len(datasets) - 1))
-        found[name] = Look(color, _SET_MARKERS[place % len(_SET_MARKERS)], _LINES[place % len(_LINES)])
+        color = matplotlib.colormaps["Blues_r"](0.6 * place / max(1, len(datasets) - 1))
+        marker, line = (LOOKS[kind][place % len(LOOKS[kind])] for kind in ("sets", "lines"))
+        found[name] = _look(color, marker, line)
     return found
 
 
-def _along(name: str, share: float) -> str:
-    return to_hex(matplotlib.colormaps[name](share))
+def _look(color: Any, marker: Any, line: Any) -> Look:
+    """matplotlib wants tuples where TOML has lists."""
+    shape = tuple(marker) if isinstance(marker, list) else marker
+    return Look(to_hex(color), shape, (line[0], tuple(line[1])) if isinstance(line, list) else line)
 
 
 def render_figure(figure: Figure, endings: Sequence[str]) -> dict[str, bytes]:
@@ -101,7 +95,7 @@ def render_figure(figure: Figure, endings: Sequence[str]) -> dict[str, bytes]:
     files = {}
     for ending in endings:
         out = io.BytesIO()
-        figure.savefig(out, format=ending, dpi=160, metadata=_METADATA[ending])
+        figure.savefig(out, format=ending, dpi=160, metadata=METADATA[ending])
         files[ending] = out.getvalue()
     return files
 
@@ -133,10 +127,8 @@ def better_arrow(axes: Axes) -> None:
 
 def bar_lengths(estimates: Sequence[Estimate], scale: float) -> np.ndarray:
     """[2, N] distances down and up, 0 where an estimate has no interval."""
-    ends = [(e.value, e.value if e.low is None else e.low, e.value if e.high is None else e.high) for e in estimates]
-    return np.array(
-        [[max(0.0, v - low) * scale for v, low, _ in ends], [max(0.0, high - v) * scale for v, _, high in ends]]
-    )
+    down = [0.0 if e.low is None else max(0.0, e.value - e.low) * scale for e in estimates]
+    return np.array([down, [0.0 if e.high is None else max(0.0, e.high - e.value) * scale for e in estimates]])
 
 
 def draw_line(
@@ -203,14 +195,14 @@ def place_labels(figure: Figure, axes: Axes, spots: Sequence[tuple[float, float,
 def _at(text: Annotation, place: tuple[float, float, float]) -> Bbox:
     """Put the text (points away, in a direction); where that is."""
     reach, dx, dy = place
-    text.set(position=(dx * reach, dy * reach), va="bottom" if dy > 0 else "top")
-    text.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")
+    sides = {1: "left", 0: "center", -1: "right"}
+    text.set(position=(dx * reach, dy * reach), va="bottom" if dy > 0 else "top", ha=sides[int(dx)])
     return text.get_window_extent()
 
 
 def _covered(box: Bbox, taken: Sequence[Bbox], frame: BboxBase) -> float:
-    """Area that is covered already or hangs out of the frame."""
-    shared = [Bbox.intersection(box, other) for other in taken]
+    """Area that is covered already, and five times what hangs out of the frame."""
+    shared = [one.width * one.height for other in taken if (one := Bbox.intersection(box, other)) is not None]
     inside = Bbox.intersection(box, frame)
     outside = box.width * box.height - (0.0 if inside is None else inside.width * inside.height)
-    return float(sum(one.width * one.height for one in shared if one is not None) + 5 * outside)
+    return float(sum(shared) + 5 * outside)
