@@ -219,10 +219,6 @@ class Comparison:
         free = (c for c in self.contenders if c.is_member and c.alpha == 0)
         return next((c for c in free if set(self.datasets) <= set(c.entries)), self.base)
 
-    @property
-    def runs(self) -> tuple[Run, ...]:
-        return tuple({run.path: run for c in self.contenders for run in c.runs}.values())
-
     def on(self, dataset: str) -> Comparison:
         """The same on one data set alone."""
         return replace(self, datasets=(dataset,))

@@ -80,16 +80,9 @@ def _write(out: Path, message: Message, blocks: Sequence[Block], markdown: str, 
         files[Path("tables") / f"{table.name}.csv"] = table.to_csv().encode(errors="backslashreplace")
     heads = [table for block in blocks[:2] for table in block.tables if table.name.startswith(FIRST_TABLES)]
     rest = [b for b in blocks[1:] if b.figure or b.examples or b.tables != tuple(heads[:1])]
-    context = {
-        "message": message,
-        "first": blocks[0],
-        "table": next(iter(heads), None),
-        "rest": rest,
-        "svg": drawn,
-        **made,
-    }
+    context = {"message": message, "first": blocks[0], "table": next(iter(heads), None), "rest": rest, "svg": drawn}
     for name, template, escaped in ((markdown, "page.md.j2", False), (PAGE, "page.html.j2", True)):
-        text = environment(escaped).get_template(template).render(context)
+        text = environment(escaped).get_template(template).render(context, **made)
         files[Path(name)] = text.encode(errors="backslashreplace")
     write_folder(out, files)
     return out / PAGE
@@ -106,7 +99,7 @@ def _draw(block: Block, files: dict[Path, bytes]) -> str:
 
 
 def _made_of(comparison: Comparison, commands: Sequence[str]) -> dict[str, Any]:
-    runs = comparison.runs
+    runs = list({run.path: run for c in comparison.contenders for run in c.runs}.values())
     evaluated = [(run, evaluation) for run in runs for evaluation in run.evaluations.values()]
     versions: dict[str, dict[str, None]] = {}
     for run, evaluation in evaluated:
@@ -137,16 +130,12 @@ def write_folder(out: Path, files: Mapping[Path, bytes]) -> None:
 
 def environment(autoescape: bool) -> jinja2.Environment:
     """The templates; every value is escaped in HTML, and a missing one is an error."""
+    loader, undefined = jinja2.PackageLoader("tersely.page"), jinja2.StrictUndefined
     made = jinja2.Environment(
-        loader=jinja2.PackageLoader("tersely.page"),
-        autoescape=autoescape,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=autoescape, undefined=undefined, trim_blocks=True, lstrip_blocks=True
     )
-    made.filters.update(
-        cell=markdown_cell, block=markdown_block, marked=marked, visible=visible, said=said, shorten=shorten
-    )
+    made.filters.update(cell=markdown_cell, block=markdown_block)
+    made.filters.update(marked=marked, visible=visible, said=said, shorten=shorten)
     return made
 
 

@@ -28,10 +28,8 @@ def plane_block(plane: Plane, looks: Looks) -> Block:
     drawing.legend_below(figure, axes)
     # Settings without their method's name stand in its colour, so that neighbours are not mixed up.
     inks = [looks[s.label].color if s.role is Role.BASELINE else INK for s in shown]
-    names = [
-        (s.tokens.value, s.accuracy.value * plane.scale, _short(s), ink) for s, ink in zip(shown, inks, strict=True)
-    ]
-    drawing.place_labels(figure, axes, names)
+    places = [(s.tokens.value, s.accuracy.value * plane.scale, _short(s)) for s in shown]
+    drawing.place_labels(figure, axes, [(*place, ink) for place, ink in zip(places, inks, strict=True)])
     return Block(plane.name, plane.title, (plane_sentence(plane),), figure, _caption(plane), (_numbers(plane),))
 
 
@@ -47,16 +45,10 @@ def draw_spots(axes: Axes, plane: Plane, looks: Looks) -> list[Spot]:
         _spot(axes, spot, looks[spot.label], plane.scale, label)
     for series in {s.series for s in shown if s.role in (Role.FAMILY, *SMALL)}:
         line = sorted((s for s in shown if s.series == series), key=lambda s: (s.alpha or 0.0, s.tokens.value))
-        axes.plot(
-            [s.tokens.value for s in line],
-            [s.accuracy.value * plane.scale for s in line],
-            linewidth=0.8,
-            color=SOFT if series == "family" else looks[line[0].label].color,
-            linestyle=":",
-            zorder=1,
-        )
+        xs, ys = [s.tokens.value for s in line], [s.accuracy.value * plane.scale for s in line]
+        color = SOFT if series == "family" else looks[line[0].label].color
+        axes.plot(xs, ys, linewidth=0.8, color=color, linestyle=":", zorder=1)
     _frame(axes, plane)
-    _desirable(axes, plane)
     axes.set_xlabel("tokens, ratio to the base" if plane.normalised else "mean tokens a response")
     axes.set_ylabel("accuracy, ratio to the base" if plane.normalised else "accuracy, %")
     return shown
@@ -107,26 +99,25 @@ def _spot(axes: Axes, spot: Spot, look: Look, scale: float, label: str) -> None:
 
 
 def _frame(axes: Axes, plane: Plane) -> None:
-    """Fitted to the marks, their bars and seeds; an axis that does not start at 0 shows where it starts."""
+    """Fitted to the marks, their bars and seeds; an axis that does not start at 0 shows where it starts.
+
+    What is better than the base on both axes is shaded; without a base an arrow says where better is.
+    """
     axes.margins(0.14, 0.12)
     left, right = axes.dataLim.intervalx
     if left < 0.3 * right:
         axes.set_xlim(left=0)
     low, high = axes.get_ylim()
     axes.set_ylim(max(0.0, low), high if plane.normalised else min(high, 100 + (high - low) * 0.05))
-
-
-def _desirable(axes: Axes, plane: Plane) -> None:
-    """Shade what is better than the base on both axes; without a base an arrow says where better is."""
     base = next((s for s in plane.spots if s.role is Role.BASE), None)
     if base is None:
-        return drawing.better_arrow(axes)
+        drawing.better_arrow(axes)
+        return
     (left, _), (_, top) = axes.get_xlim(), axes.get_ylim()
     axes.autoscale(False)
     corner = base.accuracy.value * plane.scale
     axes.fill_between([left, base.tokens.value], corner, top, color=GRID, alpha=0.45, zorder=0)
     axes.set_title("shaded: better than the base", color=SOFT, style="italic", weight="normal")
-    return None
 
 
 def _short(spot: Spot) -> str:
