@@ -41,8 +41,7 @@ def collect(
 ) -> Comparison:
     """Read everything and put it in order. A UserError names what is missing, differs or stands twice.
 
-    ``variants``: with cutoffs and evaluations of checkpoints and under instructions, not of the models as they are
-    alone.
+    ``variants``: with cutoffs, and with evaluations of checkpoints and under instructions.
     """
     runs = [read_finished(path, variants) for path in dict.fromkeys(path.resolve() for path in paths)]
     roots, given = _roots(runs, base, variants)
@@ -141,7 +140,7 @@ def _measured(members: Sequence[_Line]) -> list[tuple[int | None, str]]:
     for line in members:
         pairs = [(parse_name(folder), evaluation) for folder, evaluation in line.run.evaluations.items()]
         steps.append({name.step for name, _ in pairs if name.step is not None and not name.variant})
-        for name, evaluation in sorted(pairs, key=lambda pair: _natural(pair[0].variant)):
+        for name, evaluation in sorted(pairs, key=lambda pair: (len(pair[0].variant), pair[0].variant)):
             if name.step is None and evaluation.protocol.instruction and not name.is_repeat:
                 asked[None, name.variant] = None
     trained = members[0].run.kind == "train" and not members[0].mark
@@ -166,9 +165,8 @@ def _contender(members: Sequence[_Line], step: int | None, variant: str) -> Cont
 
 def _prompted(line: _Line, variant: str) -> _Line:
     """The same model under an instruction."""
-    label = variant if line.role is Role.BASE else f"{line.label} + {variant}"
-    base = line.base or (line.run if line.role is Role.BASE else None)
-    series = variant.rstrip("0123456789").rstrip("-:")
+    plain, series = line.role is Role.BASE, variant.rstrip("0123456789").rstrip("-:")
+    label, base = (variant, line.run) if plain else (f"{line.label} + {variant}", line.base)
     return replace(line, label=label, role=Role.PROMPTED, series=series, alpha=None, base=base)
 
 
@@ -176,11 +174,6 @@ def _order(line: _Line) -> tuple[bool, float, str, float, str]:
     """The family by alpha, other methods by name and learning rate."""
     rate = learning_rate(line.run) or 0.0 if line.role is Role.BASELINE else 0.0
     return line.alpha is not None, line.alpha or 0.0, line.series, rate, line.label
-
-
-def _natural(variant: str) -> tuple[str, int]:
-    stem = variant.rstrip("0123456789")
-    return stem, int(variant[len(stem) :] or 0)
 
 
 def _result(line: _Line, dataset: str, evaluation: Evaluation, part: bool = False) -> Result:
@@ -225,8 +218,7 @@ def _datasets(contenders: Sequence[Contender]) -> tuple[str, ...]:
 
 
 def _floors(bases: Sequence[Run], dataset: str) -> tuple[NoiseFloor, ...]:
-    """What the bases differ by from themselves: measured twice, which is under the same protocol but for the seed, or
-    in halves."""
+    """What the bases differ by from themselves, measured twice (alike but for the protocol's seed) or in halves."""
     floors = []
     for evaluations in (base.evaluations for base in bases if dataset in base.evaluations):
         own, again = evaluations[dataset], None
@@ -240,8 +232,7 @@ def _floors(bases: Sequence[Run], dataset: str) -> tuple[NoiseFloor, ...]:
 
 
 def _cutoffs(base: Contender) -> list[Contender]:
-    """What smaller caps would have given, from the base's kept responses: one contender a limit, which stands only with
-    the data sets on which it can be computed."""
+    """What smaller caps would have given, from the base's kept responses, on each data set where that can be known."""
     grids = {d: cutoff_limits([r.evaluation.responses() for r in e.results]) for d, e in base.entries.items()}
     found = []
     for limit in sorted({limit for grid in grids.values() for limit in grid}):

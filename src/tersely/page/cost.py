@@ -70,16 +70,14 @@ def mean_cost(runs: Sequence[Run], until: int | None = None) -> Cost:
 
 
 def contender_cost(contender: Contender) -> Cost:
-    """Of training, of a checkpoint up to its step; cutoffs and prompts train nothing, and what another model cost is
-    not known."""
+    """Of training, of a checkpoint up to its step; cutoffs and prompts cost nothing, another model's is not known."""
     if contender.role is Role.OTHER:
         return Cost()
     return mean_cost(contender.runs, contender.step) if contender.role in TRAINED else Cost(0.0, 0.0, 0.0)
 
 
 def search_cost(comparison: Comparison, chosen: Contender) -> tuple[int, Cost]:
-    """(how many members were trained to choose this one, what they cost together): whoever picks alpha from a family
-    has paid for all of it."""
+    """(members trained to choose this one, their cost together): who picks alpha from a family has paid for all."""
     family = [c for c in comparison.contenders if c.is_member] if chosen.is_member else [chosen]
     return len(family), _joined([contender_cost(c) for c in family], sum)
 

@@ -110,9 +110,6 @@ def inline_svg(svg: str, name: str, alt: str) -> str:
     return body.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
 
 
-# ---- pieces
-
-
 def canvas(height: float, rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, list[Axes]]:
     """A figure as wide as every other, and its panels row by row."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")

@@ -83,7 +83,7 @@ def _who_and_what(comparison: Comparison) -> tuple[str, str]:
     asked = TOY_TASKS.get(datasets[0], datasets[0]) if len(datasets) == 1 else f"{len(datasets)} data sets"
     who = f"{'A toy model' if base is None or toy else base.runs[0].name} answers {asked}"
     task = f"{TOY_TASKS[datasets[0]]} (task {datasets[0]})" if datasets[0] in TOY_TASKS else ", ".join(datasets)
-    summary = next(iter(comparison.contenders[0].entries.values())).results[0].evaluation.summary
+    summary = next(iter(comparison.contenders[0].entries.values())).first.evaluation.summary
     counts = {"problems": summary.overall.problems, "k": summary.k}
     return who, say("message.what", model=say("message.toy") if toy else name, task=task, **counts)
 
@@ -143,9 +143,6 @@ def _money(comparison: Comparison, chosen: Contender, options: Options) -> str:
     return say(name, **parts, paid=show(paid, "small"))
 
 
-# ---- what to mind
-
-
 def warnings(comparison: Comparison, found: Sequence[Standing]) -> tuple[str, ...]:
     """What weakens the numbers of the page, each a sentence."""
     everyone = comparison.contenders
@@ -156,7 +153,7 @@ def warnings(comparison: Comparison, found: Sequence[Standing]) -> tuple[str, ..
     for dataset in comparison.datasets:
         view = comparison.on(dataset).view()
         said += [f"{dataset}: {sentence}" for sentence in _of_set(view, comparison)]
-        if view.entries[0].results[0].evaluation.summary.overall.problems == 1:
+        if view.entries[0].first.evaluation.summary.overall.problems == 1:
             said.append(say("mind.single", dataset=dataset))
     known = {s.label for s in found}
     lacking = [c.label for c in unmarked if c.role not in (Role.BASE, Role.CUTOFF) and c.label not in known]

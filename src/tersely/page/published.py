@@ -20,7 +20,7 @@ from tersely.page.records import Comparison, Role
 from tersely.page.standings import PRINTED, Plane, Spot, Standing, aggregate_plane, choose
 from tersely.page.words import columns, say, table
 from tersely.records import Estimate
-from tersely.table import Cell, Column, Table, show
+from tersely.table import Column, Table, show
 
 
 def read_published(scale: str) -> dict[str, Any]:
@@ -116,10 +116,6 @@ def _printed(source: Mapping[str, Any]) -> Table:
 
 
 def _further(given: Mapping[str, Any]) -> Table:
-    """A column of nothing but numbers is one of numbers; the first one never is."""
-    rows: list[tuple[Cell, ...]] = [(str(first), *rest) for first, *rest in given["rows"]]
-    declared = []
-    for title, cells in zip(given["columns"], zip(*rows, strict=True), strict=True):
-        kind = "small" if all(isinstance(cell, int | float) for cell in cells) else "text"
-        declared.append(Column(title.replace(" ", "_"), title, kind))
-    return Table(f"published_{given['name']}", f"{given['title']} ({given['source']})", tuple(declared), tuple(rows))
+    declared = tuple(Column(title.replace(" ", "_"), title, kind) for title, kind in given["columns"].items())
+    title = f"{given['title']} ({given['source']})"
+    return Table(f"published_{given['name']}", title, declared, tuple(map(tuple, given["rows"])))

@@ -53,10 +53,6 @@ class Result:
     base_path: Path | None = None
     """Folder of that base."""
 
-    @property
-    def seed(self) -> str:
-        return "-" if self.run.seed is None else str(self.run.seed)
-
 
 @dataclass(frozen=True, slots=True)
 class Who:
@@ -83,11 +79,6 @@ class Who:
     def is_member(self) -> bool:
         """Of the family, with its usual settings and protocol."""
         return self.role is Role.FAMILY and not self.mark
-
-    @property
-    def method(self) -> str:
-        """What it competes as: the whole family is one method."""
-        return "RL with the length penalty" if self.role is Role.FAMILY else self.series
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +221,6 @@ class Comparison:
         entries = tuple(entry for entry in everyone if not roles or entry.role in roles)
         summaries = [r.evaluation.summary for entry in entries or everyone for r in entry.results]
         labels = {label for summary in summaries for label in summary.by_difficulty}
-        first = everyone[0].results[0].evaluation
+        first = everyone[0].first.evaluation
         order = tuple(sorted(labels, key=difficulty_order))
         return View(dataset, first.protocol.without_model(), entries, order, first.summary.phrases)

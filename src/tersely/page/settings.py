@@ -56,10 +56,8 @@ def learning_rate(run: Run) -> float | None:
 
 
 def variants(runs: Sequence[Run]) -> list[str]:
-    """For each run the settings in which it differs from most of the others, as words; usually empty.
-
-    A setting that an earlier version did not know was what it is now by default.
-    """
+    """For each run the settings in which it differs from most of the others, as words; usually empty."""
+    # A setting that an earlier version did not know was what it is now by default.
     defaults = TrainConfig.model_validate({"model": "", "task": ""}).model_dump(mode="json")
     flat = [_flatten(merge(defaults, dict(run.config))) for run in runs]
     words: list[list[str]] = [[] for _ in runs]
@@ -73,13 +71,11 @@ def variants(runs: Sequence[Run]) -> list[str]:
 
 
 def _tuned(run: Run, words: str) -> str:
-    """The method with its learning rate, where that was searched over, and whatever else differs among its runs.
-
-    Rates are in one notation for all of a sweep: 1e-05 and 1e-04, not 0.0001.
-    """
+    """The method with its learning rate, where that was searched over, and whatever else differs among its runs."""
     label, others = _method(run), words.split(", ") if words else []
     rate = None if run.kind == "train" else learning_rate(run)
     if rate is not None:
+        # One notation for all of a sweep: 1e-05 and 1e-04, not 0.0001.
         label += f" lr {rate:.0e}" if float(f"{rate:.0e}") == rate else f" lr {rate:g}"
         others = [word for word in others if "learning_rate " not in word]
     return label + (f" ({', '.join(others)})" if others else "")

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 
 from tersely.page import figure as drawing
 from tersely.page.block import Block, Options
-from tersely.page.records import GAINS, TOLD, Comparison, Entry, View
-from tersely.page.words import say, table
+from tersely.page.records import TOLD, Comparison, Entry, View
+from tersely.page.words import cell, say, table
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -20,10 +20,10 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     if len(view.difficulties) < 2 or not saving:
         return Block("by_difficulty", numbers.title, tables=(numbers,))
     figure, (above, below) = drawing.canvas(6.2, 2, sharex=True)
-    draw_by_difficulty(above, view, saving, options, ["token_saving"], 100)
+    draw_by_difficulty(above, view, saving, options, 100, "gain", "token_saving")
     above.axhline(0, color=drawing.INK, linewidth=0.9)
     above.set(ylabel="tokens saved against the base, %", xlabel="")
-    draw_by_difficulty(below, view, drawn, options, ["accuracy"], 100)
+    draw_by_difficulty(below, view, drawn, options, 100, "overall", "accuracy")
     low, high = below.get_ylim()
     below.set(ylabel="accuracy, %", ylim=(max(0.0, low), min(100.5, high)))
     drawing.legend_below(figure, below)
@@ -31,14 +31,12 @@ def block(comparison: Comparison, options: Options) -> Block | None:
 
 
 def draw_by_difficulty(
-    axes: Axes, view: View, drawn: Sequence[Entry], options: Options, quantity: Sequence[str], scale: int
+    axes: Axes, view: View, drawn: Sequence[Entry], options: Options, scale: int, *quantity: str
 ) -> None:
-    """``quantity``: its path in the summary; "token_saving" is against the base."""
-    lines = []
+    """``quantity``: the entry's method, "overall" or "gain", and what that is asked for."""
+    read, lines = cell(*quantity), []
     for entry in drawn:
-        places = [entry.at(label) for label in view.difficulties]
-        gained = quantity[0] in GAINS
-        values = [place.gain(quantity[0]) if gained else place.overall(*quantity) for place in places]
+        values = [read(entry.at(label)) for label in view.difficulties]
         lines.append((entry.label, options.looks[entry.label], values))
     drawing.draw_beside(axes, view.difficulties, lines, scale)
     axes.set_xlabel("difficulty")

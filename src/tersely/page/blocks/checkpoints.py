@@ -75,10 +75,7 @@ def curves(comparison: Comparison) -> dict[str, Curve]:
 
 
 def _start(base: Entry, entries: Sequence[Entry]) -> Curve:
-    """The bases where a curve starts.
-
-    A curve is often measured on fewer problems than a result: then the base is read on those same responses alone.
-    """
+    """The bases where a curve starts, read on the curve's responses alone: it is often measured on fewer problems."""
     asked = {result.base_path: result.evaluation.responses() for entry in entries for result in entry.results}
     known = [result for result in base.results if result.run.path in asked]
     results = tuple(_narrowed(result, asked[result.run.path]) for result in known)

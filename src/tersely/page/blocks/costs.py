@@ -48,7 +48,12 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     if never := dict.fromkeys(payback.label for payback in found if payback.queries[0] is None):
         words.append(say("costs.never", labels=", ".join(never)))
     if found:
-        words.append(f"{say('costs.counted')} {_money(options)}")
+        wall = (
+            "training tokens at the same price" if options.gpu_hour is None else f"wall hours at {options.gpu_hour:g}"
+        )
+        price = {"price": options.price, "currency": options.currency, "hours": wall}
+        money = say("costs.no_price") if options.price is None else say("costs.money", **price)
+        words.append(f"{say('costs.counted')} {money}")
     chosen = next((c for c in comparison.contenders if c.label == options.chosen), None)
     if found and chosen is not None and (count := search_cost(comparison, chosen)[0]) > 1:
         words.append(say("costs.search", label=chosen.label, count=count))
@@ -57,16 +62,8 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     return Block("costs", "What training took, and when it has paid for itself", tuple(words), tables=tables)
 
 
-def _money(options: Options) -> str:
-    if options.price is None:
-        return say("costs.no_price")
-    hours = "training tokens at the same price" if options.gpu_hour is None else f"wall hours at {options.gpu_hour:g}"
-    return say("costs.money", currency=options.currency, hours=hours, price=options.price)
-
-
 def paybacks(comparison: Comparison, options: Options) -> list[Payback]:
-    """For everything that was trained, on every data set, in each currency that can be computed; first of all for the
-    member that was chosen, with what it cost to choose it.
+    """Of all that was trained, on every data set, in each currency; first of the chosen member with its search.
 
     tokens: (sampled + trained tokens) / tokens saved a query, a trained token counting as one generated. seconds: wall
     seconds / (tokens saved x the seconds that generating a token took in training; the mean over the others where a

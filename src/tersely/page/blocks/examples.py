@@ -20,5 +20,5 @@ def block(comparison: Comparison, options: Options) -> Block | None:
 
 def _first_samples(entry: Entry) -> dict[str, EvalRecord]:
     """Problem id -> its response with the smallest sample number."""
-    records = sorted(entry.records(entry.results[0]), key=lambda record: -record.sample)
+    records = sorted(entry.records(entry.first), key=lambda record: -record.sample)
     return {record.problem_id: record for record in records}

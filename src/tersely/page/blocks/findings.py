@@ -50,8 +50,8 @@ def _trends(view: View) -> list[str]:
 
 def _seeds(view: View) -> list[str]:
     """Of the seeds that ran at every alpha, in how many do tokens fall at every step?"""
-    runs = [{r.seed: r.evaluation.summary.overall.tokens.value for r in e.results} for e in view.line]
-    shared = sorted(set.intersection(*map(set, runs))) if len(runs) > 1 else []
+    runs = [{r.run.seed: r.evaluation.summary.overall.tokens.value for r in e.results} for e in view.line]
+    shared = set.intersection(*map(set, runs)) if len(runs) > 1 else set()
     falling = sum(all(b[seed] < a[seed] for a, b in itertools.pairwise(runs)) for seed in shared)
     return [say("findings.seeds", falling=falling, count=len(shared))] if len(shared) > 1 else []
 

@@ -53,8 +53,10 @@ def matched(comparison: Comparison, found: Sequence[Standing]) -> list[Matched]:
     for axis, part in AXES.items():
         by_method: dict[str, list[tuple[float, Standing]]] = {}
         for standing, cost in candidates:
+            # The whole family is one method.
+            method = "RL with the length penalty" if standing.role is Role.FAMILY else standing.series
             if spent := getattr(cost, part):
-                by_method.setdefault(standing.method, []).append((spent, standing))
+                by_method.setdefault(method, []).append((spent, standing))
         if len(by_method) < 2:
             continue
         budget = max(min(spent for spent, _ in group) for group in by_method.values())
