@@ -1,7 +1,6 @@
 """From run folders to contenders: which runs are seeds of one setting, what each is called, which base it meets.
 
-Numbers are averaged only over seeds of one setting under one protocol. What was measured under another protocol is
-refused, or with ``allow_mixed`` marked and compared with nothing.
+What was measured under another protocol is refused, or with ``allow_mixed`` marked and compared with nothing.
 """
 
 from __future__ import annotations
@@ -95,10 +94,7 @@ def _rules(runs: Sequence[Run]) -> Rules:
 
 
 def _mark(run: Run, rules: Rules, allow_mixed: bool, base: Run | None = None) -> str:
-    """In words how the protocol of any of the run's evaluations differs; refused unless ``allow_mixed``.
-
-    Checkpoints may all be asked fewer of the problems that the base was asked.
-    """
+    """In words how any evaluation's protocol differs; checkpoints may all be asked fewer of the base's problems."""
     found: dict[str, None] = {}
     for folder, evaluation in run.evaluations.items():
         name = parse_name(folder)

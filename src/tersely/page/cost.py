@@ -46,10 +46,7 @@ def total(rows: Sequence[Json], key: str) -> float | None:
 
 
 def cost_of(run: Run, until: int | None = None) -> Cost:
-    """Of one run, up to step ``until``: sums over the clock, and over the journal for tokens an older clock lacks.
-
-    What the baselines' responses cost to sample stands in their own clock, at step 0, for each of them in full.
-    """
+    """Of one run, up to step ``until``: sums over the clock, and over the journal for tokens an older clock lacks."""
     journal = [row for row in run.journal if until is None or row.step <= until]
     clock = [row for row in run.clock if until is None or row.get("step", 0) <= until]
     sampled, trained = total(clock, "tokens_sampled"), total(clock, "response_tokens_trained")

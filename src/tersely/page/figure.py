@@ -1,9 +1,7 @@
 """One look for all figures, and the pieces they are drawn with.
 
-One colour a method on every page: alphas run along viridis by their value, whose lightness is monotone; every other
-method has its own. Each has its own marker and line too, so that colour is never the only sign. Figures are drawn in
-the light scheme; the page's style turns their lightness over for a reader in the dark. They are as wide as a phone, so
-that no letter is below 10 px there.
+One colour, marker and line a method on every page, so that colour is never the only sign. Figures are drawn in the
+light scheme, which the page's style turns over in the dark, and as wide as a phone, where no letter is below 10 px.
 """
 
 from __future__ import annotations
@@ -140,8 +138,7 @@ def draw_line(
 def draw_beside(
     axes: Axes, places: Sequence[str], lines: Sequence[tuple[str, Look, Sequence[Estimate | None]]], scale: float
 ) -> None:
-    """(name, look, an estimate for each place): the lines side by side within each place, so that intervals do not hide
-    each other."""
+    """(name, look, an estimate for each place): lines stand side by side in each place, hiding no interval."""
     step = min(0.12, 0.72 / max(1, len(lines)))
     for number, (name, look, estimates) in enumerate(lines):
         shift = (number - (len(lines) - 1) / 2) * step

@@ -1,7 +1,4 @@
-"""The paper's own published tables, so that its claims can be read with the same eyes as our runs.
-
-They hold no intervals (a ± over three seeds whose kind is not said), so nothing here has one.
-"""
+"""The paper's own published tables, read with the same eyes as our runs; the source prints no intervals."""
 
 from __future__ import annotations
 
@@ -32,10 +29,7 @@ def read_published(scale: str) -> dict[str, Any]:
 
 
 def published_standings(tables: Mapping[str, Any], reference: str = "base") -> tuple[Standing, ...]:
-    """Ratios to the reference on each set and their unweighted mean, computed from the tables by set.
-
-    What the source gives only as an aggregate (O1-Pruner, the instruct model) stands with it and without sets.
-    """
+    """Ratios to the reference on each set and their mean, from the tables by set; some the source only aggregates."""
     against = next(row for row in tables["rows"] if row["label"] == reference)
     found = []
     for row in (row for row in tables["rows"] if row is not against):

@@ -37,8 +37,7 @@ FIRST_TABLES = ("overview", "aggregate")
 def write_report(runs: Sequence[Path], base: Path | None, out: Path, options: Options = PLAIN) -> Path:
     """The models as they are: one page about a family, without cutoffs, instructions and checkpoints.
 
-    Nothing is written before everything could be read; files of an earlier page in ``out`` are replaced, a folder that
-    holds anything else is a UserError, a refused write a StorageError.
+    Files of an earlier page in ``out`` are replaced; anything else is a UserError, a refused write a StorageError.
     """
     comparison = collect(runs, base, options.allow_mixed, variants=False)
     if not any(c.role in TRAINED for c in comparison.contenders):
@@ -75,7 +74,13 @@ def write_published(scale: str, out: Path, *, commands: Sequence[str] = ()) -> P
 def _write(out: Path, message: Message, blocks: Sequence[Block], markdown: str, made: Mapping[str, Any]) -> Path:
     """Blocks of which nothing is left once the first screen has its table stand nowhere."""
     files: dict[Path, bytes] = {}
-    drawn = {block.name: _draw(block, files) for block in blocks}
+    drawn: dict[str, str] = {}
+    for name, title, figure in ((b.name, b.title, b.figure) for b in blocks):
+        made_of = {} if figure is None else render_figure(figure, ENDINGS)
+        files.update({Path("figures") / f"{name}.{ending}": content for ending, content in made_of.items()})
+        if made_of:
+            alt = f"{visible(title)}. The numbers are in the tables below."
+            drawn[name] = inline_svg(made_of["svg"].decode(), name, alt)
     for table in (table for block in blocks for table in block.tables):
         files[Path("tables") / f"{table.name}.csv"] = table.to_csv().encode(errors="backslashreplace")
     heads = [table for block in blocks[:2] for table in block.tables if table.name.startswith(FIRST_TABLES)]
@@ -86,16 +91,6 @@ def _write(out: Path, message: Message, blocks: Sequence[Block], markdown: str, 
         files[Path(name)] = text.encode(errors="backslashreplace")
     write_folder(out, files)
     return out / PAGE
-
-
-def _draw(block: Block, files: dict[Path, bytes]) -> str:
-    """The figure as it stands in the page, and as ``files`` beside it; empty where there is none."""
-    if block.figure is None:
-        return ""
-    made = render_figure(block.figure, ENDINGS)
-    files.update({Path("figures") / f"{block.name}.{ending}": content for ending, content in made.items()})
-    alt = f"{visible(block.title)}. The numbers are in the tables below."
-    return inline_svg(made["svg"].decode(), block.name, alt)
 
 
 def _made_of(comparison: Comparison, commands: Sequence[str]) -> dict[str, Any]:

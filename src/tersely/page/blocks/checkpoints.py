@@ -12,9 +12,8 @@ from tersely.analysis import summarise
 from tersely.analysis.paired import shared
 from tersely.page import figure as drawing
 from tersely.page.block import Block, Options
-from tersely.page.records import Comparison, Entry, Result
+from tersely.page.records import Comparison, Entry
 from tersely.page.words import say, table
-from tersely.records import EvalRecord
 
 Curve = list[tuple[int, Entry]]
 """(iteration, what was measured there) of one model on one data set, from its base on."""
@@ -77,15 +76,12 @@ def curves(comparison: Comparison) -> dict[str, Curve]:
 def _start(base: Entry, entries: Sequence[Entry]) -> Curve:
     """The bases where a curve starts, read on the curve's responses alone: it is often measured on fewer problems."""
     asked = {result.base_path: result.evaluation.responses() for entry in entries for result in entry.results}
-    known = [result for result in base.results if result.run.path in asked]
-    results = tuple(_narrowed(result, asked[result.run.path]) for result in known)
-    return [(0, replace(base, results=results))] if results else []
-
-
-def _narrowed(result: Result, other: Sequence[EvalRecord]) -> Result:
-    evaluation = result.evaluation
-    records = tuple(shared(evaluation.responses(), other))
-    if len(records) == evaluation.summary.overall.responses or not records:
-        return result
-    summary = summarise(records, evaluation.protocol, phrases={})
-    return replace(result, evaluation=replace(evaluation, held=records, summary=summary))
+    results = []
+    for result in (result for result in base.results if result.run.path in asked):
+        whole = result.evaluation
+        records = tuple(shared(whole.responses(), asked[result.run.path]))
+        if records and len(records) < whole.summary.overall.responses:
+            summary = summarise(records, whole.protocol, phrases={})
+            result = replace(result, evaluation=replace(whole, held=records, summary=summary))
+        results.append(result)
+    return [(0, replace(base, results=tuple(results)))] if results else []

@@ -48,12 +48,10 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     if never := dict.fromkeys(payback.label for payback in found if payback.queries[0] is None):
         words.append(say("costs.never", labels=", ".join(never)))
     if found:
-        wall = (
-            "training tokens at the same price" if options.gpu_hour is None else f"wall hours at {options.gpu_hour:g}"
-        )
-        price = {"price": options.price, "currency": options.currency, "hours": wall}
-        money = say("costs.no_price") if options.price is None else say("costs.money", **price)
-        words.append(f"{say('costs.counted')} {money}")
+        hour = options.gpu_hour
+        hours = "training tokens at the same price" if hour is None else f"wall hours at {hour:g}"
+        money = say("costs.money", currency=options.currency, hours=hours, price=options.price or 0.0)
+        words.append(f"{say('costs.counted')} {say('costs.no_price') if options.price is None else money}")
     chosen = next((c for c in comparison.contenders if c.label == options.chosen), None)
     if found and chosen is not None and (count := search_cost(comparison, chosen)[0]) > 1:
         words.append(say("costs.search", label=chosen.label, count=count))
@@ -65,11 +63,10 @@ def block(comparison: Comparison, options: Options) -> Block | None:
 def paybacks(comparison: Comparison, options: Options) -> list[Payback]:
     """Of all that was trained, on every data set, in each currency; first of the chosen member with its search.
 
-    tokens: (sampled + trained tokens) / tokens saved a query, a trained token counting as one generated. seconds: wall
-    seconds / (tokens saved x the seconds that generating a token took in training; the mean over the others where a
-    method did not record it). Money, with a price (of a million generated tokens): (wall hours x ``gpu_hour``, or
-    training tokens x price without it) / (tokens saved x price). The cost is a measurement and has no interval; that
-    of the saving is carried over.
+    tokens: (sampled + trained tokens) / tokens saved a query. seconds: wall seconds / (tokens saved x the seconds that
+    a token took to sample in training; the others' mean where a method did not record it). Money, with a price of a
+    million generated tokens: (wall hours x ``gpu_hour``, or training tokens x price without it) / (tokens saved x
+    price). The cost is a measurement and has no interval; that of the saving is carried over.
     """
     trained = [c for c in comparison.contenders if c.role in TRAINED and not c.mark]
     bills = [(c.label, c, contender_cost(c)) for c in trained]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tersely.page.block import Block, Options
-from tersely.page.records import TOLD, Comparison, Entry
+from tersely.page.records import TOLD, Comparison
 from tersely.page.words import say
 from tersely.records import EvalRecord
 
@@ -12,13 +12,11 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     view, examples = comparison.view(*TOLD), {}
     labels = view.difficulties
     for label in (labels[0], labels[len(labels) // 2], labels[-1]):
-        first = {entry.label: _first_samples(entry.at(label)) for entry in view.entries}
+        first: dict[str, dict[str, EvalRecord]] = {}
+        for entry in view.entries:
+            # Problem id -> its response with the smallest sample number.
+            records = sorted(entry.at(label).records(entry.first), key=lambda record: -record.sample)
+            first[entry.label] = {record.problem_id: record for record in records}
         if shared := set.intersection(*map(set, first.values())):
             examples[label] = {name: found[min(shared)] for name, found in first.items()}
     return Block("examples", "The same problems, side by side", (say("examples.rule"),), examples=examples)
-
-
-def _first_samples(entry: Entry) -> dict[str, EvalRecord]:
-    """Problem id -> its response with the smallest sample number."""
-    records = sorted(entry.records(entry.first), key=lambda record: -record.sample)
-    return {record.problem_id: record for record in records}

@@ -65,9 +65,8 @@ def _numbers(plane: Plane) -> Table:
 
 
 def below_view(plane: Plane) -> list[Spot]:
-    """What lies far below everything else and would, drawn, squeeze the rest into a line: models that keep less than
-    half the base's accuracy, in the mean or with any seed, and cutoffs and prompts well under the others.
-    """
+    """What would squeeze the rest into a line: models that keep less than half the base's accuracy, in the mean or with
+    any seed, and cutoffs and prompts well under the others."""
     base = next((s.accuracy.value for s in plane.spots if s.role is Role.BASE), 0.0)
     alive = [s for s in plane.spots if min([s.accuracy.value, *(y for _, y in s.seeds)]) >= FAILED * base]
     kept = [s.accuracy.value for s in alive if s.role not in SMALL]
@@ -99,10 +98,7 @@ def _spot(axes: Axes, spot: Spot, look: Look, scale: float, label: str) -> None:
 
 
 def _frame(axes: Axes, plane: Plane) -> None:
-    """Fitted to the marks, their bars and seeds; an axis that does not start at 0 shows where it starts.
-
-    What is better than the base on both axes is shaded; without a base an arrow says where better is.
-    """
+    """Fitted to the marks and their bars; what beats the base on both axes is shaded, or an arrow says where it is."""
     axes.margins(0.14, 0.12)
     left, right = axes.dataLim.intervalx
     if left < 0.3 * right:

@@ -43,10 +43,9 @@ def block(comparison: Comparison, options: Options) -> Block | None:
 
 
 def matched(comparison: Comparison, found: Sequence[Standing]) -> list[Matched]:
-    """On each axis: the smallest budget within which every trained method has a candidate, and each one's best there.
+    """On each axis the smallest budget within which every trained method has a candidate, and each one's best there.
 
-    Candidates are the finished runs, and of the family also its evaluated checkpoints at what they had cost by then.
-    Nothing where fewer than two methods recorded their cost.
+    Candidates are finished runs and the family's evaluated checkpoints; nothing where fewer than two recorded a cost.
     """
     candidates = _candidates(comparison, found)
     rows = []
