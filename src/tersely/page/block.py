@@ -1,7 +1,5 @@
 """What every block gives, and what it is given beside the comparison."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 

@@ -3,8 +3,6 @@
 What was measured under another protocol is refused, or with ``allow_mixed`` marked and compared with nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What training cost: of one run, of a setting over its seeds, and of a family of which one member was chosen."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean

@@ -4,8 +4,6 @@ One colour, marker and line a method on every page, so that colour is never the 
 light scheme, which the page's style turns over in the dark, and as wide as a phone, where no letter is below 10 px.
 """
 
-from __future__ import annotations
-
 import io
 import itertools
 import re

@@ -1,7 +1,5 @@
 """What the page says first: the message that a manager understands, how sure it is, what it costs, what to mind."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

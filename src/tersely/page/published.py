@@ -1,7 +1,5 @@
 """The paper's own published tables, read with the same eyes as our runs; the source prints no intervals."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from importlib import resources

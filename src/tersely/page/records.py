@@ -1,13 +1,11 @@
 """What a page is made of: runs, their results on each data set, and the settings that compete there."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tersely.analysis import PairedComparison, ProtocolFacts, Summary, over_seeds
 from tersely.analysis.clusters import difficulty_order, label_of, token_clusters
@@ -102,7 +100,7 @@ class Entry(Who):
         """The most responses that any seed gave to a problem."""
         return max(result.evaluation.summary.k for result in self.results)
 
-    def at(self, difficulty: str) -> Entry:
+    def at(self, difficulty: str) -> Self:
         return replace(self, difficulty=difficulty)
 
     def of_k(self, key: str) -> Estimate | None:
@@ -210,7 +208,7 @@ class Comparison:
         free = (c for c in self.contenders if c.is_member and c.alpha == 0)
         return next((c for c in free if set(self.datasets) <= set(c.entries)), self.base)
 
-    def on(self, dataset: str) -> Comparison:
+    def on(self, dataset: str) -> Self:
         """The same on one data set alone."""
         return replace(self, datasets=(dataset,))
 

@@ -1,7 +1,5 @@
 """Write a page: one self-contained HTML file, the same as Markdown, tables as CSV, figures as SVG, PDF and PNG."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace

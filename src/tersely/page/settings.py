@@ -1,7 +1,5 @@
 """What each run is called: the settings in which it differs from the others of its kind."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path

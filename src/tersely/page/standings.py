@@ -1,7 +1,5 @@
 """Where everything stands: ratios to a reference on each data set, their mean, and the one rule for best everywhere."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

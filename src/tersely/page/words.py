@@ -1,7 +1,5 @@
 """The words of the page: longer sentences stand in ``words.toml``, titles and columns of tables in ``tables.toml``."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable, Iterable
 from importlib import resources

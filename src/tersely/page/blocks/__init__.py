@@ -1,8 +1,6 @@
 """The parts of the pages, one a file. To add one: a file with ``block(comparison, options)`` and a line in ``BLOCKS``;
 a page shows what its selection names, in that order."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from tersely.page.block import Maker, each_set, once

@@ -1,7 +1,5 @@
 """Each departure from the family against the member of the same alpha, seed by seed on the same problems."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """All data sets in one plane: the unweighted mean of the ratios to the base, as the paper aggregates."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from tersely.page.block import Block, Options

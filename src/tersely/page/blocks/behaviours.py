@@ -1,7 +1,5 @@
 """What the responses do beside being long: checks, doubts, going on after the answer, loops, spread."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Where tokens are saved and where accuracy is lost: every model at every difficulty."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes

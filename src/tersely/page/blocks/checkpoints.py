@@ -1,7 +1,5 @@
 """The paper's figures 4 and 5: evaluated checkpoints against the iteration, and where they go, one curve an alpha."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """What training took, where its time went, and when it has paid for itself."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from statistics import fmean
 

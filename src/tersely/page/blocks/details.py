@@ -1,7 +1,5 @@
 """More about every model: right and wrong lengths, every seed, several responses together, and the noise floor."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from tersely.page.block import Block, Options

@@ -1,7 +1,5 @@
 """Responses of the base and of every member to the same few problems, chosen by a rule that knows no answer."""
 
-from __future__ import annotations
-
 from tersely.page.block import Block, Options
 from tersely.page.records import TOLD, Comparison
 from tersely.page.words import say

@@ -1,7 +1,5 @@
 """What else the numbers show, and what they do not. Every sentence is computed; none is assumed."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The paper's figures 2, 3 and 6: accuracy over tokens, the family on a dotted line, a shape for each other method."""
 
-from __future__ import annotations
-
 from matplotlib.axes import Axes
 
 from tersely.page import figure as drawing

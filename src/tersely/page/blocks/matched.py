@@ -1,7 +1,5 @@
 """Who is ahead within the same training budget."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

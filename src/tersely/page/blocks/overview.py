@@ -1,7 +1,5 @@
 """The table of the first screen: what was spent, saved, gained and lost, in at most eight rows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tersely.page.block import Block, Options

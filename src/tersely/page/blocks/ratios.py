@@ -1,7 +1,5 @@
 """Accuracy and tokens of every data set in one figure, as ratios to the base, along the family."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure

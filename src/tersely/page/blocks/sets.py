@@ -1,7 +1,5 @@
 """Several data sets in one figure, each normalised by the base, so that they can be read side by side."""
 
-from __future__ import annotations
-
 from tersely.page.block import Block, Options
 from tersely.page.blocks.frontier import draw_spots
 from tersely.page.figure import INK, canvas, legend_below

@@ -1,7 +1,5 @@
 """What the journal saw: for every setting the running mean over its seeds, and the range of the seeds behind it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
