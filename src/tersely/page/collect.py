@@ -120,10 +120,16 @@ def _contenders(lines: Sequence[_Line]) -> list[Contender]:
     for line in lines:
         groups.setdefault((line.label, line.mark), []).append(line)
     found = []
-    for members in sorted(groups.values(), key=lambda m: _order(m[0])):
+    for members in sorted(groups.values(), key=_place):
         _refuse_twins(members)
         found += [_contender(members, step, variant) for step, variant in _measured(members)]
     return sorted((c for c in found if c.entries), key=lambda c: c.role is not Role.BASE)
+
+
+def _place(members: Sequence[_Line]) -> tuple[bool, float, str, float, str]:
+    """The family by alpha, other methods by name and learning rate."""
+    one, rate = members[0], learning_rate(members[0].run) if members[0].role is Role.BASELINE else None
+    return one.alpha is not None, one.alpha or 0.0, one.series, rate or 0.0, one.label
 
 
 def _measured(members: Sequence[_Line]) -> list[tuple[int | None, str]]:
@@ -162,12 +168,6 @@ def _prompted(line: _Line, variant: str) -> _Line:
     plain, series = line.role is Role.BASE, variant.rstrip("0123456789").rstrip("-:")
     label, base = (variant, line.run) if plain else (f"{line.label} + {variant}", line.base)
     return replace(line, label=label, role=Role.PROMPTED, series=series, alpha=None, base=base)
-
-
-def _order(line: _Line) -> tuple[bool, float, str, float, str]:
-    """The family by alpha, other methods by name and learning rate."""
-    rate = learning_rate(line.run) or 0.0 if line.role is Role.BASELINE else 0.0
-    return line.alpha is not None, line.alpha or 0.0, line.series, rate, line.label
 
 
 def _result(line: _Line, dataset: str, evaluation: Evaluation, part: bool = False) -> Result:

@@ -8,7 +8,7 @@ from typing import Any
 from tersely.analysis.aggregate import aes, mean_of_ratios
 from tersely.errors import require_known
 from tersely.page.block import Block, Options, file_name
-from tersely.page.blocks import aggregate, frontier, overview, ratios, sets
+from tersely.page.blocks import frontier, overview, ratios
 from tersely.page.figure import make_looks
 from tersely.page.message import Message
 from tersely.page.records import Comparison, Role
@@ -94,20 +94,18 @@ def published_blocks(source: Mapping[str, Any]) -> list[Block]:
     looks = make_looks({s.label: s for plane in planes for s in plane.spots}.values(), comparison.datasets)
     options = Options(looks=looks, found=published_standings(source))
     trained = tuple(i for i, s in enumerate(options.found) if s.role in (Role.FAMILY, Role.BASELINE))[: overview.MOST]
-    made = [aggregate.block(comparison, options, trained), *(frontier.plane_block(p, looks) for p in planes[1:])]
-    made += [sets.block(comparison, options), ratios.block(comparison, options)]
-    printed = Block("printed", "As it was printed", tables=(_printed(source), *map(_further, source["further"])))
-    return [block for block in (*made, printed) if block is not None]
-
-
-def _printed(source: Mapping[str, Any]) -> Table:
+    made = [
+        frontier.aggregate_block(comparison, options, trained),
+        *(frontier.plane_block(p, looks) for p in planes[1:]),
+    ]
+    made += [frontier.sets_block(comparison, options), ratios.block(comparison, options)]
     rows = [(row, name, cell) for row in source["rows"] for name, cell in row["sets"].items()]
     rows += [(row, "aggregate (ratios)", row) for row in [*source["aggregate"], *source["aggregate_only"]]]
     keys = [column.key for column in columns("printed")[3:]]
-    return table("printed", [(row["label"], row["source"], name, *map(cell.get, keys)) for row, name, cell in rows])
-
-
-def _further(given: Mapping[str, Any]) -> Table:
-    declared = tuple(Column(title.replace(" ", "_"), title, kind) for title, kind in given["columns"].items())
-    title = f"{given['title']} ({given['source']})"
-    return Table(f"published_{given['name']}", title, declared, tuple(map(tuple, given["rows"])))
+    tables = [table("printed", [(row["label"], row["source"], name, *map(cell.get, keys)) for row, name, cell in rows])]
+    for given in source["further"]:
+        declared = tuple(Column(title.replace(" ", "_"), title, kind) for title, kind in given["columns"].items())
+        title = f"{given['title']} ({given['source']})"
+        tables.append(Table(f"published_{given['name']}", title, declared, tuple(map(tuple, given["rows"]))))
+    printed = Block("printed", "As it was printed", tables=tuple(tables))
+    return [block for block in (*made, printed) if block is not None]

@@ -1,5 +1,6 @@
 """What each run is called: the settings in which it differs from the others of its kind."""
 
+import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,23 +12,11 @@ from tersely.page.records import Role
 from tersely.terminal import visible
 from tersely.text import shorten_line
 
-METHODS = {
-    "sft": "SFT", "iterated-sft": "Iterated SFT", "dpo": "DPO", "o1-pruner": "O1-Pruner", "o1_pruner": "O1-Pruner",
-    "distill": "Distilled",
-}  # fmt: skip
-_NOT_A_SETTING = {
-    "seed", "samples_seed", "model", "model_sha256", "revision", "alpha", "out", "name", "threads", "device",
-    "judge_workers", "keep", "checkpoint_every", "engine", "engine_memory", "engine_sleep", "max_rows", "token_budget",
-    "gradient_checkpointing", "sharding", "probe", "tokens_to_sample",
-}  # fmt: skip
-"""What identifies a run, or how and where it was computed: no part of the method."""
+DECLARED = tomllib.loads(Path(__file__).with_name("settings.toml").read_text(encoding="utf-8"))
 
 
 def describe(runs: Sequence[Run]) -> dict[Path, tuple[Role, str, str]]:
-    """Run folder -> (role, series, label).
-
-    With a price of length a run is of the family, or a departure from it; else its method and settings name it.
-    """
+    """Run folder -> (role, series, label): with a price of length of the family, or a departure from it."""
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.kind, "" if run.alpha is not None else _method(run)), []).append(run)
@@ -83,11 +72,11 @@ def _method(run: Run) -> str:
     if run.kind == "train":
         return visible(str(run.config["objective"].get("method", "RL")).rpartition(":")[2])
     method = visible(str(run.config.get("method", run.kind)))
-    return METHODS.get(method, method)
+    return str(DECLARED["methods"].get(method, method))
 
 
 def _flatten(value: Any, key: str = "") -> dict[str, str]:
-    if key.rpartition(".")[2] in _NOT_A_SETTING:
+    if key.rpartition(".")[2] in DECLARED["not_a_setting"]:
         return {}
     if isinstance(value, dict):
         return {name: v for k, part in value.items() for name, v in _flatten(part, f"{key}.{k}".strip(".")).items()}

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from tersely.page.block import Maker, each_set, once
 from tersely.page.blocks import (
     ablations,
-    aggregate,
     behaviours,
     by_difficulty,
     checkpoints,
@@ -18,16 +17,15 @@ from tersely.page.blocks import (
     matched,
     overview,
     ratios,
-    sets,
     training,
 )
 
 BLOCKS: Mapping[str, Maker] = {
-    "aggregate": once(aggregate.block),
+    "aggregate": once(frontier.aggregate_block),
     "frontier": each_set(frontier.block),
     "overview": each_set(overview.block),
     "findings": once(findings.block),
-    "sets": once(sets.block),
+    "sets": once(frontier.sets_block),
     "ratios": once(ratios.block),
     "details": each_set(details.block),
     "by_difficulty": each_set(by_difficulty.block),

@@ -1,13 +1,16 @@
 """The paper's figures 2, 3 and 6: accuracy over tokens, the family on a dotted line, a shape for each other method."""
 
+from dataclasses import replace
+
 from matplotlib.axes import Axes
 
 from tersely.page import figure as drawing
 from tersely.page.block import Block, Options
+from tersely.page.blocks.overview import pick
 from tersely.page.figure import GRID, INK, PAPER, SOFT, Look, Looks
 from tersely.page.records import Comparison, Role
-from tersely.page.standings import Plane, Spot, plane_of, plane_sentence
-from tersely.page.words import columns, say
+from tersely.page.standings import Plane, Spot, aggregate_plane, hidden, plane_of, plane_sentence
+from tersely.page.words import columns, say, table
 from tersely.table import Table, show, tabulate
 from tersely.text import shorten_line
 
@@ -18,6 +21,43 @@ SMALL = (Role.CUTOFF, Role.PROMPTED)
 
 def block(comparison: Comparison, options: Options) -> Block | None:
     return plane_block(plane_of(comparison, options.with_ablations), options.looks)
+
+
+def aggregate_block(comparison: Comparison, options: Options, picked: tuple[int, ...] | None = None) -> Block | None:
+    """The unweighted mean over data sets of the ratios to the base, as the paper aggregates.
+
+    ``picked``: places of the rows that stand on the first screen, where others than usual.
+    """
+    count = len(comparison.datasets)
+    main = [s for s in options.found if s.role not in hidden(comparison, options.with_ablations)]
+    if not main or count < 2:
+        return None
+    made = plane_block(aggregate_plane(main, count), options.looks)
+    picked = picked or pick(comparison, main, options)
+    ratios = replace(table("aggregate", main, picked), title=f"Mean of the ratios over {count} data sets")
+    return replace(made, tables=(ratios, *made.tables))
+
+
+def sets_block(comparison: Comparison, options: Options) -> Block | None:
+    """Each data set normalised by the base, side by side."""
+    found, datasets = [s for s in options.found if s.role is not Role.ABLATION], comparison.datasets
+    if len(datasets) < 2 or not found:
+        return None
+    rows = (len(datasets) + 1) // 2
+    figure, panels = drawing.canvas(0.8 + 2.3 * rows, rows, 2)
+    for axes, dataset in zip(panels, datasets, strict=False):
+        here = [Spot(*s.who, *s.sets[dataset]) for s in found if dataset in s.sets]
+        draw_spots(axes, aggregate_plane(here, len(datasets)), options.looks)
+        axes.set_title(shorten_line(dataset, 24), color=INK, style="normal", weight="bold")
+        axes.set_xlabel("tokens" if dataset in datasets[-2:] else "")
+        axes.set_ylabel("accuracy" if axes in panels[::2] else "")
+    for axes in panels[len(datasets) :]:
+        axes.axis("off")
+    for name in (s.label for s in found if s.role is Role.FAMILY):
+        look = options.looks[name]
+        panels[0].plot([], [], linestyle="", marker=look.marker, color=look.color, label=name)
+    drawing.legend_below(figure, panels[0])
+    return Block("sets", "Every data set, normalised by the base", (), figure, say("sets.caption"))
 
 
 def plane_block(plane: Plane, looks: Looks) -> Block:

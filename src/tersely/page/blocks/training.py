@@ -12,19 +12,13 @@ from matplotlib.ticker import MaxNLocator
 from tersely.page.block import Block, Options
 from tersely.page.figure import SOFT, WIDTH, Looks, from_zero, legend_below
 from tersely.page.records import Comparison, Contender, Role
-from tersely.page.words import columns, say, table
+from tersely.page.words import TABLES, columns, say, table
 from tersely.table import Cell, Table
 from tersely.text import shorten_line
 
 SHOWN_STEPS, SMOOTHING, MOST_LINES = 9, 5, 6
 USUAL = (Role.FAMILY, Role.BASELINE)
-CURVES = (
-    ("accuracy", "accuracy, %", 100.0, False),
-    ("length", "tokens a response", 1.0, True),
-    ("truncated", "truncated, %", 100.0, True),
-    ("kl", "KL, nats a token", 1.0, True),
-    ("entropy", "entropy, nats a token", 1.0, True),
-)
+CURVES = tuple(TABLES["curves_training"]["panels"])
 
 
 def block(
