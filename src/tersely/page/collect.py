@@ -1,7 +1,4 @@
-"""From run folders to contenders: which runs are seeds of one setting, what each is called, which base it meets.
-
-What was measured under another protocol is refused, or with ``allow_mixed`` marked and compared with nothing.
-"""
+"""From run folders to contenders: which runs are seeds of one setting, what each is called, which base it meets."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -120,16 +117,13 @@ def _contenders(lines: Sequence[_Line]) -> list[Contender]:
     for line in lines:
         groups.setdefault((line.label, line.mark), []).append(line)
     found = []
-    for members in sorted(groups.values(), key=_place):
+    # The family by alpha, other methods by name and learning rate.
+    places = {key: (one.alpha is not None, one.alpha or 0.0, one.series, learning_rate(one.run) or 0.0, one.label)
+              for key, (one, *_) in groups.items()}  # fmt: skip
+    for _, members in sorted(groups.items(), key=lambda item: places[item[0]]):
         _refuse_twins(members)
         found += [_contender(members, step, variant) for step, variant in _measured(members)]
     return sorted((c for c in found if c.entries), key=lambda c: c.role is not Role.BASE)
-
-
-def _place(members: Sequence[_Line]) -> tuple[bool, float, str, float, str]:
-    """The family by alpha, other methods by name and learning rate."""
-    one, rate = members[0], learning_rate(members[0].run) if members[0].role is Role.BASELINE else None
-    return one.alpha is not None, one.alpha or 0.0, one.series, rate or 0.0, one.label
 
 
 def _measured(members: Sequence[_Line]) -> list[tuple[int | None, str]]:

@@ -1,8 +1,4 @@
-"""One look for all figures, and the pieces they are drawn with.
-
-One colour, marker and line a method on every page, so that colour is never the only sign. Figures are drawn in the
-light scheme, which the page's style turns over in the dark, and as wide as a phone, where no letter is below 10 px.
-"""
+"""One look for all figures, as wide as a phone: one colour, marker and line a method, so that none is the only sign."""
 
 import io
 import itertools

@@ -62,13 +62,11 @@ def make_message(comparison: Comparison, options: Options) -> Message:
     return Message(headline, tuple(s for s in lead if s), told, best.label)
 
 
-def _gained(
-    comparison: Comparison, standing: Standing, chosen: Contender, reference: Contender
-) -> tuple[Estimate, Estimate]:
+def _gained(found: Comparison, standing: Standing, chosen: Contender, against: Contender) -> tuple[Estimate, Estimate]:
     """(tokens saved, change of accuracy): points on one data set, shares of the reference's mean over several."""
-    dataset = comparison.datasets[0]
-    saving, change = gains(chosen.entries[dataset], reference.entries[dataset])
-    if len(comparison.datasets) > 1 or saving is None or change is None:
+    dataset = found.datasets[0]
+    saving, change = gains(chosen.entries[dataset], against.entries[dataset])
+    if len(found.datasets) > 1 or saving is None or change is None:
         return scaled(standing.tokens, -1.0, 1.0), scaled(standing.accuracy, 1.0, -1.0)
     return saving, change
 

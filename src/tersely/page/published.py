@@ -67,13 +67,10 @@ def published_message(source: Mapping[str, Any]) -> Message:
     best, given_up = choose([s for s in published_standings(source, "α 0") if s.role is Role.FAMILY])
     own = {s.label: s for s in published_standings(source)}
     assert best is not None
-    first, second = (
-        say("published.gained", saving=show(1 - s.tokens.value, "percent"), kept=show(s.accuracy.value, "percent"))
-        for s in (best, own[best.label])
-    )
-    headline = say(
-        "published.headline", title=source["title"], free=say("message.free"), gained=first, label=best.label
-    )
+    shares = [(show(1 - s.tokens.value, "percent"), show(s.accuracy.value, "percent")) for s in (best, own[best.label])]
+    first, second = (say("published.gained", saving=saved, kept=kept) for saved, kept in shares)
+    about = {"title": source["title"], "label": best.label, "free": say("message.free"), "gained": first}
+    headline = say("published.headline", **about)
     against = say("published.against", gained=second)
     lead = (f"This is {best.label}. {say('message.alpha')}", against, given_up, source["note"])
     return Message(headline, tuple(s for s in lead if s), (_agreement(source, own),), best.label)

@@ -33,10 +33,7 @@ FIRST_TABLES = ("overview", "aggregate")
 
 
 def write_report(runs: Sequence[Path], base: Path | None, out: Path, options: Options = PLAIN) -> Path:
-    """The models as they are: one page about a family, without cutoffs, instructions and checkpoints.
-
-    Files of an earlier page in ``out`` are replaced; anything else is a UserError, a refused write a StorageError.
-    """
+    """The models as they are: a family without cutoffs, instructions and checkpoints; an earlier page is replaced."""
     comparison = collect(runs, base, options.allow_mixed, variants=False)
     if not any(c.role in TRAINED for c in comparison.contenders):
         raise UserError("a report needs at least one trained run: give the folders that tersely train made")
@@ -123,10 +120,9 @@ def write_folder(out: Path, files: Mapping[Path, bytes]) -> None:
 
 def environment(autoescape: bool) -> jinja2.Environment:
     """The templates; every value is escaped in HTML, and a missing one is an error."""
-    loader, undefined = jinja2.PackageLoader("tersely.page"), jinja2.StrictUndefined
-    made = jinja2.Environment(
-        loader=loader, autoescape=autoescape, undefined=undefined, trim_blocks=True, lstrip_blocks=True
-    )
+    made = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    made.autoescape = autoescape
+    made.loader = jinja2.PackageLoader("tersely.page")
     made.filters.update(cell=markdown_cell, block=markdown_block)
     made.filters.update(marked=marked, visible=visible, said=said, shorten=shorten)
     return made

@@ -16,7 +16,7 @@ DECLARED = tomllib.loads(Path(__file__).with_name("settings.toml").read_text(enc
 
 
 def describe(runs: Sequence[Run]) -> dict[Path, tuple[Role, str, str]]:
-    """Run folder -> (role, series, label): with a price of length of the family, or a departure from it."""
+    """Run folder -> (role, series, label); with a price of length a run is of the family, or a departure from it."""
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.kind, "" if run.alpha is not None else _method(run)), []).append(run)

@@ -8,10 +8,9 @@ from typing import Any
 
 from tersely.table import Column, Table, tabulate
 
-WORDS, TABLES = (
-    tomllib.loads((resources.files("tersely.page") / name).read_text(encoding="utf-8"))
-    for name in ("words.toml", "tables.toml")
-)
+FOLDER = resources.files("tersely.page")
+WORDS = tomllib.loads((FOLDER / "words.toml").read_text(encoding="utf-8"))
+TABLES = tomllib.loads((FOLDER / "tables.toml").read_text(encoding="utf-8"))
 
 
 def say(name: str, **values: object) -> str:

@@ -83,7 +83,7 @@ def _draw(view: View, entries: Sequence[Entry], options: Options) -> Figure:
     """One panel a behaviour, all from zero, so that what vanishes is seen to vanish."""
     figure, panels = canvas(0.8 + 1.9 * len(view.phrases), len(view.phrases), sharex=True)
     for axes, (name, words) in zip(panels, view.phrases.items(), strict=True):
-        draw_by_difficulty(axes, view, entries, options, 1, "overall", "behaviours", name)
+        draw_by_difficulty(axes, view, entries, options.looks, 1, "overall", "behaviours", name)
         axes.set_ylim(0, max(axes.get_ylim()[1], 0.1))
         axes.set_title(shorten_line(f"{name}: {', '.join(words)}", 46))
         axes.set(xlabel="difficulty" if axes is panels[-1] else "", ylabel="per response")

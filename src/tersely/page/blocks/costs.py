@@ -105,9 +105,9 @@ def cost_table(comparison: Comparison) -> Table:
 def _phase_table(comparison: Comparison) -> Table:
     """Seconds by phase and sampled tokens of each training run, summed over its clock and journal."""
     phases = [column.key for column in columns("cost") if column.kind == "seconds"]
+    runs = [(c.label, run) for c in comparison.contenders if c.role in TRAINED for run in c.runs if run.journal]
     rows = []
-    for label, run in ((c.label, run) for c in comparison.contenders if c.role in TRAINED for run in c.runs):
+    for label, run in runs:
         sampled = sum(step.response_tokens or 0 for step in run.journal)
-        if run.journal:
-            rows.append((label, run.name, len(run.journal), *(total(run.clock, phase) for phase in phases), sampled))
+        rows.append((label, run.name, len(run.journal), *(total(run.clock, phase) for phase in phases), sampled))
     return table("cost", rows)

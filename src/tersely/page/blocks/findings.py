@@ -8,10 +8,9 @@ from tersely.analysis.clusters import accuracy_clusters, token_clusters
 from tersely.page.block import Block, Options
 from tersely.page.blocks.behaviours import CHECKS, check_clusters
 from tersely.page.message import loss_words
-from tersely.page.records import Comparison, Entry, Role, View
+from tersely.page.records import Comparison, Role, View
 from tersely.page.standings import Standing, rule
 from tersely.page.words import say
-from tersely.records import Estimate
 from tersely.table import show
 
 
@@ -61,9 +60,9 @@ def _behaviours(view: View, label: str | None) -> list[str]:
         return []
     said, left = [], {}
     for difficulty in view.difficulties if set(CHECKS) & set(view.phrases) else ():
-        remaining = _remaining(base.at(difficulty), chosen.at(difficulty))
-        if remaining is not None:
-            left[difficulty] = remaining
+        before, after = (e.at(difficulty).clusters(check_clusters(e)) for e in (base, chosen))
+        if set(before) == set(after) and any(map(any, before.values())):
+            left[difficulty] = paired_ratio(before, after)
     if len(left) > 1:
         first, last = min(left, key=lambda d: left[d].value), max(left, key=lambda d: left[d].value)
         high, low = left[first].high, left[last].low
@@ -74,11 +73,6 @@ def _behaviours(view: View, label: str | None) -> list[str]:
     pairs = [(name, base.overall("behaviours", name), chosen.overall("behaviours", name)) for name in view.phrases]
     told = [f"{n} {show(a, 'count', False)} to {show(b, 'count', False)}" for n, a, b in pairs if a and b]
     return [*said, *([say("findings.phrases", label=chosen.label, listed=", ".join(told))] if told else [])]
-
-
-def _remaining(base: Entry, chosen: Entry) -> Estimate | None:
-    before, after = (entry.clusters(check_clusters(entry)) for entry in (base, chosen))
-    return paired_ratio(before, after) if set(before) == set(after) and any(map(any, before.values())) else None
 
 
 def monotone(found: Sequence[Standing]) -> list[str]:

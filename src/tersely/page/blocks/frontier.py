@@ -24,10 +24,7 @@ def block(comparison: Comparison, options: Options) -> Block | None:
 
 
 def aggregate_block(comparison: Comparison, options: Options, picked: tuple[int, ...] | None = None) -> Block | None:
-    """The unweighted mean over data sets of the ratios to the base, as the paper aggregates.
-
-    ``picked``: places of the rows that stand on the first screen, where others than usual.
-    """
+    """The mean ratios to the base, as the paper aggregates; ``picked``: first-screen rows, where others than usual."""
     count = len(comparison.datasets)
     main = [s for s in options.found if s.role not in hidden(comparison, options.with_ablations)]
     if not main or count < 2:

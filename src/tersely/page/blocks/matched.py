@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tersely.page.block import Block, Options
-from tersely.page.cost import Cost, contender_cost
+from tersely.page.cost import contender_cost
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import Standing, best_of, rule, spends, stand
 from tersely.page.words import say, table
@@ -41,18 +41,19 @@ def block(comparison: Comparison, options: Options) -> Block | None:
 
 
 def matched(comparison: Comparison, found: Sequence[Standing]) -> list[Matched]:
-    """On each axis the smallest budget within which every trained method has a candidate, and each one's best there.
-
-    Candidates are finished runs and the family's evaluated checkpoints; nothing where fewer than two recorded a cost.
-    """
-    candidates = _candidates(comparison, found)
+    """On each axis the smallest budget that every method can keep, with a run or a checkpoint, and the best of each."""
+    by_label = {c.label: c for c in comparison.contenders}
+    candidates = [(s, by_label[s.label]) for s in found if s.role in (Role.FAMILY, Role.BASELINE)]
+    for made in (made for made in comparison.checkpoints if made.is_member):
+        if (standing := stand(made, comparison)) is not None:
+            candidates.append((replace(standing, label=f"{made.label} at step {made.step}"), made))
     rows = []
     for axis, part in AXES.items():
         by_method: dict[str, list[tuple[float, Standing]]] = {}
-        for standing, cost in candidates:
+        for standing, contender in candidates:
             # The whole family is one method.
             method = "RL with the length penalty" if standing.role is Role.FAMILY else standing.series
-            if spent := getattr(cost, part):
+            if spent := getattr(contender_cost(contender), part):
                 by_method.setdefault(method, []).append((spent, standing))
         if len(by_method) < 2:
             continue
@@ -63,12 +64,3 @@ def matched(comparison: Comparison, found: Sequence[Standing]) -> list[Matched]:
             assert best is not None
             rows.append(Matched(axis, budget, method, best, within[best.label][0]))
     return rows
-
-
-def _candidates(comparison: Comparison, found: Sequence[Standing]) -> list[tuple[Standing, Cost]]:
-    by_label = {c.label: c for c in comparison.contenders}
-    pairs = [(s, contender_cost(by_label[s.label])) for s in found if s.role in (Role.FAMILY, Role.BASELINE)]
-    for made in (made for made in comparison.checkpoints if made.is_member):
-        if (standing := stand(made, comparison)) is not None:
-            pairs.append((replace(standing, label=f"{made.label} at step {made.step}"), contender_cost(made)))
-    return pairs

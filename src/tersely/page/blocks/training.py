@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,28 +18,22 @@ from tersely.table import Cell, Table
 from tersely.text import shorten_line
 
 SHOWN_STEPS, SMOOTHING, MOST_LINES = 9, 5, 6
-USUAL = (Role.FAMILY, Role.BASELINE)
 CURVES = tuple(TABLES["curves_training"]["panels"])
 
 
-def block(
-    comparison: Comparison,
-    options: Options,
-    title: str = "Training",
-    roles: Sequence[Role] = (Role.FAMILY, Role.BASELINE),
-) -> Block | None:
+def block(comparison: Comparison, options: Options, ablations: bool = False) -> Block | None:
+    """The family and the baselines; or the departures apart: their lines could not be told from the family's."""
+    roles = (Role.ABLATION,) if ablations else (Role.FAMILY, Role.BASELINE)
     everyone = [c for c in comparison.contenders if c.role in roles and not c.mark]
     trained = [c for c in everyone if any(run.journal for run in c.runs)]
     if not trained:
         return None
-    name = "training" if Role.FAMILY in roles else "training_ablations"
+    name, title = ("training_ablations", "Training, the ablations") if ablations else ("training", "Training")
     caption = say("training.caption", smoothing=SMOOTHING, most=MOST_LINES)
     return Block(name, title, (), _draw(trained, options.looks), caption, (_table(f"curves_{name}", trained),))
 
 
-def ablations_block(comparison: Comparison, options: Options) -> Block | None:
-    """The departures apart: with the family their lines could not be told from each other."""
-    return block(comparison, options, "Training, the ablations", (Role.ABLATION,))
+ablations_block = partial(block, ablations=True)
 
 
 def _draw(trained: Sequence[Contender], looks: Looks) -> Figure:
@@ -51,16 +46,15 @@ def _draw(trained: Sequence[Contender], looks: Looks) -> Figure:
     for part, group in zip(parts, groups, strict=True):
         panels = part.subplots(rows, 2).ravel()
         for axes, curve in zip(panels, curves, strict=False):
-            _panel(axes, group, looks, *curve)
+            _panel(axes, group, looks, curve)
         for axes in panels[len(curves) :]:
             axes.axis("off")
         legend_below(part, panels[0])
     return figure
 
 
-def _panel(
-    axes: Axes, group: Sequence[Contender], looks: Looks, key: str, title: str, scale: float, zero: bool
-) -> None:
+def _panel(axes: Axes, group: Sequence[Contender], looks: Looks, curve: Sequence[Any]) -> None:
+    key, title, scale, zero = curve
     for contender in group:
         by_step: dict[int, list[float]] = {}
         for step in (step for run in contender.runs for step in run.journal):
