@@ -1,5 +1,4 @@
-"""The parts of the pages, one a file. To add one: a file with ``block(comparison, options)`` and a line in ``BLOCKS``;
-a page shows what its selection names, in that order."""
+"""The parts of the pages. To add one: a file with ``block(comparison, options)`` here and a line in ``BLOCKS``."""
 
 from collections.abc import Mapping
 

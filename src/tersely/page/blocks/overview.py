@@ -42,8 +42,7 @@ def _columns(comparison: Comparison, entries: Sequence[Entry], options: Options)
 
 
 def pick(comparison: Comparison, entries: Sequence[Who], options: Options) -> tuple[int, ...] | None:
-    """Places of at most eight: the base, the reference, the model that the message names, the best of each other
-    method, trained ones first, then the family."""
+    """Places of at most eight: base, reference, the message's model, each other method's best, then the family."""
     if len(entries) <= MOST:
         return None
     reference = comparison.reference
