@@ -78,9 +78,10 @@ class Table:
 def tabulate(
     name: str, title: str, columns: Iterable[Column], things: Iterable[Any], picked: tuple[int, ...] | None = None
 ) -> Table:
-    """A row for each thing, a cell for each column."""
+    """A row for each thing, a cell for each column; a tuple is a row already."""
     declared = tuple(columns)
-    return Table(name, title, declared, tuple(tuple(column.of(one) for column in declared) for one in things), picked)
+    rows = (one if isinstance(one, tuple) else tuple(column.of(one) for column in declared) for one in things)
+    return Table(name, title, declared, tuple(rows), picked)
 
 
 def show(cell: Cell, kind: str, interval: bool = True) -> str:

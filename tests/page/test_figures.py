@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-import matplotlib
+import matplotlib.style
 import pytest
 
 import fake_runs
@@ -14,7 +14,7 @@ from pages import blank_figures
 from tersely.page.block import Options
 from tersely.page.blocks.training import MOST_LINES, ablations_block, block
 from tersely.page.collect import collect
-from tersely.page.figure import RC, make_looks, render_figure
+from tersely.page.figure import STYLE, make_looks, render_figure
 from tersely.page.records import Role, Who
 from tersely.page.render import ENDINGS, write_comparison, write_report
 
@@ -55,7 +55,7 @@ def test_a_figure_is_drawn_in_every_format_and_its_letters_can_be_read_on_a_phon
     """One of them; the slow test takes all of a page."""
     _, runs = fake_runs.make_family(tmp_path, alphas=(0.2,), steps=3)
     found = collect(runs)
-    with matplotlib.rc_context(RC):
+    with matplotlib.style.context(STYLE):
         made = block(found, Options(looks=make_looks(found.contenders)))
         assert made is not None
         assert made.figure is not None
@@ -82,7 +82,7 @@ def test_a_panel_of_training_curves_holds_at_most_six_lines(tmp_path: Path) -> N
     runs = [fake_runs.make_run(tmp_path, base, 0.2, seed=seed, steps=4) for seed in (0, 1)]
     runs += [fake_runs.make_run(tmp_path, base, 0.2, steps=4, **extra) for extra in extras]
     found = collect(runs, variants=False)
-    with matplotlib.rc_context(RC):
+    with matplotlib.style.context(STYLE):
         options = Options(looks=make_looks(found.contenders))
         for made, settings in ((block(found, options), 1), (ablations_block(found, options), len(extras))):
             assert made is not None

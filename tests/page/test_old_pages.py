@@ -127,6 +127,8 @@ def differing(folder: Path, table: str, rows: list[dict[str, str]]) -> list[str]
     return faults
 
 
+LEFT_OUT_TABLES = {"ratios"}
+"""On one data set its rows are those of the aggregate, which has AES beside them."""
 LEFT_OUT = {"event", "queries", "dominated_by", "clearly_dominated_by", "saving_reach", "accuracy_reach"}
 """Words, such as STEP that is now "step"; sentences, which follow from the numbers, and intervals by another name."""
 
@@ -137,7 +139,7 @@ LEFT_OUT = {"event", "queries", "dominated_by", "clearly_dominated_by", "saving_
 def test_every_number_of_the_old_page_stands_on_the_new_one(tables: Callable[[str], Path], name: str) -> None:
     faults = []
     for table, rows in OLD[name].items():
-        if not (table == "aggregate" and name.startswith("report")):
+        if table not in LEFT_OUT_TABLES and not (table == "aggregate" and name.startswith("report")):
             kept = [{key: value for key, value in row.items() if key not in LEFT_OUT} for row in rows]
             faults += differing(tables(name), table, kept)
     assert faults == []

@@ -11,7 +11,6 @@ from pages import blank_figures
 from tersely.page.block import Block, Options, each_set
 from tersely.page.blocks import BLOCKS, COMPARE, REPORT
 from tersely.page.collect import collect
-from tersely.page.columns import MODEL
 from tersely.page.records import Comparison
 from tersely.page.render import write_page
 from tersely.table import Column, Table
@@ -19,7 +18,9 @@ from tersely.table import Column, Table
 
 def toy(comparison: Comparison, options: Options) -> Block | None:
     rows = tuple((entry.label, len(entry.label)) for entry in comparison.view().entries)
-    table = Table("letters", "Letters of a name", (MODEL, Column("letters", "Letters", "whole")), rows)
+    table = Table(
+        "letters", "Letters of a name", (Column("model", "Model"), Column("letters", "Letters", "whole")), rows
+    )
     return Block("letters", "Letters", ("Longer names are no better.",), tables=(table,))
 
 

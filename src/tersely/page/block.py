@@ -1,27 +1,16 @@
 """What every block gives, and what it is given beside the comparison."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from matplotlib.figure import Figure
 
-from tersely.page.figure import Look
+from tersely.page.figure import Looks
 from tersely.page.records import Comparison
 from tersely.page.standings import Standing
 from tersely.records import EvalRecord
 from tersely.table import Table
 from tersely.text import slug
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One problem and what each model answered."""
-
-    difficulty: str
-    responses: tuple[tuple[str, EvalRecord], ...]
-    """(model, its response)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +24,8 @@ class Block:
     figure: Figure | None = None
     caption: str = ""
     tables: tuple[Table, ...] = ()
-    examples: tuple[Example, ...] = ()
-
-    def named(self, ending: str, words: str = "") -> Block:
-        """The same of one data set."""
-        tables = tuple(table.named(ending, words) for table in self.tables)
-        return replace(self, name=f"{self.name}_{ending}", title=f"{self.title}{words}", tables=tables)
+    examples: Mapping[str, Mapping[str, EvalRecord]] = field(default_factory=dict)
+    """Difficulty -> one problem of it: model -> its response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +40,7 @@ class Options:
     """Whether departures from the family stand on the frontier too."""
     allow_mixed: bool = False
     commands: Sequence[str] = ()
-    looks: Mapping[str, Look] = field(default_factory=dict)
+    looks: Looks = field(default_factory=dict)
     found: tuple[Standing, ...] = ()
     """Against the base, over all data sets."""
     chosen: str | None = None
@@ -68,21 +53,21 @@ Maker = Callable[[Comparison, Options], list[Block]]
 
 def once(make: Make) -> Maker:
     """A block about all data sets together."""
-
-    def made(comparison: Comparison, options: Options) -> list[Block]:
-        block = make(comparison, options)
-        return [] if block is None else [block]
-
-    return made
+    return lambda comparison, options: [block for block in [make(comparison, options)] if block is not None]
 
 
 def each_set(make: Make) -> Maker:
     """A block about one data set, made for each of them; the data set ends the names of its files."""
 
     def made(comparison: Comparison, options: Options) -> list[Block]:
-        several = len(comparison.datasets) > 1
-        pairs = [(dataset, make(comparison.on(dataset), options)) for dataset in comparison.datasets]
-        return [b.named(file_name(d), f", {d}" if several else "") for d, b in pairs if b is not None]
+        blocks = []
+        for dataset in comparison.datasets:
+            ending, words = file_name(dataset), f", {dataset}" if len(comparison.datasets) > 1 else ""
+            if (block := make(comparison.on(dataset), options)) is not None:
+                tables = tuple(table.named(ending, words) for table in block.tables)
+                named = replace(block, name=f"{block.name}_{ending}", title=f"{block.title}{words}", tables=tables)
+                blocks.append(named)
+        return blocks
 
     return made
 

@@ -1,10 +1,4 @@
-"""From run folders to contenders: which runs are seeds of one setting, what each is called, which base it meets.
-
-Numbers are averaged only over seeds of one setting under one protocol. What was measured under another protocol is
-refused, or with ``allow_mixed`` marked and compared with nothing.
-"""
-
-from __future__ import annotations
+"""From run folders to contenders: which runs are seeds of one setting, what each is called, which base it meets."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,13 +15,11 @@ from tersely.evaluation.records import Evaluation
 from tersely.evaluation.runs import Run, read_finished, root_of
 from tersely.page.records import Comparison, Contender, Entry, Result, Role, Who
 from tersely.page.settings import describe, learning_rate
-from tersely.records import EvalRecord
 
 _FREE = MEASURED | {"repeat"}
 """Facts of a protocol that may differ between what is compared: they name what was measured."""
-CURVE = "checkpoints of "
-Rules = Mapping[str, tuple[str, ProtocolFacts]]
-"""Data set -> (whose it is, protocol that all others must share)."""
+Rules = Mapping[tuple[str, bool], tuple[str, ProtocolFacts]]
+"""(data set, whether of checkpoints) -> (whose it is, protocol that all others must share)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +35,24 @@ def collect(
 ) -> Comparison:
     """Read everything and put it in order. A UserError names what is missing, differs or stands twice.
 
-    ``variants``: with cutoffs and evaluations of checkpoints and under instructions, not of the models as they are
-    alone.
+    ``variants``: with cutoffs, and with evaluations of checkpoints and under instructions.
     """
     runs = [read_finished(path, variants) for path in dict.fromkeys(path.resolve() for path in paths)]
     roots, given = _roots(runs, base, variants)
-    bases = {root.path.resolve(): root for root in roots.values()}
-    trained = [run for path, run in given.items() if path not in bases]
-    rules = _rules([*bases.values(), *trained])
-    lines = [_Line("base", Role.BASE, "base", None, _mark(b, rules, allow_mixed), b, None) for b in bases.values()]
-    named = describe(trained)
-    for run in trained:
-        root = roots.get(run.path.resolve())
-        role, series, label = named[run.path]
+    bases = list({root.path.resolve(): root for root in roots.values()}.values())
+    trained = [run for path, run in given.items() if path not in {root.path.resolve() for root in bases}]
+    rules = _rules([*bases, *trained])
+    lines = [_Line("base", Role.BASE, "base", None, _mark(run, rules, allow_mixed), run, None) for run in bases]
+    for path, (role, series, label) in describe(trained).items():
+        run, root = given[path.resolve()], roots.get(path.resolve())
         lines.append(_Line(label, role, series, run.alpha, _mark(run, rules, allow_mixed, root), run, root))
     found = _contenders(lines)
     plain = [c for c in found if c.step is None]
     datasets = _datasets(plain)
-    extra = cutoff_contenders(plain[0]) if bases and variants else []
+    extra = _cutoffs(plain[0]) if bases and variants else []
     ordered = sorted([*plain, *extra], key=lambda c: list(Role).index(c.role))
     checkpoints = tuple(c for c in found if c.step is not None)
-    return Comparison(tuple(ordered), checkpoints, _noise(list(bases.values()), datasets), datasets)
+    return Comparison(tuple(ordered), checkpoints, {d: _floors(bases, d) for d in datasets}, datasets)
 
 
 def _roots(runs: Sequence[Run], base: Path | None, variants: bool) -> tuple[dict[Path, Run], dict[Path, Run]]:
@@ -89,36 +78,28 @@ def _roots(runs: Sequence[Run], base: Path | None, variants: bool) -> tuple[dict
 
 
 def _rules(runs: Sequence[Run]) -> Rules:
-    """The first base's, or the first run's. Under ``CURVE`` + data set stands the first evaluated checkpoint's."""
-    rules: dict[str, tuple[str, ProtocolFacts]] = {}
+    """The first base's, or the first run's; of checkpoints the first that was evaluated."""
+    rules: dict[tuple[str, bool], tuple[str, ProtocolFacts]] = {}
     for run in runs:
         for folder, evaluation in run.evaluations.items():
             name = parse_name(folder)
             if folder == name.dataset or name.step is not None:
-                place = name.dataset if name.step is None else CURVE + name.dataset
-                rules.setdefault(place, (run.name, evaluation.protocol))
+                rules.setdefault((name.dataset, name.step is not None), (run.name, evaluation.protocol))
     return rules
 
 
-def _rule(rules: Rules, run: Run, folder: str, base: Run | None) -> tuple[str, ProtocolFacts]:
-    """What this evaluation must share: checkpoints may all be asked fewer of the problems that the base was asked."""
-    name = parse_name(folder)
-    owner, wanted = rules[name.dataset]
-    whole = None if base is None else base.evaluations.get(name.dataset)
-    if name.step is None or whole is None or not covers(whole.responses(), run.evaluations[folder].responses()):
-        return owner, wanted
-    first, curve = rules[CURVE + name.dataset]
-    return first, replace(wanted, size=curve.size, k=curve.k, task_sha256=curve.task_sha256)
-
-
 def _mark(run: Run, rules: Rules, allow_mixed: bool, base: Run | None = None) -> str:
-    """In words how the protocol of any of the run's evaluations differs; refused unless ``allow_mixed``."""
+    """In words how any evaluation's protocol differs; checkpoints may all be asked fewer of the base's problems."""
     found: dict[str, None] = {}
     for folder, evaluation in run.evaluations.items():
         name = parse_name(folder)
-        if name.dataset not in rules:
+        if (name.dataset, False) not in rules:
             continue
-        owner, wanted = _rule(rules, run, folder, base)
+        owner, wanted = rules[name.dataset, False]
+        whole = None if base is None else base.evaluations.get(name.dataset)
+        if name.step is not None and whole is not None and covers(whole.responses(), evaluation.responses()):
+            owner, curve = rules[name.dataset, True]
+            wanted = replace(wanted, size=curve.size, k=curve.k, task_sha256=curve.task_sha256)
         for key in wanted.differing(evaluation.protocol, _FREE | ({"seed"} if name.is_repeat else set())):
             here, there = evaluation.protocol.value(key), wanted.value(key)
             if not allow_mixed:
@@ -136,7 +117,10 @@ def _contenders(lines: Sequence[_Line]) -> list[Contender]:
     for line in lines:
         groups.setdefault((line.label, line.mark), []).append(line)
     found = []
-    for members in sorted(groups.values(), key=lambda m: _order(m[0])):
+    # The family by alpha, other methods by name and learning rate.
+    places = {key: (one.alpha is not None, one.alpha or 0.0, one.series, learning_rate(one.run) or 0.0, one.label)
+              for key, (one, *_) in groups.items()}  # fmt: skip
+    for _, members in sorted(groups.items(), key=lambda item: places[item[0]]):
         _refuse_twins(members)
         found += [_contender(members, step, variant) for step, variant in _measured(members)]
     return sorted((c for c in found if c.entries), key=lambda c: c.role is not Role.BASE)
@@ -150,7 +134,7 @@ def _measured(members: Sequence[_Line]) -> list[tuple[int | None, str]]:
     for line in members:
         pairs = [(parse_name(folder), evaluation) for folder, evaluation in line.run.evaluations.items()]
         steps.append({name.step for name, _ in pairs if name.step is not None and not name.variant})
-        for name, evaluation in sorted(pairs, key=lambda pair: _natural(pair[0].variant)):
+        for name, evaluation in sorted(pairs, key=lambda pair: (len(pair[0].variant), pair[0].variant)):
             if name.step is None and evaluation.protocol.instruction and not name.is_repeat:
                 asked[None, name.variant] = None
     trained = members[0].run.kind == "train" and not members[0].mark
@@ -175,21 +159,9 @@ def _contender(members: Sequence[_Line], step: int | None, variant: str) -> Cont
 
 def _prompted(line: _Line, variant: str) -> _Line:
     """The same model under an instruction."""
-    label = variant if line.role is Role.BASE else f"{line.label} + {variant}"
-    base = line.base or (line.run if line.role is Role.BASE else None)
-    series = variant.rstrip("0123456789").rstrip("-:")
+    plain, series = line.role is Role.BASE, variant.rstrip("0123456789").rstrip("-:")
+    label, base = (variant, line.run) if plain else (f"{line.label} + {variant}", line.base)
     return replace(line, label=label, role=Role.PROMPTED, series=series, alpha=None, base=base)
-
-
-def _order(line: _Line) -> tuple[bool, float, str, float, str]:
-    """The family by alpha, other methods by name and learning rate."""
-    rate = learning_rate(line.run) or 0.0 if line.role is Role.BASELINE else 0.0
-    return line.alpha is not None, line.alpha or 0.0, line.series, rate, line.label
-
-
-def _natural(text: str) -> tuple[str, int]:
-    stem = text.rstrip("0123456789")
-    return stem, int(text[len(stem) :] or 0)
 
 
 def _result(line: _Line, dataset: str, evaluation: Evaluation, part: bool = False) -> Result:
@@ -233,39 +205,28 @@ def _datasets(contenders: Sequence[Contender]) -> tuple[str, ...]:
     return tuple(sorted(common))
 
 
-def _noise(bases: Sequence[Run], datasets: Sequence[str]) -> dict[str, tuple[NoiseFloor, ...]]:
-    floors: dict[str, tuple[NoiseFloor, ...]] = {}
-    for dataset in datasets:
-        for base in (b for b in bases if dataset in b.evaluations):
-            found = noise_floor(base.evaluations[dataset].responses(), _repetition(base, dataset))
-            if found is not None:
-                floors[dataset] = (*floors.get(dataset, ()), found)
-    return floors
+def _floors(bases: Sequence[Run], dataset: str) -> tuple[NoiseFloor, ...]:
+    """What the bases differ by from themselves, measured twice (alike but for the protocol's seed) or in halves."""
+    floors = []
+    for evaluations in (base.evaluations for base in bases if dataset in base.evaluations):
+        own, again = evaluations[dataset], None
+        for folder, other in evaluations.items():
+            name = parse_name(folder)
+            plain = name.dataset == dataset and name.step is None and name.is_repeat and VARIANT not in name.variant
+            if plain and again is None and not own.protocol.differing(other.protocol, {*_FREE, "seed"}):
+                again = other.responses()
+        floors.append(noise_floor(own.responses(), again))
+    return tuple(floor for floor in floors if floor is not None)
 
 
-def _repetition(base: Run, dataset: str) -> Sequence[EvalRecord] | None:
-    """The base's second measurement, if it is one: as it is, and under the same protocol but for the seed."""
-    wanted = base.evaluations[dataset].protocol
-    for folder, evaluation in base.evaluations.items():
-        name = parse_name(folder)
-        plain = name.dataset == dataset and name.step is None and name.is_repeat and VARIANT not in name.variant
-        if plain and not wanted.differing(evaluation.protocol, {*_FREE, "seed"}):
-            return evaluation.responses()
-    return None
-
-
-def cutoff_contenders(base: Contender) -> list[Contender]:
-    """What smaller caps would have given, from the base's kept responses: one contender a limit, which stands only with
-    the data sets on which it can be computed."""
+def _cutoffs(base: Contender) -> list[Contender]:
+    """What smaller caps would have given, from the base's kept responses, on each data set where that can be known."""
     grids = {d: cutoff_limits([r.evaluation.responses() for r in e.results]) for d, e in base.entries.items()}
     found = []
     for limit in sorted({limit for grid in grids.values() for limit in grid}):
         who = (f"cutoff {limit}", Role.CUTOFF, "cutoff", None, "")
-        entries = {
-            dataset: Entry(*who, tuple(_cut(result, limit) for result in entry.results))
-            for dataset, entry in base.entries.items()
-            if limit in grids[dataset]
-        }
+        known = {dataset: entry.results for dataset, entry in base.entries.items() if limit in grids[dataset]}
+        entries = {dataset: Entry(*who, tuple(_cut(r, limit) for r in results)) for dataset, results in known.items()}
         found.append(Contender(*who, entries, base.runs))
     return found
 

@@ -1,9 +1,8 @@
 """What training cost: of one run, of a setting over its seeds, and of a family of which one member was chosen."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from tersely.evaluation.runs import Run
 from tersely.page.records import TRAINED, Comparison, Contender, Role
@@ -45,10 +44,7 @@ def total(rows: Sequence[Json], key: str) -> float | None:
 
 
 def cost_of(run: Run, until: int | None = None) -> Cost:
-    """Of one run, up to step ``until``: sums over the clock, and over the journal for tokens an older clock lacks.
-
-    What the baselines' responses cost to sample stands in their own clock, at step 0, for each of them in full.
-    """
+    """Of one run, up to step ``until``: sums over the clock, and over the journal for tokens an older clock lacks."""
     journal = [row for row in run.journal if until is None or row.step <= until]
     clock = [row for row in run.clock if until is None or row.get("step", 0) <= until]
     sampled, trained = total(clock, "tokens_sampled"), total(clock, "response_tokens_trained")
@@ -65,34 +61,28 @@ def cost_of(run: Run, until: int | None = None) -> Cost:
 
 def mean_cost(runs: Sequence[Run], until: int | None = None) -> Cost:
     """Mean over seeds; a part that any seed lacks is None."""
-    return _joined([cost_of(run, until) for run in runs], _mean)
+    return _joined([cost_of(run, until) for run in runs], fmean)
 
 
 def contender_cost(contender: Contender) -> Cost:
-    """Of training, of a checkpoint up to its step; cutoffs and prompts train nothing, and what another model cost is
-    not known."""
+    """Of training, of a checkpoint up to its step; cutoffs and prompts cost nothing, another model's is not known."""
     if contender.role is Role.OTHER:
         return Cost()
     return mean_cost(contender.runs, contender.step) if contender.role in TRAINED else Cost(0.0, 0.0, 0.0)
 
 
 def search_cost(comparison: Comparison, chosen: Contender) -> tuple[int, Cost]:
-    """(how many members were trained to choose this one, what they cost together): whoever picks alpha from a family
-    has paid for all of it."""
+    """(members trained to choose this one, their cost together): who picks alpha from a family has paid for all."""
     family = [c for c in comparison.contenders if c.is_member] if chosen.is_member else [chosen]
     return len(family), _joined([contender_cost(c) for c in family], sum)
 
 
-def _mean(parts: Sequence[float]) -> float:
-    return sum(parts) / len(parts)
-
-
 def _joined(costs: Sequence[Cost], join: Callable[[Sequence[float]], float]) -> Cost:
-    """Part by part; None for a part that any of the costs lacks."""
+    """Part by part, the pace always as the mean; None for a part that any of the costs lacks."""
 
-    def part(key: str, join: Callable[[Sequence[float]], float] = join) -> float | None:
+    def part(key: str, how: Callable[[Sequence[float]], float] = join) -> float | None:
         known = [value for cost in costs if (value := getattr(cost, key)) is not None]
-        return join(known) if known and len(known) == len(costs) else None
+        return how(known) if known and len(known) == len(costs) else None
 
-    parts = (part("sampled"), part("trained"), part("wall"), part("seconds_per_token", _mean))
-    return Cost(*parts, any(cost.with_prompts for cost in costs))
+    prompts = any(cost.with_prompts for cost in costs)
+    return Cost(part("sampled"), part("trained"), part("wall"), part("seconds_per_token", fmean), prompts)

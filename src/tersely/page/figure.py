@@ -1,18 +1,13 @@
-"""One look for all figures, and the pieces they are drawn with.
-
-One colour a method on every page: alphas run along viridis by their value, whose lightness is monotone; every other
-method has its own. Each has its own marker and line too, so that colour is never the only sign. Figures are drawn in
-the light scheme; the page's style turns their lightness over for a reader in the dark. They are as wide as a phone, so
-that no letter is below 10 px there.
-"""
-
-from __future__ import annotations
+"""One look for all figures, as wide as a phone: one colour, marker and line a method, so that none is the only sign."""
 
 import io
+import itertools
 import re
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -29,36 +24,16 @@ from tersely.text import shorten_line
 
 WIDTH = 4.9
 """Inches; 353 CSS pixels at one pixel a point."""
-LETTER = 10.3
-"""Points of the smallest letters."""
 INK, SOFT, GRID, PAPER = "#1c2128", "#59636e", "#d9dee4", "#ffffff"
-_LINES: tuple[Any, ...] = ("-", (0, (6, 1.5)), (0, (3, 1.2)), (0, (5, 1.5, 1, 1.5)), (0, (1.2, 1.2)))
-_MEMBERS = {0.0: "o", 0.05: "s", 0.1: "^", 0.2: "v", 0.4: "p"}
-_MORE_MEMBERS, _SET_MARKERS = ((6, 0, 0), (7, 0, 0), (3, 0, 50), (4, 0, 22)), ("o", "s", "^", "v", "D", "P", "X", "d")
-# Neighbours differ in lightness as well as in hue, and each has its shape.
-_METHODS: dict[str, tuple[str, Any]] = {
-    "SFT": ("#b3346c", "X"), "DPO": ("#c2410c", "P"), "O1-Pruner": ("#6b21a8", "d"), "other models": ("#8a5a00", "*"),
-    "cutoff": ("#77808b", "h"), "Distilled": ("#0b5d8a", "H"),
-}  # fmt: skip
-_OTHERS: tuple[tuple[str, Any], ...] = (
-    ("#7f1d1d", "<"), ("#475569", ">"), ("#9d5f9d", "8"), ("#3f6212", (3, 0, 15)),
-)  # fmt: skip
-_METADATA: dict[str, dict[str, Any]] = {
+STYLE = Path(__file__).with_name("style.mplstyle")
+"""Of every figure; for ``matplotlib.style.context``."""
+LOOKS = tomllib.loads(Path(__file__).with_name("looks.toml").read_text(encoding="utf-8"))
+METADATA: dict[str, dict[str, Any]] = {
     "svg": dict.fromkeys(("Date", "Creator", "Format", "Type")),
     "png": {"Software": None},
     "pdf": dict.fromkeys(("CreationDate", "Creator", "Producer")),
 }
 """Nothing that differs between two runs of the same command."""
-
-RC: Any = {
-    **{"font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": LETTER, "text.parse_math": False},
-    **dict.fromkeys(("axes.titlesize", "axes.labelsize", "legend.fontsize"), LETTER),
-    **{"axes.titleweight": "bold", "axes.titlelocation": "left", "axes.edgecolor": SOFT, "axes.linewidth": 0.7},
-    **{"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True},
-    **{"xtick.color": SOFT, "ytick.color": SOFT, "grid.color": GRID, "grid.linewidth": 0.6, "legend.frameon": False},
-    **dict.fromkeys(("axes.labelcolor", "text.color", "xtick.labelcolor", "ytick.labelcolor"), INK),
-    **{"svg.fonttype": "none", "svg.hashsalt": "tersely"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,30 +50,33 @@ Looks = Mapping[str, Look]
 
 def make_looks(everyone: Iterable[Who], datasets: Sequence[str] = ()) -> dict[str, Look]:
     """Label -> look; data sets have theirs too, dark to light along one hue."""
-    listed = list(everyone)
-    members = sorted({w.alpha for w in listed if w.role is Role.FAMILY and w.alpha is not None})
-    spare, others = iter(_MORE_MEMBERS * 3), iter(_OTHERS * 9)
-    shapes = {alpha: _MEMBERS.get(alpha) or next(spare) for alpha in members}
-    series = dict(_METHODS)
-    found: dict[str, Look] = {}
+    listed, lines, series, found = list(everyone), itertools.cycle(LOOKS["lines"]), dict(LOOKS["methods"]), {}
+    spare, others = itertools.cycle(LOOKS["more_members"]), itertools.cycle(LOOKS["more_methods"].values())
+    members = {}
+    for alpha in sorted({w.alpha for w in listed if w.role is Role.FAMILY and w.alpha is not None}):
+        # The colour follows alpha itself, so that it is the same beside any other alphas.
+        color = matplotlib.colormaps["viridis"](0.72 * 0.1 / (alpha + 0.1))
+        members[alpha] = _look(color, LOOKS["members"].get(f"{alpha:g}") or next(spare), next(lines))
     for who in listed:
         if who.role is Role.BASE:
-            found[who.label] = Look(INK, "D", "-")
+            found[who.label] = _look(INK, "D", "-")
         elif who.role is Role.FAMILY and who.alpha is not None:
-            # The colour follows alpha itself, so that it is the same beside any other alphas.
-            color = _along("viridis", 0.72 * 0.1 / (who.alpha + 0.1))
-            found[who.label] = Look(color, shapes[who.alpha], _LINES[members.index(who.alpha) % len(_LINES)])
+            found[who.label] = members[who.alpha]
         else:
-            series[who.series] = series.get(who.series) or next(others)
-            found[who.label] = Look(*series[who.series], _LINES[list(series).index(who.series) % 4 + 1])
+            color, marker = series.setdefault(who.series, None) or next(others)
+            series[who.series] = color, marker
+            found[who.label] = _look(color, marker, LOOKS["lines"][list(series).index(who.series) % 4 + 1])
     for place, name in enumerate(datasets):
-        color = _along("Blues_r", 0.6 * place / max(1, len(datasets) - 1))
-        found[name] = Look(color, _SET_MARKERS[place % len(_SET_MARKERS)], _LINES[place % len(_LINES)])
+        color = matplotlib.colormaps["Blues_r"](0.6 * place / max(1, len(datasets) - 1))
+        marker, line = (LOOKS[kind][place % len(LOOKS[kind])] for kind in ("sets", "lines"))
+        found[name] = _look(color, marker, line)
     return found
 
 
-def _along(name: str, share: float) -> str:
-    return to_hex(matplotlib.colormaps[name](share))
+def _look(color: Any, marker: Any, line: Any) -> Look:
+    """matplotlib wants tuples where TOML has lists."""
+    shape = tuple(marker) if isinstance(marker, list) else marker
+    return Look(to_hex(color), shape, (line[0], tuple(line[1])) if isinstance(line, list) else line)
 
 
 def render_figure(figure: Figure, endings: Sequence[str]) -> dict[str, bytes]:
@@ -109,7 +87,7 @@ def render_figure(figure: Figure, endings: Sequence[str]) -> dict[str, bytes]:
     files = {}
     for ending in endings:
         out = io.BytesIO()
-        figure.savefig(out, format=ending, dpi=160, metadata=_METADATA[ending])
+        figure.savefig(out, format=ending, dpi=160, metadata=METADATA[ending])
         files[ending] = out.getvalue()
     return files
 
@@ -122,9 +100,6 @@ def inline_svg(svg: str, name: str, alt: str) -> str:
     body = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", body)
     body = re.sub(r' xmlns(:xlink)?="[^"]*"', "", body).replace("xlink:href", "href")
     return body.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
-
-
-# ---- pieces
 
 
 def canvas(height: float, rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, list[Axes]]:
@@ -141,10 +116,8 @@ def better_arrow(axes: Axes) -> None:
 
 def bar_lengths(estimates: Sequence[Estimate], scale: float) -> np.ndarray:
     """[2, N] distances down and up, 0 where an estimate has no interval."""
-    ends = [(e.value, e.value if e.low is None else e.low, e.value if e.high is None else e.high) for e in estimates]
-    return np.array(
-        [[max(0.0, v - low) * scale for v, low, _ in ends], [max(0.0, high - v) * scale for v, _, high in ends]]
-    )
+    down = [0.0 if e.low is None else max(0.0, e.value - e.low) * scale for e in estimates]
+    return np.array([down, [0.0 if e.high is None else max(0.0, e.high - e.value) * scale for e in estimates]])
 
 
 def draw_line(
@@ -159,8 +132,7 @@ def draw_line(
 def draw_beside(
     axes: Axes, places: Sequence[str], lines: Sequence[tuple[str, Look, Sequence[Estimate | None]]], scale: float
 ) -> None:
-    """(name, look, an estimate for each place): the lines side by side within each place, so that intervals do not hide
-    each other."""
+    """(name, look, an estimate for each place): lines stand side by side in each place, hiding no interval."""
     step = min(0.12, 0.72 / max(1, len(lines)))
     for number, (name, look, estimates) in enumerate(lines):
         shift = (number - (len(lines) - 1) / 2) * step
@@ -197,11 +169,8 @@ def place_labels(figure: Figure, axes: Axes, spots: Sequence[tuple[float, float,
     """(x, y, name, colour): each name beside its point, where it covers least of the marks, bars and names so far; a
     thin line leads from a name that had to stand apart."""
     figure.draw_without_rendering()
-    taken = [
-        one.get_window_extent().padded(3).get_points()
-        for one in (*axes.lines, *axes.collections)
-        if one.get_zorder() >= 3
-    ]
+    drawn = [one for one in (*axes.lines, *axes.collections) if one.get_zorder() >= 3]
+    taken = [one.get_window_extent().padded(3).get_points() for one in drawn]
     for x, y, name, color in spots:
         text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", color=color, zorder=6)
         places = [(reach, dx, dy) for reach in (6, 16, 28, 42) for dx in (1, -1, 0) for dy in (0.6, -0.6, 1.2, -1.2)]
@@ -215,15 +184,14 @@ def place_labels(figure: Figure, axes: Axes, spots: Sequence[tuple[float, float,
 def _at(text: Annotation, place: tuple[float, float, float]) -> Bbox:
     """Put the text (points away, in a direction); where that is."""
     reach, dx, dy = place
-    text.set(position=(dx * reach, dy * reach), va="bottom" if dy > 0 else "top")
-    text.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")
+    sides = {1: "left", 0: "center", -1: "right"}
+    text.set(position=(dx * reach, dy * reach), va="bottom" if dy > 0 else "top", ha=sides[int(dx)])
     return text.get_window_extent()
 
 
 def _covered(box: Bbox, taken: Sequence[FloatArray], frame: BboxBase) -> float:
     """Area that is covered already or hangs out of the frame; ``taken`` are corners, [2, 2] each."""
     corners_N22 = np.array([*taken, frame.get_points()])
-    lows_N2 = np.maximum(corners_N22[:, 0], box.min)
-    highs_N2 = np.minimum(corners_N22[:, 1], box.max)
+    lows_N2, highs_N2 = np.maximum(corners_N22[:, 0], box.min), np.minimum(corners_N22[:, 1], box.max)
     *shared, inside = np.prod(np.maximum(highs_N2 - lows_N2, 0.0), axis=1)
     return float(sum(shared) + 5 * (box.width * box.height - inside))

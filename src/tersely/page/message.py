@@ -1,13 +1,10 @@
 """What the page says first: the message that a manager understands, how sure it is, what it costs, what to mind."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tersely.analysis.seeds import SeedMean, scaled
 from tersely.analysis.strata import stratified
-from tersely.evaluation.runs import Run
 from tersely.page.block import Options
 from tersely.page.cost import search_cost
 from tersely.page.records import TOLD, TRAINED, Comparison, Contender, Role, View
@@ -36,9 +33,12 @@ class Message:
 
 def make_message(comparison: Comparison, options: Options) -> Message:
     reference, base = comparison.reference, comparison.base
-    told, what = warnings(comparison, options.found), _what(comparison)
+    told, (who, what) = warnings(comparison, options.found), _who_and_what(comparison)
     free = reference is not None and reference.role is Role.FAMILY
-    candidates = _candidates(standings(comparison, reference) if free else options.found)
+    against = standings(comparison, reference) if free else options.found
+    # The family; without one what else was trained; without that everything.
+    groups = ((Role.FAMILY,), (Role.ABLATION, Role.BASELINE), tuple(Role))
+    candidates = next((some for roles in groups if (some := [s for s in against if s.role in roles])), [])
     best, given_up = choose(candidates)
     if reference is None or best is None:
         return Message(say("message.nothing" if reference else "message.no_base"), (what,), told, None)
@@ -55,49 +55,33 @@ def make_message(comparison: Comparison, options: Options) -> Message:
         lead.append(say("message.chosen", label=best.label, count=len(candidates)))
     lead += [_rival(options.found), _money(comparison, chosen, options)]
     headline = say(
-        "message.headline", who=_who(comparison), saving=show(abs(saving.value), "percent"),
+        "message.headline", who=who, saving=show(abs(saving.value), "percent"),
         fewer="fewer" if saving.value >= 0 else "more", loss=loss_words(change, unit),
         reference=say("message.free") if free else "before training",
     )  # fmt: skip
     return Message(headline, tuple(s for s in lead if s), told, best.label)
 
 
-def _candidates(against: Sequence[Standing]) -> list[Standing]:
-    """The family; without one what else was trained; without that everything."""
-    groups = ((Role.FAMILY,), (Role.ABLATION, Role.BASELINE), tuple(Role))
-    return next((found for roles in groups if (found := [s for s in against if s.role in roles])), [])
-
-
-def _gained(
-    comparison: Comparison, standing: Standing, chosen: Contender, reference: Contender
-) -> tuple[Estimate, Estimate]:
+def _gained(found: Comparison, standing: Standing, chosen: Contender, against: Contender) -> tuple[Estimate, Estimate]:
     """(tokens saved, change of accuracy): points on one data set, shares of the reference's mean over several."""
-    dataset = comparison.datasets[0]
-    saving, change = gains(chosen.entries[dataset], reference.entries[dataset])
-    if len(comparison.datasets) > 1 or saving is None or change is None:
+    dataset = found.datasets[0]
+    saving, change = gains(chosen.entries[dataset], against.entries[dataset])
+    if len(found.datasets) > 1 or saving is None or change is None:
         return scaled(standing.tokens, -1.0, 1.0), scaled(standing.accuracy, 1.0, -1.0)
     return saving, change
 
 
-def _is_toy(base: Contender | None) -> bool:
-    return base is not None and all(run.kind == "base" for run in base.runs)
-
-
-def _who(comparison: Comparison) -> str:
-    """Model and task in words for who knows neither."""
+def _who_and_what(comparison: Comparison) -> tuple[str, str]:
+    """Model and task in words for who knows neither: as the headline's subject, and as a sentence."""
     base, datasets = comparison.base, comparison.datasets
-    model = "A toy model" if base is None or _is_toy(base) else base.runs[0].name
-    what = TOY_TASKS.get(datasets[0], datasets[0]) if len(datasets) == 1 else f"{len(datasets)} data sets"
-    return f"{model} answers {what}"
-
-
-def _what(comparison: Comparison) -> str:
-    base, dataset = comparison.base, comparison.datasets[0]
-    model = f"The model is {base.runs[0].name}" if base else "The model is named under How this was made"
-    summary = next(iter(comparison.contenders[0].entries.values())).results[0].evaluation.summary
-    where = f"{TOY_TASKS[dataset]} (task {dataset})" if dataset in TOY_TASKS else ", ".join(comparison.datasets)
-    model = say("message.toy") if _is_toy(base) else model
-    return say("message.what", model=model, task=where, problems=summary.overall.problems, k=summary.k)
+    toy = base is not None and all(run.kind == "base" for run in base.runs)
+    name = "The model is named under How this was made" if base is None else f"The model is {base.runs[0].name}"
+    asked = TOY_TASKS.get(datasets[0], datasets[0]) if len(datasets) == 1 else f"{len(datasets)} data sets"
+    who = f"{'A toy model' if base is None or toy else base.runs[0].name} answers {asked}"
+    task = f"{TOY_TASKS[datasets[0]]} (task {datasets[0]})" if datasets[0] in TOY_TASKS else ", ".join(datasets)
+    summary = next(iter(comparison.contenders[0].entries.values())).first.evaluation.summary
+    counts = {"problems": summary.overall.problems, "k": summary.k}
+    return who, say("message.what", model=say("message.toy") if toy else name, task=task, **counts)
 
 
 def loss_words(change: Estimate, unit: str) -> str:
@@ -136,77 +120,69 @@ def _rival(found: Sequence[Standing]) -> str:
 
 
 def _money(comparison: Comparison, chosen: Contender, options: Options) -> str:
+    """What answers and training cost; without a price, how many answers save what training took."""
     base, dataset, price = comparison.base, comparison.datasets[0], options.price
+    count, cost = search_cost(comparison, chosen)
     if base is None:
         return ""
     if price is None:
-        return _trained(comparison, chosen)
+        saved = chosen.entries[dataset].gain("token_difference")
+        if cost.tokens is None or saved is None or saved.value >= 0:
+            return ""
+        what = "it" if count == 1 else f"the family of {count}, to choose it,"
+        return say("message.trained", what=what, tokens=cost.tokens, answers=cost.tokens / -saved.value)
     found = [entry.overall("tokens") for entry in (base.entries[dataset], chosen.entries[dataset])]
     before, after = (show(0.0 if one is None else one.value * price, "tokens") for one in found)
-    count, cost = search_cost(comparison, chosen)
     paid = cost.money(price, options.gpu_hour)
     name = "message.money" if paid is None else "message.money_trained" if count == 1 else "message.money_searched"
     parts = {"price": price, "currency": options.currency, "before": before, "after": after, "count": count}
     return say(name, **parts, paid=show(paid, "small"))
 
 
-def _trained(comparison: Comparison, chosen: Contender) -> str:
-    """What training took where nobody said what a token costs."""
-    (count, cost), saved = (
-        search_cost(comparison, chosen),
-        chosen.entries[comparison.datasets[0]].gain("token_difference"),
-    )
-    if cost.tokens is None or saved is None or saved.value >= 0:
-        return ""
-    what = "it" if count == 1 else f"the family of {count}, to choose it,"
-    return say("message.trained", what=what, tokens=cost.tokens, answers=cost.tokens / -saved.value)
-
-
-# ---- what to mind
-
-
 def warnings(comparison: Comparison, found: Sequence[Standing]) -> tuple[str, ...]:
+    """What weakens the numbers of the page, each a sentence."""
+    everyone = comparison.contenders
+    unmarked = [c for c in everyone if not c.mark]
     said: list[str] = []
-    if marked := [c.label for c in comparison.contenders if c.mark]:
+    if marked := [c.label for c in everyone if c.mark]:
         said.append(say("mind.marked", labels="; ".join(marked)))
     for dataset in comparison.datasets:
         view = comparison.on(dataset).view()
         said += [f"{dataset}: {sentence}" for sentence in _of_set(view, comparison)]
-        if view.entries[0].results[0].evaluation.summary.overall.problems == 1:
+        if view.entries[0].first.evaluation.summary.overall.problems == 1:
             said.append(say("mind.single", dataset=dataset))
     known = {s.label for s in found}
-    others = [c for c in comparison.contenders if not c.mark and c.role not in (Role.BASE, Role.CUTOFF)]
-    left_out = [c for c in others if c.label not in known]
+    left_out = [c for c in unmarked if c.role not in (Role.BASE, Role.CUTOFF) and c.label not in known]
     if comparison.base is None:
         said.append(say("mind.no_base"))
     for reason, everywhere in (("mind.lacking", False), ("mind.no_ratio", True)):
         labels = [c.label for c in left_out if (set(comparison.datasets) <= set(c.entries)) is everywhere]
-        if labels and comparison.base is not None:
-            said.append(say(reason, labels=", ".join(labels)))
-    trained = [c for c in comparison.contenders if c.role in TRAINED and not c.mark]
-    said += [say("mind.in_training", label=c.label, told=told) for c in trained for told in training_remarks(c.runs)]
-    several = any(len(c.runs) > 1 for c in comparison.contenders)
-    return (*said, say("mind.seeds" if several else "mind.one_seed"))
+        said += [say(reason, labels=", ".join(labels))] if labels and comparison.base is not None else []
+    for contender in (c for c in unmarked if c.role in TRAINED):
+        # What the judge said that is counted, over all steps of the runs of one setting.
+        steps = [step for run in contender.runs for step in run.journal]
+        restated = round(sum(step.responses * (step.restated or 0.0) for step in steps))
+        stopped = round(sum(step.responses * (step.cut or 0.0) for step in steps))
+        told = Remarks(restated, stopped).sentences(sum(step.responses for step in steps))
+        said += [say("mind.in_training", label=contender.label, told=sentence) for sentence in told]
+    return (*said, say("mind.seeds" if any(len(c.runs) > 1 for c in everyone) else "mind.one_seed"))
 
 
 def _of_set(view: View, comparison: Comparison) -> list[str]:
     """What one data set warns of."""
-    said = []
-    cut, told = (
-        None if view.base is None else view.base.overall("truncated"),
-        [e for e in view.entries if e.role in TOLD],
-    )
+    said, cut = [], None if view.base is None else view.base.overall("truncated")
     if cut is not None and cut.value >= 0.01:
         said.append(say("mind.cap", share=show(cut, "percent"), cap=view.protocol.max_new_tokens or "unknown"))
     unjudged = {e.label: sum(r.evaluation.summary.overall.unjudged_responses for r in e.results) for e in view.entries}
     if lost := [f"{label} {count}" for label, count in unjudged.items() if count]:
         said.append(say("mind.unjudged", counts=", ".join(lost)))
     said += judge_warnings(view)
+    told = [e for e in view.entries if e.role in TOLD]
     if old := [e.label for e in told if any(not is_checked(r.evaluation.path) for r in e.results)]:
         said.append(say("mind.unchecked", labels=", ".join(old)))
     if exact := stratified(view.protocol):
         said.append(say("mind.stratified", what=exact))
-    if view.dataset not in comparison.noise and comparison.base is not None:
+    if not comparison.noise[view.dataset] and comparison.base is not None:
         said.append(say("mind.no_noise"))
     return said
 
@@ -215,11 +191,3 @@ def judge_warnings(view: View) -> list[str]:
     """The policy that counted, and what the judge said that is counted, of every evaluation on the page."""
     told = [(e.label, r.evaluation.sentences()) for e in view.entries if e.role in TOLD for r in e.results]
     return list(dict.fromkeys(f"{label}: {sentence}." for label, sentences in told for sentence in sentences))
-
-
-def training_remarks(runs: Sequence[Run]) -> list[str]:
-    """What the judge said that is counted, over all steps of the runs of one setting."""
-    steps = [step for run in runs for step in run.journal]
-    restated = sum(step.responses * (step.restated or 0.0) for step in steps)
-    cut = sum(step.responses * (step.cut or 0.0) for step in steps)
-    return list(Remarks(round(restated), round(cut)).sentences(sum(step.responses for step in steps)))

@@ -1,9 +1,4 @@
-"""The paper's own published tables, so that its claims can be read with the same eyes as our runs.
-
-They hold no intervals (a ± over three seeds whose kind is not said), so nothing here has one.
-"""
-
-from __future__ import annotations
+"""The paper's own published tables, read with the same eyes as our runs; the source prints no intervals."""
 
 import json
 from collections.abc import Mapping
@@ -12,28 +7,15 @@ from typing import Any
 
 from tersely.analysis.aggregate import aes, mean_of_ratios
 from tersely.errors import require_known
-from tersely.page.block import Block, file_name
-from tersely.page.blocks.aggregate import aggregate_block
-from tersely.page.blocks.frontier import plane_block
-from tersely.page.blocks.overview import MOST
-from tersely.page.blocks.ratios import ratio_block
-from tersely.page.blocks.sets import sets_block
-from tersely.page.columns import DATASET, MODEL
+from tersely.page.block import Block, Options, file_name
+from tersely.page.blocks import frontier, overview, ratios
 from tersely.page.figure import make_looks
 from tersely.page.message import Message
-from tersely.page.records import Role
-from tersely.page.standings import Plane, Spot, Standing, aggregate_plane, choose
-from tersely.page.words import say
+from tersely.page.records import Comparison, Role
+from tersely.page.standings import PRINTED, Plane, Spot, Standing, aggregate_plane, choose
+from tersely.page.words import columns, say, table
 from tersely.records import Estimate
-from tersely.table import Cell, Column, Table, show
-
-METHOD = "published without an interval"
-BASE = "distilled model"
-PRINTED = (
-    MODEL, Column("source", "Source"), DATASET,
-    Column("accuracy", "Accuracy", "ratio"), Column("accuracy_spread", "± as printed", "ratio"),
-    Column("tokens", "Tokens", "whole"), Column("tokens_spread", "± as printed", "whole"),
-)  # fmt: skip
+from tersely.table import Column, Table, show
 
 
 def read_published(scale: str) -> dict[str, Any]:
@@ -44,20 +26,16 @@ def read_published(scale: str) -> dict[str, Any]:
     return {"note": document["note"], "paper": document["paper"], **document["scales"][scale]}
 
 
-def published_standings(tables: Mapping[str, Any], reference: str = BASE) -> tuple[Standing, ...]:
-    """Ratios to the reference on each set and their unweighted mean, computed from the tables by set.
-
-    What the source gives only as an aggregate (O1-Pruner, the instruct model) stands with it and without sets.
-    """
+def published_standings(tables: Mapping[str, Any], reference: str = "base") -> tuple[Standing, ...]:
+    """Ratios to the reference on each set and their mean, from the tables by set; some the source only aggregates."""
     against = next(row for row in tables["rows"] if row["label"] == reference)
     found = []
     for row in (row for row in tables["rows"] if row is not against):
         pairs = [(row["sets"][name], against["sets"][name]) for name in tables["sets"]]
-        ratios = [tuple(mine[key] / base[key] for key in ("accuracy", "tokens")) for mine, base in pairs]
-        sets = {name: (plain(a), plain(t)) for name, (a, t) in zip(tables["sets"], ratios, strict=True)}
-        accuracy, tokens = (mean_of_ratios(parts) for parts in zip(*ratios, strict=True))
-        found.append(_standing(row, accuracy, tokens, sets))
-    lone = tables["aggregate_only"] if reference == BASE else ()
+        accuracy, tokens = ([mine[key] / base[key] for mine, base in pairs] for key in ("accuracy", "tokens"))
+        by_set = {name: (plain(a), plain(t)) for name, a, t in zip(tables["sets"], accuracy, tokens, strict=True)}
+        found.append(_standing(row, mean_of_ratios(accuracy), mean_of_ratios(tokens), by_set))
+    lone = tables["aggregate_only"] if reference == "base" else ()
     return (*found, *(_standing(row, row["accuracy"], row["tokens"], {}) for row in lone))
 
 
@@ -65,43 +43,41 @@ def _who(row: Mapping[str, Any]) -> tuple[str, Role, str, float | None, str]:
     return row["label"], Role(row["role"]), row["series"], row.get("alpha"), ""
 
 
-def _standing(row: Mapping[str, Any], accuracy: float, tokens: float, sets: Mapping[str, Any]) -> Standing:
-    return Standing(*_who(row), plain(accuracy), plain(tokens), plain(aes(accuracy, tokens)), sets)
+def _standing(row: Mapping[str, Any], accuracy: float, tokens: float, by_set: Mapping[str, Any]) -> Standing:
+    return Standing(*_who(row), plain(accuracy), plain(tokens), plain(aes(accuracy, tokens)), by_set)
 
 
 def plain(value: float) -> Estimate:
     """A number as it was printed."""
-    return Estimate(float(value), None, None, 0, METHOD)
+    return Estimate(float(value), None, None, 0, PRINTED)
 
 
 def published_planes(tables: Mapping[str, Any]) -> tuple[Plane, ...]:
     """The aggregate first, then every data set."""
-    planes = [aggregate_plane(published_standings(tables), len(tables["sets"]), BASE, intervals=False)]
+    planes = [aggregate_plane(published_standings(tables), len(tables["sets"]))]
     for name in tables["sets"]:
         cells = [(_who(row), row["sets"][name]) for row in tables["rows"]]
         spots = tuple(Spot(*who, plain(cell["accuracy"]), plain(cell["tokens"])) for who, cell in cells)
-        planes.append(Plane(f"plane_{file_name(name)}", f"Accuracy against tokens on {name}", spots, intervals=False))
+        planes.append(Plane(f"plane_{file_name(name)}", f"Accuracy against tokens on {name}", spots))
     return tuple(planes)
 
 
 def published_message(source: Mapping[str, Any]) -> Message:
     """The same rule and the same reference as for our own runs."""
     best, given_up = choose([s for s in published_standings(source, "α 0") if s.role is Role.FAMILY])
+    own = {s.label: s for s in published_standings(source)}
     assert best is not None
-    own = next(s for s in published_standings(source) if s.label == best.label)
-    first, second = (
-        say("published.gained", saving=show(1 - s.tokens.value, "percent"), kept=show(s.accuracy.value, "percent"))
-        for s in (best, own)
-    )
-    free, alpha = say("message.free"), say("message.alpha")
-    headline = say("published.headline", title=source["title"], free=free, gained=first, label=best.label)
-    lead = (f"This is {best.label}. {alpha}", f"Against the {BASE}: {second}.", given_up, source["note"])
-    return Message(headline, tuple(s for s in lead if s), (_agreement(source),), best.label)
+    shares = [(show(1 - s.tokens.value, "percent"), show(s.accuracy.value, "percent")) for s in (best, own[best.label])]
+    first, second = (say("published.gained", saving=saved, kept=kept) for saved, kept in shares)
+    about = {"title": source["title"], "label": best.label, "free": say("message.free"), "gained": first}
+    headline = say("published.headline", **about)
+    against = say("published.against", gained=second)
+    lead = (f"This is {best.label}. {say('message.alpha')}", against, given_up, source["note"])
+    return Message(headline, tuple(s for s in lead if s), (_agreement(source, own),), best.label)
 
 
-def _agreement(source: Mapping[str, Any]) -> str:
+def _agreement(source: Mapping[str, Any], mine: Mapping[str, Standing]) -> str:
     """Whether the mean of ratios computed from the tables by set is the one that was printed."""
-    mine = {s.label: s for s in published_standings(source)}
     rows = [(row, mine[row["label"]]) for row in source["aggregate"] if row["label"] in mine]
     if not rows:
         return say("published.only_plotted")
@@ -110,30 +86,23 @@ def _agreement(source: Mapping[str, Any]) -> str:
 
 
 def published_blocks(source: Mapping[str, Any]) -> list[Block]:
-    found, (whole, *planes), sets = published_standings(source), published_planes(source), source["sets"]
-    looks = make_looks({s.label: s for plane in (whole, *planes) for s in plane.spots}.values(), sets)
-    picked = tuple(place for place, s in enumerate(found) if s.role in (Role.FAMILY, Role.BASELINE))[:MOST]
-    first = aggregate_block(whole, found, len(sets), picked, looks)
-    more = [sets_block(found, sets, looks, BASE), ratio_block(found, sets, looks)]
-    printed = Block("printed", "As it was printed", tables=(_printed(source), *map(_further, source["further"])))
-    return [first, *(plane_block(plane, looks) for plane in planes), *(block for block in more if block), printed]
-
-
-def _printed(source: Mapping[str, Any]) -> Table:
+    """Those of our own pages that need no runs, and the tables as they were printed."""
+    planes, comparison = published_planes(source), Comparison((), (), {}, tuple(source["sets"]))
+    looks = make_looks({s.label: s for plane in planes for s in plane.spots}.values(), comparison.datasets)
+    options = Options(looks=looks, found=published_standings(source))
+    trained = tuple(i for i, s in enumerate(options.found) if s.role in (Role.FAMILY, Role.BASELINE))[: overview.MOST]
+    made = [
+        frontier.aggregate_block(comparison, options, trained),
+        *(frontier.plane_block(p, looks) for p in planes[1:]),
+    ]
+    made += [frontier.sets_block(comparison, options), ratios.block(comparison, options)]
     rows = [(row, name, cell) for row in source["rows"] for name, cell in row["sets"].items()]
     rows += [(row, "aggregate (ratios)", row) for row in [*source["aggregate"], *source["aggregate_only"]]]
-    keys = [column.key for column in PRINTED[3:]]
-    cells = tuple((row["label"], row["source"], name, *map(cell.get, keys)) for row, name, cell in rows)
-    return Table("printed", "Every number by data set", PRINTED, cells)
-
-
-def _further(table: Mapping[str, Any]) -> Table:
-    columns = []
-    for place, title in enumerate(table["columns"]):
-        number = place > 0 and all(isinstance(row[place], int | float) for row in table["rows"])
-        columns.append(Column(title.replace(" ", "_"), title, "small" if number else "text"))
-    rows: list[tuple[Cell, ...]] = [
-        tuple(str(cell) if column.kind == "text" else cell for cell, column in zip(row, columns, strict=True))
-        for row in table["rows"]
-    ]
-    return Table(f"published_{table['name']}", f"{table['title']} ({table['source']})", tuple(columns), tuple(rows))
+    keys = [column.key for column in columns("printed")[3:]]
+    tables = [table("printed", [(row["label"], row["source"], name, *map(cell.get, keys)) for row, name, cell in rows])]
+    for given in source["further"]:
+        declared = tuple(Column(title.replace(" ", "_"), title, kind) for title, kind in given["columns"].items())
+        title = f"{given['title']} ({given['source']})"
+        tables.append(Table(f"published_{given['name']}", title, declared, tuple(map(tuple, given["rows"]))))
+    printed = Block("printed", "As it was printed", tables=tuple(tables))
+    return [block for block in (*made, printed) if block is not None]

@@ -1,16 +1,16 @@
 """What a page is made of: runs, their results on each data set, and the settings that compete there."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, Self
 
-from tersely.analysis import PairedComparison, ProtocolFacts, over_seeds
-from tersely.analysis.clusters import difficulty_order, label_of
+from tersely.analysis import PairedComparison, ProtocolFacts, Summary, over_seeds
+from tersely.analysis.clusters import difficulty_order, label_of, token_clusters
 from tersely.analysis.noise import NoiseFloor
+from tersely.analysis.profile import clustered_quantile
 from tersely.evaluation.records import Evaluation
 from tersely.evaluation.runs import Run
 from tersely.records import Estimate, EvalRecord
@@ -18,11 +18,9 @@ from tersely.records import Estimate, EvalRecord
 SHARES = {"accuracy", "truncated", "no_answer", "unjudged", "pass_at_k", "maj_at_k",
           "share_after_answer", "stated_but_wrong", "stated_by_chance", "loops"}  # fmt: skip
 """Quantities of a summary that lie in [0, 1]; its other ones are not negative."""
-GAINS = {
-    "accuracy_difference": (-1.0, 1.0),
-    "token_saving": (-math.inf, 1.0),
-    "token_difference": (-math.inf, math.inf),
-}
+EVERYWHERE = (-math.inf, math.inf)
+GAINS = {"accuracy_difference": (-1.0, 1.0), "token_saving": (-math.inf, 1.0), "token_difference": EVERYWHERE}
+"""Quantities of a comparison with a base, and the ends of what is possible."""
 
 
 class Role(StrEnum):
@@ -53,10 +51,6 @@ class Result:
     base_path: Path | None = None
     """Folder of that base."""
 
-    @property
-    def seed(self) -> str:
-        return "-" if self.run.seed is None else str(self.run.seed)
-
 
 @dataclass(frozen=True, slots=True)
 class Who:
@@ -84,11 +78,6 @@ class Who:
         """Of the family, with its usual settings and protocol."""
         return self.role is Role.FAMILY and not self.mark
 
-    @property
-    def method(self) -> str:
-        """What it competes as: the whole family is one method."""
-        return "RL with the length penalty" if self.role is Role.FAMILY else self.series
-
 
 @dataclass(frozen=True, slots=True)
 class Entry(Who):
@@ -98,21 +87,51 @@ class Entry(Who):
     difficulty: str | None = None
     """None for all problems; else all quantities are over those of this difficulty."""
 
-    def at(self, difficulty: str) -> Entry:
+    @property
+    def first(self) -> Result:
+        return self.results[0]
+
+    @property
+    def seeds(self) -> int:
+        return len(self.results)
+
+    @property
+    def k(self) -> int:
+        """The most responses that any seed gave to a problem."""
+        return max(result.evaluation.summary.k for result in self.results)
+
+    def at(self, difficulty: str) -> Self:
         return replace(self, difficulty=difficulty)
+
+    def of_k(self, key: str) -> Estimate | None:
+        """ "pass_at_k" or "maj_at_k" of all responses to a problem."""
+        return self.overall(key, self.k)
+
+    def quantile(self, share: float) -> float | None:
+        """Tokens that this share of the responses stay within."""
+        found = self.over_results(lambda records: clustered_quantile(token_clusters(records), share))
+        return None if found is None else found.value
 
     def overall(self, *keys: str | int) -> Estimate | None:
         """A quantity of the summary, for example ``overall("behaviours", "verification")``."""
-        summaries = [result.evaluation.summary for result in self.results]
-        blocks = [s.overall if self.difficulty is None else s.by_difficulty.get(self.difficulty) for s in summaries]
         bounds = (0.0, 1.0 if SHARES & set(keys) else math.inf)
-        return over_seeds([_dig(block, keys) for block in blocks], bounds)
+        return self._over_seeds([result.evaluation.summary for result in self.results], keys, bounds)
 
     def gain(self, key: str) -> Estimate | None:
         """A quantity of the comparison with the base: "token_saving", "accuracy_difference", ..."""
-        pairs = [result.versus for result in self.results if result.versus is not None]
-        blocks = [p.overall if self.difficulty is None else p.by_difficulty.get(self.difficulty) for p in pairs]
-        return over_seeds([_dig(block, (key,)) for block in blocks], GAINS[key])
+        return self._over_seeds([r.versus for r in self.results if r.versus is not None], (key,), GAINS[key])
+
+    def _over_seeds(
+        self, parts: Sequence[Summary | PairedComparison], keys: Sequence[str | int], bounds: tuple[float, float]
+    ) -> Estimate | None:
+        """What stands in each part under these names, one within the other; None where any of them is missing."""
+        found: list[Estimate | None] = []
+        for part in parts:
+            block: Any = part.overall if self.difficulty is None else part.by_difficulty.get(self.difficulty)
+            for key in keys:
+                block = block.get(key) if isinstance(block, Mapping) else getattr(block, str(key), None)
+            found.append(block if isinstance(block, Estimate) else None)
+        return over_seeds(found, bounds)
 
     def records(self, result: Result) -> list[EvalRecord]:
         """A seed's responses, of the entry's difficulty alone."""
@@ -129,13 +148,6 @@ class Entry(Who):
             for problem, values in make(self.records(result)).items():
                 joined.setdefault(problem, []).extend(values)
         return joined
-
-
-def _dig(block: object, keys: Sequence[str | int]) -> Estimate | None:
-    """What stands in a block under these names, one within the other; None where any of them is missing."""
-    for key in keys:
-        block = block.get(key) if isinstance(block, Mapping) else getattr(block, str(key), None)
-    return block if isinstance(block, Estimate) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +208,7 @@ class Comparison:
         free = (c for c in self.contenders if c.is_member and c.alpha == 0)
         return next((c for c in free if set(self.datasets) <= set(c.entries)), self.base)
 
-    @property
-    def runs(self) -> tuple[Run, ...]:
-        return tuple({run.path: run for c in self.contenders for run in c.runs}.values())
-
-    def on(self, dataset: str) -> Comparison:
+    def on(self, dataset: str) -> Self:
         """The same on one data set alone."""
         return replace(self, datasets=(dataset,))
 
@@ -211,6 +219,6 @@ class Comparison:
         entries = tuple(entry for entry in everyone if not roles or entry.role in roles)
         summaries = [r.evaluation.summary for entry in entries or everyone for r in entry.results]
         labels = {label for summary in summaries for label in summary.by_difficulty}
-        first = everyone[0].results[0].evaluation
+        first = everyone[0].first.evaluation
         order = tuple(sorted(labels, key=difficulty_order))
         return View(dataset, first.protocol.without_model(), entries, order, first.summary.phrases)

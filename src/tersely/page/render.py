@@ -1,7 +1,5 @@
 """Write a page: one self-contained HTML file, the same as Markdown, tables as CSV, figures as SVG, PDF and PNG."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import matplotlib
+import matplotlib.style
 from markupsafe import Markup
 
 from tersely.analysis.behaviours import Phrases, find_behaviours
@@ -18,7 +16,7 @@ from tersely.page import published
 from tersely.page.block import Block, Options
 from tersely.page.blocks import BLOCKS, COMPARE, REPORT
 from tersely.page.collect import collect
-from tersely.page.figure import RC, inline_svg, make_looks, render_figure
+from tersely.page.figure import STYLE, inline_svg, make_looks, render_figure
 from tersely.page.message import Message, make_message
 from tersely.page.records import TRAINED, Comparison
 from tersely.page.standings import standings
@@ -35,11 +33,7 @@ FIRST_TABLES = ("overview", "aggregate")
 
 
 def write_report(runs: Sequence[Path], base: Path | None, out: Path, options: Options = PLAIN) -> Path:
-    """The models as they are: one page about a family, without cutoffs, instructions and checkpoints.
-
-    Nothing is written before everything could be read; files of an earlier page in ``out`` are replaced, a folder that
-    holds anything else is a UserError, a refused write a StorageError.
-    """
+    """The models as they are: a family without cutoffs, instructions and checkpoints; an earlier page is replaced."""
     comparison = collect(runs, base, options.allow_mixed, variants=False)
     if not any(c.role in TRAINED for c in comparison.contenders):
         raise UserError("a report needs at least one trained run: give the folders that tersely train made")
@@ -57,7 +51,7 @@ def write_page(comparison: Comparison, selection: Sequence[str], out: Path, opti
     options = replace(options, looks=looks, found=standings(comparison))
     message = make_message(comparison, options)
     options = replace(options, chosen=message.chosen)
-    with matplotlib.rc_context(RC):
+    with matplotlib.style.context(STYLE):
         blocks = [block for name in selection for block in BLOCKS[name](comparison, options)]
         return _write(out, message, blocks, markdown, _made_of(comparison, options.commands))
 
@@ -67,46 +61,35 @@ def write_published(scale: str, out: Path, *, commands: Sequence[str] = ()) -> P
     require_own(out)
     source = published.read_published(scale)
     made = {"commands": commands, "protocols": [], "versions": {"source": source["paper"]}, "runs": [], "phrases": {}}
-    with matplotlib.rc_context(RC):
-        blocks = published.published_blocks(source)
-        return _write(out, published.published_message(source), blocks, COMPARE_MARKDOWN, made)
+    with matplotlib.style.context(STYLE):
+        message, blocks = published.published_message(source), published.published_blocks(source)
+        return _write(out, message, blocks, COMPARE_MARKDOWN, made)
 
 
 def _write(out: Path, message: Message, blocks: Sequence[Block], markdown: str, made: Mapping[str, Any]) -> Path:
     """Blocks of which nothing is left once the first screen has its table stand nowhere."""
     files: dict[Path, bytes] = {}
-    drawn = {block.name: _draw(block, files) for block in blocks}
+    drawn: dict[str, str] = {}
+    for name, title, figure in ((b.name, b.title, b.figure) for b in blocks):
+        made_of = {} if figure is None else render_figure(figure, ENDINGS)
+        files.update({Path("figures") / f"{name}.{ending}": content for ending, content in made_of.items()})
+        if made_of:
+            alt = f"{visible(title)}. The numbers are in the tables below."
+            drawn[name] = inline_svg(made_of["svg"].decode(), name, alt)
     for table in (table for block in blocks for table in block.tables):
         files[Path("tables") / f"{table.name}.csv"] = table.to_csv().encode(errors="backslashreplace")
     heads = [table for block in blocks[:2] for table in block.tables if table.name.startswith(FIRST_TABLES)]
     rest = [b for b in blocks[1:] if b.figure or b.examples or b.tables != tuple(heads[:1])]
-    context = {
-        "message": message,
-        "first": blocks[0],
-        "table": next(iter(heads), None),
-        "rest": rest,
-        "svg": drawn,
-        **made,
-    }
+    context = {"message": message, "first": blocks[0], "table": next(iter(heads), None), "rest": rest, "svg": drawn}
     for name, template, escaped in ((markdown, "page.md.j2", False), (PAGE, "page.html.j2", True)):
-        text = environment(escaped).get_template(template).render(context)
+        text = environment(escaped).get_template(template).render(context, **made)
         files[Path(name)] = text.encode(errors="backslashreplace")
     write_folder(out, files)
     return out / PAGE
 
 
-def _draw(block: Block, files: dict[Path, bytes]) -> str:
-    """The figure as it stands in the page, and as ``files`` beside it; empty where there is none."""
-    if block.figure is None:
-        return ""
-    made = render_figure(block.figure, ENDINGS)
-    files.update({Path("figures") / f"{block.name}.{ending}": content for ending, content in made.items()})
-    alt = f"{visible(block.title)}. The numbers are in the tables below."
-    return inline_svg(made["svg"].decode(), block.name, alt)
-
-
 def _made_of(comparison: Comparison, commands: Sequence[str]) -> dict[str, Any]:
-    runs = comparison.runs
+    runs = list({run.path: run for c in comparison.contenders for run in c.runs}.values())
     evaluated = [(run, evaluation) for run in runs for evaluation in run.evaluations.values()]
     versions: dict[str, dict[str, None]] = {}
     for run, evaluation in evaluated:
@@ -137,16 +120,11 @@ def write_folder(out: Path, files: Mapping[Path, bytes]) -> None:
 
 def environment(autoescape: bool) -> jinja2.Environment:
     """The templates; every value is escaped in HTML, and a missing one is an error."""
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("tersely.page"),
-        autoescape=autoescape,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters.update(
-        cell=markdown_cell, block=markdown_block, marked=marked, visible=visible, said=said, shorten=shorten
-    )
+    made = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    made.autoescape = autoescape
+    made.loader = jinja2.PackageLoader("tersely.page")
+    made.filters.update(cell=markdown_cell, block=markdown_block)
+    made.filters.update(marked=marked, visible=visible, said=said, shorten=shorten)
     return made
 
 

@@ -1,7 +1,6 @@
 """What each run is called: the settings in which it differs from the others of its kind."""
 
-from __future__ import annotations
-
+import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,45 +9,31 @@ from typing import Any
 from tersely.config import TrainConfig, merge
 from tersely.evaluation.runs import Run, parent_of
 from tersely.page.records import Role
-from tersely.records import Json
 from tersely.terminal import visible
 from tersely.text import shorten_line
 
-METHODS = {
-    "sft": "SFT", "iterated-sft": "Iterated SFT", "dpo": "DPO", "o1-pruner": "O1-Pruner", "o1_pruner": "O1-Pruner",
-    "distill": "Distilled",
-}  # fmt: skip
-_NOT_A_SETTING = {
-    "seed", "samples_seed", "model", "model_sha256", "revision", "alpha", "out", "name", "threads", "device",
-    "judge_workers", "keep", "checkpoint_every", "engine", "engine_memory", "engine_sleep", "max_rows", "token_budget",
-    "gradient_checkpointing", "sharding", "probe", "tokens_to_sample",
-}  # fmt: skip
-"""What identifies a run, or how and where it was computed: no part of the method."""
+DECLARED = tomllib.loads(Path(__file__).with_name("settings.toml").read_text(encoding="utf-8"))
 
 
 def describe(runs: Sequence[Run]) -> dict[Path, tuple[Role, str, str]]:
-    """Run folder -> (role, series, label).
-
-    With a price of length a run is of the family, or a departure from it; else its method and settings name it.
-    """
+    """Run folder -> (role, series, label); with a price of length a run is of the family, or a departure from it."""
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.kind, "" if run.alpha is not None else _method(run)), []).append(run)
     words = {run.path: said for group in groups.values() for run, said in zip(group, variants(group), strict=True)}
-    beside = [run.path for run in runs]
-    return {run.path: _named(run, words[run.path], beside) for run in runs}
-
-
-def _named(run: Run, words: str, beside: Sequence[Path]) -> tuple[Role, str, str]:
-    if run.kind == "model":
-        return Role.OTHER, "other models", run.name
-    if run.alpha is None:
-        return Role.BASELINE, METHODS.get(_method(run), _method(run)), _tuned(run, words)
-    parent = parent_of(run, beside)
-    after = f"after {parent.name}" if parent is not None and parent.kind == "train" else ""
-    variant = ", ".join(filter(None, [words, after]))
-    label = f"α {run.alpha:g}" + (f" ({variant})" if variant else "")
-    return (Role.ABLATION, variant, label) if variant else (Role.FAMILY, "family", label)
+    named = {}
+    for run in runs:
+        if run.kind == "model":
+            named[run.path] = Role.OTHER, "other models", run.name
+        elif run.alpha is None:
+            named[run.path] = Role.BASELINE, _method(run), _tuned(run, words[run.path])
+        else:
+            parent = parent_of(run, [other.path for other in runs])
+            after = f"after {parent.name}" if parent is not None and parent.kind == "train" else ""
+            variant = ", ".join(filter(None, [words[run.path], after]))
+            role, label = (Role.ABLATION, f" ({variant})") if variant else (Role.FAMILY, "")
+            named[run.path] = role, variant or "family", f"α {run.alpha:g}{label}"
+    return named
 
 
 def learning_rate(run: Run) -> float | None:
@@ -59,10 +44,11 @@ def learning_rate(run: Run) -> float | None:
 
 def variants(runs: Sequence[Run]) -> list[str]:
     """For each run the settings in which it differs from most of the others, as words; usually empty."""
-    flat = [_flatten(_with_defaults(run.config)) for run in runs]
-    names = sorted({name for settings in flat for name in settings})
+    # A setting that an earlier version did not know was what it is now by default.
+    defaults = TrainConfig.model_validate({"model": "", "task": ""}).model_dump(mode="json")
+    flat = [_flatten(merge(defaults, dict(run.config))) for run in runs]
     words: list[list[str]] = [[] for _ in runs]
-    for name in names:
+    for name in sorted({name for settings in flat for name in settings}):
         values = [settings.get(name, "unset") for settings in flat]
         usual = Counter(values).most_common(1)[0][0]
         for place, value in zip(words, values, strict=True):
@@ -73,33 +59,24 @@ def variants(runs: Sequence[Run]) -> list[str]:
 
 def _tuned(run: Run, words: str) -> str:
     """The method with its learning rate, where that was searched over, and whatever else differs among its runs."""
+    label, others = _method(run), words.split(", ") if words else []
     rate = None if run.kind == "train" else learning_rate(run)
-    others = [word for word in words.split(", ") if word and not (rate is not None and "learning_rate " in word)]
-    name = METHODS.get(_method(run), _method(run))
-    label = name if rate is None else f"{name} lr {_shown_rate(rate)}"
+    if rate is not None:
+        # One notation for all of a sweep: 1e-05 and 1e-04, not 0.0001.
+        label += f" lr {rate:.0e}" if float(f"{rate:.0e}") == rate else f" lr {rate:g}"
+        others = [word for word in others if "learning_rate " not in word]
     return label + (f" ({', '.join(others)})" if others else "")
 
 
 def _method(run: Run) -> str:
-    if run.kind != "train":
-        return visible(str(run.config.get("method", run.kind)))
-    return visible(str(run.config["objective"].get("method", "RL")).rpartition(":")[2])
-
-
-def _shown_rate(rate: float) -> str:
-    """One notation for all of a sweep: 1e-05 and 1e-04, not 0.0001."""
-    short = f"{rate:.0e}"
-    return short if float(short) == rate else f"{rate:g}"
-
-
-def _with_defaults(config: Json) -> dict[str, Any]:
-    """A setting that an earlier version did not know was what it is now by default."""
-    given = {"model": "", "task": ""}
-    return merge(TrainConfig.model_validate(given).model_dump(mode="json"), dict(config))
+    if run.kind == "train":
+        return visible(str(run.config["objective"].get("method", "RL")).rpartition(":")[2])
+    method = visible(str(run.config.get("method", run.kind)))
+    return str(DECLARED["methods"].get(method, method))
 
 
 def _flatten(value: Any, key: str = "") -> dict[str, str]:
-    if key.rpartition(".")[2] in _NOT_A_SETTING:
+    if key.rpartition(".")[2] in DECLARED["not_a_setting"]:
         return {}
     if isinstance(value, dict):
         return {name: v for k, part in value.items() for name, v in _flatten(part, f"{key}.{k}".strip(".")).items()}

@@ -1,16 +1,12 @@
-"""Where everything stands: ratios to a reference on each data set, their mean over the sets, and the one rule for best.
-
-The rule is the same for the headline, for matched budgets and for what is looked at by difficulty.
-"""
-
-from __future__ import annotations
+"""Where everything stands: ratios to a reference on each data set, their mean, and the one rule for best everywhere."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tersely.analysis import Point, compare_paired, dominance, over_seeds
-from tersely.analysis.aggregate import Aggregate, aggregate_sets, pair_records
+from tersely.analysis.aggregate import aggregate_sets, pair_records
+from tersely.analysis.frontier import Dominance
 from tersely.analysis.paired import shared
 from tersely.analysis.seeds import SeedMean, floor
 from tersely.errors import UserError
@@ -21,6 +17,7 @@ from tersely.table import show
 
 KEPT = 0.98
 """Share of the reference's accuracy that the best of a method must keep."""
+PRINTED = "published without an interval"
 ONE = Estimate(1.0, None, None, 0, "the base by definition")
 
 
@@ -60,8 +57,14 @@ class Plane:
     spots: tuple[Spot, ...]
     normalised: bool = False
     """Ratios to the base; else tokens, and accuracy in [0, 1]."""
-    intervals: bool = True
-    """False where the source prints none."""
+
+    def dominance(self) -> list[Dominance]:
+        return dominance([Point(s.label, s.tokens, s.accuracy) for s in self.spots])
+
+    @property
+    def printed(self) -> bool:
+        """Whether its numbers come from a source that prints no intervals."""
+        return any(spot.tokens.method == PRINTED for spot in self.spots)
 
     @property
     def scale(self) -> float:
@@ -70,10 +73,7 @@ class Plane:
 
 
 def standings(comparison: Comparison, reference: Contender | None = None) -> tuple[Standing, ...]:
-    """All that was evaluated on every data set of the comparison, against the base or another reference.
-
-    Marked contenders have no ratios.
-    """
+    """All that was evaluated on every data set, against the base or another reference; who is marked has no ratios."""
     against = reference or comparison.base
     rest = [c for c in comparison.contenders if not c.mark and c.role is not Role.BASE]
     found = [stand(c, comparison, against) for c in rest if against is None or c.label != against.label]
@@ -85,10 +85,14 @@ def stand(who: Contender, comparison: Comparison, reference: Contender | None = 
     against, datasets = reference or comparison.base, comparison.datasets
     if against is None or not set(datasets) <= set(who.entries) & set(against.entries):
         return None
-    found = [{r.run.path: (m, r) for r, m in pairs(who.entries[d], against.entries[d])} for d in datasets]
-    seeds = [[(d, *each[path]) for d, each in zip(datasets, found, strict=True)]
-             for path in sorted(set.intersection(*map(set, found)))]  # fmt: skip
-    known = [one for seed in seeds if (one := _aggregate(seed)) is not None]
+    found = [{r.run.path: (r, m) for r, m in pairs(who.entries[d], against.entries[d])} for d in datasets]
+    known = []
+    for path in sorted(set.intersection(*map(set, found))):
+        results = [(d, *each[path]) for d, each in zip(datasets, found, strict=True)]
+        records = [(d, mate.evaluation.responses(), mine.evaluation.responses()) for d, mine, mate in results]
+        # A reference that solves nothing of a set, or spends nothing, has no ratio: the seed tells nothing.
+        with contextlib.suppress(ValueError):
+            known.append(aggregate_sets([pair_records(d, shared(mate, mine), mine) for d, mate, mine in records]))
     accuracy, tokens, aes = (over_seeds([getattr(one, key) for one in known]) for key in ("accuracy", "tokens", "aes"))
     if accuracy is None or tokens is None:
         return None
@@ -105,18 +109,9 @@ def pairs(entry: Entry, reference: Entry) -> list[tuple[Result, Result]]:
     if reference.is_base:
         bases = {base.run.path: base for base in reference.results}
         return [(result, bases[result.base_path]) for result in entry.results if result.base_path in bases]
-    mates = {(mate.seed, mate.base_path): mate for mate in reversed(reference.results)}
-    return [(r, mates[r.seed, r.base_path]) for r in entry.results if (r.seed, r.base_path) in mates]
-
-
-def _aggregate(sets: Sequence[tuple[str, Result, Result]]) -> Aggregate | None:
-    """Of (data set, the reference's result, the run's own)."""
-    records = [(name, mate.evaluation.responses(), mine.evaluation.responses()) for name, mate, mine in sets]
-    try:
-        return aggregate_sets([pair_records(name, shared(base, mine), mine) for name, base, mine in records])
-    except ValueError:
-        # A reference that solves nothing of a set, or spends nothing, has no ratio: the set tells nothing.
-        return None
+    mates = {(mate.run.seed, mate.base_path): mate for mate in reversed(reference.results)}
+    found = [(result, mates.get((result.run.seed, result.base_path))) for result in entry.results]
+    return [(result, mate) for result, mate in found if mate is not None]
 
 
 def rule(clause: str) -> str:
@@ -146,10 +141,7 @@ def spends(standing: Standing) -> str:
 
 
 def gains(entry: Entry, reference: Entry | None) -> tuple[Estimate | None, Estimate | None]:
-    """(token saving, accuracy difference) against the reference, over the pairs of one seed and base.
-
-    Pairs that answered other problems tell nothing and are left out.
-    """
+    """(token saving, accuracy difference) against the reference, over pairs of one seed, base and set of problems."""
     keys = ("token_saving", "accuracy_difference")
     if reference is None or reference.is_base:
         return entry.gain(keys[0]), entry.gain(keys[1])
@@ -177,33 +169,22 @@ def plane_of(comparison: Comparison, with_ablations: bool = False) -> Plane:
     return Plane("plane", "Accuracy against tokens", tuple(spots))
 
 
-def aggregate_plane(found: Sequence[Spot], count: int, base: str = "base", intervals: bool = True) -> Plane:
-    """The mean over data sets of the ratios to the base, which stands at (1, 1) by definition."""
-    title = f"All {count} data sets, normalised by the base" if count > 1 else "Normalised by the base"
-    spots = (Spot(base, Role.BASE, "base", None, "", ONE, ONE), *found)
-    return Plane("plane_aggregate", title, spots, normalised=True, intervals=intervals)
-
-
-def set_plane(found: Sequence[Standing], dataset: str, whole: Plane) -> Plane:
-    """The ratios on one data set alone, as a plane beside the ``whole``."""
-    spots = [Spot(*s.who, *s.sets[dataset]) for s in found if dataset in s.sets]
-    return replace(whole, name=dataset, title=dataset, spots=(whole.spots[0], *spots))
+def aggregate_plane(found: Sequence[Spot], count: int) -> Plane:
+    """The mean over ``count`` data sets of the ratios to the base, which stands at (1, 1) by definition."""
+    spots = (Spot("base", Role.BASE, "base", None, "", ONE, ONE), *found)
+    return Plane("plane_aggregate", f"All {count} data sets, normalised by the base", spots, normalised=True)
 
 
 def plane_sentence(plane: Plane) -> str:
     """Dominated points by name: beyond the intervals, or by value alone where there are none."""
-    found = dominance([Point(s.label, s.tokens, s.accuracy) for s in plane.spots])
+    found, beaten = plane.dominance(), []
     if len(found) < 2:
         return ""
-    several = all(s.tokens.low is None or s.accuracy.low is None for s in plane.spots)
-    sure = plane.intervals and not several
-    pairs = [(d.name, d.clearly_by if sure else d.by) for d in found]
-    beaten = [f"{name} (by {_first(by)})" for name, by in pairs if by]
+    sure = any(s.tokens.low is not None and s.accuracy.low is not None for s in plane.spots)
+    for one in found:
+        if by := one.clearly_by if sure else one.by:
+            more = f" and {len(by) - 2} more" if len(by) > 2 else ""
+            beaten.append(f"{one.name} (by {', '.join(by[:2])}{more})")
     how = "beyond the intervals" if sure else "by value, without intervals"
-    free = ", ".join(d.name for d in found if not d.by)
+    free = ", ".join(one.name for one in found if not one.by)
     return say("plane.worse", how=how, beaten="; ".join(beaten) or "none", free=free)
-
-
-def _first(names: Sequence[str], most: int = 2) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

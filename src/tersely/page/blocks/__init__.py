@@ -1,14 +1,10 @@
-"""The parts of the pages, one a file. To add one: a file with ``block(comparison, options)`` and a line in ``BLOCKS``;
-a page shows what its selection names, in that order."""
-
-from __future__ import annotations
+"""The parts of the pages. To add one: a file with ``block(comparison, options)`` here and a line in ``BLOCKS``."""
 
 from collections.abc import Mapping
 
 from tersely.page.block import Maker, each_set, once
 from tersely.page.blocks import (
     ablations,
-    aggregate,
     behaviours,
     by_difficulty,
     checkpoints,
@@ -20,16 +16,15 @@ from tersely.page.blocks import (
     matched,
     overview,
     ratios,
-    sets,
     training,
 )
 
 BLOCKS: Mapping[str, Maker] = {
-    "aggregate": once(aggregate.block),
+    "aggregate": once(frontier.aggregate_block),
     "frontier": each_set(frontier.block),
     "overview": each_set(overview.block),
     "findings": once(findings.block),
-    "sets": once(sets.block),
+    "sets": once(frontier.sets_block),
     "ratios": once(ratios.block),
     "details": each_set(details.block),
     "by_difficulty": each_set(by_difficulty.block),

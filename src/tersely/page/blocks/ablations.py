@@ -1,30 +1,17 @@
 """Each departure from the family against the member of the same alpha, seed by seed on the same problems."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
 
 from tersely.page.block import Block, Options, file_name
-from tersely.page.columns import ACCURACY, CHANGE, DATASET, MODEL, SAVING, TOKENS
 from tersely.page.figure import INK, SOFT, bar_lengths, canvas
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import gains, hidden
-from tersely.page.words import say
+from tersely.page.words import say, table
 from tersely.records import Estimate
-from tersely.table import Column, Table, tabulate
 from tersely.text import shorten_line
-
-DEPARTURE = Column("model", "Departure", get=MODEL.get)
-AGAINST = (
-    DEPARTURE,
-    Column("against", "Against"),
-    DATASET,
-    Column("token_saving", "Tokens saved against it", "percent", lambda ablation: ablation.saving),
-    Column("accuracy_difference", "Change of accuracy, points", "change", lambda ablation: ablation.accuracy),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +28,17 @@ class Ablation:
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
-    found = ablations(comparison)
-    tables = [tabulate("ablations", "Departures at the same alpha", AGAINST, found)] if found else []
-    if hidden(comparison, options.with_ablations):
-        tables += [_as_they_are(comparison.on(dataset)) for dataset in comparison.datasets]
-    tables = [table for table in tables if table.rows]
-    if not tables:
-        return None
-    dataset = comparison.datasets[0]
-    here = [a for a in found if a.dataset == dataset]
-    caption = say("ablations.caption", dataset=dataset)
-    return Block("ablations", "Ablations", (), _draw(here) if here else None, caption if here else "", tuple(tables))
+    """Where the frontier leaves the departures out, their tokens and accuracy stand here too."""
+    found, figure, caption = ablations(comparison), None, ""
+    tables = [table("ablations", found)]
+    for dataset in comparison.datasets if hidden(comparison, options.with_ablations) else ():
+        name, title = f"ablations_overview_{file_name(dataset)}", f"Departures on {dataset}"
+        entries = comparison.on(dataset).view(Role.ABLATION).entries
+        tables.append(replace(table("ablations_overview", entries), name=name, title=title))
+    if here := [ablation for ablation in found if ablation.dataset == comparison.datasets[0]]:
+        figure, caption = _draw(here), say("ablations.caption", dataset=comparison.datasets[0])
+    shown = tuple(one for one in tables if one.rows)
+    return Block("ablations", "Ablations", (), figure, caption, shown) if shown else None
 
 
 def ablations(comparison: Comparison) -> list[Ablation]:
@@ -71,10 +58,10 @@ def _draw(found: Sequence[Ablation]) -> Figure:
     """Tokens and accuracy, with intervals; the names stand above their lines, where a phone has room for them."""
     figure, panels = canvas(0.9 + 0.52 * len(found), 1, 2, sharey=True)
     for axes, key, title in zip(panels, ("saving", "accuracy"), ("tokens saved, %", "accuracy, points"), strict=True):
-        known = [(-place, value) for place, one in enumerate(found) if (value := getattr(one, key)) is not None]
-        axes.errorbar([v.value * 100 for _, v in known], [y for y, _ in known],
-                      xerr=bar_lengths([v for _, v in known], 100), linestyle="", marker="o", color=INK, markersize=5,
-                      elinewidth=1.1, capsize=2.5)  # fmt: skip
+        for place, one in enumerate(found):
+            if (value := getattr(one, key)) is not None:
+                axes.errorbar(value.value * 100, -place, xerr=bar_lengths([value], 100), marker="o", color=INK,
+                              markersize=5, elinewidth=1.1, capsize=2.5)  # fmt: skip
         axes.axvline(0, color=SOFT, linewidth=0.9)
         axes.set_title(title)
         axes.grid(False, axis="y")
@@ -84,11 +71,3 @@ def _draw(found: Sequence[Ablation]) -> Figure:
                            va="center", zorder=6, annotation_clip=False)  # fmt: skip
     panels[0].set_ylim(0.5 - len(found), 0.6)
     return figure
-
-
-def _as_they_are(comparison: Comparison) -> Table:
-    """Tokens and accuracy of the departures, and against the base: the frontier leaves them out."""
-    (dataset,) = comparison.datasets
-    columns = (DEPARTURE, TOKENS, SAVING, ACCURACY, CHANGE)
-    entries = comparison.view(Role.ABLATION).entries
-    return tabulate(f"ablations_overview_{file_name(dataset)}", f"Departures on {dataset}", columns, entries)

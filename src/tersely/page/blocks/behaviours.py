@@ -1,77 +1,54 @@
 """What the responses do beside being long: checks, doubts, going on after the answer, loops, spread."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from matplotlib.figure import Figure
 
 from tersely.analysis import clustered_mean, count_behaviours
 from tersely.analysis.clusters import clusters_of
 from tersely.page.block import Block, Options
-from tersely.page.blocks.by_difficulty import DIFFICULTY, draw_by_difficulty
-from tersely.page.columns import MODEL, overall
-from tersely.page.figure import Looks, canvas, legend_below
+from tersely.page.blocks.by_difficulty import draw_by_difficulty
+from tersely.page.figure import canvas, legend_below
 from tersely.page.records import TOLD, Comparison, Entry, View
-from tersely.page.words import say
+from tersely.page.words import cell, say, table
 from tersely.records import Estimate, EvalRecord
-from tersely.table import Column, Table, tabulate
+from tersely.table import Column, Table
 from tersely.text import shorten_line
 
 CHECKS = ("verification", "backtracking")
 """Behaviours that together are called checks: both look again at what is already written."""
-MEASURED = (
-    overall("tokens_after_answer", "Tokens after the first right answer", "count", "overthinking",
-            "tokens_after_answer"),
-    overall("share_after_answer", "Share after it", "percent", "overthinking", "share_after_answer"),
-    overall("loops", "Loops", "percent", "overthinking", "loops"),
-    overall("std_over_mean", "Correct lengths, std / mean", "percent", "spread", "std_over_mean"),
-    overall("shortest_below_mean", "Shortest below mean", "percent", "spread", "shortest_below_mean"),
-)  # fmt: skip
 PARTS = {"behaviours": "phrases", "overthinking": "tokens after the answer and loops", "spread": "spread of lengths"}
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
-    view = comparison.view(*TOLD)
-    reference = comparison.reference
+    view, reference = comparison.view(*TOLD), comparison.reference
     wanted = {reference.label if reference else "", options.chosen}
     drawn = [e for e in view.entries if e.is_base or e.label in wanted]
-    several = len(view.difficulties) > 1
-    figure = _draw(view, drawn, options.looks) if several and view.phrases and len(drawn) > 1 else None
-    by_difficulty = behaviour_tables(view, True, {e.label for e in drawn}) if several else []
-    tables = (*behaviour_tables(view), *by_difficulty)
-    return Block(
-        "behaviours",
-        "What the responses do",
-        (say("behaviours.words"), *unmeasured(view)),
-        figure,
-        say("behaviours.caption") if figure else "",
-        tables,
-    )
+    tables, figure, caption = behaviour_tables(view), None, ""
+    if len(view.difficulties) > 1:
+        tables += behaviour_tables(view, True, {e.label for e in drawn})
+        if view.phrases and len(drawn) > 1:
+            figure, caption = _draw(view, drawn, options), say("behaviours.caption")
+    words = (say("behaviours.words"), *unmeasured(view))
+    return Block("behaviours", "What the responses do", words, figure, caption, tuple(tables))
 
 
 def behaviour_tables(view: View, by_difficulty: bool = False, picked: set[str] | None = None) -> list[Table]:
     """Phrases, then what follows the answer with the spread: side by side they would be wider than a page."""
-    ending, words = ("_by_difficulty", " by difficulty") if by_difficulty else ("", "")
-    entries = view.by_difficulty if by_difficulty else view.entries
-    head = (DIFFICULTY, MODEL) if by_difficulty else (MODEL,)
-    checked = Column("checks", "Checks (verification + backtracking)", "count", _same(view, checks_of))
-    counted = [Column(name, name.capitalize(), "count", _same(view, phrase(name))) for name in view.phrases]
+    entries, ending = (view.by_difficulty, "_by_difficulty") if by_difficulty else (view.entries, "")
+    counted = [Column(name, name.capitalize(), "count", cell("overall", "behaviours", name)) for name in view.phrases]
+    if by_difficulty:
+        counted.insert(0, Column("checks", "Checks (verification + backtracking)", "count", checks_of))
+    same = [_if_same(view, column) for column in counted]
     rows = None if picked is None else tuple(i for i, entry in enumerate(entries) if entry.label in picked)
-    title = f"After the answer, loops and spread{words}"
-    others = tabulate(f"overthinking{ending}", title, (*head, *MEASURED), entries, rows)
-    columns = (*head, *([checked] if by_difficulty else []), *counted)
-    phrases = tabulate(f"behaviours{ending}", f"Phrases a response{words}", columns, entries, rows)
-    return [phrases, others] if counted else [others]
+    others = table(f"overthinking{ending}", entries, rows)
+    return [table(f"behaviours{ending}", entries, rows, same), others] if view.phrases else [others]
 
 
-def phrase(name: str) -> Callable[[Entry], Estimate | None]:
-    return lambda entry: entry.overall("behaviours", name)
-
-
-def _same(view: View, read: Callable[[Entry], Estimate | None]) -> Callable[[Entry], Estimate | None]:
-    """Nothing where other phrases were counted."""
-    return lambda entry: read(entry) if _same_phrases(view, entry) else None
+def _if_same(view: View, column: Column) -> Column:
+    """Empty where other phrases were counted."""
+    return replace(column, get=lambda entry: column.of(entry) if _same_phrases(view, entry) else None)
 
 
 def _same_phrases(view: View, entry: Entry) -> bool:
@@ -85,7 +62,7 @@ def checks_of(entry: Entry) -> Estimate | None:
 
 
 def check_clusters(entry: Entry) -> Callable[[Sequence[EvalRecord]], dict[str, list[float]]]:
-    phrases = {name: words for name, words in entry.results[0].evaluation.summary.phrases.items() if name in CHECKS}
+    phrases = {name: words for name, words in entry.first.evaluation.summary.phrases.items() if name in CHECKS}
     return lambda records: clusters_of(records, lambda r: sum(count_behaviours(r.text, phrases).values()))
 
 
@@ -97,20 +74,18 @@ def unmeasured(view: View) -> list[str]:
         if lacking:
             whose = "any model" if len(lacking) == len(view.entries) else ", ".join(lacking)
             said.append(say("behaviours.lacking", whose=whose, what=words))
-    others = [e.label for e in view.entries if not _same_phrases(view, e)]
-    if others:
+    if others := [e.label for e in view.entries if not _same_phrases(view, e)]:
         said.append(say("behaviours.others", labels=", ".join(others)))
     return said
 
 
-def _draw(view: View, entries: Sequence[Entry], looks: Looks) -> Figure:
+def _draw(view: View, entries: Sequence[Entry], options: Options) -> Figure:
     """One panel a behaviour, all from zero, so that what vanishes is seen to vanish."""
     figure, panels = canvas(0.8 + 1.9 * len(view.phrases), len(view.phrases), sharex=True)
-    for axes, name in zip(panels, view.phrases, strict=True):
-        draw_by_difficulty(axes, view, entries, looks, phrase(name), 1)
+    for axes, (name, words) in zip(panels, view.phrases.items(), strict=True):
+        draw_by_difficulty(axes, view, entries, options.looks, 1, "overall", "behaviours", name)
         axes.set_ylim(0, max(axes.get_ylim()[1], 0.1))
-        axes.set_title(shorten_line(f"{name}: {', '.join(view.phrases[name])}", 46))
-        axes.set_xlabel("difficulty" if axes is panels[-1] else "")
-        axes.set_ylabel("per response")
+        axes.set_title(shorten_line(f"{name}: {', '.join(words)}", 46))
+        axes.set(xlabel="difficulty" if axes is panels[-1] else "", ylabel="per response")
     legend_below(figure, panels[-1])
     return figure

@@ -1,37 +1,15 @@
 """What training took, where its time went, and when it has paid for itself."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from statistics import fmean
 
 from tersely.analysis.seeds import scaled
 from tersely.page.block import Block, Options
-from tersely.page.columns import DATASET, MODEL
-from tersely.page.cost import Cost, contender_cost, search_cost, total
+from tersely.page.cost import contender_cost, search_cost, total
 from tersely.page.records import TRAINED, Comparison
-from tersely.page.words import say
+from tersely.page.words import columns, say, table
 from tersely.records import Estimate
-from tersely.table import Column, Table, tabulate
-
-PHASES = {"sample_s": "Sampling", "judge_s": "Judging", "reference_s": "Reference", "update_s": "Updates",
-          "save_s": "Saving", "step_s": "All steps"}  # fmt: skip
-COSTS = (
-    MODEL,
-    Column("runs", "Seeds", "whole", lambda c: len(c.runs)),
-    Column("sampled_tokens", "Tokens sampled", "whole", lambda c: contender_cost(c).sampled),
-    Column("trained_tokens", "Tokens trained on", "whole", lambda c: contender_cost(c).trained),
-    Column("wall_s", "Wall time", "seconds", lambda c: contender_cost(c).wall),
-    Column("counted", "Trained on, counted over",
-           get=lambda c: "prompts too" if contender_cost(c).with_prompts else "responses"),
-)  # fmt: skip
-PAYBACKS = (
-    MODEL,
-    DATASET,
-    Column("currency", "Counted in"),
-    Column("cost", "Cost of training", "small"),
-    Column("saved", "Saved a query", "small"),
-    Column("queries", "Queries until it has paid for itself", get=lambda payback: payback.words),
-)
+from tersely.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +27,8 @@ class Payback:
     @property
     def queries(self) -> tuple[float | None, float | None, float | None]:
         """(estimate, fewest, most) queries by the ends of ``saved``'s interval; None is never, or unknown (no end)."""
-        value, few, many = (
-            None if saved is None or saved <= 0 else self.cost / saved
-            for saved in (self.saved.value, self.saved.high, self.saved.low)
-        )
+        ends = (self.saved.value, self.saved.high, self.saved.low)
+        value, few, many = (None if saved is None or saved <= 0 else self.cost / saved for saved in ends)
         return value, few, many
 
     @property
@@ -66,64 +42,50 @@ class Payback:
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
-    found = paybacks(comparison, options)
-    back = tabulate("payback", "When training has paid for itself", PAYBACKS, found)
-    tables = tuple(table for table in (cost_table(comparison), back, _phase_table(comparison)) if table.rows)
-    words = [*prompts_sentence(comparison), *(_sentences(comparison, options, found) if found else ())]
+    found, words = paybacks(comparison, options), prompts_sentence(comparison)
+    if never := dict.fromkeys(payback.label for payback in found if payback.queries[0] is None):
+        words.append(say("costs.never", labels=", ".join(never)))
+    if found:
+        hour = options.gpu_hour
+        hours = "training tokens at the same price" if hour is None else f"wall hours at {hour:g}"
+        money = say("costs.money", currency=options.currency, hours=hours, price=options.price or 0.0)
+        words.append(f"{say('costs.counted')} {say('costs.no_price') if options.price is None else money}")
+    chosen = next((c for c in comparison.contenders if c.label == options.chosen), None)
+    if found and chosen is not None and (count := search_cost(comparison, chosen)[0]) > 1:
+        words.append(say("costs.search", label=chosen.label, count=count))
+    made = (cost_table(comparison), table("payback", found), _phase_table(comparison))
+    tables = tuple(one for one in made if one.rows)
     return Block("costs", "What training took, and when it has paid for itself", tuple(words), tables=tables)
 
 
-def _sentences(comparison: Comparison, options: Options, found: list[Payback]) -> list[str]:
-    never = list(dict.fromkeys(p.label for p in found if p.queries[0] is None))
-    words = [say("costs.never", labels=", ".join(never))] if never else []
-    words.append(f"{say('costs.counted')} {_money(options)}")
-    chosen = next((c for c in comparison.contenders if c.label == options.chosen and c.is_member), None)
-    if chosen is not None and (count := search_cost(comparison, chosen)[0]) > 1:
-        words.append(say("costs.search", label=chosen.label, count=count))
-    return words
-
-
-def _money(options: Options) -> str:
-    if options.price is None:
-        return say("costs.no_price")
-    hours = "training tokens at the same price" if options.gpu_hour is None else f"wall hours at {options.gpu_hour:g}"
-    return say("costs.money", currency=options.currency, hours=hours, price=options.price)
-
-
 def paybacks(comparison: Comparison, options: Options) -> list[Payback]:
-    """For everything that was trained, on every data set, in each currency that can be computed; first of all for the
-    member that was chosen, with what it cost to choose it.
+    """Of all that was trained, on every data set, in each currency; first of the chosen member with its search.
 
-    tokens: (sampled + trained tokens) / tokens saved a query, a trained token counting as one generated. seconds: wall
-    seconds / (tokens saved x the seconds that generating a token took in training; the mean over the others where a
-    method did not record it). Money, with a price (of a million generated tokens): (wall hours x ``gpu_hour``, or
-    training tokens x price without it) / (tokens saved x price). The cost is a measurement and has no interval; that
-    of the saving is carried over.
+    tokens: (sampled + trained tokens) / tokens saved a query. seconds: wall seconds / (tokens saved x the seconds that
+    a token took to sample in training; the others' mean where a method did not record it). Money, with a price of a
+    million generated tokens: (wall hours x ``gpu_hour``, or training tokens x price without it) / (tokens saved x
+    price). The cost is a measurement and has no interval; that of the saving is carried over.
     """
     trained = [c for c in comparison.contenders if c.role in TRAINED and not c.mark]
     bills = [(c.label, c, contender_cost(c)) for c in trained]
     paces = [cost.seconds_per_token for _, _, cost in bills if cost.seconds_per_token is not None]
-    pace = sum(paces) / len(paces) if paces else None
-    for chosen in trained:
+    pace = fmean(paces) if paces else None
+    for chosen in (c for c in trained if c.label == options.chosen):
         count, cost = search_cost(comparison, chosen)
-        if chosen.label == options.chosen and count > 1:
+        if count > 1:
             bills.insert(0, (f"{chosen.label}, with the search over {count} alphas", chosen, cost))
     found = []
     for label, contender, cost in bills:
+        # (currency, spent on training, what a generated token is worth)
+        worths = [("tokens", cost.tokens, 1.0), ("seconds", cost.wall, cost.seconds_per_token or pace)]
+        if options.price is not None:
+            worths.append((options.currency, cost.money(options.price, options.gpu_hour), options.price / 1e6))
         for dataset in (d for d in comparison.datasets if d in contender.entries):
             change = contender.entries[dataset].gain("token_difference")
-            for currency, spent, worth in _bills(cost, pace, options):
+            for currency, spent, worth in worths:
                 if change is not None and spent is not None and worth is not None:
                     found.append(Payback(label, dataset, currency, spent, scaled(change, -worth)))
     return found
-
-
-def _bills(cost: Cost, pace: float | None, options: Options) -> list[tuple[str, float | None, float | None]]:
-    """(currency, spent on training, what a generated token is worth)."""
-    made = [("tokens", cost.tokens, 1.0), ("seconds", cost.wall, cost.seconds_per_token or pace)]
-    if options.price is not None:
-        made.append((options.currency, cost.money(options.price, options.gpu_hour), options.price / 1e6))
-    return made
 
 
 def prompts_sentence(comparison: Comparison) -> list[str]:
@@ -134,20 +96,18 @@ def prompts_sentence(comparison: Comparison) -> list[str]:
 
 
 def cost_table(comparison: Comparison) -> Table:
-    """Training of every contender, mean over seeds."""
-    trained = [c for c in comparison.contenders if c.role in TRAINED]
-    return tabulate("training_cost", "What training took, mean over seeds", COSTS, trained)
+    pairs = [(c, contender_cost(c)) for c in comparison.contenders if c.role in TRAINED]
+    rows = [(c.label, len(c.runs), cost.sampled, cost.trained, cost.wall,
+             "prompts too" if cost.with_prompts else "responses") for c, cost in pairs]  # fmt: skip
+    return table("training_cost", rows)
 
 
 def _phase_table(comparison: Comparison) -> Table:
     """Seconds by phase and sampled tokens of each training run, summed over its clock and journal."""
+    phases = [column.key for column in columns("cost") if column.kind == "seconds"]
     runs = [(c.label, run) for c in comparison.contenders if c.role in TRAINED for run in c.runs if run.journal]
-    rows = tuple(
-        (label, run.name, len(run.journal), *(total(run.clock, phase) for phase in PHASES),
-         sum(step.response_tokens or 0 for step in run.journal))
-        for label, run in runs
-    )  # fmt: skip
-    seconds = (Column(phase, title, "seconds") for phase, title in PHASES.items())
-    columns = (MODEL, Column("run", "Run"), Column("steps", "Steps", "whole"), *seconds,
-               Column("response_tokens", "Tokens sampled", "whole"))  # fmt: skip
-    return Table("cost", "Where the time of every run went", columns, rows)
+    rows = []
+    for label, run in runs:
+        sampled = sum(step.response_tokens or 0 for step in run.journal)
+        rows.append((label, run.name, len(run.journal), *(total(run.clock, phase) for phase in phases), sampled))
+    return table("cost", rows)

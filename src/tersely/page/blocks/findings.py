@@ -1,20 +1,16 @@
 """What else the numbers show, and what they do not. Every sentence is computed; none is assumed."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 
 from tersely.analysis import family_steps, paired_ratio, trend
 from tersely.analysis.clusters import accuracy_clusters, token_clusters
-from tersely.analysis.frontier import Trend
 from tersely.page.block import Block, Options
 from tersely.page.blocks.behaviours import CHECKS, check_clusters
 from tersely.page.message import loss_words
-from tersely.page.records import Comparison, Entry, Role, View
+from tersely.page.records import Comparison, Role, View
 from tersely.page.standings import Standing, rule
 from tersely.page.words import say
-from tersely.records import Estimate
 from tersely.table import show
 
 
@@ -31,34 +27,28 @@ def block(comparison: Comparison, options: Options) -> Block | None:
     return Block("findings", "What else was found", (*said, *_elasticity(options), best))
 
 
-def family_trend(view: View, what: str) -> Trend | None:
-    """Tokens or accuracy along the family, steps paired by problem, with intervals that hold all together."""
-    make = token_clusters if what == "tokens" else accuracy_clusters
-    line = [(entry, value) for entry in view.line if (value := entry.overall(what)) is not None]
-    if len(line) < 2 or len(line) < len(view.line):
-        return None
-    members = [[make(result.evaluation.responses()) for result in entry.results] for entry, _ in line]
-    steps, ends = family_steps(members, rates=what == "accuracy")
-    alphas = [entry.alpha or 0.0 for entry, _ in line]
-    return trend(what, alphas, [value for _, value in line], steps, ends, percent=what == "accuracy")
-
-
 def _trends(view: View) -> list[str]:
+    """Tokens and accuracy along the family, steps paired by problem, with intervals that hold all together."""
     said = []
-    for what, kind in (("tokens", "tokens"), ("accuracy", "points")):
-        found = family_trend(view, what)
-        if found is not None:
-            chain = ", ".join(show(value, "percent") for value in found.values)
-            ends = {"first": found.alphas[0], "last": found.alphas[-1], "ends": show(found.ends, kind)}
-            loss = loss_words(found.ends, "points")
-            said.append(say(f"findings.{what}", trend=_upper(found.words), chain=chain, **ends, loss=loss))
+    for what, kind, make in (("tokens", "tokens", token_clusters), ("accuracy", "points", accuracy_clusters)):
+        values = [value for entry in view.line if (value := entry.overall(what)) is not None]
+        if len(values) < 2 or len(values) < len(view.line):
+            continue
+        percent = what == "accuracy"
+        members = [[make(result.evaluation.responses()) for result in entry.results] for entry in view.line]
+        alphas = [entry.alpha or 0.0 for entry in view.line]
+        found = trend(what, alphas, values, *family_steps(members, rates=percent), percent=percent)
+        chain = ", ".join(show(value, "percent") for value in found.values)
+        ends = {"first": alphas[0], "last": alphas[-1], "ends": show(found.ends, kind)}
+        loss = loss_words(found.ends, "points")
+        said.append(say(f"findings.{what}", trend=_upper(found.words), chain=chain, **ends, loss=loss))
     return said
 
 
 def _seeds(view: View) -> list[str]:
     """Of the seeds that ran at every alpha, in how many do tokens fall at every step?"""
-    runs = [{r.seed: r.evaluation.summary.overall.tokens.value for r in e.results} for e in view.line]
-    shared = sorted(set.intersection(*map(set, runs))) if len(runs) > 1 else []
+    runs = [{r.run.seed: r.evaluation.summary.overall.tokens.value for r in e.results} for e in view.line]
+    shared = set.intersection(*map(set, runs)) if len(runs) > 1 else set()
     falling = sum(all(b[seed] < a[seed] for a, b in itertools.pairwise(runs)) for seed in shared)
     return [say("findings.seeds", falling=falling, count=len(shared))] if len(shared) > 1 else []
 
@@ -68,27 +58,21 @@ def _behaviours(view: View, label: str | None) -> list[str]:
     base, chosen = view.base, next((entry for entry in view.entries if entry.label == label), None)
     if base is None or chosen is None:
         return []
-    said = []
-    checked = bool(set(CHECKS) & set(view.phrases))
-    left = {d: _remaining(base.at(d), chosen.at(d)) for d in view.difficulties if checked}
-    known = {d: ratio for d, ratio in left.items() if ratio is not None}
-    if len(known) > 1:
-        first, last = min(known, key=lambda d: known[d].value), max(known, key=lambda d: known[d].value)
-        high, low = known[first].high, known[last].low
-        apart = high is not None and low is not None and high < low
-        listed = ", ".join(f"{d}: {show(ratio, 'percent', interval=False)}" for d, ratio in known.items())
+    said, left = [], {}
+    for difficulty in view.difficulties if set(CHECKS) & set(view.phrases) else ():
+        before, after = (e.at(difficulty).clusters(check_clusters(e)) for e in (base, chosen))
+        if set(before) == set(after) and any(map(any, before.values())):
+            left[difficulty] = paired_ratio(before, after)
+    if len(left) > 1:
+        first, last = min(left, key=lambda d: left[d].value), max(left, key=lambda d: left[d].value)
+        high, low = left[first].high, left[last].low
+        listed = ", ".join(f"{d}: {show(ratio, 'percent', interval=False)}" for d, ratio in left.items())
         remains = say("findings.left", label=chosen.label, listed=listed)
-        said.append(
-            say("findings.vanish" if apart else "findings.vanish_unknown", first=first, last=last, left=remains)
-        )
+        sentence = "vanish" if high is not None and low is not None and high < low else "vanish_unknown"
+        said.append(say(f"findings.{sentence}", first=first, last=last, left=remains))
     pairs = [(name, base.overall("behaviours", name), chosen.overall("behaviours", name)) for name in view.phrases]
     told = [f"{n} {show(a, 'count', False)} to {show(b, 'count', False)}" for n, a, b in pairs if a and b]
     return [*said, *([say("findings.phrases", label=chosen.label, listed=", ".join(told))] if told else [])]
-
-
-def _remaining(base: Entry, chosen: Entry) -> Estimate | None:
-    before, after = (entry.clusters(check_clusters(entry)) for entry in (base, chosen))
-    return paired_ratio(before, after) if set(before) == set(after) and any(map(any, before.values())) else None
 
 
 def monotone(found: Sequence[Standing]) -> list[str]:

@@ -1,27 +1,16 @@
 """Who is ahead within the same training budget."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tersely.page.block import Block, Options
-from tersely.page.cost import Cost, contender_cost
+from tersely.page.cost import contender_cost
 from tersely.page.records import Comparison, Role
 from tersely.page.standings import Standing, best_of, rule, spends, stand
-from tersely.page.words import say
-from tersely.table import Column, tabulate
+from tersely.page.words import say, table
 
-TITLE = "Within the same training budget"
-COLUMNS = (
-    Column("axis", "Matched on"),
-    Column("budget", "Budget", "whole"),
-    Column("method", "Method"),
-    Column("best", "Its best within the budget", get=lambda matched: matched.best.label),
-    Column("spent", "Spent", "whole"),
-    Column("accuracy_ratio", "Accuracy, ratio to the base", "ratio", lambda matched: matched.best.accuracy),
-    Column("token_ratio", "Tokens, ratio to the base", "ratio", lambda matched: matched.best.tokens),
-)
+AXES = {"training tokens": "tokens", "wall seconds": "wall"}
+"""What is matched -> where it stands in a cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +18,7 @@ class Matched:
     """The best of one method within a budget that every method can keep."""
 
     axis: str
-    """"training tokens" or "wall seconds"."""
+    """One of ``AXES``."""
     budget: float
     method: str
     best: Standing
@@ -39,37 +28,33 @@ class Matched:
 def block(comparison: Comparison, options: Options) -> Block | None:
     if not any(c.role is Role.BASELINE for c in comparison.contenders):
         return None
-    found = matched(comparison, options.found)
-    tables = (tabulate("matched", TITLE, COLUMNS, found),) if found else ()
-    return Block(
-        "matched", TITLE, (*sentences(found), rule("best")) if found else (say("matched.nothing"),), tables=tables
-    )
-
-
-def sentences(found: Sequence[Matched]) -> list[str]:
-    said = []
+    found, words = matched(comparison, options.found), []
     for axis in dict.fromkeys(m.axis for m in found):
-        rows = [m for m in found if m.axis == axis]
-        best = best_of([m.best for m in rows])
-        winner = next(m.method for m in rows if m.best is best)
-        parts = "; ".join(f"{m.method}: {spends(m.best)}" for m in rows)
-        said.append(say("matched.best", budget=rows[0].budget, axis=axis, winner=winner, parts=parts))
-    return said
+        rows = {m.best.label: m for m in found if m.axis == axis}
+        winner = best_of([m.best for m in rows.values()])
+        parts = "; ".join(f"{m.method}: {spends(m.best)}" for m in rows.values())
+        first = next(m for m in rows.values() if m.best is winner)
+        words.append(say("matched.best", budget=first.budget, axis=axis, winner=first.method, parts=parts))
+    words.append(rule("best") if found else say("matched.nothing"))
+    budgets = table("matched", found)
+    return Block("matched", budgets.title, tuple(words), tables=(budgets,) if found else ())
 
 
 def matched(comparison: Comparison, found: Sequence[Standing]) -> list[Matched]:
-    """On each axis: the smallest budget within which every trained method has a candidate, and each one's best there.
-
-    Candidates are the finished runs, and of the family also its evaluated checkpoints at what they had cost by then.
-    Nothing where fewer than two methods recorded their cost.
-    """
-    candidates = _candidates(comparison, found)
+    """On each axis the smallest budget that every method can keep, with a run or a checkpoint, and the best of each."""
+    by_label = {c.label: c for c in comparison.contenders}
+    candidates = [(s, by_label[s.label]) for s in found if s.role in (Role.FAMILY, Role.BASELINE)]
+    for made in (made for made in comparison.checkpoints if made.is_member):
+        if (standing := stand(made, comparison)) is not None:
+            candidates.append((replace(standing, label=f"{made.label} at step {made.step}"), made))
     rows = []
-    for axis, part in (("training tokens", "tokens"), ("wall seconds", "wall")):
+    for axis, part in AXES.items():
         by_method: dict[str, list[tuple[float, Standing]]] = {}
-        for standing, cost in candidates:
-            if spent := getattr(cost, part):
-                by_method.setdefault(standing.method, []).append((spent, standing))
+        for standing, contender in candidates:
+            # The whole family is one method.
+            method = "RL with the length penalty" if standing.role is Role.FAMILY else standing.series
+            if spent := getattr(contender_cost(contender), part):
+                by_method.setdefault(method, []).append((spent, standing))
         if len(by_method) < 2:
             continue
         budget = max(min(spent for spent, _ in group) for group in by_method.values())
@@ -79,13 +64,3 @@ def matched(comparison: Comparison, found: Sequence[Standing]) -> list[Matched]:
             assert best is not None
             rows.append(Matched(axis, budget, method, best, within[best.label][0]))
     return rows
-
-
-def _candidates(comparison: Comparison, found: Sequence[Standing]) -> list[tuple[Standing, Cost]]:
-    by_label = {c.label: c for c in comparison.contenders}
-    pairs = [(s, contender_cost(by_label[s.label])) for s in found if s.role in (Role.FAMILY, Role.BASELINE)]
-    for made in comparison.checkpoints:
-        standing = stand(made, comparison) if made.is_member else None
-        if standing is not None:
-            pairs.append((replace(standing, label=f"{made.label} at step {made.step}"), contender_cost(made)))
-    return pairs

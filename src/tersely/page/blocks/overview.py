@@ -1,19 +1,14 @@
 """The table of the first screen: what was spent, saved, gained and lost, in at most eight rows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
-from tersely.analysis.clusters import token_clusters
-from tersely.analysis.profile import clustered_quantile
 from tersely.page.block import Block, Options
-from tersely.page.columns import ACCURACY, CHANGE, MODEL, SAVING, TOKENS
 from tersely.page.records import Comparison, Entry, Role, Who
 from tersely.page.standings import Standing, best_of, gains, hidden
+from tersely.page.words import columns
 from tersely.table import Cell, Column, tabulate
 
 MOST = 8
-QUANTILES = (0.5, 0.95, 0.99)
 
 
 def block(comparison: Comparison, options: Options) -> Block | None:
@@ -26,47 +21,37 @@ def block(comparison: Comparison, options: Options) -> Block | None:
 
 
 def _columns(comparison: Comparison, entries: Sequence[Entry], options: Options) -> list[Column]:
-    """Columns that say nothing here are left out."""
-    columns = [MODEL]
-    if any(len(entry.results) > 1 for entry in entries):
-        columns.append(Column("seeds", "Seeds", "whole", lambda entry: len(entry.results)))
-    columns += [TOKENS, *map(_quantile, QUANTILES)]
-    if (price := options.price) is not None:
+    """Columns that say nothing here are left out; what only some pages have stands before the savings."""
+    found = columns("overview")
+    place = [column.key for column in found].index("token_saving")
+    more, price, reference = [], options.price, comparison.reference
+    if price is not None:
         title = f"A million answers, {options.currency}"
-        columns.append(Column("money", title, "whole", lambda entry: entry.overall("tokens").value * price))
-    if (reference := comparison.reference) is not None and reference.role is Role.FAMILY:
+        more.append(Column("money", title, "whole", lambda entry: entry.overall("tokens").value * price))
+    if reference is not None and reference.role is Role.FAMILY:
         against = reference.entries[comparison.datasets[0]]
 
         def gain(entry: Entry, place: int) -> Cell:
             return None if entry.role is Role.BASE or entry.label == against.label else gains(entry, against)[place]
 
         saved, change = f"Saved against {against.label}", f"Accuracy against {against.label}, points"
-        columns.append(Column("saving_reference", saved, "percent", lambda entry: gain(entry, 0)))
-        columns.append(Column("change_reference", change, "change", lambda entry: gain(entry, 1)))
-    return [*columns, SAVING, CHANGE, ACCURACY]
-
-
-def _quantile(share: float) -> Column:
-    def value(entry: Entry) -> Cell:
-        found = entry.over_results(lambda records: clustered_quantile(token_clusters(records), share))
-        return None if found is None else found.value
-
-    return Column(f"tokens_p{share * 100:.0f}", f"p{share * 100:.0f}", "whole", value)
+        more.append(Column("saving_reference", saved, "percent", lambda entry: gain(entry, 0)))
+        more.append(Column("change_reference", change, "change", lambda entry: gain(entry, 1)))
+    found[place:place] = more
+    return [column for column in found if column.key != "seeds" or any(entry.seeds > 1 for entry in entries)]
 
 
 def pick(comparison: Comparison, entries: Sequence[Who], options: Options) -> tuple[int, ...] | None:
-    """Places of at most eight: the base, the reference, the model that the message names, the best of each other
-    method, then the family."""
+    """Places of at most eight: base, reference, the message's model, each other method's best, then the family."""
     if len(entries) <= MOST:
         return None
     reference = comparison.reference
     wanted = ["base", reference.label if reference else "", options.chosen or ""]
     methods: dict[str, list[Standing]] = {}
-    for standing in options.found:
+    for standing in sorted(options.found, key=lambda standing: standing.role is not Role.BASELINE):
         if standing.role is not Role.FAMILY:
             methods.setdefault(standing.series, []).append(standing)
-    ordered = sorted(methods.values(), key=lambda group: group[0].role is not Role.BASELINE)
-    wanted += [best.label for group in ordered if (best := best_of(group)) is not None]
+    wanted += [best.label for group in methods.values() if (best := best_of(group)) is not None]
     wanted += [entry.label for entry in entries if entry.role is Role.FAMILY]
     places = {entry.label: place for place, entry in enumerate(entries)}
     known = list(dict.fromkeys(label for label in wanted if label in places))

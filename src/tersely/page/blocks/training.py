@@ -1,8 +1,8 @@
 """What the journal saw: for every setting the running mean over its seeds, and the range of the seeds behind it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,51 +10,30 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tersely.evaluation.runs import Run
 from tersely.page.block import Block, Options
-from tersely.page.columns import MODEL
 from tersely.page.figure import SOFT, WIDTH, Looks, from_zero, legend_below
 from tersely.page.records import Comparison, Contender, Role
-from tersely.page.words import say
-from tersely.table import Cell, Column, Table
+from tersely.page.words import TABLES, columns, say, table
+from tersely.table import Cell, Table
 from tersely.text import shorten_line
 
 SHOWN_STEPS, SMOOTHING, MOST_LINES = 9, 5, 6
-CURVES = (
-    ("accuracy", "accuracy, %", 100.0, False),
-    ("length", "tokens a response", 1.0, True),
-    ("truncated", "truncated, %", 100.0, True),
-    ("kl", "KL, nats a token", 1.0, True),
-    ("entropy", "entropy, nats a token", 1.0, True),
-)
-KEPT = {
-    "step": "Step", "event": "Event", "accuracy": "Accuracy", "reward": "Reward", "length": "Tokens",
-    "length_correct": "Tokens when correct", "length_wrong": "Tokens when wrong", "truncated": "Truncated", "kl": "KL",
-    "entropy": "Entropy", "clip_fraction": "Clipped", "grad_norm": "Norm of the gradient",
-    "unjudged": "Could not be judged", "restated": "Only restated", "cut": "Cut",
-}  # fmt: skip
-"""What of a step stands in the table."""
-KINDS = {"step": "whole", "event": "text"}
+CURVES = tuple(TABLES["curves_training"]["panels"])
 
 
-def block(comparison: Comparison, options: Options) -> Block | None:
-    return _block(comparison, options.looks, "training", "Training", (Role.FAMILY, Role.BASELINE))
-
-
-def ablations_block(comparison: Comparison, options: Options) -> Block | None:
-    """The departures apart: with the family their lines could not be told from each other."""
-    return _block(comparison, options.looks, "training_ablations", "Training, the ablations", (Role.ABLATION,))
-
-
-def _block(comparison: Comparison, looks: Looks, name: str, title: str, roles: Sequence[Role]) -> Block | None:
+def block(comparison: Comparison, options: Options, ablations: bool = False) -> Block | None:
+    """The family and the baselines; or the departures apart: their lines could not be told from the family's."""
+    roles = (Role.ABLATION,) if ablations else (Role.FAMILY, Role.BASELINE)
     everyone = [c for c in comparison.contenders if c.role in roles and not c.mark]
     trained = [c for c in everyone if any(run.journal for run in c.runs)]
     if not trained:
         return None
-    table = _table(f"curves_{name}", [(c.label, run) for c in trained for run in c.runs])
-    return Block(
-        name, title, (), _draw(trained, looks), say("training.caption", smoothing=SMOOTHING, most=MOST_LINES), (table,)
-    )
+    name, title = ("training_ablations", "Training, the ablations") if ablations else ("training", "Training")
+    caption = say("training.caption", smoothing=SMOOTHING, most=MOST_LINES)
+    return Block(name, title, (), _draw(trained, options.looks), caption, (_table(f"curves_{name}", trained),))
+
+
+ablations_block = partial(block, ablations=True)
 
 
 def _draw(trained: Sequence[Contender], looks: Looks) -> Figure:
@@ -67,28 +46,26 @@ def _draw(trained: Sequence[Contender], looks: Looks) -> Figure:
     for part, group in zip(parts, groups, strict=True):
         panels = part.subplots(rows, 2).ravel()
         for axes, curve in zip(panels, curves, strict=False):
-            _panel(axes, group, looks, *curve)
+            _panel(axes, group, looks, curve)
         for axes in panels[len(curves) :]:
             axes.axis("off")
         legend_below(part, panels[0])
     return figure
 
 
-def _panel(
-    axes: Axes, group: Sequence[Contender], looks: Looks, key: str, title: str, scale: float, zero: bool
-) -> None:
+def _panel(axes: Axes, group: Sequence[Contender], looks: Looks, curve: Sequence[Any]) -> None:
+    key, title, scale, zero = curve
     for contender in group:
         by_step: dict[int, list[float]] = {}
         for step in (step for run in contender.runs for step in run.journal):
             if (value := getattr(step, key)) is not None:
                 by_step.setdefault(step.step, []).append(value * scale)
         steps, look = sorted(by_step), looks[contender.label]
-        values = [by_step[step] for step in steps]
+        low, mean, high = (_running([float(of(by_step[step])) for step in steps]) for of in (min, np.mean, max))
         if len(contender.runs) > 1 and steps:
-            axes.fill_between(steps, _running([min(v) for v in values]), _running([max(v) for v in values]),
-                              color=look.color, alpha=0.13, linewidth=0)  # fmt: skip
-        axes.plot(steps, _running([float(np.mean(v)) for v in values]), color=look.color, linewidth=1.8,
-                  linestyle=look.line, label=shorten_line(contender.label, 36))  # fmt: skip
+            axes.fill_between(steps, low, high, color=look.color, alpha=0.13, linewidth=0)
+        axes.plot(steps, mean, color=look.color, linewidth=1.8, linestyle=look.line,
+                  label=shorten_line(contender.label, 36))  # fmt: skip
     from_zero(axes, title, zero)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
     if not any(np.size(line.get_xdata()) for line in axes.lines):
@@ -101,19 +78,17 @@ def _running(values: Sequence[float]) -> list[float]:
     return [float(np.mean(values[max(0, i - half) : i + half + 1])) for i in range(len(values))]
 
 
-def _table(name: str, runs: Sequence[tuple[str, Run]]) -> Table:
+def _table(name: str, trained: Sequence[Contender]) -> Table:
     """The journal, a row a step; the page shows about ``SHOWN_STEPS`` evenly spaced ones of each run."""
+    keys = [column.key for column in columns("curves_training")[2:]]
     rows: list[tuple[Cell, ...]] = []
     picked: list[int] = []
-    for label, run in runs:
+    for label, run in ((c.label, run) for c in trained for run in c.runs):
         last = len(run.journal) - 1
         count = min(SHOWN_STEPS, last + 1)
         picked += sorted({len(rows) + round(i * last / max(1, count - 1)) for i in range(count)})
-        rows += [(label, run.name, *(_cell(getattr(step, key)) for key in KEPT)) for step in run.journal]
-    columns = (MODEL, Column("run", "Run"), *(Column(k, title, KINDS.get(k, "small")) for k, title in KEPT.items()))
-    return Table(name, "Training, step by step", columns, tuple(rows), tuple(picked))
-
-
-def _cell(value: str | float | None) -> Cell:
-    """An event's name as words."""
-    return value.lower().replace("_", " ") if isinstance(value, str) else value
+        for step in run.journal:
+            values = [getattr(step, key) for key in keys]
+            said = [v.lower().replace("_", " ") if isinstance(v, str) else v for v in values]
+            rows.append((label, run.name, *said))
+    return replace(table("curves_training", rows, tuple(picked)), name=name)
