@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from crash import survive_every_crash
+from tersely.errors import RunError
 from tersely.learn.trainer import Trainer
 from tersely.models.load import load_tokenizer
 from tersely.records import JsonObject
@@ -122,3 +123,12 @@ def test_killed_anywhere_it_ends_with_the_same_path_checkpoints_and_weights(
     survive_every_crash(run, tmp_path, outcome, kinds=kinds, stride=stride)
     alphas = [line["alpha"] for line in read_log(tmp_path / "whole/journal.jsonl")]
     assert len(alphas) >= 3
+
+
+def test_a_floor_above_which_every_model_stands_is_refused_before_a_step(root: Path, tmp_path: Path) -> None:
+    steering = ramp(root, Target(loss=0.99), 2)
+    with pytest.raises(RunError, match="so that any model loses at most 99 points: raise sampling.max_new_tokens"):
+        train_for_odd_texts(
+            settings(root, run={"steps": 2, "checkpoint_every": 1}), tmp_path / "run", steering=steering
+        )
+    assert not (tmp_path / "run/journal.jsonl").exists()
