@@ -1,4 +1,5 @@
-"""The mistakes of a user, tests/data/mistakes.txt: each one sentence, the right exit code, nothing written, a cure."""
+"""The mistakes of a user, in two files under tests/data: each one sentence, the right exit code, nothing written, a
+cure."""
 
 from __future__ import annotations
 

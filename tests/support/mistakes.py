@@ -1,4 +1,4 @@
-"""The mistakes of a user: commands in tests/data/mistakes.txt, run in a small world of files.
+"""The mistakes of a user: commands in tests/data/mistakes.txt and more_mistakes.txt, run in a small world of files.
 
 ``python tests/support/mistakes.py`` writes the exit codes and sentences anew, for a person to read the difference.
 """
@@ -20,7 +20,7 @@ from tersely.cli import main
 from tiny_models import make_model_folder, make_task
 from training import settings, train_for_odd_texts
 
-FILE = Path(__file__).parents[1] / "data/mistakes.txt"
+PLACES = [Path(__file__).parents[1] / "data" / name for name in ("mistakes.txt", "more_mistakes.txt")]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def parse(text: str) -> list[str | Mistake]:
 
 
 def read() -> list[Mistake]:
-    return [part for part in parse(FILE.read_text(encoding="utf-8")) if isinstance(part, Mistake)]
+    parts = [part for place in PLACES for part in parse(place.read_text(encoding="utf-8"))]
+    return [part for part in parts if isinstance(part, Mistake)]
 
 
 def make_world(folder: Path) -> Path:
@@ -140,12 +141,13 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def write_anew() -> None:
-    """What is said now, in place of what the file has."""
-    parts = parse(FILE.read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory() as place:
-        world = make_world(Path(place))
-        said = {part.command: say(part.command, world) for part in parts if isinstance(part, Mistake)}
-    FILE.write_text("".join(_text(part, said) for part in parts), encoding="utf-8")
+    """What is said now, in place of what the files have."""
+    with tempfile.TemporaryDirectory() as folder:
+        world = make_world(Path(folder))
+        said = {mistake.command: say(mistake.command, world) for mistake in read()}
+    for place in PLACES:
+        parts = parse(place.read_text(encoding="utf-8"))
+        place.write_text("".join(_text(part, said) for part in parts), encoding="utf-8")
 
 
 def _text(part: str | Mistake, said: dict[str, tuple[int, str]]) -> str:
