@@ -69,6 +69,7 @@ class Impatient:
         if name == "tersely.commands":
             os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins deaf to it
 sys.meta_path.insert(0, Impatient())
 sys.argv = ["tersely", "--version"]
 runpy.run_module("tersely", run_name="__main__")

@@ -176,9 +176,9 @@ def test_train_stop_resume_load_and_evaluate(
     config, learnt = settings(root, engine), list[Rollout]()
     collate = trainer.collate
 
-    def listening(groups: Any, *args: Any) -> Any:
+    def listening(groups: Any, *args: Any, **more: Any) -> Any:
         learnt.extend(rollout for group in groups for rollout in group.rollouts)
-        return collate(groups, *args)
+        return collate(groups, *args, **more)
 
     def stopping(record: StepRecord) -> None:
         if record.step == 2:

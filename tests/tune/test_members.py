@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
@@ -28,6 +28,7 @@ def test_a_blend_is_called_by_its_parts_and_blends_of_blends_are_of_the_same_par
     assert FIVE.towards(TEN, 1.0) == TEN
 
 
+@example([0.96875, 0.9609375, 0.9375])
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=5))
 def test_the_weights_of_a_blend_are_one_together(shares: list[float]) -> None:
     blend = FIVE

@@ -55,8 +55,9 @@ class Blend:
         names = sorted({*mine, *theirs})
         raw = {n: (1 - weight) * mine.get(n, 0.0) + weight * theirs.get(n, 0.0) for n in names}
         kept = {name: round(value, DIGITS) for name, value in raw.items() if round(value, DIGITS) > 0}
-        last = next(reversed(kept))
-        kept[last] = round(1 - sum(value for name, value in kept.items() if name != last), DIGITS)
+        # The largest takes what rounding left over: a small one could fall to 0 or below.
+        most = max(kept, key=lambda name: kept[name])
+        kept[most] = round(1 - sum(value for name, value in kept.items() if name != most), DIGITS)
         return Blend(tuple(kept.items()))
 
 
