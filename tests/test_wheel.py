@@ -47,7 +47,7 @@ def test_the_wheel_alone_trains_and_evaluates(tmp_path: Path) -> None:
     make_model_folder(tmp_path / "model")
     make_task(tmp_path / "task.jsonl")
     make_task(tmp_path / "held_out.jsonl", start=50)
-    sizes = ("sampling.prompts=2", "sampling.n=2", "sampling.max_new_tokens=8", "run.threads=1", "run.all_wrong_stop=0")
+    sizes = ("sampling.prompts=2", "sampling.n=2", "sampling.max_new_tokens=8", "run.threads=1")
     options = [word for size in sizes for word in ("--set", size)]
     options += ["--template", "question", "--alpha", "0.2", "--steps", "1", "--out", "run"]
     train = ["train", "--model", "model", "--task", "task.jsonl", *options]

@@ -485,7 +485,6 @@ def test_distillation_learns_the_correct_demonstrations_and_training_takes_the_r
     assert (done["learnt_from"], done["judged"]) == (8, 9)
     train = ["--model", str(taught), "--task", str(root / "task.jsonl"), "--template", "question", "--steps", "1"]
     small = ["sampling.prompts=2", "sampling.n=2", "sampling.max_new_tokens=4", "run.threads=1", "run.judge_workers=1"]
-    small.append("run.all_wrong_stop=0")
     sets = [part for setting in small for part in ("--set", setting)]
     assert cli.main(["train", *train, *sets, "--out", str(tmp_path / "trained")]) == 0
 

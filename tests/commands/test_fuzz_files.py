@@ -30,7 +30,7 @@ MODEL = ["model", "--task", "task.jsonl", "--max-new-tokens", "4", "--size", "2"
 TRAIN = [
     *("--model", "model", "--task", "task.jsonl", "--out", "run", "--steps", "1", "--template", "question"),
     *("--set", "sampling.max_new_tokens=64", "--set", "sampling.prompts=2", "--set", "sampling.n=2"),
-    *("--set", "run.threads=1", "--set", "run.all_wrong_stop=0"),
+    *("--set", "run.threads=1"),
 ]
 SAMPLES = [
     *("--model", "model", "--task", "task.jsonl", "--n", "2", "--out", "samples"),

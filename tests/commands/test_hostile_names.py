@@ -121,7 +121,6 @@ DONE = {
     "train": [
         *("train", "--model", "MODEL", "--task", "TASK", "--out", "OUT", "--steps", "1", "--template", "question"),
         *("--set", "sampling.max_new_tokens=64", "--set", "sampling.prompts=2", "--set", "sampling.n=2"),
-        *("--set", "run.all_wrong_stop=0"),
     ],
     "samples": [
         *("baseline", "samples", "--model", "MODEL", "--task", "TASK", "--n", "2", "--out", "OUT"),

@@ -34,7 +34,6 @@ def command(verb: str, root: Path, out: Path, cap: str) -> list[str]:
     task = root / ("choices.jsonl" if verb == "faithfulness" else "task.jsonl")
     if verb == "train":
         fewest = [f"sampling.max_new_tokens={cap}", "sampling.prompts=2", "sampling.n=2", "run.threads=1"]
-        fewest.append("run.all_wrong_stop=0")
         model = ["train", "--model", str(root / "model"), "--task", str(task), "--steps", "1", "--out", str(out)]
         return [*model, *(word for setting in fewest for word in ("--set", setting))]
     options = ["--task", str(task), "--size", "3", "--max-new-tokens", cap, "--threads", "1", "--out", str(out)]

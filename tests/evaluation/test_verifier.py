@@ -195,7 +195,7 @@ def test_an_evaluation_says_how_many_could_not_be_judged_and_why(
 def test_below_the_rate_the_run_goes_on_and_counts_them(root: Path, tmp_path: Path) -> None:
     result = tersely.train(
         model=root / "model", task=root / "task.jsonl", out=tmp_path / "run", display=QUIET, judge="my_checks:nonsense",
-        settings={**SMALL, "run.unjudged_alarm": 1.0, "run.unjudged_stop": 1.0, "run.all_wrong_stop": 0},
+        settings={**SMALL, "run.unjudged_alarm": 1.0, "run.unjudged_stop": 1.0},
     )  # fmt: skip
     assert [(step.unjudged, step.reward) for step in result.steps] == [(0.75, 0.0)] * 2  # the fourth is cut
     assert Status.UNJUDGED in {line["status"] for line in read_log(tmp_path / "run/samples.jsonl")}

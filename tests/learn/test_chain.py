@@ -30,7 +30,7 @@ def test_five_calls_lead_from_the_command_to_the_loss(tmp_path: Path, monkeypatc
     options: dict[str, Any] = {"--model": tmp_path / "model", "--task": tmp_path / "task.jsonl"}
     options["--template"] = "question"
     words = [str(word) for pair in options.items() for word in pair] + ["--alpha", "0.2", "--steps", "1"]
-    sizes = ("sampling.prompts=2", "sampling.n=2", "sampling.max_new_tokens=8", "run.threads=1", "run.all_wrong_stop=0")
+    sizes = ("sampling.prompts=2", "sampling.n=2", "sampling.max_new_tokens=8", "run.threads=1")
     words += [word for size in sizes for word in ("--set", size)]
     assert main(["train", *words, "--out", str(tmp_path / "run")]) == 0
     # The loss itself is the last call: train -> step -> update -> _micro_batch -> policy_loss.

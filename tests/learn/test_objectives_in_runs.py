@@ -107,9 +107,7 @@ def test_a_step_of_which_nothing_is_left_changes_no_weights(root: Path, tmp_path
         def grade(self, pairs: Any) -> Any:
             return [Verdict(Status.WRONG, None, "never") for _ in pairs]
 
-    config = settings(
-        root, objective={"filter": "all_wrong"}, run={"steps": 1, "oversample": 1.25, "all_wrong_stop": 0}
-    )
+    config = settings(root, objective={"filter": "all_wrong"}, run={"steps": 1, "oversample": 1.25})
     train(config, tmp_path / "run", PlainDisplay("test"), judge=NeverRight())
     [line] = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
     assert (line["event"], line["groups_dropped"], line["groups_all_wrong"]) == ("NO_SIGNAL", 1.0, 1.0)

@@ -41,7 +41,7 @@ def settings(root: Path, **over: Any) -> TrainConfig:
         "template": "question",
         "sampling": {"prompts": 4, "n": 4, "max_new_tokens": 150},
         "learner": {"old_logprobs": "sampler"},
-        "run": {"steps": 2, "threads": 1, "judge_workers": 1, "all_wrong_stop": 0},
+        "run": {"steps": 2, "threads": 1, "judge_workers": 1},
     }
     return resolve(merge(base, over))
 

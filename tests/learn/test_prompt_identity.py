@@ -27,7 +27,7 @@ Make = Callable[[Path], Any]
 
 
 def trained(root: Path) -> None:
-    short = {"steps": 1, "checkpoint_every": 1, "probe": False, "all_wrong_stop": 0}
+    short = {"steps": 1, "checkpoint_every": 1, "probe": False}
     train_for_odd_texts(settings(root, run=short, sampling={"max_new_tokens": 24}), root / "out")
 
 

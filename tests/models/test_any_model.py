@@ -47,7 +47,7 @@ def folder(root: Path, architecture: str, **more: Any) -> Path:
 
 def config(root: Path, **sections: Any) -> TrainConfig:
     sections.setdefault("sampling", {"prompts": 2, "n": 4, "max_new_tokens": 12})
-    run = {"steps": 2, "checkpoint_every": 2, "probe": False, "dtype": "float32", "device": "cpu", "all_wrong_stop": 0}
+    run = {"steps": 2, "checkpoint_every": 2, "probe": False, "dtype": "float32", "device": "cpu"}
     task = str(make_task(root / "task.jsonl", 6))
     return TrainConfig(model=str(root / "model"), task=task, template="question", run=run, **sections)
 

@@ -153,7 +153,7 @@ def test_the_command_line_refuses_a_model_with_a_hole(
 
 def test_a_resume_refuses_a_checkpoint_with_a_hole(tmp_path: Path) -> None:
     sampling = {"prompts": 4, "n": 2, "max_new_tokens": 8}
-    run = {"steps": 2, "checkpoint_every": 1, "threads": 1, "judge_workers": 1, "all_wrong_stop": 0}
+    run = {"steps": 2, "checkpoint_every": 1, "threads": 1, "judge_workers": 1}
     model, task = make_model_folder(tmp_path / "model"), make_task(tmp_path / "task.jsonl")
     config = resolve({"model": str(model), "task": str(task), "sampling": sampling, "run": run})
     train(config, tmp_path / "run", PlainDisplay("test"))

@@ -71,7 +71,7 @@ def measured(root: Path, engine: str) -> Path:
 
 
 def configured(root: Path, engine: str) -> TrainConfig:
-    run = {"steps": 1, "checkpoint_every": 1, "probe": False, "dtype": "float32", "device": "cpu", "all_wrong_stop": 0}
+    run = {"steps": 1, "checkpoint_every": 1, "probe": False, "dtype": "float32", "device": "cpu"}
     return TrainConfig(
         model=str(make_model_folder(root / "model")),
         task=str(make_task(root / "task.jsonl", 6)),

@@ -262,9 +262,7 @@ def test_a_run_trains_under_an_own_template_and_is_refused_when_a_column_changed
         (tmp_path / "task.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
     write(rows)
-    config = settings(
-        tmp_path, template="{question} ({hint}) {{x}}", run={"steps": 1, "checkpoint_every": 1, "all_wrong_stop": 0}
-    )
+    config = settings(tmp_path, template="{question} ({hint}) {{x}}", run={"steps": 1, "checkpoint_every": 1})
     train(config, tmp_path / "run", QUIET)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["template"] == config.template
     write([row | {"hint": "another"} for row in rows])

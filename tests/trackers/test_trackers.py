@@ -206,7 +206,7 @@ def test_the_example_of_a_tracker_outside_the_package_runs_as_it_is_printed(
     definitions, call = code[1].rsplit("tersely.train(", 1)
     exec(definitions, told)
     assert call.endswith("callbacks=[tell])\n")
-    config = settings(root, run={"steps": 1, "all_wrong_stop": 0})
+    config = settings(root, run={"steps": 1})
     train(config, tmp_path / "run", PlainDisplay("test"), callbacks=[told["tell"]])
     (line,) = (tmp_path / "steps.jsonl").read_text().splitlines()
     assert json.loads(line)["tokens"] == json.loads((tmp_path / "run/journal.jsonl").read_text())["length"]

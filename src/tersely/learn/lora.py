@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tersely.config import LoraConfig
 from tersely.errors import UserError, first_line
 from tersely.extras import install_command
-from tersely.learn.parallel import whole
+from tersely.models.shares import whole
 
 NAME = "default"
 """peft's name for an adapter that has no other."""

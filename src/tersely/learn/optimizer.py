@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from tersely.config import LearnerConfig
 from tersely.errors import UserError
 from tersely.extras import install_command
-from tersely.learn.parallel import like, whole
+from tersely.learn.parallel import like
+from tersely.models.shares import whole
 
 LOW = "low"
 """Key of a master's lower half in the optimizer's state."""

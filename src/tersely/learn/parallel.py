@@ -21,6 +21,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from tersely.errors import RunError, TerselyError
+from tersely.models.shares import whole
 
 T = TypeVar("T")
 
@@ -144,12 +145,6 @@ def shard(module: nn.Module, layers: Sequence[str], setting: str, world: World, 
     for layer in [m for m in module.modules() if type(m).__name__ in layers]:
         fully_shard(layer, mesh=mesh, reshard_after_forward=setting == "zero3")
     fully_shard(module, mesh=mesh, reshard_after_forward=False)
-
-
-def whole(tensor: Tensor) -> Tensor:
-    """The tensor itself, or all of one that is shared out (then every rank must call)."""
-    gather = getattr(tensor, "full_tensor", None)  # a DTensor has it
-    return tensor if gather is None else gather()
 
 
 def like(tensor: Tensor, parameter: Tensor) -> Tensor:

@@ -11,9 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from tersely.errors import StorageError, first_line
 from tersely.learn.optimizer import state_of_parts, state_parts
-from tersely.learn.parallel import like, whole
+from tersely.learn.parallel import like
 from tersely.models.digest import OPTIMIZER_FILE
 from tersely.models.save import save_model
+from tersely.models.shares import whole
 
 MASTER = "master"
 """Prefix of master weights in the optimizer file."""

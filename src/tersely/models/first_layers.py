@@ -10,13 +10,14 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from tersely.errors import UserError, first_line
+from tersely.models.shares import is_share, whole
 
 LAYERS = 2
 
 
 def holds_whole(model: Any) -> bool:
     """Whether every weight of the model is here, and not a share of it."""
-    return not any(hasattr(parameter, "full_tensor") for parameter in model.parameters())
+    return not any(map(is_share, model.parameters()))
 
 
 def first_layers(model: Any) -> Any:
@@ -33,14 +34,8 @@ def first_layers(model: Any) -> Any:
         if found is None or found.shape != tensor.shape:
             raise _refusal(model, f"{name} is another one there")
         with torch.no_grad():
-            tensor.copy_(_whole(found))
+            tensor.copy_(whole(found))
     return short.eval()
-
-
-def _whole(tensor: Tensor) -> Tensor:
-    """The tensor itself, or all of one that is shared out (a DTensor)."""
-    gather = getattr(tensor, "full_tensor", None)
-    return tensor if gather is None else gather()
 
 
 def _of_few_layers(model: Any) -> Any:

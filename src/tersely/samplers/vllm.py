@@ -14,6 +14,7 @@ from tersely.config import SamplingConfig
 from tersely.errors import RunError, UserError
 from tersely.models.end_tokens import end_tokens
 from tersely.models.memory import Phase
+from tersely.models.shares import whole
 from tersely.models.text import ResponseText
 from tersely.records import Finish, Rollout
 from tersely.samplers.base import (
@@ -166,10 +167,7 @@ def named_weights(model: Any, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]
     Sharded ones (DTensor) are gathered as they come: a collective, the same on every rank.
     """
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        tensor = parameter.detach()
-        if hasattr(tensor, "full_tensor"):
-            tensor = tensor.full_tensor()
-        yield name, tensor.to(dtype)
+        yield name, whole(parameter.detach()).to(dtype)
 
 
 def check_weights(model: Any, shapes: Shapes) -> None:

@@ -13,6 +13,7 @@ from tersely.errors import UserError
 from tersely.objective.group import GroupView, Need, State
 from tersely.objective.length import mean_length
 from tersely.objective.methods.base import ABOVE_0, Method, settle
+from tersely.objective.multiplier import of_step
 from tersely.objective.promise import AllWrong, Order, Promise
 from tersely.objective.reward import Reward, blended
 
@@ -84,8 +85,8 @@ class Acoer(Method):
         return {"steps": 0, "a": self.start, "budget": self.budget, "length": None, "accuracy": []}
 
     def update(self, state: State, groups: Sequence[GroupView]) -> State:
-        counted = np.concatenate([np.zeros(0), *(group.scores_G[group.counted_G] for group in groups)])
-        right_N = np.concatenate([np.zeros(0), *(group.lengths_G[group.earning_G] for group in groups)])
+        counted = of_step(groups, lambda group: group.scores_G[group.counted_G])
+        right_N = of_step(groups, lambda group: group.lengths_G[group.earning_G])
         if not counted.size:
             return {**state, "steps": state["steps"] + 1}
         before = state["accuracy"][-1] if state["accuracy"] else None

@@ -11,8 +11,8 @@ import numpy as np
 
 from tersely.errors import UserError
 from tersely.objective.group import GroupView, Need, State
-from tersely.objective.length import mean_length
 from tersely.objective.methods.base import ABOVE_0, Method, settle
+from tersely.objective.multiplier import followed, require_below_cap
 from tersely.objective.promise import AllWrong, Order, Promise
 from tersely.objective.reward import Reward
 
@@ -68,17 +68,10 @@ class Laconic(Method):
         return Reward(group.scores_G - penalty_G - self.at_cap * (group.lengths_G >= group.cap))
 
     def check_run(self, siblings: int, cap: int | None) -> None:
-        if cap is not None and self.budget >= cap:
-            raise UserError(
-                f"laconic's budget = {self.budget:g} must lie below the cap, which is {cap}: take a smaller one"
-            )
+        require_below_cap("laconic", "budget", self.budget, cap)
 
     def initial_state(self) -> State:
         return {"lam": self.start}
 
     def update(self, state: State, groups: Sequence[GroupView]) -> State:
-        lengths_N = np.concatenate([np.zeros(0), *(group.lengths_G[group.counted_G] for group in groups)])
-        if not lengths_N.size:
-            return state
-        lam = state["lam"] + self.rate * (mean_length(lengths_N) / self.budget - 1.0)
-        return {"lam": min(max(lam, self.low), self.high)}
+        return {"lam": followed(state["lam"], groups, self.budget, self.rate, self.low, self.high)}

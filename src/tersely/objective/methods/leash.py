@@ -11,8 +11,8 @@ import numpy as np
 
 from tersely.errors import UserError
 from tersely.objective.group import GroupView, Need, State
-from tersely.objective.length import mean_length
 from tersely.objective.methods.base import ABOVE_0, Method, settle
+from tersely.objective.multiplier import followed, require_below_cap
 from tersely.objective.promise import AllWrong, Order, Promise
 from tersely.objective.reward import Reward, blended
 
@@ -58,17 +58,10 @@ class Leash(Method):
         return blended(group, np.clip(1.0 - penalty_G, -1.0, 1.0), np.clip(-1.0 - penalty_G, -1.0, 1.0))
 
     def check_run(self, siblings: int, cap: int | None) -> None:
-        if cap is not None and self.target >= cap:
-            raise UserError(
-                f"leash's target = {self.target:g} must lie below the cap, which is {cap}: take a smaller one"
-            )
+        require_below_cap("leash", "target", self.target, cap)
 
     def initial_state(self) -> State:
         return {"lam": self.start}
 
     def update(self, state: State, groups: Sequence[GroupView]) -> State:
-        lengths_N = np.concatenate([np.zeros(0), *(group.lengths_G[group.counted_G] for group in groups)])
-        if not lengths_N.size:
-            return state
-        lam = state["lam"] + self.rate * (mean_length(lengths_N) / self.target - 1.0)
-        return {"lam": min(max(lam, self.low), self.high)}
+        return {"lam": followed(state["lam"], groups, self.target, self.rate, self.low, self.high)}
