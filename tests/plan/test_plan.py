@@ -403,9 +403,10 @@ def test_positions_and_division_are_refused_with_a_cure_that_works() -> None:
     assert len(said) == 1
     assert "sampling.max_new_tokens=31768" in said[0]
     assert check_plan(config(), {**SMALL, "max_position_embeddings": 500}, prompt=1000)[0].endswith("problems out")
-    said = check_plan(config(), SMALL, gpus=6)
+    assert check_plan(config(), SMALL, gpus=6) == []
+    said = check_plan(config(), SMALL, gpus=36)
     assert "sampling.prompts=36" in said[0]
-    assert check_plan(cured(config(), said[0]), SMALL, gpus=6) == []
+    assert check_plan(cured(config(), said[0]), SMALL, gpus=36) == []
 
 
 def test_truncation_is_refused_only_where_it_was_measured() -> None:

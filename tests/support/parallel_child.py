@@ -1,8 +1,8 @@
 """One of several processes that train together, for tests/test_parallel.py: runs commands one after another.
 
 ``python parallel_child.py SCENARIOS.json OUT``: each scenario is {"argv": [...], "stop_after": step or null}. What
-became of scenario i in rank r is written to OUT/i.r.json. A random model never answers, so odd texts
-count as right.
+became of scenario i in rank r is written to OUT/i.r.json, with the tokens of its share of each gradient step. A random
+model never answers, so odd texts count as right.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import tersely.rollouts as rollouts
 from graders import ParityJudge
 from tersely.cli import main
 from tersely.journal import StepRecord
+from tersely.learn.batch import Batch
+from tersely.learn.learner import Learner
 from tersely.learn.trainer import Trainer
 from tersely.runs.disk import write_json_atomic
 
@@ -38,6 +40,14 @@ def run(argv: list[str], stop_after: int | None, rank: int) -> dict[str, Any]:
         return record
 
     Trainer.step = step_and_stop  # type: ignore[method-assign]
+    cut, tokens = Learner._cut, []
+
+    def cut_and_count(self: Learner, rows: Batch) -> list[Batch]:
+        own = cut(self, rows)
+        tokens.append(sum(row.width for batch in own for row in batch.rows if row.tokens))
+        return own
+
+    Learner._cut = cut_and_count  # type: ignore[method-assign]
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
@@ -46,7 +56,8 @@ def run(argv: list[str], stop_after: int | None, rank: int) -> dict[str, Any]:
             code = end.code
         finally:
             Trainer.step = step  # type: ignore[method-assign]
-    return {"code": code, "out": out.getvalue(), "err": err.getvalue()}
+            Learner._cut = cut  # type: ignore[method-assign]
+    return {"code": code, "out": out.getvalue(), "err": err.getvalue(), "tokens": tokens}
 
 
 def agreed_port(note: Path, rank: int) -> int:

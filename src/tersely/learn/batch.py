@@ -29,8 +29,6 @@ class TrainingRow:
     """Sequence-level advantage, the same for every token of the response."""
     has_signal: bool
     """False where the advantages of its whole group are 0."""
-    rank: int = 0
-    """The process that computes it, one of several that train together."""
 
     @property
     def length(self) -> int:
@@ -66,13 +64,11 @@ class Batch:
         return Batch(tuple(self.rows[i] for i in index), self.weights_B[index])
 
 
-def collate(
-    groups: Sequence[Group], credits: Sequence[Credit], ranks: int = 1, *, mask_truncated: bool = False
-) -> list[TrainingRow]:
+def collate(groups: Sequence[Group], credits: Sequence[Credit], *, mask_truncated: bool = False) -> list[TrainingRow]:
     """Rows of all counted responses, group by group; dropped groups and UNJUDGED responses give none.
 
     ``mask_truncated`` leaves out responses that did not end by themselves too: they have a say in the advantages of
-    their siblings and none in the loss. Group i belongs to process i modulo ``ranks``.
+    their siblings and none in the loss.
     """
     return [
         TrainingRow(
@@ -81,13 +77,28 @@ def collate(
             sampled_logprobs_T=None if rollout.logprobs is None else np.asarray(rollout.logprobs, np.float64),
             advantage=float(credit.advantages_G[g]),
             has_signal=credit.has_signal,
-            rank=i % ranks,
         )
-        for i, (group, credit) in enumerate(zip(groups, credits, strict=True))
+        for group, credit in zip(groups, credits, strict=True)
         if credit.dropped is None
         for g, rollout in enumerate(group.rollouts)
         if credit.counted_G[g] and rollout.length > 0 and not (mask_truncated and rollout.finish is not Finish.EOS)
     ]
+
+
+def balanced_shares(widths_B: Sequence[int], processes: int) -> list[list[int]]:
+    """Rows of each process, in their own order: widest first, each to the process with the fewest tokens so far.
+
+    Longest processing time first (Graham 1969): at most 4/3 - 1/(3 processes) of the best possible maximum, or where
+    no row is wider than a share of many, next to nothing above the mean. Degenerate cases: one process has all rows;
+    with fewer rows than processes some have none.
+    """
+    shares: list[list[int]] = [[] for _ in range(processes)]
+    tokens = [0] * processes
+    for row in np.argsort(-np.asarray(widths_B, dtype=np.int64), kind="stable").tolist():
+        least = tokens.index(min(tokens))
+        shares[least].append(row)
+        tokens[least] += widths_B[row]
+    return [sorted(share) for share in shares]
 
 
 _NOBODY = TrainingRow(prompt_tokens=(0,), tokens=(), sampled_logprobs_T=np.zeros(0), advantage=0.0, has_signal=False)

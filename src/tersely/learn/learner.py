@@ -15,7 +15,7 @@ from torch import Tensor
 from tersely.config import LearnerConfig
 from tersely.errors import RunError
 from tersely.learn.attention import attention_of_update, packs, switched
-from tersely.learn.batch import EMPTY, Batch, TrainingRow, micro_batches, weigh
+from tersely.learn.batch import EMPTY, Batch, TrainingRow, balanced_shares, micro_batches, weigh
 from tersely.learn.heads import BY_WEIGHTS, HeadName
 from tersely.learn.logprobs import Scorer
 from tersely.learn.lora import Adapter
@@ -38,7 +38,7 @@ class Learner:
     (``tersely.learn.lora``).
 
     With several processes the policy and its optimizer are sharded; the reference is whole on each. Every process gives
-    all rows of a gradient step to ``update`` and computes those that bear its rank.
+    all rows of a gradient step to ``update`` and computes its share of their tokens (``balanced_shares``).
     """
 
     def __init__(
@@ -143,9 +143,9 @@ class Learner:
     def _cut(self, step: Batch) -> list[Batch]:
         """Our rows in length-bucketed micro-batches, as many as any other process has: all must gather together."""
         cuts = []
-        for rank in range(self.world.size):
-            kept = [i for i, row in enumerate(step.rows) if row.rank == rank and self._keeps(row)]
-            share = step.take(np.array(kept, dtype=np.int64))
+        kept = step.take(np.array([i for i, row in enumerate(step.rows) if self._keeps(row)], dtype=np.int64))
+        for rows in balanced_shares([row.width for row in kept.rows], self.world.size):
+            share = kept.take(np.array(rows, dtype=np.int64))
             index = micro_batches([r.width for r in share.rows], self.config.token_budget, self.packed)
             cuts.append([share.take(i) for i in index])
         own = cuts[self.world.rank]

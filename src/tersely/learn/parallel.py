@@ -120,8 +120,7 @@ class World:
     # ---- shares
 
     def share(self, items: Sequence[T]) -> Sequence[T]:
-        """Every ``size``-th item, ours first: with prompts a multiple of size x updates, each gradient step is shared
-        evenly too."""
+        """Every ``size``-th item, ours first."""
         return items[self.rank :: self.size]
 
     def merge(self, shares: Sequence[Sequence[T]]) -> list[T]:

@@ -121,7 +121,7 @@ def look_before_training(
         objective.check_run(config.sampling.n, config.sampling.max_new_tokens)
         find_loss(config.learner.loss)
         require_tracker(config.run.report_to)
-        require_even_shares(config, world)
+        require_work_for_all(config, world)
         folder = locate_model(config.model, config.revision)
         drop = config.drop_unjudgeable
         loaded = load_problems(problems or config.task, "train", config.train_size, judge, config.template, drop=drop)
@@ -163,18 +163,12 @@ def require_budgets(config: TrainConfig, objective: Objective) -> None:
         )
 
 
-def require_even_shares(config: TrainConfig, world: World) -> None:
-    """Whole groups stay in one process, in every gradient step."""
-    prompts, updates = config.sampling.prompts, config.learner.updates
-    if config.drawn % world.size:
+def require_work_for_all(config: TrainConfig, world: World) -> None:
+    """Whole groups are sampled in one process, and each has one at least."""
+    if config.sampling.prompts < world.size:
         raise UserError(
-            f"run.oversample = {config.run.oversample:g} draws {config.drawn} problems an iteration, which cannot be "
-            f"shared evenly by {world.size} processes: choose it so that sampling.prompts x oversample is a multiple"
-        )
-    if prompts % (world.size * updates):
-        raise UserError(
-            f"sampling.prompts = {prompts} cannot be shared evenly by {world.size} processes x learner.updates = "
-            f"{updates}: make prompts a multiple of {world.size * updates}, or start another number of processes"
+            f"sampling.prompts = {config.sampling.prompts} leaves some of {world.size} processes without a problem to "
+            f"sample: make prompts {world.size} at least, or start fewer processes"
         )
 
 

@@ -153,8 +153,8 @@ class Trainer:
         used, earned = used_groups(groups, credits, self.config.sampling.prompts)
         parts = split_updates(used, self.config.learner.updates)
         with explain_training_memory("updating", self.config, self.world.size):
-            masks, ranks = self.config.learner.mask_truncated, self.world.size
-            rows = [collate(used[p], earned[p], ranks, mask_truncated=masks) for p in parts]
+            masks = self.config.learner.mask_truncated
+            rows = [collate(used[p], earned[p], mask_truncated=masks) for p in parts]
             metrics = self.learner.update(rows)
             self.sampler.load_weights(self.learner.whole_model(), step)
         clock.lap("update_s", minus={"reference_s": metrics.reference_s})

@@ -86,12 +86,11 @@ def _engine(config: TrainConfig) -> Iterator[str]:
 
 
 def _division(config: TrainConfig, gpus: int) -> Iterator[str]:
-    prompts, updates = config.sampling.prompts, config.learner.updates
-    if prompts % gpus:
-        fits = -(-prompts // (gpus * updates)) * gpus * updates
+    if config.sampling.prompts < gpus:
+        fits = -(-gpus // config.learner.updates) * config.learner.updates
         yield (
-            f"sampling.prompts = {prompts} cannot be shared evenly by {gpus} GPUs, because responses to one problem "
-            f"stay together: use --set sampling.prompts={fits}, or a number of GPUs that divides {prompts}"
+            f"sampling.prompts = {config.sampling.prompts} leaves some of {gpus} GPUs without a problem to sample: use "
+            f"--set sampling.prompts={fits} at least, or fewer GPUs"
         )
 
 

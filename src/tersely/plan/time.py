@@ -119,9 +119,9 @@ def predict_seconds(
 ) -> Seconds:
     """One iteration on ``layout.gpus`` such machines. ``prompt``: mean tokens of a prompt.
 
-    Responses are shared out evenly; every GPU decodes until the longest response of all has ended (the iteration is
-    synchronous). No group is skipped. Time of moving weights between GPUs,
-    checkpoints and prefill (under 0.1 s) is left out.
+    The GPU with most problems decodes as long as it must, and every GPU until the longest response of all has ended
+    (the iteration is synchronous); the rows of an update are shared out evenly by tokens. No group is skipped. Time of
+    moving weights between GPUs, checkpoints and prefill (under 0.1 s) is left out.
     """
     weights, cache, steps = sampling_work(shape, config, layout, lengths, prompt, machine)
     forward, backward = training_flops(shape, config, lengths, prompt, layout.packed)
@@ -155,8 +155,8 @@ def sampling_work(
     chance ``P(t) = 1 - (1 - S(t))^B`` (of all the rows of all GPUs). Its weights cost
     ``max(b N_read / bandwidth, 2 N_read B S / P / flops)``; the cache ``kv_bytes (prompt + t) B S / bandwidth``.
     """
-    cap, total = config.sampling.max_new_tokens, config.drawn * config.sampling.n
-    here = total / layout.gpus
+    cap = config.sampling.max_new_tokens
+    here = -(-config.drawn // layout.gpus) * config.sampling.n
     rows = min(block_rows(config, layout.gpus), here)
     blocks = here / rows
     share_T = lengths.alive(cap)
