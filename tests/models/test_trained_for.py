@@ -29,6 +29,10 @@ WORDS = st.none() | st.text(min_size=1)
             {"method": "sft", "template": "plain", "max_new_tokens": 64, "base": "base"},
         ),
         (TrainedFor(template="toy", max_new_tokens=160), {"template": "toy", "max_new_tokens": 160}),
+        (
+            TrainedFor(template="toy", tune={"member": "step-000005", "step": 5, "alpha": 0.025}),
+            {"template": "toy", "tune": {"member": "step-000005", "step": 5, "alpha": 0.025}},
+        ),
     ],
 )
 def test_the_file_is_what_it_was(tmp_path: Path, facts: TrainedFor, content: object) -> None:

@@ -160,11 +160,12 @@ def survive_every_crash(
     kinds: bool = False,
     twice: bool = False,
     seed: int = 0,
+    only: Callable[[Point], bool] = lambda point: True,
 ) -> list[Point]:
     """Assert that ``run``, killed at any crash point and run again, ends as if it had never been killed.
 
     ``look(folder)`` is what must be equal (weights, logs, names of files, ...). ``kinds`` takes one point of each kind,
-    ``stride`` every n-th of them.
+    ``stride`` every n-th of them, ``only`` those that it is true of.
     With ``twice`` the second run is killed too, at a seeded random storage call of its first ten, and a third one
     finishes. Returns the points that were tried.
     """
@@ -172,7 +173,7 @@ def survive_every_crash(
     calls = calls_of(run, whole)
     wanted = look(whole)
     chance = random.Random(seed)
-    points = crash_points(calls)
+    points = [point for point in crash_points(calls) if only(point)]
     points = (one_of_each_kind(points, chance) if kinds else points)[::stride]
     assert points, "the command makes no storage call"
     for point in points:

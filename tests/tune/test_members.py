@@ -12,8 +12,9 @@ from transformers import AutoModelForCausalLM
 
 from tersely.cli import main
 from tersely.errors import StorageError
+from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.runs.manifest import verify_checkpoint
-from tersely.tune.members import KEPT, Blend, Models
+from tersely.tune.members import KEPT, Blend, Models, blended_terms
 from tiny_models import make_model_folder
 
 FIVE, TEN = Blend.one("step-000005"), Blend.one("step-000010")
@@ -54,6 +55,28 @@ def test_a_blend_is_the_weighted_sum_and_made_again_where_it_was_damaged(tmp_pat
     assert all(torch.allclose(found[name], wanted[name], atol=1e-6) for name in wanted)
     (twice / "model.safetensors").write_bytes(b"torn")
     assert verify_checkpoint(models.made(Blend((("base", 0.25), ("base", 0.75))))) == []
+
+
+def test_a_mix_says_of_what_it_is_and_which_alpha_each_part_was_trained_at(tmp_path: Path) -> None:
+    base = make_model_folder(tmp_path / "base", seed=1)
+    # The base came from an earlier tune, which is not this one.
+    write_trained_for(base, TrainedFor(template="question", tune={"member": "step-000090", "step": 90, "alpha": 0.4}))
+    folders = [base]
+    for step, alpha in ((5, 0.025), (10, 0.05)):
+        known = {"member": f"step-{step:06d}", "step": step, "alpha": alpha}
+        folders.append(make_model_folder(tmp_path / f"step-{step:06d}", seed=step))
+        write_trained_for(folders[-1], TrainedFor(template="question", objective={"alpha": alpha}, tune=known))
+    mix = FIVE.towards(TEN, 0.5).towards(Blend.one("base"), 0.5)
+    found = blended_terms(mix, folders)
+    assert (found.template, found.objective) == ("question", None)
+    assert found.tune == {
+        "member": mix.name,
+        "parts": [
+            {"member": "base", "weight": 0.5},
+            {"member": "step-000005", "step": 5, "alpha": 0.025, "weight": 0.25},
+            {"member": "step-000010", "step": 10, "alpha": 0.05, "weight": 0.25},
+        ],
+    }
 
 
 @pytest.mark.parametrize(

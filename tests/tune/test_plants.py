@@ -86,9 +86,10 @@ def ramp(plant: Plant, settings: PathSettings, rng: np.random.Generator) -> tupl
     return seen, truth
 
 
-def chosen(plant: Plant, loss: float, rng: np.random.Generator) -> State | None:
+def certified(
+    plant: Plant, loss: float, seen: list[Point], truth: dict[str, State], rng: np.random.Generator
+) -> State | None:
     """What is true of the certified model; None where there is none."""
-    seen, truth = ramp(plant, PathSettings(loss=loss, gate=TEST), rng)
     drawn: dict[str, FloatArray] = {}
 
     def changes_of(member: str, n: int) -> FloatArray:
@@ -102,22 +103,43 @@ def chosen(plant: Plant, loss: float, rng: np.random.Generator) -> State | None:
     return None if passed is None else truth[passed]
 
 
-def outcome(name: str, loss: float, draws: int, seed: int = 0) -> tuple[float, float, float]:
-    """Share of draws with a certificate that is wrong, with one at all, and mean tokens where there is one."""
+def seemingly_good(seen: list[Point], truth: dict[str, State], loss: float) -> State | None:
+    """What is true of the tersest that keeps the floor by the screening problems: a choice without the test."""
+    kept = [one for one in seen if one.change >= -loss]
+    return truth[min(kept, key=lambda one: one.tokens).member] if kept else None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    wrong: float
+    """Share of draws with a certificate of a model that loses more than allowed."""
+    certified: float
+    """Share of draws with a certificate."""
+    tokens: float
+    """Mean of the certified."""
+    untested: float
+    """Share of draws in which the tersest that seemed good loses more than allowed."""
+
+
+def outcome(name: str, loss: float, draws: int, seed: int = 0) -> Outcome:
     plant, rng = PLANTS[name], np.random.default_rng(seed)
-    found = [chosen(plant, loss, rng) for _ in range(draws)]
-    certified = [one for one in found if one is not None]
-    wrong = sum(one.accuracy < plant.base - loss - 1e-12 for one in certified)
-    tokens = float(np.mean([one.tokens for one in certified])) if certified else float("nan")
-    return wrong / draws, len(certified) / draws, tokens
+    tested, hopeful = list[State](), list[State]()
+    for _ in range(draws):
+        seen, truth = ramp(plant, PathSettings(loss=loss, gate=TEST), rng)
+        found, hoped = certified(plant, loss, seen, truth, rng), seemingly_good(seen, truth, loss)
+        tested += [found] if found else []
+        hopeful += [hoped] if hoped else []
+    tokens = float(np.mean([one.tokens for one in tested])) if tested else float("nan")
+    wrong, untested = (sum(one.accuracy < plant.base - loss - 1e-12 for one in some) for some in (tested, hopeful))
+    return Outcome(wrong / draws, len(tested) / draws, tokens, untested / draws)
 
 
 @pytest.mark.parametrize("name", PLANTS)
 def test_a_certificate_is_found_on_each_plant(name: str) -> None:
-    wrong, certified, tokens = outcome(name, 0.03, 3)
-    assert wrong == 0
-    assert certified > 0
-    assert tokens < 50
+    found = outcome(name, 0.03, 3)
+    assert found.wrong == 0
+    assert found.certified > 0
+    assert found.tokens < 50
 
 
 @pytest.mark.long
@@ -125,9 +147,9 @@ def test_a_certificate_is_found_on_each_plant(name: str) -> None:
 @pytest.mark.parametrize("loss", [0.01, 0.03])
 def test_a_certificate_is_wrong_in_at_most_five_percent(name: str, loss: float) -> None:
     """1,000 draws of the whole: a true 5 % is seen above 7 % less than once in three hundred times."""
-    wrong, certified, _ = outcome(name, loss, 1000)
-    assert wrong <= 0.07
-    assert certified >= 0.35
+    found = outcome(name, loss, 1000)
+    assert found.wrong <= 0.07
+    assert found.certified >= 0.35
 
 
 def test_a_measured_plant_is_paired_as_a_checkpoint_is() -> None:

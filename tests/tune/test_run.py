@@ -14,10 +14,15 @@ from crash import survive_every_crash
 from graders import ParityJudge
 from tersely.config import TrainConfig
 from tersely.errors import StorageError, UserError
+from tersely.models.folder import resolve_model
+from tersely.models.trained_for import read_trained_for
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
+from tersely.tune import path
 from tersely.tune.certificate import Certificate
+from tersely.tune.path import PathSettings, Phase
 from tersely.tune.run import Wish, tune
+from tersely.tune.steering import read_screen
 from tersely.tune.target import Target
 from tiny_models import make_model_folder
 from training import QUIET, settings
@@ -50,11 +55,11 @@ def outcome(out: Path) -> dict[str, Any]:
     """What must be the same however often the work was killed: path, checkpoints, choice."""
     members = sorted(out.glob("run/members/*")) + sorted(out.glob("mixes/*"))
     digests = {m.name: hashlib.sha256((m / "model.safetensors").read_bytes()).hexdigest() for m in members}
-    certificates = {path.name: dict(read_json(path, "x")) for path in sorted(out.glob("certificates/*.json"))}
+    certificates = {file.name: dict(read_json(file, "x")) for file in sorted(out.glob("certificates/*.json"))}
     for one in certificates.values():
         del one["model"]  # the folder's name
-    path = [line["alpha"] for line in read_log(out / "run/journal.jsonl")]
-    return {"path": path, "certificates": certificates, **digests}
+    alphas = [line["alpha"] for line in read_log(out / "run/journal.jsonl")]
+    return {"path": alphas, "certificates": certificates, **digests}
 
 
 @pytest.mark.slow
@@ -72,10 +77,18 @@ def test_one_run_serves_several_targets(root: Path, tmp_path: Path) -> None:
     assert "of guard-guard" in guarded.sentence()
     first = tuned(root, out)
     assert (out / "run/journal.jsonl").stat().st_mtime_ns == journal
-    assert {path.name for path in (out / "certificates").iterdir()} == {
+    assert {file.name for file in (out / "certificates").iterdir()} == {
         "lose-at-most-15.json", "lose-at-most-17.json", f"tokens-{base_tokens + 5:g}.json", "tokens-1.json",
         "save-0.1-of-best.json",
     }  # fmt: skip
+    for one in read_screen(out / "run")[1:]:
+        told = read_trained_for(out / "run/members" / one.member)
+        assert told.tune == {"member": one.member, "step": one.step, "alpha": one.alpha}
+        assert told.objective is not None
+        assert told.objective["alpha"] == one.alpha
+    newest = read_trained_for(resolve_model(out / "run"))
+    assert newest.objective is not None
+    assert newest.objective["alpha"] == read_screen(out / "run")[-1].alpha
     assert first.verdict == other.verdict == "certified"
     assert [trial.passed for trial in first.choice.trials][:1] == [True]
     assert length.verdict == "met"
@@ -92,6 +105,27 @@ def test_one_run_serves_several_targets(root: Path, tmp_path: Path) -> None:
 def test_killed_anywhere_it_comes_to_the_same_path_checkpoints_and_choice(root: Path, tmp_path: Path) -> None:
     points = survive_every_crash(lambda out: tuned(root, out, steps=2), tmp_path, outcome, stride=41)
     assert len(points) > 3
+
+
+@pytest.mark.slow
+def test_killed_in_any_step_of_a_path_with_every_turn_it_takes_the_same_turns(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two steps up, cut, two held, cut deeper, one held, up again, and over: whatever was measured, it is too low."""
+    monkeypatch.setattr(PathSettings, "floor", lambda settings, spread: 1.0)
+    monkeypatch.setattr(path, "BEYOND", 2.0)
+    monkeypatch.setattr(path, "HOLDS", {Phase.HOLD: 2, Phase.HOLD_DEEPER: 1})
+    points = survive_every_crash(
+        lambda out: tuned(root, out, steps=9),
+        tmp_path,
+        outcome,
+        only=lambda point: point.path.endswith("journal.jsonl") and point.moment == "after",
+    )
+    assert len(points) == 7
+    ramp = 0.5 / 9
+    assert outcome(tmp_path / "whole")["path"] == pytest.approx(
+        [ramp, 2 * ramp, 0.6 * ramp, 0.6 * ramp, 0.3 * ramp, 1.2 * ramp, 1.7 * ramp]
+    )
 
 
 @pytest.mark.slow

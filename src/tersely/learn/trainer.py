@@ -73,6 +73,7 @@ class Trainer:
         self.samples: list[JsonObject] = []
         self.first_step = 0
         self.method_state = ready.objective.initial_state()
+        self.steered_alpha: float | None = None
         self.learner = self._make_learner(base, ready.facts)
         self.all_wrong = AllWrong(config, world.broadcast(lambda: read_rights(run.path) if run else []))
         model = self.learner.whole_model()
@@ -146,6 +147,7 @@ class Trainer:
         groups = self._respond(problems, step, clock)
         clock.lap("judge_s")
         objective = self.objective.at(step) if alpha is None else replace(self.objective, alpha=alpha)
+        self.steered_alpha = alpha
         views = [self._view(group) for group in groups]
         credits = credits_of_most(objective, views, self.method_state, self.config.sampling.prompts)
         self.method_state = objective.next_state(self.method_state, views)
@@ -291,15 +293,18 @@ class Trainer:
                 self.run.save(step, write, state)
         self.save_seconds = time.perf_counter() - start
 
-    def model_writer(self) -> Write:
-        """What writes the present weights as an ordinary model folder; every process must ask for it."""
+    def model_writer(self, tune: JsonObject | None = None) -> Write:
+        """What writes the present weights as an ordinary model folder; every process must ask for it. ``tune``: what
+        `tersely tune` knows of them."""
         served = self.learner.whole_model()
+        moved = {} if self.steered_alpha is None else {"alpha": self.steered_alpha}
         trained_for = TrainedFor(
             template=self.config.template,
             max_new_tokens=self.config.sampling.max_new_tokens,
-            objective=self.config.objective.record(),
+            objective={**self.config.objective.record(), **moved},
             base=self.config.model,
             verifier=self.verifier,
+            tune=tune,
         )
 
         def write(folder: Path) -> None:

@@ -25,6 +25,7 @@ FIELDS: Mapping[str, type] = {
     "objective": dict,
     "base": str,
     "verifier": str,
+    "tune": dict,
 }
 """The file's keys, in its order, and what stands under each."""
 
@@ -43,11 +44,16 @@ class TrainedFor:
     max_new_tokens: int | None = None
     """The cap of a response."""
     objective: Mapping[str, Any] | None = None
-    """Settings of the objective; None for a baseline."""
+    """Settings of the objective, alpha being that of the last step; None for a baseline and for a mix of models."""
     base: str | None = None
     """Folder or hub id of the model that training started from."""
     verifier: str | None = None
     """What judged in place of our answer kinds."""
+    tune: Mapping[str, Any] | None = None
+    """Where `tersely tune` kept it: its step and the alpha of that step, or the parts of a mix with theirs.
+
+    Example: ``{"member": "step-000045", "step": 45, "alpha": 0.225}``
+    """
 
     def to_json(self) -> JsonObject:
         """What is known, in the file's order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from tersely.errors import StorageError
 from tersely.models.load import load_config, load_model, load_tokenizer
 from tersely.models.save import save_model
-from tersely.models.trained_for import read_trained_for, write_trained_for
+from tersely.models.trained_for import TrainedFor, read_trained_for, write_trained_for
 from tersely.runs.checkpoints import keep_model
 from tersely.runs.manifest import verify_checkpoint
 from tersely.tune.measured import BASE
@@ -85,13 +85,29 @@ class Models:
             return self.folder(blend.name)
         folders = [self.folder(name) for name, _ in blend.parts]
         weights = [weight for _, weight in blend.parts]
-        keep_model(self.mixes / blend.name, 0, lambda place: write_blend(place, folders, weights))
+        terms = blended_terms(blend, folders)
+        keep_model(self.mixes / blend.name, 0, lambda place: write_blend(place, folders, weights, terms))
         return self.mixes / blend.name
 
 
-def write_blend(place: Path, folders: Sequence[Path], weights: Sequence[float]) -> None:
+def blended_terms(blend: Blend, folders: Sequence[Path]) -> TrainedFor:
+    """How a mix is asked: as its last part. It was trained at no alpha of its own, so each part says its step and
+    alpha."""
+    known = [read_trained_for(folder) for folder in folders]
+    parts = [
+        # What an earlier tune said of the base is nothing of this one's.
+        {**({} if name == BASE else one.tune or {}), "member": name, "weight": weight}
+        for (name, weight), one in zip(blend.parts, known, strict=True)
+    ]
+    return replace(known[-1], objective=None, tune={"member": blend.name, "parts": parts})
+
+
+def write_blend(
+    place: Path, folders: Sequence[Path], weights: Sequence[float], terms: TrainedFor | None = None
+) -> None:
     """Write the weighted sum of the models into ``place``: summed in float32, in the type of the last, with its
-    tokenizer and terms of training. Models of other shapes are a UserError of loading, names that differ a KeyError."""
+    tokenizer and terms of training (or ``terms``). Models of other shapes are a UserError of loading, names that differ
+    a KeyError."""
     last = folders[-1]
     dtype = load_config(last).dtype or torch.float32
     model: Any = None
@@ -103,7 +119,7 @@ def write_blend(place: Path, folders: Sequence[Path], weights: Sequence[float]) 
         else:
             _add(model, part, weight)
     save_model(place, model, load_tokenizer(last), dtype)
-    write_trained_for(place, read_trained_for(last))
+    write_trained_for(place, terms or read_trained_for(last))
 
 
 @torch.no_grad()

@@ -97,7 +97,7 @@ class ScreenedRamp:
     def _measure(self, trainer: Trainer, step: int, alpha: float | None) -> None:
         groups = trainer.respond(self.problems, self.prompts, self.sampling)
         found = Measured.of(member_name(step), step, alpha, groups)
-        write = trainer.model_writer()
+        write = trainer.model_writer({"member": found.member, "step": step, "alpha": alpha})
         with trainer.world.collective_errors():
             if trainer.run and step:
                 keep_model(trainer.run.path / KEPT / found.member, step, write)
