@@ -33,13 +33,11 @@ from tersely.runs import disk
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks.sources.arithmetic import arithmetic_problems
 from tersely.tasks.sources.embedded import EMBEDDED_TASKS
-from tersely.tune.certificate import CERTIFICATES
+from tersely.tune.found import CERTIFICATES, MIXES, RUN, read_screen
 from tersely.tune.ladder import frontier
 from tersely.tune.measured import BASE, point
 from tersely.tune.members import Models
-from tersely.tune.run import MIXES, RUN
 from tersely.tune.split import LAST_WORD, SCREEN, TEST
-from tersely.tune.steering import read_screen
 
 SEEDS = tuple(range(10))
 GRID_SEEDS = SEEDS[:5]

@@ -31,10 +31,8 @@ from tersely.evaluation.records import SUMMARY, read_evaluation, read_responses
 from tersely.models.environment import environment
 from tersely.records import JsonObject
 from tersely.runs.logs import read_log
-from tersely.tune.certificate import CERTIFICATES
+from tersely.tune.found import CERTIFICATES, MEASURED, RUN, read_screen
 from tersely.tune.measured import BASE, Measured
-from tersely.tune.run import MEASURED, RUN
-from tersely.tune.steering import read_screen
 
 RECORDS = Path(__file__).parent / "records" / "tune"
 PROBLEM = ("number", "id", "difficulty")

@@ -9,6 +9,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -20,6 +21,7 @@ from tersely.analysis.clusters import token_clusters
 from tersely.analysis.cutoff import cutoff_limits
 from tersely.analysis.seeds import SeedMean
 from tersely.errors import UserError
+from tersely.evaluation.cost import cost_of
 from tersely.evaluation.protocol import parse_name
 from tersely.evaluation.runs import read_run
 from tersely.page.block import Options
@@ -31,7 +33,7 @@ from tersely.page.blocks.findings import monotone
 from tersely.page.blocks.frontier import below_view
 from tersely.page.blocks.matched import matched
 from tersely.page.collect import collect
-from tersely.page.cost import cost_of, mean_cost
+from tersely.page.cost import joined
 from tersely.page.figure import make_looks
 from tersely.page.message import make_message, warnings
 from tersely.page.published import published_planes, published_standings, read_published
@@ -278,14 +280,14 @@ def test_costs_are_sums_of_the_logs(runs: dict[str, Path]) -> None:
     assert half.wall == pytest.approx(10 * 1.23)
     sft = cost_of(read_run(runs["sft"]))
     assert (sft.sampled, sft.trained, sft.wall, sft.tokens) == (2e5, 1e5, 11.0, 3e5)
-    assert mean_cost([run, run]) == cost_of(run)
+    assert joined([cost_of(run)] * 2, fmean) == cost_of(run)
     assert not sft.with_prompts
 
 
 def test_a_clock_that_counted_prompts_is_marked(comparison: Comparison, runs: dict[str, Path]) -> None:
     dpo = cost_of(read_run(runs["dpo"]))
     assert (dpo.trained, dpo.with_prompts) == (200_000 + 7777, True)
-    assert mean_cost([read_run(runs["sft"]), read_run(runs["dpo"])]).with_prompts
+    assert joined([cost_of(read_run(runs[name])) for name in ("sft", "dpo")], fmean).with_prompts
     (sentence,) = prompts_sentence(comparison)
     assert "DPO lr 5e-06" in sentence
     assert "SFT" not in sentence

@@ -20,9 +20,9 @@ from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
 from tersely.tune import path
 from tersely.tune.certificate import Certificate
+from tersely.tune.found import read_screen
 from tersely.tune.path import PathSettings, Phase
 from tersely.tune.run import Wish, tune
-from tersely.tune.steering import read_screen
 from tersely.tune.target import Target
 from tiny_models import make_model_folder
 from training import QUIET, settings

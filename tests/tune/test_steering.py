@@ -18,8 +18,9 @@ from tersely.runs.manifest import verify_checkpoint
 from tersely.samplers import Sampling
 from tersely.tasks import load_task
 from tersely.tasks.prompts import render_all
+from tersely.tune.found import read_screen
 from tersely.tune.path import PathSettings
-from tersely.tune.steering import ScreenedRamp, read_screen
+from tersely.tune.steering import ScreenedRamp
 from tersely.tune.target import Target
 from tiny_models import make_model_folder, make_task
 from training import settings, train_for_odd_texts

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add_report(verbs: Any) -> None:
     p = add_verb(verbs, "report", run_report, "draw one page, Markdown and figures from evaluated runs")
-    p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="evaluated run folders")
+    p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="evaluated run folders, or one of tersely tune")
     add_page_options(p, Path("report"))
 
 
@@ -45,9 +45,24 @@ def asked_for(args: argparse.Namespace, with_ablations: bool = False) -> Options
 
 
 def run_report(args: argparse.Namespace) -> int:
-    from tersely.page.render import REPORT_MARKDOWN, write_report
+    from tersely.page.render import REPORT_MARKDOWN, write_report, write_tuned
+    from tersely.tune.found import is_tuned
 
-    page = write_report(args.runs, args.base, args.out, asked_for(args))
+    if tuned := [run for run in args.runs if is_tuned(run)]:
+        _require_alone(args, tuned[0])
+        page = write_tuned(tuned[0], args.out, commands=asked_for(args).commands)
+    else:
+        page = write_report(args.runs, args.base, args.out, asked_for(args))
     say(message_of(page.with_name(REPORT_MARKDOWN)))
     say(f"report: {page}")
     return 0
+
+
+def _require_alone(args: argparse.Namespace, tuned: Path) -> None:
+    """UserError for what does not go with the page of one `tersely tune`."""
+    if len(args.runs) > 1:
+        raise UserError(f"{tuned} was made by tersely tune: report it alone, or give the run in it, {tuned / 'run'}")
+    given = [name for name in ("base", "price", "gpu_hour", "allow_mixed") if getattr(args, name)]
+    if given:
+        option = given[0].replace("_", "-")
+        raise UserError(f"--{option} does not go with {tuned}, which was made by tersely tune: leave it out")

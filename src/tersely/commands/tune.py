@@ -55,7 +55,10 @@ def run_tune(args: argparse.Namespace) -> int:
     with make_display("tune") as display:
         found = tune(config, wish, out, display)
     if found is not None:
+        from tersely.page.render import write_tuned
+
         _tell(found)
+        say(f"the page: {write_tuned(out, out / 'page')}")
     return 0
 
 

@@ -10,11 +10,14 @@ import jinja2
 import matplotlib.style
 from markupsafe import Markup
 
+from tersely.analysis import ProtocolFacts
 from tersely.analysis.behaviours import Phrases, find_behaviours
 from tersely.errors import StorageError, UserError
+from tersely.evaluation.records import Evaluation
+from tersely.evaluation.runs import Run
 from tersely.page import published
 from tersely.page.block import Block, Options
-from tersely.page.blocks import BLOCKS, COMPARE, REPORT
+from tersely.page.blocks import BLOCKS, COMPARE, REPORT, tune
 from tersely.page.collect import collect
 from tersely.page.figure import STYLE, inline_svg, make_looks, render_figure
 from tersely.page.message import Message, make_message
@@ -23,11 +26,14 @@ from tersely.page.standings import standings
 from tersely.runs import disk, places
 from tersely.terminal import visible
 from tersely.text import markdown_block, markdown_cell, place, shorten
+from tersely.tune.found import read_tuned
 
 PAGE, REPORT_MARKDOWN, COMPARE_MARKDOWN = "index.html", "report.md", "compare.md"
 OWN = frozenset({PAGE, REPORT_MARKDOWN, COMPARE_MARKDOWN, "figures", "tables"})
 ENDINGS = ("svg", "pdf", "png")
 PLAIN = Options()
+Evaluated = Sequence[tuple[Run, Evaluation]]
+Protocols = Sequence[tuple[str, ProtocolFacts]]
 FIRST_TABLES = ("overview", "aggregate")
 """Of the first two blocks' tables the one with such a name stands on the first screen."""
 
@@ -51,19 +57,34 @@ def write_page(comparison: Comparison, selection: Sequence[str], out: Path, opti
     options = replace(options, looks=looks, found=standings(comparison))
     message = make_message(comparison, options)
     options = replace(options, chosen=message.chosen)
+    runs = {run.path: run for c in comparison.contenders for run in c.runs}.values()
+    evaluated = [(run, evaluation) for run in runs for evaluation in run.evaluations.values()]
+    views = [comparison.on(dataset).view() for dataset in comparison.datasets]
+    protocols = [(view.dataset, view.protocol) for view in views]
+    made = _made_of(evaluated, protocols, options.commands, views[0].phrases)
     with matplotlib.style.context(STYLE):
         blocks = [block for name in selection for block in BLOCKS[name](comparison, options)]
-        return _write(out, message, blocks, markdown, _made_of(comparison, options.commands))
+        return _write(out, message, blocks, markdown, made)
 
 
 def write_published(scale: str, out: Path, *, commands: Sequence[str] = ()) -> Path:
     """Draw the paper's published tables of one scale, "1.5b" or "7b", without intervals; returns the page."""
     require_own(out)
     source = published.read_published(scale)
-    made = {"commands": commands, "protocols": [], "versions": {"source": source["paper"]}, "runs": [], "phrases": {}}
+    made = {**_made_of([], [], commands, {}), "versions": {"source": source["paper"]}}
     with matplotlib.style.context(STYLE):
         message, blocks = published.published_message(source), published.published_blocks(source)
         return _write(out, message, blocks, COMPARE_MARKDOWN, made)
+
+
+def write_tuned(folder: Path, out: Path, *, commands: Sequence[str] = ()) -> Path:
+    """The path and the frontier of one `tersely tune`, what was chosen and certified; returns the page."""
+    require_own(out)
+    found = read_tuned(folder)
+    protocols = [(found.told.name, found.told.protocol.without_model())]
+    made = _made_of([(found.run, found.told)], protocols, commands, {})
+    with matplotlib.style.context(STYLE):
+        return _write(out, tune.message(found), [tune.block(found)], REPORT_MARKDOWN, made)
 
 
 def _write(out: Path, message: Message, blocks: Sequence[Block], markdown: str, made: Mapping[str, Any]) -> Path:
@@ -88,18 +109,16 @@ def _write(out: Path, message: Message, blocks: Sequence[Block], markdown: str, 
     return out / PAGE
 
 
-def _made_of(comparison: Comparison, commands: Sequence[str]) -> dict[str, Any]:
-    runs = list({run.path: run for c in comparison.contenders for run in c.runs}.values())
-    evaluated = [(run, evaluation) for run in runs for evaluation in run.evaluations.values()]
+def _made_of(evaluated: Evaluated, protocols: Protocols, commands: Sequence[str], phrases: Phrases) -> dict[str, Any]:
     versions: dict[str, dict[str, None]] = {}
     for run, evaluation in evaluated:
         for name, version in {"tersely (training)": run.version, **evaluation.versions}.items():
             versions.setdefault(str(name), {})[str(version)] = None
-    views = [comparison.on(dataset).view() for dataset in comparison.datasets]
+    runs = {run.path: run for run, _ in evaluated}.values()
     return {
         "commands": list(dict.fromkeys([*commands, *(e.command for _, e in evaluated if e.command)])),
-        "protocols": [(view.dataset, view.protocol) for view in views],
-        "phrases": views[0].phrases,
+        "protocols": protocols,
+        "phrases": phrases,
         "versions": {name: ", ".join(values) for name, values in sorted(versions.items())},
         "runs": [(r.name, r.kind, "–" if r.seed is None else str(r.seed), place(r.path)) for r in runs],
     }

@@ -11,9 +11,6 @@ from tersely.tune.last_word import LastWord, Versus
 from tersely.tune.measured import BASE
 from tersely.tune.target import Target, points
 
-CERTIFICATES = "certificates"
-"""In the folder of a `tersely tune`: a file for each target."""
-
 
 @dataclass(frozen=True, slots=True)
 class Certificate:

@@ -29,8 +29,9 @@ from tersely.runs.places import require_free
 from tersely.samplers import Sampling
 from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render_all
-from tersely.tune.certificate import CERTIFICATES, Certificate
+from tersely.tune.certificate import Certificate
 from tersely.tune.choice import Choice, Shelf, choose
+from tersely.tune.found import CERTIFICATES, MEASURED, MIXES, RUN, read_screen
 from tersely.tune.gate import smallest_loss, spread_by_chance
 from tersely.tune.last_word import LastWord, last_word
 from tersely.tune.measured import BASE, Measured, most_accurate
@@ -38,11 +39,8 @@ from tersely.tune.measuring import K, Measuring, protocol_of
 from tersely.tune.members import Models
 from tersely.tune.path import PathSettings
 from tersely.tune.split import Sets, fewest_held_out, guard_name, make_sets, require_guards, set_json
-from tersely.tune.steering import ScreenedRamp, read_screen
+from tersely.tune.steering import ScreenedRamp
 from tersely.tune.target import Target
-
-RUN, MIXES, MEASURED = "run", "mixes", "measured"
-"""In the folder of a `tersely tune`: the training run, weights between checkpoints, evaluations by set and model."""
 
 
 @dataclass(frozen=True, slots=True)

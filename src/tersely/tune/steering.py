@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from tersely.errors import RunError, StorageError, plainly
+from tersely.errors import RunError
 from tersely.learn.trainer import Trainer
 from tersely.records import Json, JsonObject, Problem
 from tersely.rollouts import PromptIds
 from tersely.runs.checkpoints import keep_model
 from tersely.runs.folder import RunFolder
-from tersely.runs.json_file import MALFORMED, RESTORE
 from tersely.runs.kinds import Log
-from tersely.runs.logs import read_log
 from tersely.samplers import Sampling
+from tersely.tune.found import read_screen
 from tersely.tune.measured import Measured, Point, most_accurate, point
 from tersely.tune.members import KEPT, member_name
 from tersely.tune.path import PathSettings, Phase, Stand, stand_after
@@ -113,19 +111,6 @@ class ScreenedRamp:
         change = points_on_the_way(self.seen, self.target, self.against_best)[-1].change
         against = "best so far" if self.against_best else "base"
         return f"{told}, {100 * change:+.1f} points to the {against}, alpha {found.alpha:.3f}"
-
-
-def read_screen(run: Path) -> list[Measured]:
-    """What a run measured on its way, the base first. StorageError where a line is not as it was written."""
-    path, found = run / f"{Log.SCREEN}.jsonl", list[Measured]()
-    for number, line in enumerate(read_log(path), start=1):
-        try:
-            found.append(Measured.from_json(line))
-        except MALFORMED as error:
-            raise StorageError(
-                f"{path}, line {number}: not a measured checkpoint ({plainly(error)}); {RESTORE}"
-            ) from error
-    return found
 
 
 def _lines_of(run: RunFolder | None) -> list[Json]:

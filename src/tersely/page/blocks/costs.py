@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from tersely.analysis.seeds import scaled
+from tersely.evaluation.cost import total
 from tersely.page.block import Block, Options
-from tersely.page.cost import contender_cost, search_cost, total
+from tersely.page.cost import contender_cost, search_cost
 from tersely.page.records import TRAINED, Comparison
 from tersely.page.words import columns, say, table
 from tersely.records import Estimate
