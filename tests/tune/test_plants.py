@@ -17,7 +17,7 @@ import pytest
 from tersely.records import FloatArray
 from tersely.tune import gate, ladder
 from tersely.tune.measured import Measured, Point, point
-from tersely.tune.path import PathSettings, Phase, stand_after
+from tersely.tune.path import PathSettings, Phase, next_stand, stand_after
 
 ALPHAS = [0.0, 0.05, 0.1, 0.2, 0.4, 0.6]
 LENGTHS = [47.6, 40.9, 33.4, 31.6, 26.3, 22.0]
@@ -68,9 +68,8 @@ class State:
 def ramp(plant: Plant, settings: PathSettings, rng: np.random.Generator) -> tuple[list[Point], dict[str, State]]:
     """What was seen of each measured checkpoint, and what is true of it."""
     state, seen, truth = State(plant.base, 75.9), list[Point](), dict[str, State]()
-    waiting = [0.0] * DEAD
+    waiting, stand = [0.0] * DEAD, stand_after(settings, seen, 0)
     for step in range(1, settings.steps + 1):
-        stand = stand_after(settings, seen, step - 1)
         if stand.phase is Phase.OVER:
             break
         waiting.append(stand.alpha)
@@ -83,6 +82,9 @@ def ramp(plant: Plant, settings: PathSettings, rng: np.random.Generator) -> tupl
             spread = float(changes_P.std(ddof=1))
             seen.append(Point(name, step, state.tokens, float(changes_P.mean()), spread, spread / SCREEN**0.5))
             truth[name] = state
+        stand = next_stand(stand, settings, step, seen if step % settings.every == 0 else None)
+    # What a run computes from its log is what was walked through here.
+    assert stand == stand_after(settings, seen, settings.steps)
     return seen, truth
 
 

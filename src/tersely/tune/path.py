@@ -96,7 +96,7 @@ def stand_after(settings: PathSettings, seen: Sequence[Point], step: int, tokens
     """
     stand = Stand(settings.rate)
     for done, until_now in _steps(settings, seen, step):
-        stand = _next(stand, settings, done, until_now, tokens)
+        stand = next_stand(stand, settings, done, until_now, tokens)
     return stand
 
 
@@ -108,8 +108,10 @@ def _steps(settings: PathSettings, seen: Sequence[Point], step: int) -> Iterator
         yield done, [one for one in seen if one.step <= done] if measured else None
 
 
-def _next(stand: Stand, settings: PathSettings, step: int, seen: list[Point] | None, tokens: float | None) -> Stand:
-    """The stand before step + 1."""
+def next_stand(
+    stand: Stand, settings: PathSettings, step: int, seen: Sequence[Point] | None, tokens: float | None = None
+) -> Stand:
+    """The stand before step + 1. ``seen``: every measurement so far if one was just made, else None."""
     if stand.phase is Phase.OVER:
         return stand
     if seen is not None:
