@@ -17,6 +17,7 @@ import torch
 from tersely.config import TrainConfig
 from tersely.display import Display
 from tersely.journal import StepRecord
+from tersely.learn.health.stopped import require_not_stopped
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.run_setup import TrainSummary, look_before_training, open_run, read_resume_state
@@ -69,6 +70,9 @@ def train(
             if state.done is not None:
                 display.note(f"{out} is finished already: nothing to do")
                 return state.done
+            with world.collective_errors():
+                if run:
+                    require_not_stopped(run.path, ready.rules)
             with explain_training_memory("loading", config, world.size):
                 trainer = Trainer(config, ready, base, grader, sampler, run, state, display, world)
             # A resumed run without a reference has no use for the base's weights any more.
@@ -86,7 +90,7 @@ def train(
                     steering.after(trainer, step)
                     asked = world.is_main and tell([*callbacks, *following], record)
                     signum, ends = map(max, zip(*world.all_gather([stop.requested or 0, int(asked)]), strict=True))
-                    is_due = step % every == 0 and not trainer.all_wrong.holds_back
+                    is_due = step % every == 0 and not trainer.watch.holds_back
                     if is_due or step == last or signum or ends or steering.is_over:
                         trainer.save(step)
                     if signum and step < last:

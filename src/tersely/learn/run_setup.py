@@ -17,7 +17,9 @@ from tersely.display import Display
 from tersely.errors import UserError
 from tersely.facts import Facts
 from tersely.learn.base_model import LoadedBase
+from tersely.learn.caps import CONSTANT, CapSchedule, find_caps
 from tersely.learn.group_codec import decode_verdict, encode_verdict
+from tersely.learn.health.asked import Asked, asked
 from tersely.learn.losses import find_loss
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
@@ -48,8 +50,14 @@ RESOURCE_KEYS = {
 """Settings that say how much is done at once, not what: a run that ran out of memory goes on with others. The sums are
 the same but for rounding."""
 
-OFF_BY_DEFAULT = {"clip_high": None, "dual_clip": None, "mask_truncated": False}
-"""Settings of the learner that say nothing where they are off."""
+OFF_BY_DEFAULT = {
+    "clip_high": None,
+    "dual_clip": None,
+    "mask_truncated": False,
+    "kl_cov_share": 0.002,
+    "kl_cov_coefficient": 1.0,
+}
+"""Settings of the learner that leave no key where they are as they were before there was a choice."""
 
 UNJUDGED = "unjudged.json"
 """Verdicts that the judge could not reach, by key."""
@@ -77,6 +85,9 @@ class Ready:
     """What a run starts from, all of it looked at (the model apart, so that it can be let go of)."""
 
     objective: Objective
+    caps: CapSchedule
+    rules: Sequence[Asked]
+    """That look on while it trains."""
     loaded: Loaded
     prompts: PromptIds
     prompt_identity: JsonObject
@@ -118,7 +129,7 @@ def look_before_training(
     with world.collective_errors():
         objective = Objective(**config.objective.model_dump())
         require_budgets(config, objective)
-        objective.check_run(config.sampling.n, config.sampling.max_new_tokens)
+        caps, rules = find_caps(config, objective), asked(config.health)
         find_loss(config.learner.loss)
         require_tracker(config.run.report_to)
         require_work_for_all(config, world)
@@ -132,7 +143,8 @@ def look_before_training(
             base = LoadedBase.load(folder, config, facts, world, chosen)
         asking = base.prompt_identity()
         verifier = verifier_of(judge)
-        return Ready(objective, loaded, base.prompts, asking, folder, facts, verifier, longest_measured), base
+        parts = (objective, caps, rules, loaded, base.prompts, asking, folder, facts, verifier, longest_measured)
+        return Ready(*parts), base
 
 
 def require_enough_problems(config: TrainConfig, have: int) -> None:
@@ -196,12 +208,15 @@ def run_identity(
             settings[section].pop(key)
     digests = {"model_sha256": weights_digest_once(folder), "task_sha256": task_digest(loaded.problems)}
     del settings["drop_unjudgeable"]  # what it dropped is said
+    del settings["health"]  # looks on, and changes nothing that a step does
     settings["objective"] = config.objective.record()
     # What is off leaves no key, so that runs from before it was there go on.
     if config.budgets is None:
         del settings["budgets"], settings["budget_line"]
     if config.run.oversample == 1:
         del settings["run"]["oversample"]
+    if config.run.cap_schedule == CONSTANT:
+        del settings["run"]["cap_schedule"], settings["run"]["cap_settings"]
     for name, off in OFF_BY_DEFAULT.items():
         if settings["learner"][name] == off:
             del settings["learner"][name]
