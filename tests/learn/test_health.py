@@ -71,7 +71,7 @@ def run_of(*changes: dict[str, Any], calm: int = 10) -> list[StepRecord]:
         ("length_collapse", {"length": 5.0, "accuracy": 0.4}, {"length": 4.9, "accuracy": 0.4}, "5 tokens, after 100"),
         ("accuracy_floor", {"accuracy": 0.225}, {"accuracy": 0.22}, "22.0% of the answers were right, after 90.0%"),
         ("kl", {"kl": 1.0}, {"kl": 1.01}, "1.01 nats a token off the base"),
-        ("entropy_fall", {"entropy": 0.0016}, {"entropy": 0.0015}, "0.0015 nats a token, after 0.08"),
+        ("entropy_fall", {"entropy": 0.0004}, {"entropy": 0.00039}, "0.00039 nats a token, after 0.08"),
         ("entropy_rise", {"entropy": 0.4}, {"entropy": 0.41}, "0.41 nats a token, after 0.08"),
         ("truncation", {"truncated": 0.5}, {"truncated": 0.75}, "75% of the responses hit the cap"),
         ("repetition", {"endless": 0.3}, {"endless": 0.4}, "40% of the responses ran in circles"),
@@ -125,10 +125,10 @@ def test_few_problems_that_happen_to_be_hard_are_no_loss_of_accuracy() -> None:
 
 
 SOUND = {
-    "length": 0.271, "accuracy": 0.96, "entropy": 0.109, "kl": 0.118, "truncated": 0.016, "logprob_gap_mean": 3.6e-8,
+    "length": 0.295, "accuracy": 0.88, "entropy": 0.043, "kl": 0.18, "truncated": 0.016, "logprob_gap_mean": 4.1e-8,
 }  # fmt: skip
-"""The farthest that ten runs of the embedded reasoner went (alpha 0 to .4, two seeds): shares of the first five steps
-of length, accuracy and entropy, the rest as it is (docs/health.md)."""
+"""The farthest that twelve runs of the embedded reasoner went (alpha 0 to .4, three seeds): shares of the first five
+steps of length, accuracy and entropy, the rest as it is (docs/health.md)."""
 
 
 @pytest.mark.parametrize("name", list(HEALTH))

@@ -115,6 +115,7 @@ def test_a_users_own_schedule_and_one_in_the_table(root: Path, tmp_path: Path, m
     [
         ({"cap_schedule": "linaer"}, "unknown cap schedule 'linaer' .did you mean 'linear'"),
         ({"cap_schedule": "linear"}, "cap schedule 'linear' needs steps"),
+        ({"cap_schedule": "linear", "cap_settings": {"steps": 3}}, "moves nothing: give start, or end"),
         ({"cap_settings": {"end": 3}}, "unknown setting 'end' of cap schedule 'constant'"),
         ({"cap_schedule": "linear", "cap_settings": {"steps": 0, "end": 8}}, "steps .* at least 1, not 0"),
         ({"cap_schedule": "linear", "cap_settings": {"steps": 2, "end": 8.5}}, "end .* whole number .* not 8.5"),

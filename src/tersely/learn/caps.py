@@ -50,6 +50,8 @@ class LinearCap(CapSchedule):
     """Cap from step ``steps`` on; None: most."""
 
     def __post_init__(self) -> None:
+        if self.start is None and self.end is None:
+            raise UserError("the cap's schedule moves nothing: give start, or end, or both")
         _require_whole("steps", self.steps)
         for name, value in (("start", self.start), ("end", self.end)):
             if value is not None:

@@ -17,7 +17,6 @@ import torch
 from tersely.config import TrainConfig
 from tersely.display import Display
 from tersely.journal import StepRecord
-from tersely.learn.health.stopped import require_not_stopped
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.run_setup import TrainSummary, look_before_training, open_run, read_resume_state
@@ -66,13 +65,10 @@ def train(
             if said is not None:
                 display.note(said)
         with open_run(out, config, ready, world, steering.identity) as run:
-            state = read_resume_state(run, ready.problems, world)
+            state = read_resume_state(run, ready, world)
             if state.done is not None:
                 display.note(f"{out} is finished already: nothing to do")
                 return state.done
-            with world.collective_errors():
-                if run:
-                    require_not_stopped(run.path, ready.rules)
             with explain_training_memory("loading", config, world.size):
                 trainer = Trainer(config, ready, base, grader, sampler, run, state, display, world)
             # A resumed run without a reference has no use for the base's weights any more.

@@ -20,6 +20,7 @@ from tersely.learn.base_model import LoadedBase
 from tersely.learn.caps import CONSTANT, CapSchedule, find_caps
 from tersely.learn.group_codec import decode_verdict, encode_verdict
 from tersely.learn.health.asked import Asked, asked
+from tersely.learn.health.stopped import require_not_stopped
 from tersely.learn.losses import find_loss
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
@@ -234,16 +235,18 @@ def more_steps(wanted: Mapping[str, Any]) -> Grows:
     return grows
 
 
-def read_resume_state(run: RunFolder | None, problems: Sequence[Problem], world: World) -> ResumeState:
-    """What rank 0 finds in the folder, on every rank."""
-    found = world.broadcast(lambda: _found(run, problems) if run else None) or {"done": None, "unjudged": {}}
+def read_resume_state(run: RunFolder | None, ready: Ready, world: World) -> ResumeState:
+    """What rank 0 finds in the folder, on every rank. HealthError where a rule ended the run and would again."""
+    found = world.broadcast(lambda: _found(run, ready) if run else None) or {"done": None, "unjudged": {}}
     unjudged = {key: decode_verdict(verdict) for key, verdict in found["unjudged"].items()}
     return ResumeState(None if found["done"] is None else TrainSummary.from_json(found["done"]), unjudged)
 
 
-def _found(run: RunFolder, problems: Sequence[Problem]) -> Json:
+def _found(run: RunFolder, ready: Ready) -> Json:
+    if run.done is None:
+        require_not_stopped(run.path, ready.rules)
     if run.done is None and not (run.path / TRAINED_ON).exists():
-        ids = sorted(problem.id for problem in problems)
+        ids = sorted(problem.id for problem in ready.problems)
         disk.write_json_atomic(run.path / TRAINED_ON, {"problem_ids": ids})
     path = run.path / UNJUDGED
     unjudged: Json = {}

@@ -97,7 +97,7 @@ ACCURACY_FLOOR = Rule(
 )
 KL = Rule(kl, 1.0, stops=False, cure="raise learner.kl_coefficient or lower learner.learning_rate")
 ENTROPY_FALL = Rule(
-    entropy_fall, 0.02, stops=False, below=1.0, cure="lower the learning rate, or hold it with learner.loss = kl_cov"
+    entropy_fall, 0.005, stops=False, below=1.0, cure="lower the learning rate, or hold it with learner.loss = kl_cov"
 )
 ENTROPY_RISE = Rule(entropy_rise, 5.0, stops=False, cure="lower learner.learning_rate, in another folder")
 TRUNCATION = Rule(truncation, 0.5, stops=False, below=1.0, cure="raise sampling.max_new_tokens")
