@@ -278,10 +278,7 @@ def test_mistakes_end_all_processes_with_one_sentence(ran: Ran, name: str, said:
 
 @pytest.mark.slow
 def test_a_health_rule_ends_all_processes_and_one_of_them_says_why(ran: Ran) -> None:
-    for name, begins in (
-        ("sick", "tersely: health rule"),
-        ("sick again", "tersely: nothing was done, for health rule"),
-    ):
+    for name, begins in (("sick", "health rule"), ("sick again", "nothing was done, for health rule")):
         leader, follower = (ran.result(name, rank) for rank in (0, 1))
         assert leader["code"] == follower["code"] == 5
         assert leader["err"].splitlines()[-1].startswith(f"tersely: {begins}")
