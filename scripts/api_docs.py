@@ -19,7 +19,7 @@ GROUPS = {
     "The parts alone": ("Objective", "Judge"),
     "Records": ("Problem", "Rollout", "Verdict", "Status", "Group", "Credit", "StepRecord", "Estimate"),
     "Statistics": ("clustered_mean", "clustered_rate", "paired_difference", "paired_ratio", "paired_saving"),
-    "Errors": ("TerselyError", "UserError", "RunError", "StorageError"),
+    "Errors": ("TerselyError", "UserError", "RunError", "HealthError", "StorageError"),
 }
 
 

@@ -74,6 +74,8 @@ def test_assignments_read_numbers_booleans_and_text() -> None:
         ({"learner": {"learning_rate": float("nan")}}, "learner.learning_rate"),
         ({"learner": {"averaging": "tokens"}}, "learner.averaging = 'tokens'"),
         ({"sampling": {"n": 1}}, "sampling.n = 1"),
+        ({"health": "off"}, "setting health = 'off' cannot be used: it has a value for each name, as in health.NAME"),
+        ({"objective": {"settings": 3}}, "setting objective.settings = 3 .* as in objective.settings.NAME=VALUE"),
         ({"sampling": {"prompts": 5}}, "make prompts a multiple of updates"),
         ({"run": {"keep": 1}}, "run.keep = 1"),
     ],

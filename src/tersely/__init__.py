@@ -54,6 +54,7 @@ _HOMES = {
     "TerselyError": "tersely.errors",
     "UserError": "tersely.errors",
     "RunError": "tersely.errors",
+    "HealthError": "tersely.errors",
     "StorageError": "tersely.errors",
 }
 """Each public name and the module it lives in; docs/api.md is made from these."""
@@ -63,6 +64,7 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Group",
+    "HealthError",
     "Judge",
     "Objective",
     "Problem",

@@ -76,7 +76,8 @@ def train(
 
     Ctrl-C and SIGTERM finish the step, save, and raise ``tersely.stop.Stopped`` (outside the main thread signals are
     not touched); the same call goes on from there. Raises UserError before anything is written for what cannot work,
-    RunError for a run that cannot go on, StorageError for a disk that refuses.
+    RunError for a run that cannot go on (HealthError where a health rule ended it), StorageError for a disk that
+    refuses.
     """
     from tersely.learn.loop import train as run
 

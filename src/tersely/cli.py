@@ -159,7 +159,8 @@ def _require_text(words: Sequence[str]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 done, 1 unexpected, 2 the user's input, 3 the run cannot go on, 4 the disk, 128+n stopped."""
+    """Exit codes: 0 done, 1 unexpected, 2 the user's input, 3 the run cannot go on, 4 the disk, 5 a health rule,
+    128+n stopped."""
     stay_encodable()
     parser = build_parser()
     args, extra = parser.parse_known_args(argv)

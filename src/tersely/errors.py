@@ -26,6 +26,12 @@ class RunError(TerselyError, RuntimeError):
     exit_code = 3
 
 
+class HealthError(RunError):
+    """A health rule ended a run: exit code 5, the last good checkpoint stands and stopped.json says why."""
+
+    exit_code = 5
+
+
 class StorageError(TerselyError, OSError):
     """The disk refused (full, unwritable, damaged): exit code 4, what was complete before is still there."""
 

@@ -69,6 +69,10 @@ class StepRecord:
     """Share of responses of which only the tail was read."""
     alpha: float | None = None
     """Length pressure at this step, where a schedule moves it."""
+    endless: float | None = None
+    """Share of responses that ran in circles until the cap; None in journals of earlier releases."""
+    cap: int | None = None
+    """Most tokens of a response at this step, where a schedule moves it."""
 
     def to_json(self) -> JsonObject:
         """The journal's line: what is off leaves no key."""
@@ -85,5 +89,5 @@ class StepRecord:
         return cls(**{**known, **extra, "event": StepEvent(line["event"])})
 
 
-_AT_TIMES = ("importance_mean", "importance_capped", "restated", "cut", "alpha")
+_AT_TIMES = ("importance_mean", "importance_capped", "restated", "cut", "alpha", "endless", "cap")
 """Fields that a line may lack: what they measure is off, or unknown to the release that wrote it."""

@@ -138,7 +138,13 @@ class LearnerConfig(Section):
     kl_in: Literal["reward", "loss"] = "reward"
     """Where the KL term stands: k1 in the reward, or k3 in the loss."""
     loss: str = "ppo_clip"
-    """The policy loss: ppo_clip, or your own as package.module:function."""
+    """The policy loss: ppo_clip, kl_cov (no clip; holds the tokens that cost most entropy), or your own as
+    package.module:function."""
+    kl_cov_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.002
+    """With loss = kl_cov: share of a gradient step's tokens that are held, those of the largest covariance between
+    log-probability and advantage."""
+    kl_cov_coefficient: Annotated[float, Field(gt=0.0)] = 1.0
+    """With loss = kl_cov: price of a nat between what the policy and the sampling one make of a held token."""
     averaging: Literal["sequence", "token", "constant"] = "sequence"
     """Weight of a response's tokens: the same for every response, for every token, or tokens / max_new_tokens
     (Dr. GRPO)."""
@@ -169,6 +175,16 @@ class LearnerConfig(Section):
                 f"learner.importance_cap = {self.importance_cap} corrects from the sampler's probabilities to the "
                 "trainer's, and with learner.old_logprobs = sampler the ratio of the loss does that already: use --set "
                 "learner.old_logprobs=trainer, or leave importance_cap out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _no_bounds_without_a_clip(self) -> LearnerConfig:
+        bounds = [name for name in ("clip_high", "dual_clip") if getattr(self, name) is not None]
+        if self.loss == "kl_cov" and bounds:
+            raise ValueError(
+                f"learner.{bounds[0]} bounds the policy's ratio, and learner.loss = kl_cov has no such bound: leave "
+                f"{bounds[0]} out, or use --set learner.loss=ppo_clip"
             )
         return self
 
@@ -205,6 +221,11 @@ class RunConfig(Section):
     (dynamic sampling); what is still too many is left out, what is too few is trained on as it is."""
     report_to: str = "none"
     """A tracker that is told of every step: none, trackio, wandb or tensorboard (each needs the extra of its name)."""
+    cap_schedule: str = "constant"
+    """How much of sampling.max_new_tokens a step has: constant (all), linear (from start to end over steps), stages
+    (caps, each for steps), or your own as package.module:Name."""
+    cap_settings: dict[str, Any] = {}
+    """Of the cap's schedule, by name: --set run.cap_settings.end=2000."""
     all_wrong_stop: Annotated[int, Field(ge=0)] = 3
     """Steps in a row without one right answer after which a run ends, because nothing can be learnt; a shorter run
     only says so; 0: never."""
@@ -246,6 +267,9 @@ class TrainConfig(AskedConfig):
     sampling: SamplingConfig = SamplingConfig()
     learner: LearnerConfig = LearnerConfig()
     run: RunConfig = RunConfig()
+    health: dict[str, Any] = {}
+    """Health rules by name, each a threshold beyond which the run stops, or off, warn or stop: --set health.kl=0.5. By
+    default length_collapse and accuracy_floor stop and the others warn (docs/health.md)."""
 
     @property
     def drawn(self) -> int:

@@ -26,7 +26,6 @@ from tersely.facts import Facts
 from tersely.journal import StepRecord
 from tersely.learn.loop import train
 from tersely.learn.state import load_training_state, save_training_state
-from tersely.learn.step_record import alarms
 from tersely.records import Finish, Rollout
 from tersely.runs.folder import RunFolder, read_log
 from tersely.samplers.transformers import TransformersSampler
@@ -329,17 +328,6 @@ def test_second_ctrl_c_ends_at_once() -> None:
         assert stop.requested == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-
-
-def test_step_that_should_be_looked_at_says_so(root: Path, tmp_path: Path) -> None:
-    train_for_odd_texts(settings(root, run={"steps": 1}), tmp_path / "run")
-    calm = replace(
-        StepRecord.from_json(read_log(tmp_path / "run/journal.jsonl")[0]), logprob_gap_mean=1e-6, truncated=0.1
-    )
-    assert alarms(calm) == []
-    assert alarms(replace(calm, logprob_gap_mean=None)) == []
-    assert "0.200 nats" in alarms(replace(calm, logprob_gap_mean=0.2))[0]
-    assert "75% of the responses hit the cap" in alarms(replace(calm, truncated=0.75))[0]
 
 
 @pytest.mark.slow

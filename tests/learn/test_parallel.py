@@ -46,6 +46,8 @@ SETTINGS = {
     },
     "skipping": {"learner.kl_coefficient": 0.0, "learner.averaging": "token"},
     "odd": {"sampling.prompts": 5, "learner.updates": 1},
+    # Tokens are ranked together: each process holds some of the largest covariances.
+    "kl_cov": {"learner.token_budget": 80, "learner.loss": "kl_cov", "learner.kl_cov_share": 0.1},
     "bf16": {"run.dtype": "bfloat16"},
     # The reference pass comes first and with the adapter off: weights must train nevertheless.
     "lora": {"learner.token_budget": 80, "learner.lora.rank": 4, "learner.learning_rate": 1e-2},
@@ -142,6 +144,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         ran.add("again", command(root, root / "stopped", **SETTINGS["zero2"]))
         ran.add("finished", command(root, root / "stopped", **SETTINGS["zero2"]))
         ran.add("few", command(root, root / "few", **{"sampling.prompts": 1, "learner.updates": 1}))
+        for name in ("sick", "sick again"):
+            ran.add(name, command(root, root / "sick", **{"health.truncation": 0.01}))
         ran.add("no-model", command(root / "nowhere", root / "no-model"))
         ran.add("other", command(root, root / "stopped", **SETTINGS["zero3"]))
         (root / "scenarios.json").write_text(json.dumps(ran.scenarios))
@@ -181,7 +185,7 @@ def assert_alike(one: Path, two: Path, tolerance: float = TOLERANCE) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["zero2", "zero3", "skipping", "lora", "lora-zero3"])
+@pytest.mark.parametrize("name", ["zero2", "zero3", "skipping", "kl_cov", "lora", "lora-zero3"])
 def test_two_processes_do_what_one_does(ran: Ran, name: str) -> None:
     assert ran.result(name, 0)["code"] == ran.result(name, 1)["code"] == 0, ran.result(name, 0)["err"]
     assert_alike(ran.root / f"one-{name}", ran.root / f"two-{name}")
@@ -270,6 +274,15 @@ def test_mistakes_end_all_processes_with_one_sentence(ran: Ran, name: str, said:
     assert leader["err"].count("\n") == 1
     assert follower["err"] == ""
     assert not (ran.root / name).exists()
+
+
+@pytest.mark.slow
+def test_a_health_rule_ends_all_processes_and_one_of_them_says_why(ran: Ran) -> None:
+    for name, begins in (("sick", "health rule"), ("sick again", "nothing was done, for health rule")):
+        leader, follower = (ran.result(name, rank) for rank in (0, 1))
+        assert leader["code"] == follower["code"] == 5
+        assert leader["err"].splitlines()[-1].startswith(f"tersely: {begins}")
+        assert follower["err"] == ""
 
 
 # ---- without processes

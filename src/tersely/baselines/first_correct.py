@@ -3,8 +3,9 @@
 The authors let a model tell the solutions of a response apart; here the first one ends where the thinking first states
 the gold answer as a result (``analysis.overthinking``, rules of writing). What follows up to the end of the thinking
 goes; the answer behind it stays, so that the judge sees what it saw. Token ids stay as they were sampled. Their two
-further choices (a second solution as reflection, greedily diverse solutions) need strategies told apart, and are not
-built.
+further choices are not built: a second solution as reflection needs solutions told apart, and Greedily Diverse
+Solutions their strategies too. Both are the work of a language model there (galaxyChen/overthinking@e6a0379:
+split_solution.py, diversity_cluster.py), and the text gives no formula by which text alone would do it.
 """
 
 from __future__ import annotations

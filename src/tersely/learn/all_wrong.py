@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from tersely.config import TrainConfig
 from tersely.errors import RunError
 from tersely.journal import StepRecord
-from tersely.records import Json
-from tersely.runs.kinds import Log
-from tersely.runs.logs import read_log
 
 MOSTLY = 0.75
 """Share of the responses from which a fault counts as theirs all."""
@@ -35,7 +31,7 @@ class AllWrong:
     def see(self, record: StepRecord) -> str | None:
         """A sentence at the first such step, and at the last of a run too short to be ended. RunError after
         ``run.all_wrong_stop`` of them."""
-        if any_right(record.to_json()):
+        if any_right(record):
             self.row, self._was_right = 0, True
             return None
         self.row += 1
@@ -55,7 +51,7 @@ class AllWrong:
     def _cure(self, record: StepRecord) -> str:
         """By what most responses lack."""
         if record.truncated > MOSTLY:
-            cap = self._config.sampling.max_new_tokens
+            cap = record.cap or self._config.sampling.max_new_tokens
             return f"{record.truncated:.0%} of them were cut off at {cap} tokens: raise sampling.max_new_tokens"
         if self._was_right:
             return (
@@ -74,12 +70,6 @@ class AllWrong:
         )
 
 
-def any_right(step: Json) -> bool:
-    """Of a line of journal.jsonl: whether an answer was right, or worth something to a verifier that grades."""
-    return step["accuracy"] != 0.0 or (step["reward"] is not None and step["reward"] > 0.0)
-
-
-def read_rights(run: Path) -> list[bool]:
-    """``any_right`` of every step that a run folder tells of."""
-    journal = run / f"{Log.JOURNAL}.jsonl"
-    return [any_right(line) for line in read_log(journal)] if journal.exists() else []
+def any_right(step: StepRecord) -> bool:
+    """Whether an answer was right, or worth something to a verifier that grades."""
+    return step.accuracy != 0.0 or (step.reward is not None and step.reward > 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from tersely.learn.batch import EMPTY, Batch, TrainingRow, balanced_shares, micr
 from tersely.learn.heads import BY_WEIGHTS, HeadName
 from tersely.learn.logprobs import Scorer
 from tersely.learn.lora import Adapter
-from tersely.learn.losses import LossInputs, find_loss
+from tersely.learn.losses import KL_COV, LossInputs, find_loss
 from tersely.learn.losses.kl import kl_to_go, truncated_importance
+from tersely.learn.losses.kl_cov import holds
 from tersely.learn.metrics import UpdateMetrics
 from tersely.learn.optimizer import clip_gradients, make_optimizer
 from tersely.learn.parallel import World, gather_into, shard
@@ -131,7 +132,18 @@ class Learner:
             )
         cut = [self._cut(step) for step in weighed]
         ready = [self._with_logprobs(batches, metrics, i == 0, given) for i, batches in enumerate(cut)]
+        if self.config.loss == KL_COV:
+            ready = [self._holding(batches) for batches in ready]
         return [batches for batches in ready if batches]
+
+    def _holding(self, batches: list[PreparedBatch]) -> list[PreparedBatch]:
+        """The same micro-batches of one gradient step, with what ``kl_cov`` holds of their tokens."""
+        old = [b.old_N for b in batches if b.old_N is not None]
+        if len(old) < len(batches) or not batches:
+            return batches
+        advantages = [self._advantages(b.batch, o, b.reference_N) for b, o in zip(batches, old, strict=True)]
+        held = holds(old, advantages, self.config.kl_cov_share, self.config.kl_cov_coefficient, self.world)
+        return [replace(b, hold_N=h) for b, h in zip(batches, held, strict=True)]
 
     def _keeps(self, row: TrainingRow) -> bool:
         """Without signal only the KL term has a gradient: with KL off, leaving the row out changes nothing, since the
@@ -212,6 +224,7 @@ class Learner:
                 self._correction(batch, old_N, metrics),
                 self.config.clip_high,
                 self.config.dual_clip,
+                ready.hold_N,
             )
         )
         # Sharded gradients come out as the mean over the processes; the loss is a sum.
@@ -269,6 +282,8 @@ class PreparedBatch:
     """[N] of the policy that sampled; None where the policy has not changed since, so that its own value serves."""
     reference_N: Tensor | None
     """[N] of the frozen reference; None with KL off."""
+    hold_N: Tensor | None = None
+    """[N] what ``kl_cov`` holds its tokens with; None with every other loss."""
 
 
 def recompute_activations(model: Any) -> None:

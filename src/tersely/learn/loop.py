@@ -65,7 +65,7 @@ def train(
             if said is not None:
                 display.note(said)
         with open_run(out, config, ready, world, steering.identity) as run:
-            state = read_resume_state(run, ready.problems, world)
+            state = read_resume_state(run, ready, world)
             if state.done is not None:
                 display.note(f"{out} is finished already: nothing to do")
                 return state.done
@@ -86,7 +86,7 @@ def train(
                     steering.after(trainer, step)
                     asked = world.is_main and tell([*callbacks, *following], record)
                     signum, ends = map(max, zip(*world.all_gather([stop.requested or 0, int(asked)]), strict=True))
-                    is_due = step % every == 0 and not trainer.all_wrong.holds_back
+                    is_due = step % every == 0 and not trainer.watch.holds_back
                     if is_due or step == last or signum or ends or steering.is_over:
                         trainer.save(step)
                     if signum and step < last:

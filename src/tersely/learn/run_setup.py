@@ -17,7 +17,10 @@ from tersely.display import Display
 from tersely.errors import UserError
 from tersely.facts import Facts
 from tersely.learn.base_model import LoadedBase
+from tersely.learn.caps import CONSTANT, CapSchedule, find_caps
 from tersely.learn.group_codec import decode_verdict, encode_verdict
+from tersely.learn.health.asked import Asked, asked
+from tersely.learn.health.stopped import require_not_stopped
 from tersely.learn.losses import find_loss
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
@@ -48,8 +51,14 @@ RESOURCE_KEYS = {
 """Settings that say how much is done at once, not what: a run that ran out of memory goes on with others. The sums are
 the same but for rounding."""
 
-OFF_BY_DEFAULT = {"clip_high": None, "dual_clip": None, "mask_truncated": False}
-"""Settings of the learner that say nothing where they are off."""
+OFF_BY_DEFAULT = {
+    "clip_high": None,
+    "dual_clip": None,
+    "mask_truncated": False,
+    "kl_cov_share": 0.002,
+    "kl_cov_coefficient": 1.0,
+}
+"""Settings of the learner that leave no key where they are as they were before there was a choice."""
 
 UNJUDGED = "unjudged.json"
 """Verdicts that the judge could not reach, by key."""
@@ -77,6 +86,9 @@ class Ready:
     """What a run starts from, all of it looked at (the model apart, so that it can be let go of)."""
 
     objective: Objective
+    caps: CapSchedule
+    rules: Sequence[Asked]
+    """That look on while it trains."""
     loaded: Loaded
     prompts: PromptIds
     prompt_identity: JsonObject
@@ -118,7 +130,7 @@ def look_before_training(
     with world.collective_errors():
         objective = Objective(**config.objective.model_dump())
         require_budgets(config, objective)
-        objective.check_run(config.sampling.n, config.sampling.max_new_tokens)
+        caps, rules = find_caps(config, objective), asked(config.health)
         find_loss(config.learner.loss)
         require_tracker(config.run.report_to)
         require_work_for_all(config, world)
@@ -132,7 +144,8 @@ def look_before_training(
             base = LoadedBase.load(folder, config, facts, world, chosen)
         asking = base.prompt_identity()
         verifier = verifier_of(judge)
-        return Ready(objective, loaded, base.prompts, asking, folder, facts, verifier, longest_measured), base
+        parts = (objective, caps, rules, loaded, base.prompts, asking, folder, facts, verifier, longest_measured)
+        return Ready(*parts), base
 
 
 def require_enough_problems(config: TrainConfig, have: int) -> None:
@@ -196,12 +209,15 @@ def run_identity(
             settings[section].pop(key)
     digests = {"model_sha256": weights_digest_once(folder), "task_sha256": task_digest(loaded.problems)}
     del settings["drop_unjudgeable"]  # what it dropped is said
+    del settings["health"]  # looks on, and changes nothing that a step does
     settings["objective"] = config.objective.record()
     # What is off leaves no key, so that runs from before it was there go on.
     if config.budgets is None:
         del settings["budgets"], settings["budget_line"]
     if config.run.oversample == 1:
         del settings["run"]["oversample"]
+    if config.run.cap_schedule == CONSTANT:
+        del settings["run"]["cap_schedule"], settings["run"]["cap_settings"]
     for name, off in OFF_BY_DEFAULT.items():
         if settings["learner"][name] == off:
             del settings["learner"][name]
@@ -219,16 +235,18 @@ def more_steps(wanted: Mapping[str, Any]) -> Grows:
     return grows
 
 
-def read_resume_state(run: RunFolder | None, problems: Sequence[Problem], world: World) -> ResumeState:
-    """What rank 0 finds in the folder, on every rank."""
-    found = world.broadcast(lambda: _found(run, problems) if run else None) or {"done": None, "unjudged": {}}
+def read_resume_state(run: RunFolder | None, ready: Ready, world: World) -> ResumeState:
+    """What rank 0 finds in the folder, on every rank. HealthError where a rule ended the run and would again."""
+    found = world.broadcast(lambda: _found(run, ready) if run else None) or {"done": None, "unjudged": {}}
     unjudged = {key: decode_verdict(verdict) for key, verdict in found["unjudged"].items()}
     return ResumeState(None if found["done"] is None else TrainSummary.from_json(found["done"]), unjudged)
 
 
-def _found(run: RunFolder, problems: Sequence[Problem]) -> Json:
+def _found(run: RunFolder, ready: Ready) -> Json:
+    if run.done is None:
+        require_not_stopped(run.path, ready.rules)
     if run.done is None and not (run.path / TRAINED_ON).exists():
-        ids = sorted(problem.id for problem in problems)
+        ids = sorted(problem.id for problem in ready.problems)
         disk.write_json_atomic(run.path / TRAINED_ON, {"problem_ids": ids})
     path = run.path / UNJUDGED
     unjudged: Json = {}

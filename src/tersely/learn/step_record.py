@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tersely.analysis.overthinking import loops
 from tersely.journal import StepEvent, StepRecord
 from tersely.learn.metrics import UpdateMetrics
 from tersely.records import Credit, Finish, Group, JsonObject, Status
@@ -21,13 +22,15 @@ def step_record(
     metrics: UpdateMetrics,
     learning_rate: float,
     alpha: float | None = None,
+    cap: int | None = None,
 ) -> StepRecord:
-    """What happened in a step; ``alpha`` only where a schedule moves it."""
+    """What happened in a step; ``alpha`` and ``cap`` only where a schedule moves them."""
     lengths = np.concatenate([g.lengths_G for g in groups])
     correct = np.concatenate([g.correct_G for g in groups])
     judged = np.concatenate([g.judged_G for g in groups])
     rewards = np.concatenate([c.rewards_G for c in credits])
     rollouts = [r for g in groups for r in g.rollouts]
+    cut_off = [r for r in rollouts if r.finish is not Finish.EOS]
     verdicts = [v for g in groups for v in g.verdicts]
     remarks = Remarks.said_by(v.reason for v in verdicts)
     # All right or all wrong says something of two judged siblings or more, whether a filter leaves them out or not.
@@ -42,7 +45,7 @@ def step_record(
         length=_mean(lengths),
         length_correct=_mean(lengths[correct]),
         length_wrong=_mean(lengths[judged & ~correct]),
-        truncated=sum(r.finish is not Finish.EOS for r in rollouts) / len(rollouts),
+        truncated=len(cut_off) / len(rollouts),
         no_answer=sum(v.status is Status.NO_ANSWER for v in verdicts) / len(verdicts),
         unjudged=float(np.mean(~judged)),
         groups_all_correct=sum(bool(c[j].all()) for c, j in several) / len(groups),
@@ -63,35 +66,13 @@ def step_record(
         restated=remarks.restated / len(verdicts),
         cut=remarks.cut / len(verdicts),
         alpha=alpha,
+        endless=sum(loops(r.text) for r in cut_off) / len(rollouts),
+        cap=cap,
     )
 
 
 def _mean(values: Any) -> float | None:
     return float(np.mean(values)) if len(values) else None
-
-
-GAP_ALARM = 0.05
-"""Mean difference (nats) of the sampler's and the trainer's log-probabilities above which they are not one policy."""
-
-TRUNCATION_ALARM = 0.5
-"""Share of truncated responses above which the cap, not the problem, decides most rewards."""
-
-
-def alarms(record: StepRecord) -> list[str]:
-    """Sentences about a step that went on but should be looked at."""
-    sentences = []
-    gap = record.logprob_gap_mean
-    if gap is not None and gap > GAP_ALARM:
-        sentences.append(
-            f"step {record.step}: sampler and trainer disagree by {gap:.3f} nats a token on average (alarm at "
-            f"{GAP_ALARM}): the ratio to the sampling policy is off; check dtype, temperature and template"
-        )
-    if record.truncated > TRUNCATION_ALARM:
-        sentences.append(
-            f"step {record.step}: {record.truncated:.0%} of the responses hit the cap and earn nothing: "
-            "raise sampling.max_new_tokens"
-        )
-    return sentences
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,13 @@ from tersely.display import Display
 from tersely.errors import RunError
 from tersely.facts import Facts
 from tersely.journal import StepEvent, StepRecord
-from tersely.learn.all_wrong import AllWrong, read_rights
 from tersely.learn.base_model import LoadedBase, budgets_of
 from tersely.learn.batch import collate, split_updates
+from tersely.learn.caps import CONSTANT
 from tersely.learn.clock import Clock
 from tersely.learn.fill import credits_of_most, used_groups
 from tersely.learn.group_codec import decode, decode_verdict, encode, encode_verdict
+from tersely.learn.health.watch import Watch, read_steps
 from tersely.learn.learner import Learner
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
@@ -27,7 +28,7 @@ from tersely.learn.probe import probe_base
 from tersely.learn.run_setup import Ready, ResumeState, TrainSummary, keep_unjudged, resume_point, run_environment
 from tersely.learn.scorer_check import head_name
 from tersely.learn.state import load_training_state, training_state, write_training_state
-from tersely.learn.step_record import alarms, notable_samples, step_record
+from tersely.learn.step_record import notable_samples, step_record
 from tersely.models.agreement import ModelCheck
 from tersely.models.load import load_model
 from tersely.models.save import save_model
@@ -61,7 +62,7 @@ class Trainer:
         display: Display,
         world: World,
     ) -> None:
-        self.config, self.objective = config, ready.objective
+        self.config, self.objective, self.caps = config, ready.objective, ready.caps
         self.problems, self.prompts = ready.problems, ready.prompts
         self.budgets = budgets_of(config)
         self.verifier = ready.verifier
@@ -75,7 +76,8 @@ class Trainer:
         self.method_state = ready.objective.initial_state()
         self.steered_alpha: float | None = None
         self.learner = self._make_learner(base, ready.facts)
-        self.all_wrong = AllWrong(config, world.broadcast(lambda: read_rights(run.path) if run else []))
+        earlier = [StepRecord.from_json(line) for line in world.broadcast(lambda: read_steps(run.path) if run else [])]
+        self.watch = Watch(config, ready.rules, run.path if run else None, earlier)
         model = self.learner.whole_model()
         if sampler is None:
             with world.collective_errors():
@@ -148,7 +150,7 @@ class Trainer:
         clock.lap("judge_s")
         objective = self.objective.at(step) if alpha is None else replace(self.objective, alpha=alpha)
         self.steered_alpha = alpha
-        views = [self._view(group) for group in groups]
+        views = [self._view(group, step) for group in groups]
         credits = credits_of_most(objective, views, self.method_state, self.config.sampling.prompts)
         self.method_state = objective.next_state(self.method_state, views)
         rate = self.learner.learning_rate()
@@ -161,23 +163,28 @@ class Trainer:
             self.sampler.load_weights(self.learner.whole_model(), step)
         clock.lap("update_s", minus={"reference_s": metrics.reference_s})
         moved = objective.alpha if alpha is not None or self.config.objective.schedule != "constant" else None
-        record = step_record(step, groups, credits, metrics, rate, moved)
+        cap = self._cap(step) if self.config.run.cap_schedule != CONSTANT else None
+        record = step_record(step, groups, credits, metrics, rate, moved, cap)
         with self.world.collective_errors():
             self._write(record, groups, clock)
         self._show(record, clock)
-        self._check_right(record)
+        self._look_at(record)
         return record
 
-    def _view(self, group: Group) -> GroupView:
+    def _cap(self, step: int) -> int:
+        """Most tokens of a response at this step."""
+        return self.caps.cap_at(self.config.sampling.max_new_tokens, step)
+
+    def _view(self, group: Group, step: int) -> GroupView:
         """What the objective is shown of a group."""
         asked = None if self.budgets is None else [self.budgets.of(group.problem)] * len(group.rollouts)
-        return view_of(group, cap=self.config.sampling.max_new_tokens, budgets_G=asked)
+        return view_of(group, cap=self._cap(step), budgets_G=asked)
 
     def _respond(self, problems: Sequence[Problem], step: int, clock: Clock) -> list[Group]:
         """The groups of all problems, each process having sampled and judged its share."""
         settings = self.config.sampling
         seed = self.config.seed * STEP_SEEDS + step
-        sampling = Sampling(settings.n, settings.max_new_tokens, settings.temperature, seed=seed)
+        sampling = Sampling(settings.n, self._cap(step), settings.temperature, seed=seed)
         groups = self.respond(problems, self.prompts, sampling, lambda: clock.lap("sample_s"))
         self._check_unjudged([v for g in groups for v in g.verdicts])
         return groups
@@ -239,12 +246,12 @@ class Trainer:
             )
         self.display.note(text)
 
-    def _check_right(self, record: StepRecord) -> None:
+    def _look_at(self, record: StepRecord) -> None:
         try:
-            sentence = self.all_wrong.see(record)
+            sentences = self.watch.see(record)
         except RunError as error:
             raise self.world.raise_on_rank0(error) from None
-        if sentence:
+        for sentence in sentences:
             self.display.note(sentence)
 
     # ---- what a step leaves behind
@@ -260,8 +267,6 @@ class Trainer:
         self.run.append("clock", [clock.record(record.step, record.response_tokens)])
 
     def _show(self, record: StepRecord, clock: Clock) -> None:
-        for alarm in alarms(record):
-            self.display.note(alarm)
         if record.event is StepEvent.NO_SIGNAL:
             text = "NO_SIGNAL, all rewards of every group are equal; no weights changed"
             self.display.note(f"step {record.step}: {text}")

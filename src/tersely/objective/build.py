@@ -15,11 +15,13 @@ from tersely.plugins import find
 Member = TypeVar("Member")
 
 
-def find_class(what: str, name: str, table: Mapping[str, type[Member]], base: type[Any]) -> type[Member]:
+def find_class(
+    what: str, name: str, table: Mapping[str, type[Member]], base: type[Any], home: str = "tersely.objective"
+) -> type[Member]:
     """The class of that name in ``table``, or a user's own; UserError where it is no subclass of ``base``."""
     found = find(what, name, table)
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise UserError(f"{what} {name!r} must be a subclass of tersely.objective.{base.__name__}, and it is none")
+        raise UserError(f"{what} {name!r} must be a subclass of {home}.{base.__name__}, and it is none")
     return found
 
 

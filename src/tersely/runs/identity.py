@@ -27,7 +27,7 @@ from tersely.runs.manifest import CHECKPOINTS
 
 CONFIG = "config.json"
 LEFTOVER = re.compile(
-    r"(config|done|probe|trained_on|unjudged|expected|summary|profile|model_check|sealed)\.json\.tmp-\d+",
+    r"(config|done|probe|trained_on|unjudged|expected|summary|profile|model_check|sealed|stopped)\.json\.tmp-\d+",
     flags=re.ASCII,
 )
 """Names of files that a crash can leave at the top of a run folder."""

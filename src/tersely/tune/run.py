@@ -15,6 +15,8 @@ import numpy as np
 from tersely.config import TrainConfig
 from tersely.display import Display, speaks
 from tersely.errors import UserError
+from tersely.learn.caps import CONSTANT
+from tersely.learn.health.asked import warned
 from tersely.learn.loop import train
 from tersely.models.digest import weights_digest_once
 from tersely.models.load import load_config, load_tokenizer
@@ -83,7 +85,7 @@ def tune(
         steering = look_before_tuning(config, wish, sets, out)
         for sentence in what_it_takes(config, wish, sets, steering.settings):
             display.note(sentence)
-        train(config, out / RUN, display, problems=sets.training, judge=grader, steering=steering)
+        train(_unhurried(config), out / RUN, display, problems=sets.training, judge=grader, steering=steering)
         if not speaks():
             return None
         models = Models(locate_model(config.model, config.revision), out / RUN, out / MIXES)
@@ -115,6 +117,11 @@ def require_tunable(config: TrainConfig, out: Path) -> None:
         raise UserError(
             f"objective.schedule = {asked.schedule!r} moves alpha, and so does tune: leave the schedule out"
         )
+    if config.run.cap_schedule != CONSTANT:
+        raise UserError(
+            f"run.cap_schedule = {config.run.cap_schedule!r} moves the cap, by which tune measures every checkpoint: "
+            "leave the schedule out"
+        )
     objective = Objective(**asked.model_dump())
     if Need.BUDGET in objective.needs:
         raise UserError(
@@ -125,6 +132,11 @@ def require_tunable(config: TrainConfig, out: Path) -> None:
     require_free(out)
     if out.exists() and not is_run_folder(out / RUN) and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is there and was not made by tersely tune: choose another folder with --out")
+
+
+def _unhurried(config: TrainConfig) -> TrainConfig:
+    """The same, but health rules that were not asked to stop the run leave that to the ramp, which heals."""
+    return config.model_copy(update={"health": warned(config.health)})
 
 
 def require_reachable(target: Target, cap: int) -> None:

@@ -7,9 +7,11 @@ from types import MappingProxyType
 
 from tersely import plugins
 from tersely.learn.losses.base import Loss, LossInputs, PolicyLoss
+from tersely.learn.losses.kl_cov import NAME as KL_COV
+from tersely.learn.losses.kl_cov import kl_cov_loss
 from tersely.learn.losses.ppo_clip import policy_loss
 
-LOSSES: Mapping[str, Loss] = MappingProxyType({"ppo_clip": policy_loss})
+LOSSES: Mapping[str, Loss] = MappingProxyType({"ppo_clip": policy_loss, KL_COV: kl_cov_loss})
 """Losses by the name that ``learner.loss`` uses."""
 
 
@@ -20,4 +22,4 @@ def find_loss(name: str) -> Loss:
     return loss
 
 
-__all__ = ["LOSSES", "Loss", "LossInputs", "PolicyLoss", "find_loss", "policy_loss"]
+__all__ = ["KL_COV", "LOSSES", "Loss", "LossInputs", "PolicyLoss", "find_loss", "policy_loss"]

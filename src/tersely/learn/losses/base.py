@@ -35,6 +35,9 @@ class LossInputs:
     """``learner.clip_high``; None: ``clip`` on both sides."""
     dual_clip: float | None = None
     """``learner.dual_clip``; None: no bound where the advantage is negative."""
+    hold_N: Tensor | None = None
+    """[N] price of a nat between ``logprobs_N`` and ``old_logprobs_N``, 0 for most tokens; given to ``kl_cov`` alone,
+    and None there too where the two are one (``losses.kl_cov``)."""
 
 
 class PolicyLoss(NamedTuple):
