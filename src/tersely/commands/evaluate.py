@@ -51,6 +51,7 @@ def add_evaluate(verbs: Any) -> None:
         metavar="NAME",
         help="ask for brevity: limit:512, length:512, tale:512, concise, or paper-limit:512, the paper's own prompt",
     )
+    p.add_argument("--effort", default=None, metavar="LEVEL,..", help="of models trained for levels (default: all)")
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     add_verifier(p)
     p.add_argument("--policy", choices=["published"], help="count as papers do (docs/verify.md); off by default")
@@ -109,15 +110,24 @@ def _jobs(args: argparse.Namespace) -> Iterator[Job]:
     terms = _terms(args)
     for place, (model, of_it) in enumerate(zip(args.models, terms, strict=True)):
         name = label(model) if labels.count(label(model)) == 1 else str(model)
-        for source, protocol in _protocols(args, of_it.cap, of_it.template):
+        for source, protocol, row in _asked(args, of_it, name):
             if not args.all_checkpoints:
-                yield Job(model, name, source, protocol, other_template=of_it.of_others)
+                yield Job(model, row, source, protocol, other_template=of_it.of_others)
             else:
                 for step, checkpoint in _checkpoints(model):
-                    row = f"{name} step {step}"
-                    yield Job(model, row, source, replace(protocol, step=step), checkpoint)
+                    yield Job(model, f"{row} step {step}", source, replace(protocol, step=step), checkpoint)
             if args.repeat and place == 0:
-                yield Job(model, name, source, replace(protocol, repeat=1), shown=False, other_template=of_it.of_others)
+                yield Job(model, row, source, replace(protocol, repeat=1), shown=False, other_template=of_it.of_others)
+
+
+def _asked(args: argparse.Namespace, terms: Terms, name: str) -> Iterator[tuple[str | None, EvalProtocol, str]]:
+    """(where the problems come from, protocol, line in a table) of everything a model is asked: every set, by every
+    level of effort that it was trained for."""
+    for source, protocol in _protocols(args, terms.cap, terms.template):
+        if not terms.efforts:
+            yield source, protocol, name
+        for level in terms.efforts:
+            yield source, replace(protocol, effort=level), f"{name} effort {level}"
 
 
 def _require_settings(args: argparse.Namespace) -> None:
@@ -187,6 +197,8 @@ class Terms:
     template: str | None
     of_others: bool
     """Whatever the model itself was trained with: it is what the runs beside it began with, and takes theirs."""
+    efforts: Sequence[str] = ()
+    """Levels that it is asked for."""
 
 
 def _terms(args: argparse.Namespace) -> list[Terms]:
@@ -213,7 +225,24 @@ def _terms(args: argparse.Namespace) -> list[Terms]:
     template = args.template or (templates.pop() if templates else None)
     given = args.max_new_tokens
     own = [(one.max_new_tokens or cap) if given is None else given for one in trained]
-    return [Terms(one, template, base and args.template is None) for one, base in zip(own, bases, strict=True)]
+    efforts = _efforts(args, bases)
+    return [
+        Terms(one, template, base and args.template is None, levels)
+        for one, base, levels in zip(own, bases, efforts, strict=True)
+    ]
+
+
+def _efforts(args: argparse.Namespace, bases: Sequence[bool]) -> list[Sequence[str]]:
+    """The levels of effort that each model is asked for; what the others began with is asked as it is, and so is all
+    where another template or an instruction is asked for instead. UserError for a level that none of them knows."""
+    from tersely.evaluation.terms import pick_efforts, require_any_effort
+    from tersely.models.locate import locate_model
+
+    asked = [] if args.effort is None else [level.strip() for level in args.effort.split(",")]
+    weights = [locate_model(str(model)) for model in args.models]
+    require_any_effort(weights, asked)
+    plain = not asked and (args.other_template or args.instruction is not None)
+    return [() if base or plain else pick_efforts(one, asked) for one, base in zip(weights, bases, strict=True)]
 
 
 def _begun_with(models: Sequence[Path], trained: Sequence[TrainedFor]) -> list[bool]:

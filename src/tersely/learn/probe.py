@@ -21,6 +21,7 @@ from tersely.runs.folder import RunFolder
 from tersely.runs.json_file import read_record
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.base import close_after
+from tersely.tasks.asking import Asking
 from tersely.tasks.order import problems_of_step
 
 PROBE = "probe.json"
@@ -119,4 +120,5 @@ def sample_base(config: TrainConfig, count: int, display: Display) -> LengthSamp
         sampler, _ = base.make_sampler(config.sampling, ready.facts, base.model, ready.longest_prompt)
         with close_after(sampler), explain_training_memory("sampling", config):
             chosen = problems_of_step(ready.problems, min(count, len(ready.problems)), config.seed, 0)
-            return draw(config, chosen, ready.prompts, sampler, judge, display)
+            prompts = Asking.of(config).prompts_of(chosen, ready.prompts, 1)
+            return draw(config, chosen, prompts, sampler, judge, display)

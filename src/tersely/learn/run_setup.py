@@ -33,6 +33,7 @@ from tersely.runs.identity import Grows, same_work
 from tersely.runs.json_file import read_record
 from tersely.runs.kinds import RunKind
 from tersely.tasks import task_digest
+from tersely.tasks.asking import require_levels
 from tersely.tasks.order import too_few
 from tersely.tasks.overlap import TRAINED_ON
 from tersely.tasks.sources.own import OwnTask
@@ -117,6 +118,7 @@ def look_before_training(
     """Refuse, in one sentence, whatever cannot work (UserError); nothing is written. Loads the base."""
     with world.collective_errors():
         objective = Objective(**config.objective.model_dump())
+        require_levels(config, objective)
         require_budgets(config, objective)
         objective.check_run(config.sampling.n, config.sampling.max_new_tokens)
         find_loss(config.learner.loss)
@@ -200,6 +202,8 @@ def run_identity(
     # What is off leaves no key, so that runs from before it was there go on.
     if config.budgets is None:
         del settings["budgets"], settings["budget_line"]
+    if not config.objective.levels:
+        del settings["level_line"]
     if config.run.oversample == 1:
         del settings["run"]["oversample"]
     for name, off in OFF_BY_DEFAULT.items():

@@ -15,7 +15,7 @@ from tersely.errors import RunError
 from tersely.facts import Facts
 from tersely.journal import StepEvent, StepRecord
 from tersely.learn.all_wrong import AllWrong, read_rights
-from tersely.learn.base_model import LoadedBase, budgets_of
+from tersely.learn.base_model import LoadedBase
 from tersely.learn.batch import collate, split_updates
 from tersely.learn.clock import Clock
 from tersely.learn.fill import credits_of_most, used_groups
@@ -33,12 +33,12 @@ from tersely.models.load import load_model
 from tersely.models.save import save_model
 from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor, write_trained_for
-from tersely.objective import GroupView, view_of
 from tersely.records import Group, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, PromptIds, respond, unjudged_words
 from tersely.runs.checkpoints import Write
 from tersely.runs.folder import RunFolder
 from tersely.samplers import Sampler, Sampling
+from tersely.tasks.asking import Asking
 from tersely.tasks.order import problems_of_step
 from tersely.verify import Judge
 
@@ -63,7 +63,7 @@ class Trainer:
     ) -> None:
         self.config, self.objective = config, ready.objective
         self.problems, self.prompts = ready.problems, ready.prompts
-        self.budgets = budgets_of(config)
+        self.asking = Asking.of(config)
         self.verifier = ready.verifier
         self.judge, self.run, self.display, self.world = judge, run, display, world
         self.tokenizer, self.reading = base.tokenizer, ResponseText(base.tokenizer)
@@ -128,7 +128,7 @@ class Trainer:
             probe_base(
                 self.config,
                 self.problems,
-                self.prompts,
+                self.asking.prompts_of(self.problems, self.prompts, 1),
                 self.sampler,
                 self.judge,
                 device,
@@ -146,7 +146,7 @@ class Trainer:
         groups = self._respond(problems, step, clock)
         clock.lap("judge_s")
         objective = self.objective.at(step) if alpha is None else replace(self.objective, alpha=alpha)
-        views = [self._view(group) for group in groups]
+        views = [self.asking.view(group, step) for group in groups]
         credits = credits_of_most(objective, views, self.method_state, self.config.sampling.prompts)
         self.method_state = objective.next_state(self.method_state, views)
         rate = self.learner.learning_rate()
@@ -159,24 +159,20 @@ class Trainer:
             self.sampler.load_weights(self.learner.whole_model(), step)
         clock.lap("update_s", minus={"reference_s": metrics.reference_s})
         moved = objective.alpha if alpha is not None or self.config.objective.schedule != "constant" else None
-        record = step_record(step, groups, credits, metrics, rate, moved)
+        record = step_record(step, groups, credits, metrics, rate, moved, [view.level for view in views])
         with self.world.collective_errors():
             self._write(record, groups, clock)
         self._show(record, clock)
         self._check_right(record)
         return record
 
-    def _view(self, group: Group) -> GroupView:
-        """What the objective is shown of a group."""
-        asked = None if self.budgets is None else [self.budgets.of(group.problem)] * len(group.rollouts)
-        return view_of(group, cap=self.config.sampling.max_new_tokens, budgets_G=asked)
-
     def _respond(self, problems: Sequence[Problem], step: int, clock: Clock) -> list[Group]:
         """The groups of all problems, each process having sampled and judged its share."""
         settings = self.config.sampling
         seed = self.config.seed * STEP_SEEDS + step
         sampling = Sampling(settings.n, settings.max_new_tokens, settings.temperature, seed=seed)
-        groups = self.respond(problems, self.prompts, sampling, lambda: clock.lap("sample_s"))
+        prompts = self.asking.prompts_of(problems, self.prompts, step)
+        groups = self.respond(problems, prompts, sampling, lambda: clock.lap("sample_s"))
         self._check_unjudged([v for g in groups for v in g.verdicts])
         return groups
 
@@ -250,7 +246,7 @@ class Trainer:
     def _write(self, record: StepRecord, groups: Sequence[Group], clock: Clock) -> None:
         if self.run is None:
             return
-        self.samples = [sample.to_json() for sample in notable_samples(record.step, groups)]
+        self.samples = [sample.to_json() for sample in notable_samples(record.step, groups, self.asking)]
         self.run.append("samples", self.samples)
         self.run.append("journal", [record.to_json()])
         clock.seconds["save_s"] = self.save_seconds
@@ -269,6 +265,7 @@ class Trainer:
             "truncated": _percent(record.truncated),
             "kl": "-" if record.kl is None else f"{record.kl:.4f}",
             "s": f"{clock.total():.1f}",
+            **{level: f"{one.length:.0f}" for level, one in (record.levels or {}).items()},
         }
         self.display.step(record.step, self.config.run.steps, numbers)
 
@@ -300,6 +297,7 @@ class Trainer:
             objective=self.config.objective.record(),
             base=self.config.model,
             verifier=self.verifier,
+            efforts=self.asking.lines,
         )
 
         def write(folder: Path) -> None:

@@ -25,6 +25,7 @@ FIELDS: Mapping[str, type] = {
     "objective": dict,
     "base": str,
     "verifier": str,
+    "efforts": dict,
 }
 """The file's keys, in its order, and what stands under each."""
 
@@ -48,10 +49,13 @@ class TrainedFor:
     """Folder or hub id of the model that training started from."""
     verifier: str | None = None
     """What judged in place of our answer kinds."""
+    efforts: Mapping[str, str] | None = None
+    """Level of effort -> the line at the end of a prompt that asks for it; their alphas stand in ``objective``."""
 
     def to_json(self) -> JsonObject:
         """What is known, in the file's order."""
-        return {key: value for key in FIELDS if (value := getattr(self, key)) is not None}
+        known = {key: value for key in FIELDS if (value := getattr(self, key)) is not None}
+        return {key: dict(value) if isinstance(value, Mapping) else value for key, value in known.items()}
 
     @classmethod
     def from_json(cls, content: Any) -> TrainedFor:
@@ -62,6 +66,8 @@ class TrainedFor:
         for key, value in known.items():
             if not isinstance(value, FIELDS[key]) or (isinstance(value, int) and value < 1) or value is True:
                 raise ValueError(f"{key} is {value!r}")
+        if not all(isinstance(line, str) for line in known.get("efforts", {}).values()):
+            raise ValueError(f"efforts is {known['efforts']!r}")
         return cls(**known)
 
 
