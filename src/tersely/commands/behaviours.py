@@ -33,7 +33,7 @@ def run_behaviours(args: argparse.Namespace) -> int:
     from tersely.runs import disk
 
     phrases = PHRASES if args.phrases is None else read_phrases(args.phrases)
-    runs = [at_effort(read_run(path), args.effort) for path in args.runs]
+    runs = at_effort([read_run(path) for path in args.runs], args.effort)
     task = pick_task(require_tasks(runs), args.task)
     found: dict[Path, tuple[Summary, PairedComparison | None]] = {}
     base = runs[0].evaluations[task]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tersely.commands.mix import add_mix, mixtures_of, require_unknown_to
 from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, label, out_for
 from tersely.errors import UserError
 from tersely.terminal import say
@@ -30,7 +31,8 @@ def add_evaluate(verbs: Any) -> None:
     p = add_verb(
         verbs, "evaluate", run_evaluate, "measure accuracy and tokens with intervals; the first model is the base"
     )
-    p.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="run folder or model folder")
+    p.add_argument("models", nargs="*", type=Path, metavar="MODEL", help="run folder or model folder")
+    add_mix(p)
     p.add_argument("--task", default=None, help="'arithmetic', a named task, or a JSONL file (default arithmetic)")
     p.add_argument("--size", type=int, default=None, help="problems (default: all of a file, 600 of the embedded task)")
     p.add_argument("--k", type=int, default=None, help="responses a problem (default 1)")
@@ -81,14 +83,18 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from tersely.evaluation.run import WORKERS
     from tersely.evaluation.table import print_suite, print_table
     from tersely.rollouts import judge_for
+    from tersely.tune.mixing import made_mixes
 
-    jobs = list(_jobs(args))
-    _require_one_cap(jobs)
+    mixtures = mixtures_of(args)
     found: dict[str, dict[str, Path]] = {}
-    with judge_for(None, WORKERS, args.verifier, args.policy) as judge:
+    with made_mixes(mixtures, args.keep) as mixes, judge_for(None, WORKERS, args.verifier, args.policy) as judge:
+        args.models = [*args.models, *mixes]
+        jobs = list(_jobs(args))
+        _require_one_cap(jobs)
         # All of them looked at before the first is sampled.
         works = [_prepare(args, job, judge) for job in jobs]
         _require_one_protocol(jobs, works)
+        require_unknown_to(mixtures, works, args.allow_overlap)
         for job, work in zip(jobs, works, strict=True):
             folder = _measure(job, work)
             if job.shown:
@@ -233,15 +239,15 @@ def _terms(args: argparse.Namespace) -> list[Terms]:
 
 
 def _efforts(args: argparse.Namespace, bases: Sequence[bool]) -> list[Sequence[str]]:
-    """The levels of effort that each model is asked for; what the others began with is asked as it is, and so is all
-    where another template or an instruction is asked for instead. UserError for a level that none of them knows."""
+    """The levels of effort that each model is asked for; what the others began with is asked as it is, and so are
+    all with --other-template. UserError for a level that none of them knows."""
     from tersely.evaluation.terms import pick_efforts, require_any_effort
     from tersely.models.locate import locate_model
 
     asked = [] if args.effort is None else [level.strip() for level in args.effort.split(",")]
     weights = [locate_model(str(model)) for model in args.models]
     require_any_effort(weights, asked)
-    plain = not asked and (args.other_template or args.instruction is not None)
+    plain = not asked and args.other_template
     return [() if base or plain else pick_efforts(one, asked) for one, base in zip(weights, bases, strict=True)]
 
 

@@ -66,12 +66,13 @@ def find_responses(
     levels. UserError names what is not there."""
     from tersely.evaluation.runs import at_effort, base_of, read_run, require_tasks
 
-    read = [at_effort(read_run(path), effort) for path in runs]
+    read = [read_run(path) for path in runs]
     place = base if base is not None else base_of(read[0], runs)
     if place is not None and place.resolve() not in {run.path.resolve() for run in read}:
-        first = at_effort(read_run(place), effort)
+        first = read_run(place)
         # A base that was found and not named is shown only where it was evaluated.
         read = [first, *read] if base is not None or first.evaluations else read
+    read = at_effort(read, effort)
     name = pick_task(require_tasks(read), task)
     found = []
     for run in read:

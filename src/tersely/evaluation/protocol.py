@@ -66,7 +66,8 @@ class EvalProtocol:
             parse_instruction(self.instruction)
             if self.effort is not None:
                 raise UserError(
-                    f"--instruction {self.instruction} and --effort {self.effort} would both end a prompt: ask for one"
+                    f"--instruction {self.instruction} and --effort {self.effort} would both end a prompt: ask for one "
+                    "of them (--other-template asks a model that was trained for levels for none)"
                 )
 
     @property

@@ -187,9 +187,17 @@ def _is_effort(folder: str) -> bool:
     return name.step is None and name.effort is not None and name.variant == f"{EFFORT}{name.effort}"
 
 
-def at_effort(run: Run, effort: str | None) -> Run:
-    """The run with its evaluations by task alone: as it is, or where it was evaluated by levels of effort, those at one
-    of them. UserError where such a run is asked for none, or for one that it was not evaluated at."""
+def at_effort(runs: Sequence[Run], effort: str | None) -> list[Run]:
+    """The runs with their evaluations by task alone: as they are, or where they were evaluated by levels of effort,
+    those at one of them. UserError where such a run is asked for none, or for one that it was not evaluated at, and
+    where none of them was evaluated by levels."""
+    asked = [folder for run in runs for folder in run.evaluations if parse_name(folder).effort is not None]
+    if effort is not None and not asked:
+        raise UserError(f"--effort {effort}: nothing here was evaluated by levels of effort: leave --effort out")
+    return [_at_effort(run, effort) for run in runs]
+
+
+def _at_effort(run: Run, effort: str | None) -> Run:
     by_level: dict[str | None, dict[str, Evaluation]] = {}
     for folder, evaluation in run.evaluations.items():
         by_level.setdefault(parse_name(folder).effort, {})[folder.split(f"{VARIANT}{EFFORT}")[0]] = evaluation

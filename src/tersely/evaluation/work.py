@@ -119,10 +119,8 @@ def prepare(
     place_of = partial(_place, model_path, out)
     folder = place_of(protocol)
     otherwise = more.get("other_template", False)
-    template = pick_template(weights, protocol.template, otherwise)
-    line = effort_line(weights, protocol.effort, otherwise or protocol.instruction is not None)
-    tokenizer = load_tokenizer(weights)
-    asking = Asking.of(protocol, tokenizer, template, line)
+    template, tokenizer = pick_template(weights, protocol.template, otherwise), load_tokenizer(weights)
+    asking = Asking.of(protocol, tokenizer, template, effort_line(weights, protocol.effort, otherwise))
     if not trust_judge:
         require_verifier_of_training(weights, verifier_of(grader), more.get("other_verifier", False))
     source, drop, policy = more.get("source") or protocol.task, more.get("drop_unjudgeable", False), more.get("policy")
@@ -131,10 +129,8 @@ def prepare(
     refuse_trained_on(model_path, asked, more.get("allow_overlap", False))
     prompts = render_all(asked, tokenizer, asking.template, asking.sentence)
     protocol = within_positions(weights, protocol, max(map(len, prompts.values())), asking.template)
-    rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
-    rules = (
-        rules.counted_by(policy).lowered_from(protocol.suite_cap).drawn_by(strata_of(asked)).asked_for(protocol.effort)
-    )
+    rules = protocol.facts(template, task_digest(asked)).asked_for(protocol.effort).judged_by(verifier_of(grader))
+    rules = rules.counted_by(policy).lowered_from(protocol.suite_cap).drawn_by(strata_of(asked))
     digests = {"weights_sha256": weights_digest_once(weights), **prompt_identity_of(weights, tokenizer, prompts)}
     # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
     engine = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from tersely.errors import StorageError
 from tersely.models.load import load_config, load_model, load_tokenizer
 from tersely.models.save import save_model
-from tersely.models.trained_for import read_trained_for, write_trained_for
+from tersely.models.trained_for import TrainedFor, read_trained_for, write_trained_for
 from tersely.runs.checkpoints import keep_model
 from tersely.runs.manifest import verify_checkpoint
 from tersely.tune.measured import BASE
@@ -68,11 +68,15 @@ class Models:
     base: Path
     run: Path
     mixes: Path
+    given: Mapping[str, Path] = field(default_factory=dict)
+    """Models to choose among that no run of this folder made, by name."""
 
     def folder(self, name: str) -> Path:
         """Of a model that is there. StorageError where a kept one was damaged."""
         if name == BASE:
             return self.base
+        if name in self.given:
+            return self.given[name]
         place = (self.mixes if name.startswith("mix-") else self.run / KEPT) / name
         problems = verify_checkpoint(place)
         if problems:
@@ -89,9 +93,12 @@ class Models:
         return self.mixes / blend.name
 
 
-def write_blend(place: Path, folders: Sequence[Path], weights: Sequence[float]) -> None:
+def write_blend(
+    place: Path, folders: Sequence[Path], weights: Sequence[float], terms: TrainedFor | None = None
+) -> None:
     """Write the weighted sum of the models into ``place``: summed in float32, in the type of the last, with its
-    tokenizer and terms of training. Models of other shapes are a UserError of loading, names that differ a KeyError."""
+    tokenizer and terms of training (or ``terms``). Models of other shapes are a UserError of loading, names that differ
+    a KeyError."""
     last = folders[-1]
     dtype = load_config(last).dtype or torch.float32
     model: Any = None
@@ -103,7 +110,7 @@ def write_blend(place: Path, folders: Sequence[Path], weights: Sequence[float]) 
         else:
             _add(model, part, weight)
     save_model(place, model, load_tokenizer(last), dtype)
-    write_trained_for(place, read_trained_for(last))
+    write_trained_for(place, terms or read_trained_for(last))
 
 
 @torch.no_grad()
