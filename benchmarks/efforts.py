@@ -114,11 +114,11 @@ def page(out: Path, seed: int) -> str:
         [
             "# One model, three levels of effort",
             "",
-            f"{date.today()}, seed {seed}, embedded reasoner with words for levels (`tersely base --levels`), recipe `tiny`. "
-            f"Command: `python benchmarks/efforts.py`. {SIZE} problems x {K}, temperature 0.6; intervals over problems, "
-            f"changes paired with the base. The levels are one run of {sampled(out / 'levels') / 1e6:.3f} million sampled "
-            f"tokens; the runs of their own are measured where each had sampled a third of that, {own / 1e6:.3f} million "
-            "together.",
+            f"{date.today()}, seed {seed}, embedded reasoner with words for levels (`tersely base --levels`), recipe "
+            f"`tiny`. Command: `python benchmarks/efforts.py`. {SIZE} problems x {K}, temperature 0.6; intervals over "
+            "problems, changes paired with the base. The levels are one run of "
+            f"{sampled(out / 'levels') / 1e6:.3f} million sampled tokens; the runs of their own are measured where "
+            f"each had sampled about a third of that, {own / 1e6:.3f} million together.",
             "",
             "| model | alpha | steps | sampled, million | tokens | accuracy | saved | change, points |",
             "|---|---:|---:|---:|---:|---:|---:|---:|",

@@ -2,8 +2,8 @@
 
     python benchmarks/mixes.py --runs runs/compare --out runs/mixes          # and its table into benchmarks/results
 
-``--runs``: what benchmarks/compare.py made, of which the base and the family must be evaluated; seeds that are not there
-yet are left out, and nothing is written there. Resumable: run it again and finished work is left as it is.
+``--runs``: what benchmarks/compare.py made, of which the base and the family must be evaluated; seeds that are not
+there yet are left out, and nothing is written there. Resumable: run it again and finished work is left as it is.
 """
 
 from __future__ import annotations
@@ -105,10 +105,10 @@ def page(runs: Path, out: Path, seeds: Sequence[int]) -> str:
         [
             "# Weights between two models",
             "",
-            f"{date.today()}, embedded reasoner, seeds {', '.join(map(str, seeds))} of benchmarks/compare.py, values in this "
-            f"order. Command: `python benchmarks/mixes.py`. {SIZE} problems x {K}, temperature 0.6, all models on the same "
-            "problems. The last column is the accuracy above the straight lines between neighbouring runs of the family "
-            "at the same tokens; a dash where the family has no such lengths.",
+            f"{date.today()}, embedded reasoner, seeds {', '.join(map(str, seeds))} of benchmarks/compare.py, values "
+            f"in this order. Command: `python benchmarks/mixes.py`. {SIZE} problems x {K}, temperature 0.6, all "
+            "models on the same problems. The last column is the accuracy above the straight lines between "
+            "neighbouring runs of the family at the same tokens; a dash where the family has no such lengths.",
             "",
             "| weights | tokens | accuracy, % | above the family, points |",
             "|---|---:|---:|---:|",
