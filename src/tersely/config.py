@@ -142,7 +142,8 @@ def _sentence(error: ValidationError, kind: type[Section]) -> str:
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden" and isinstance(first["input"], Mapping):
         sections = list(dict.fromkeys(key.rpartition(".")[0] for key in known_keys(kind) if "." in key))
-        return f"unknown section {path!r}{nearest(path, [*sections, *known_keys(kind)], 0.7)}: the sections are {', '.join(sections)}"
+        meant_instead = nearest(path, [*sections, *known_keys(kind)], 0.7)
+        return f"unknown section {path!r}{meant_instead}: the sections are {', '.join(sections)}"
     if first["type"] == "extra_forbidden":
         return f"unknown setting {path!r}{meant(path, known_keys(kind))}"
     if first["type"] in ("tuple_type", "too_long") or path[-1:].isdigit():
