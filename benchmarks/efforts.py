@@ -27,7 +27,7 @@ from tersely.table import show
 
 LEVELS = {"low": 0.4, "medium": 0.1, "high": 0.0}
 STEPS, EVERY = 100, 2
-MOST = 60
+MOST = 46
 """Steps of a run of the family at most: each samples its third in fewer."""
 SIZE, K = 1200, 2
 RESULT = Path(__file__).parent / "results" / "efforts.md"

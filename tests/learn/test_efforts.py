@@ -17,7 +17,8 @@ from tersely.journal import StepRecord
 from tersely.learn.loop import train
 from tersely.learn.probe import sample_base
 from tersely.models.load import load_tokenizer
-from tersely.models.trained_for import read_trained_for
+from tersely.models.locate import locate_model
+from tersely.models.trained_for import efforts_note, read_trained_for
 from tersely.records import Kind, Problem
 from tersely.runs.folder import read_config
 from tersely.runs.logs import read_log
@@ -164,3 +165,13 @@ def test_a_model_that_cannot_read_a_level_is_not_asked_for_one(tmp_path: Path) -
     )
     with pytest.raises(UserError, match=r"cannot write 'Effort: low'.*tersely base --levels"):
         train(wanted, tmp_path / "run", PlainDisplay("test"), judge=ParityJudge())
+
+
+def test_going_on_without_levels_is_said(root: Path, tmp_path: Path) -> None:
+    train_for_odd_texts(config(root, steps=1), tmp_path / "run")
+    folder = locate_model(str(tmp_path / "run"))
+    assert efforts_note(folder, LEVELS) is None
+    assert efforts_note(root / "model", {}) is None
+    said = efforts_note(folder, {"low"})
+    assert said is not None
+    assert "no prompt asks for medium, high here" in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,17 @@ def read_trained_for(folder: Path) -> TrainedFor:
         raise UserError(
             f"{path} is damaged ({first_line(error)}): use another checkpoint, or another copy of this model"
         ) from error
+
+
+def efforts_note(folder: Path, levels: Collection[str]) -> str | None:
+    """What to know before a model that is asked for a level of effort is trained further without these levels."""
+    missing = [level for level in read_trained_for(folder).efforts or {} if level not in levels]
+    if not missing:
+        return None
+    return (
+        f"the model was trained for levels of effort, and no prompt asks for {', '.join(missing)} here: give "
+        "objective.levels to go on as it was"
+    )
 
 
 def template_note(folder: Path, template: str) -> str | None:
