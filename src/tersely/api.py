@@ -120,6 +120,7 @@ def evaluate(
     drop_unjudgeable: bool = False,
     sampler: Sampler | None = None,
     display: Display | None = None,
+    effort: str | None = None,
 ) -> Evaluation:
     """Measure a model on held-out problems; what was evaluated before under the same protocol is not done again.
 
@@ -128,8 +129,8 @@ def evaluate(
     embedded task); ``k``: responses a problem; ``max_new_tokens``: cap in tokens (None: as trained, else 32768);
     ``template`` None: as trained, else "boxed". A model trained with a verifier asks for the same one here, or for a
     ``Judge``. ``drop_unjudgeable`` leaves out problems whose gold answers cannot be judged, which are otherwise
-    refused. Returns accuracy and tokens with 95 % intervals over problems
-    (``Evaluation.summary``) and the responses. Raises as ``train`` does.
+    refused. ``effort``: the level to ask for, of a model that was trained for several. Returns accuracy and tokens with
+    95 % intervals over problems (``Evaluation.summary``) and the responses. Raises as ``train`` does.
     """
     from tersely.evaluation.run import evaluate as run
     from tersely.models.locate import locate_model
@@ -147,6 +148,7 @@ def evaluate(
         top_p=top_p,
         seed=seed,
         template=template,
+        effort=effort,
     )
     with display or make_display(f"evaluate {Path(model).name}") as shown:
         folder = run(

@@ -142,12 +142,15 @@ def _sentence(error: ValidationError, kind: type[Section]) -> str:
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden" and isinstance(first["input"], Mapping):
         sections = list(dict.fromkeys(key.rpartition(".")[0] for key in known_keys(kind) if "." in key))
-        return f"unknown section {path!r}{nearest(path, sections, 0.7)}: the sections are {', '.join(sections)}"
+        meant_instead = nearest(path, [*sections, *known_keys(kind)], 0.7)
+        return f"unknown section {path!r}{meant_instead}: the sections are {', '.join(sections)}"
     if first["type"] == "extra_forbidden":
         return f"unknown setting {path!r}{meant(path, known_keys(kind))}"
     if first["type"] in ("tuple_type", "too_long") or path[-1:].isdigit():
         whole = path.rstrip("0123456789").rstrip(".")
         return f"setting {whole} takes two numbers in brackets, as in --set '{whole}={PAIRS.get(whole, '[0.9,0.95]')}'"
+    if first["type"] == "dict_type":
+        return f"setting {path} = {first['input']!r} cannot be used: it holds values by name, --set {path}.NAME=VALUE"
     if first["type"] == "missing":
         return f"setting {path!r} is missing; give it with --{path} or --set {path}=..."
     if first["type"] == "model_type":

@@ -19,6 +19,28 @@ class StepEvent(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LevelRecord:
+    """The groups of a step that were asked with one level of effort."""
+
+    problems: tuple[str, ...]
+    """Their ids."""
+    accuracy: float | None
+    """Share correct of the judged responses."""
+    length: float
+    """Mean tokens a response."""
+
+    def to_json(self) -> JsonObject:
+        return {"problems": list(self.problems), "accuracy": self.accuracy, "length": self.length}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> LevelRecord:
+        """KeyError, TypeError or ValueError for what ``to_json`` did not write."""
+        accuracy = content["accuracy"]
+        known = None if accuracy is None else float(accuracy)
+        return cls(tuple(map(str, content["problems"])), known, float(content["length"]))
+
+
+@dataclass(frozen=True, slots=True)
 class StepRecord:
     """One training step: a line of journal.jsonl, and what callbacks are given.
 
@@ -73,11 +95,15 @@ class StepRecord:
     """Share of responses that ran in circles until the cap; None in journals of earlier releases."""
     cap: int | None = None
     """Most tokens of a response at this step, where a schedule moves it."""
+    levels: Mapping[str, LevelRecord] | None = None
+    """By level of effort, where groups draw one."""
 
     def to_json(self) -> JsonObject:
         """The journal's line: what is off leaves no key."""
         line = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _AT_TIMES}
         extra = {name: value for name in _AT_TIMES if (value := getattr(self, name)) is not None}
+        if self.levels is not None:
+            extra["levels"] = {level: one.to_json() for level, one in self.levels.items()}
         ends = {name: line.pop(name) for name in ("learning_rate", "response_tokens")}
         return {**line, **extra, **ends}
 
@@ -86,8 +112,10 @@ class StepRecord:
         """The record that ``to_json`` gave. KeyError, TypeError or ValueError for a line that is none."""
         known = {f.name: line[f.name] for f in fields(cls) if f.name not in _AT_TIMES}
         extra = {name: line[name] for name in _AT_TIMES if name in line}
+        if extra.get("levels") is not None:
+            extra["levels"] = {level: LevelRecord.from_json(one) for level, one in dict(extra["levels"]).items()}
         return cls(**{**known, **extra, "event": StepEvent(line["event"])})
 
 
-_AT_TIMES = ("importance_mean", "importance_capped", "restated", "cut", "alpha", "endless", "cap")
+_AT_TIMES = ("importance_mean", "importance_capped", "restated", "cut", "alpha", "endless", "cap", "levels")
 """Fields that a line may lack: what they measure is off, or unknown to the release that wrote it."""

@@ -50,22 +50,28 @@ class ObjectiveConfig(Section):
 
     filter: str = "none"
     """Groups that are left out of a step: none, all_wrong (no right answer) or equal (nor any difference in reward)."""
+    levels: dict[str, float] = {}
+    """Alpha by level of effort, in place of alpha: --set objective.levels.low=0.4. Each group draws one and is
+    asked for it by level_line."""
 
     @model_validator(mode="before")
     @classmethod
     def _alpha_of_the_paper(cls, given: Any) -> Any:
-        if isinstance(given, Mapping) and given.get("method", "paper") == "paper":
+        if isinstance(given, Mapping) and given.get("method", "paper") == "paper" and not given.get("levels"):
             return {"alpha": 0.1, **given}
         return given
 
     def record(self) -> dict[str, Any]:
         """The settings as files keep them: what is off leaves no key, so that runs from before it was there go on."""
-        return {name: value for name, value in self.model_dump().items() if (name, value) != ("filter", "none")}
+        off = {"filter": "none", "levels": {}}
+        return {name: value for name, value in self.model_dump().items() if off.get(name) != value}
 
     @property
     def label(self) -> str:
-        """What a run is called by: "alpha 0.1", "kimi alpha 0.4", or the method where alpha is not given."""
+        """What a run is called by: "alpha 0.1", "kimi alpha 0.4", "efforts", or the method where alpha is not given."""
         name = self.method.rpartition(":")[2]
+        if self.levels:
+            return "efforts" if name == "paper" else f"{name} efforts"
         if self.alpha is None:
             return name
         return f"alpha {self.alpha:g}" if name == "paper" else f"{name} alpha {self.alpha:g}"
@@ -235,6 +241,9 @@ class RunConfig(Section):
     """The same, above which the run stops."""
 
 
+LEVEL_LINE = "Effort: {level}"
+
+
 class AskedConfig(Section):
     """Which model is asked which problems, how, and who judges."""
 
@@ -263,6 +272,8 @@ class TrainConfig(AskedConfig):
     """Least and most tokens that prompts ask for, drawn once a problem, for objectives that look at it: [100, 4000]."""
     budget_line: Literal["limit", "length", "tale"] = "limit"
     """How a prompt asks for them: the instruction of that name (tersely evaluate --instruction limit:512)."""
+    level_line: str = LEVEL_LINE
+    """The line at the end of a prompt that asks for a level of objective.levels, with {level} for its name."""
     objective: ObjectiveConfig = ObjectiveConfig()
     sampling: SamplingConfig = SamplingConfig()
     learner: LearnerConfig = LearnerConfig()
@@ -292,6 +303,12 @@ class TrainConfig(AskedConfig):
                 f"budgets = {list(self.budgets)} must rise from 1 at least and stay within sampling.max_new_tokens = "
                 f"{self.sampling.max_new_tokens}, beyond which no response can be"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _level_is_asked_for(self) -> TrainConfig:
+        if self.level_line.count("{level}") != 1 or len(self.level_line.splitlines()) != 1:
+            raise ValueError(f"level_line = {self.level_line!r} must be one line with {{level}} once in it")
         return self
 
     @model_validator(mode="after")

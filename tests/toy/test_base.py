@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from tersely.errors import RunError
+from tersely.models.load import load_model, load_tokenizer
+from tersely.models.locate import locate_model
 from tersely.records import Finish, Rollout
 from tersely.rollouts import respond
 from tersely.samplers.base import Prompt, Sampling
+from tersely.sections import LEVEL_LINE
+from tersely.tasks.efforts import Efforts
 from tersely.tasks.sources.arithmetic import arithmetic_problems
 from tersely.toy.base import NEXT_SEED, make_base
 from tersely.toy.gate import FixedFormGrader, Gate, GateNumbers
 from tersely.toy.sft import IGNORED, SftSettings, SftState, batch_at, sft_loss, tiny_model
-from tersely.toy.tokenizer import VOCABULARY
+from tersely.toy.tokenizer import EFFORT, LEVELS, VOCABULARY, WITH_LEVELS
 
 SHORT = SftSettings(practice_steps=8, straight_steps=4, verbose_steps=8, pool_steps=4, warmup_steps=5)
 OPEN = Gate(problems=6, max_new_tokens=8, accuracy=0.0, hardest=0.0, checks=0.0)
@@ -173,3 +178,23 @@ def test_a_failed_gate_tries_the_next_seed_and_says_so(tmp_path: Path) -> None:
     tried = [r["seed"] for r in records if r["event"] == "GATE"]
     assert tried == [7, 7 + NEXT_SEED]
     assert not (tmp_path / "base" / "done.json").exists()
+
+
+def test_words_for_levels_leave_the_base_without_them_as_it_is() -> None:
+    assert "levels" not in SftSettings(seed=1).to_json()
+    assert tiny_model(1).get_input_embeddings().num_embeddings == len(VOCABULARY)
+    plain, named = (
+        [row.tolist() for row in batch_at(replace(SHORT, levels=levels), 14)[0]] for levels in (False, True)
+    )
+    assert max(map(max, plain)) < len(VOCABULARY)
+    assert max(map(max, named)) >= len(VOCABULARY)
+
+
+def test_a_base_with_words_for_levels_reads_the_line_that_asks_for_one(tmp_path: Path) -> None:
+    make_base(tmp_path / "base", 0, 1, Quiet(), settings=replace(SHORT, levels=True), gate=OPEN, save_every=10)
+    folder = locate_model(str(tmp_path / "base"))
+    tokenizer, [problem] = load_tokenizer(folder), arithmetic_problems("train", 1, 0)
+    efforts = Efforts(LEVELS, 0, LEVEL_LINE)
+    prompts = efforts.render([problem], tokenizer, "question")
+    assert {ids[-3:-1] for ids in prompts.values()} == {(WITH_LEVELS[EFFORT], WITH_LEVELS[level]) for level in LEVELS}
+    assert load_model(folder, torch.device("cpu"), torch.float32).config.vocab_size == len(WITH_LEVELS)

@@ -9,12 +9,13 @@ from typing import Any
 
 from tersely.records import NOTHING, JsonObject
 
-MEASURED = frozenset({"model", "step", "instruction", "suite", "strata"})
+MEASURED = frozenset({"model", "step", "instruction", "effort", "suite", "strata"})
 """Facts that say what was measured (or under which name), not how: they may differ between two sides."""
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(
-        ("task", "task_sha256", "template", "instruction", "suite", "verifier", "policy", "strata", "model"), (str,)
+        ("task", "task_sha256", "template", "instruction", "suite", "verifier", "policy", "strata", "effort", "model"),
+        (str,),
     ),
     **dict.fromkeys(("size", "k", "max_new_tokens", "suite_cap", "seed", "step", "repeat"), (int,)),
     **dict.fromkeys(("temperature", "top_p"), (int, float)),
@@ -54,6 +55,8 @@ class ProtocolFacts:
     """What is counted as correct where it is not our own rule: "published"; recorded only where there was one."""
     strata: str | None = None
     """Column of the task file whose values stand in exact shares; recorded only where the file declares one."""
+    effort: str | None = None
+    """Level of effort that the prompts asked for; recorded only where there was one."""
     model: str | None = None
     further: Mapping[str, object] = field(default_factory=lambda: NOTHING, hash=False)
     """Facts that this release does not know."""
@@ -84,6 +87,10 @@ class ProtocolFacts:
     def drawn_by(self, strata: str | None) -> ProtocolFacts:
         """The same with the column of the strata; as it is where problems were drawn freely."""
         return self if strata is None else replace(self, strata=strata, recorded=(*self.recorded, "strata"))
+
+    def asked_for(self, effort: str | None) -> ProtocolFacts:
+        """The same with the level of effort; as it is where none was asked for."""
+        return self if effort is None else replace(self, effort=effort, recorded=(*self.recorded, "effort"))
 
     def lowered_from(self, suite_cap: int | None) -> ProtocolFacts:
         """The same with the cap that the suite asks for; as it is where the model has room for that."""

@@ -15,13 +15,15 @@ def add_base(verbs: Any) -> None:
     p.add_argument("--out", type=Path, required=True, help="run folder to make")
     p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument("--threads", type=int, default=1, help="CPU threads")
+    p.add_argument("--levels", action="store_true", help="with words for levels of effort, without meaning as yet")
 
 
 def run_base(args: argparse.Namespace) -> int:
     from tersely.display import make_display
     from tersely.toy.base import make_base
+    from tersely.toy.sft import SftSettings
 
     with make_display(f"base seed {args.seed}") as display:
-        make_base(args.out, args.seed, args.threads, display)
+        make_base(args.out, args.seed, args.threads, display, settings=SftSettings(levels=args.levels))
     say(f"base reasoner: {args.out}")
     return 0

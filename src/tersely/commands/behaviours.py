@@ -23,16 +23,17 @@ def add_behaviours(verbs: Any) -> None:
     p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="evaluated run folders; the first is the base")
     p.add_argument("--phrases", type=Path, default=None, metavar="FILE.toml", help='lists such as doubt = ["hmm"]')
     p.add_argument("--task", default=None, help="default: the one task that all of them were evaluated on")
+    p.add_argument("--effort", default=None, metavar="LEVEL", help="of runs that were evaluated by levels of effort")
     p.add_argument("--out", type=Path, default=None, help="folder for behaviours.json and behaviours.csv")
 
 
 def run_behaviours(args: argparse.Namespace) -> int:
     from tersely.analysis import PHRASES, compare_paired, summarise
-    from tersely.evaluation.runs import read_run, require_tasks
+    from tersely.evaluation.runs import at_effort, read_run, require_tasks
     from tersely.runs import disk
 
     phrases = PHRASES if args.phrases is None else read_phrases(args.phrases)
-    runs = [read_run(path) for path in args.runs]
+    runs = at_effort([read_run(path) for path in args.runs], args.effort)
     task = pick_task(require_tasks(runs), args.task)
     found: dict[Path, tuple[Summary, PairedComparison | None]] = {}
     base = runs[0].evaluations[task]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tersely.commands.mix import add_mix, mixtures_of, require_unknown_to
 from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, label, out_for
 from tersely.errors import UserError
 from tersely.terminal import say
@@ -30,7 +31,8 @@ def add_evaluate(verbs: Any) -> None:
     p = add_verb(
         verbs, "evaluate", run_evaluate, "measure accuracy and tokens with intervals; the first model is the base"
     )
-    p.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="run folder or model folder")
+    p.add_argument("models", nargs="*", type=Path, metavar="MODEL", help="run folder or model folder")
+    add_mix(p)
     p.add_argument("--task", default=None, help="'arithmetic', a named task, or a JSONL file (default arithmetic)")
     p.add_argument("--size", type=int, default=None, help="problems (default: all of a file, 600 of the embedded task)")
     p.add_argument("--k", type=int, default=None, help="responses a problem (default 1)")
@@ -51,6 +53,7 @@ def add_evaluate(verbs: Any) -> None:
         metavar="NAME",
         help="ask for brevity: limit:512, length:512, tale:512, concise, or paper-limit:512, the paper's own prompt",
     )
+    p.add_argument("--effort", default=None, metavar="LEVEL,..", help="of models trained for levels (default: all)")
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
     add_verifier(p)
     p.add_argument("--policy", choices=["published"], help="count as papers do (docs/verify.md); off by default")
@@ -80,14 +83,18 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from tersely.evaluation.run import WORKERS
     from tersely.evaluation.table import print_suite, print_table
     from tersely.rollouts import judge_for
+    from tersely.tune.mixing import made_mixes
 
-    jobs = list(_jobs(args))
-    _require_one_cap(jobs)
+    mixtures = mixtures_of(args)
     found: dict[str, dict[str, Path]] = {}
-    with judge_for(None, WORKERS, args.verifier, args.policy) as judge:
+    with made_mixes(mixtures, args.keep) as mixes, judge_for(None, WORKERS, args.verifier, args.policy) as judge:
+        args.models = [*args.models, *mixes]
+        jobs = list(_jobs(args))
+        _require_one_cap(jobs)
         # All of them looked at before the first is sampled.
         works = [_prepare(args, job, judge) for job in jobs]
         _require_one_protocol(jobs, works)
+        require_unknown_to(mixtures, works, args.allow_overlap)
         for job, work in zip(jobs, works, strict=True):
             folder = _measure(job, work)
             if job.shown:
@@ -109,15 +116,24 @@ def _jobs(args: argparse.Namespace) -> Iterator[Job]:
     terms = _terms(args)
     for place, (model, of_it) in enumerate(zip(args.models, terms, strict=True)):
         name = label(model) if labels.count(label(model)) == 1 else str(model)
-        for source, protocol in _protocols(args, of_it.cap, of_it.template):
+        for source, protocol, row in _asked(args, of_it, name):
             if not args.all_checkpoints:
-                yield Job(model, name, source, protocol, other_template=of_it.of_others)
+                yield Job(model, row, source, protocol, other_template=of_it.of_others)
             else:
                 for step, checkpoint in _checkpoints(model):
-                    row = f"{name} step {step}"
-                    yield Job(model, row, source, replace(protocol, step=step), checkpoint)
+                    yield Job(model, f"{row} step {step}", source, replace(protocol, step=step), checkpoint)
             if args.repeat and place == 0:
-                yield Job(model, name, source, replace(protocol, repeat=1), shown=False, other_template=of_it.of_others)
+                yield Job(model, row, source, replace(protocol, repeat=1), shown=False, other_template=of_it.of_others)
+
+
+def _asked(args: argparse.Namespace, terms: Terms, name: str) -> Iterator[tuple[str | None, EvalProtocol, str]]:
+    """(where the problems come from, protocol, line in a table) of everything a model is asked: every set, by every
+    level of effort that it was trained for."""
+    for source, protocol in _protocols(args, terms.cap, terms.template):
+        if not terms.efforts:
+            yield source, protocol, name
+        for level in terms.efforts:
+            yield source, replace(protocol, effort=level), f"{name} effort {level}"
 
 
 def _require_settings(args: argparse.Namespace) -> None:
@@ -187,6 +203,8 @@ class Terms:
     template: str | None
     of_others: bool
     """Whatever the model itself was trained with: it is what the runs beside it began with, and takes theirs."""
+    efforts: Sequence[str] = ()
+    """Levels that it is asked for."""
 
 
 def _terms(args: argparse.Namespace) -> list[Terms]:
@@ -213,7 +231,24 @@ def _terms(args: argparse.Namespace) -> list[Terms]:
     template = args.template or (templates.pop() if templates else None)
     given = args.max_new_tokens
     own = [(one.max_new_tokens or cap) if given is None else given for one in trained]
-    return [Terms(one, template, base and args.template is None) for one, base in zip(own, bases, strict=True)]
+    efforts = _efforts(args, bases)
+    return [
+        Terms(one, template, base and args.template is None, levels)
+        for one, base, levels in zip(own, bases, efforts, strict=True)
+    ]
+
+
+def _efforts(args: argparse.Namespace, bases: Sequence[bool]) -> list[Sequence[str]]:
+    """The levels of effort that each model is asked for; what the others began with is asked as it is, and so are
+    all with --other-template. UserError for a level that none of them knows."""
+    from tersely.evaluation.terms import pick_efforts, require_any_effort
+    from tersely.models.locate import locate_model
+
+    asked = [] if args.effort is None else [level.strip() for level in args.effort.split(",")]
+    weights = [locate_model(str(model)) for model in args.models]
+    require_any_effort(weights, asked)
+    plain = not asked and args.other_template
+    return [() if base or plain else pick_efforts(one, asked) for one, base in zip(weights, bases, strict=True)]
 
 
 def _begun_with(models: Sequence[Path], trained: Sequence[TrainedFor]) -> list[bool]:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tersely.commands.verb import add_engine, add_verb, command_line, label, out_for
+from tersely.commands.verb import add_engine, add_verb, command_line, efforts_of, label, out_for
 from tersely.terminal import make_console
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def add_faithfulness(verbs: Any) -> None:
     p.add_argument("--seed", type=int, default=0, help="of the hints and of sampling")
     p.add_argument("--template", default=None, help="default: what the model was trained with")
     p.add_argument("--other-template", action="store_true", help="allow another template than trained with")
+    p.add_argument("--effort", default=None, metavar="LEVEL", help="of models trained for levels of effort")
     p.add_argument("--out", type=Path, default=None, help="folder for the results (needed for foreign models)")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     add_engine(p)
@@ -40,9 +41,10 @@ def run_faithfulness(args: argparse.Namespace) -> int:
     from tersely.verify import Judge
 
     folders = []
+    efforts = efforts_of(args.models, args.effort)
     with Judge(workers=1) as judge:
         # All of them looked at before the first is sampled.
-        works = [_prepare(args, model, judge) for model in args.models]
+        works = [_prepare(args, model, judge, effort) for model, effort in zip(args.models, efforts, strict=True)]
         for model, work in zip(args.models, works, strict=True):
             with make_display(f"faithfulness {label(model)}") as display:
                 folders.append((label(model), measure_hints(work, judge, display)))
@@ -50,7 +52,7 @@ def run_faithfulness(args: argparse.Namespace) -> int:
     return 0
 
 
-def _prepare(args: argparse.Namespace, model: Path, judge: Judge) -> HintWork:
+def _prepare(args: argparse.Namespace, model: Path, judge: Judge, effort: str | None) -> HintWork:
     from tersely.evaluation.hint_work import prepare_hints
     from tersely.evaluation.protocol import CAP, EvalProtocol
     from tersely.models.locate import locate_model
@@ -66,6 +68,7 @@ def _prepare(args: argparse.Namespace, model: Path, judge: Judge) -> HintWork:
         top_p=args.top_p,
         seed=args.seed,
         template=args.template,
+        effort=effort,
     )
     return prepare_hints(
         model,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tersely.commands.behaviours import pick_task
-from tersely.commands.verb import add_verb, label
+from tersely.commands.verb import add_verb, efforts_of, label
 from tersely.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def add_show(verbs: Any) -> None:
     p.add_argument("--task", default=None, help="default: the one task that all of them were evaluated on")
     p.add_argument("--sample", type=int, default=0, help="which of the k responses, from 0 (default 0)")
     p.add_argument("--base", type=Path, default=None, help="shown first (default: what the first run was trained from)")
+    p.add_argument("--effort", default=None, metavar="LEVEL", help="of models that were trained for levels of effort")
     p.add_argument("--full", action="store_true", help="do not shorten long responses")
     p.add_argument("--ask", default=None, metavar="QUESTION", help='answer this now, such as "What is 1+1?"')
     p.add_argument("--temperature", type=float, default=0.6, help="of --ask (default 0.6)")
@@ -43,10 +44,11 @@ def run_show(args: argparse.Namespace) -> int:
     most = None if args.full else MOST
     if args.ask is not None:
         models = [args.base, *args.runs] if args.base else args.runs
-        template = args.template or _template_of_all(models)
-        _print(args.ask, None, [_answer_now(model, args, template) for model in models], most)
+        template, efforts = args.template or _template_of_all(models), efforts_of(models, args.effort)
+        answers = [_answer_now(m, args, template, effort) for m, effort in zip(models, efforts, strict=True)]
+        _print(args.ask, None, answers, most)
         return 0
-    print_responses(find_responses(args.runs, args.base, args.task, args.problem, args.sample), most)
+    print_responses(find_responses(args.runs, args.base, args.task, args.problem, args.sample, args.effort), most)
     return 0
 
 
@@ -58,10 +60,11 @@ def print_responses(found: Sequence[tuple[str, EvalRecord]], most: int | None = 
 
 
 def find_responses(
-    runs: Sequence[Path], base: Path | None, task: str | None, problem: str, sample: int
+    runs: Sequence[Path], base: Path | None, task: str | None, problem: str, sample: int, effort: str | None = None
 ) -> list[tuple[str, EvalRecord]]:
-    """(name, response) of the base, where there is one, and of each run. UserError names what is not there."""
-    from tersely.evaluation.runs import base_of, read_run, require_tasks
+    """(name, response) of the base, where there is one, and of each run, ``effort`` of those that were evaluated by
+    levels. UserError names what is not there."""
+    from tersely.evaluation.runs import at_effort, base_of, read_run, require_tasks
 
     read = [read_run(path) for path in runs]
     place = base if base is not None else base_of(read[0], runs)
@@ -69,6 +72,7 @@ def find_responses(
         first = read_run(place)
         # A base that was found and not named is shown only where it was evaluated.
         read = [first, *read] if base is not None or first.evaluations else read
+    read = at_effort(read, effort)
     name = pick_task(require_tasks(read), task)
     found = []
     for run in read:
@@ -107,10 +111,12 @@ def _template_of_all(models: Sequence[Path]) -> str | None:
     return known.pop() if len(known) == 1 else None
 
 
-def _answer_now(model: Path, args: argparse.Namespace, template: str | None) -> tuple[str, str, str]:
+def _answer_now(
+    model: Path, args: argparse.Namespace, template: str | None, effort: str | None
+) -> tuple[str, str, str]:
     """(name, facts, text) of one response sampled here; ``template``: the one it was trained with where None."""
     from tersely.display import make_display
-    from tersely.evaluation.terms import pick_template
+    from tersely.evaluation.terms import effort_line, pick_template
     from tersely.facts import Facts
     from tersely.models.locate import locate_model
     from tersely.models.trained_for import read_trained_for
@@ -123,7 +129,8 @@ def _answer_now(model: Path, args: argparse.Namespace, template: str | None) -> 
     trained = read_trained_for(weights).max_new_tokens or ASK_TOKENS
     opened = open_model(weights, Facts.of("transformers"))
     problem = Problem("asked", args.ask, "", Kind.EXACT, "asked")
-    tokens = render(problem, opened.tokenizer, pick_template(weights, template, True))
+    line = effort_line(weights, effort, args.template is not None)
+    tokens = render(problem, opened.tokenizer, pick_template(weights, template, True), line)
     left = opened.room_left([tokens])
     cap = args.max_new_tokens or min(trained, ASK_TOKENS, *([left] if left and left > 0 else []))
     opened.require_room([tokens], cap, "--max-new-tokens ")

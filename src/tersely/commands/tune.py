@@ -28,6 +28,8 @@ def add_tune(verbs: Any) -> None:
     p.add_argument("--held-out", default=None, metavar="FILE", help="problems to choose by (default: part of the task)")
     p.add_argument("--guard", action="append", default=[], metavar="TASK", help="keep the floor on this task too")
     p.add_argument("--reference", choices=["base", "best"], default="base", help="what a loss is counted from")
+    among = "train nothing: choose among these models of one base, and weights between them"
+    p.add_argument("--choose-among", nargs="+", type=Path, default=None, metavar="MODEL", help=among)
     p.add_argument("--out", type=Path, default=None, help="folder (default runs/MODEL-tuned)")
     add_training_options(p, alpha=False)
     p.add_argument("--alpha", default=None, help=argparse.SUPPRESS)
@@ -36,6 +38,7 @@ def add_tune(verbs: Any) -> None:
 def run_tune(args: argparse.Namespace) -> int:
     from tersely.config import merge, resolve
     from tersely.display import make_display
+    from tersely.tune.given import choose_among
     from tersely.tune.path import LAST_ALPHA, PathSettings
     from tersely.tune.run import Wish, tune
     from tersely.tune.target import Target
@@ -53,7 +56,10 @@ def run_tune(args: argparse.Namespace) -> int:
     config = resolve(merge(config.model_dump(), own))
     out = args.out or Path("runs") / f"{Path(config.model).name}-tuned"
     with make_display("tune") as display:
-        found = tune(config, wish, out, display)
+        if args.choose_among is not None:
+            found: Certificate | None = choose_among(config, wish, args.choose_among, out, display)
+        else:
+            found = tune(config, wish, out, display)
     if found is not None:
         from tersely.page.render import write_tuned
 

@@ -68,6 +68,19 @@ def folder_in(out: Path, model: Path) -> Path:
     return folder
 
 
+def efforts_of(models: Sequence[Path], effort: str | None) -> list[str | None]:
+    """The level of effort to ask each model for: the given one, of those that were trained for levels. UserError where
+    none of them was."""
+    from tersely.evaluation.terms import pick_efforts, require_any_effort
+    from tersely.models.locate import locate_model
+
+    if effort is None:
+        return [None for _ in models]
+    weights = [locate_model(str(model)) for model in models]
+    require_any_effort(weights, [effort])
+    return [next(iter(pick_efforts(one, [effort])), None) for one in weights]
+
+
 def paste(*words: str | Path) -> str:
     """A command of ours as it can be pasted into a shell."""
     return shlex.join(["tersely", *map(str, words)])

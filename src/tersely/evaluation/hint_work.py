@@ -18,7 +18,7 @@ from tersely.evaluation.growth import more_of_it
 from tersely.evaluation.hint_records import ARMS
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import evaluation_folder
-from tersely.evaluation.terms import pick_template
+from tersely.evaluation.terms import effort_line, pick_template
 from tersely.facts import Facts
 from tersely.models.digest import weights_digest
 from tersely.models.environment import environment
@@ -86,10 +86,12 @@ def prepare_hints(
     place_of = partial(_place, model_path, out, hint)
     folder = place_of(protocol)
     template = pick_template(weights, protocol.template, other_template)
+    line = effort_line(weights, protocol.effort, other_template)
     tokenizer = load_tokenizer(weights)
     problems = load_choices(protocol, judge, template)
-    rules = {**identity(protocol.facts(template, task_digest(problems))), "hint": hint}
-    prompts = _prompts(problems, hint, protocol.seed, tokenizer, template)
+    asked = protocol.facts(template, task_digest(problems)).asked_for(protocol.effort)
+    rules = {**identity(asked), "hint": hint}
+    prompts = _prompts(problems, hint, protocol.seed, tokenizer, template, line)
     longest = max(map(len, prompts.values()))
     Room.of(load_config(weights).to_dict()).require(longest, protocol.max_new_tokens, "--max-new-tokens ", template)
     wanted = {**rules, "hint_text": HINTS[hint].text, **_digests(weights, tokenizer, prompts)}
@@ -144,9 +146,13 @@ def _digests(weights: Path, tokenizer: Any, prompts: PromptIds) -> JsonObject:
     return {"weights_sha256": weights_digest(weights), **prompt_identity_of(weights, tokenizer, prompts)}
 
 
-def _prompts(problems: Sequence[Problem], hint: str, seed: int, tokenizer: Any, template: str) -> PromptIds:
-    """Prompt ids of both arms, by arm and problem."""
-    arms = {arm: render_all([asked_in(p, arm, hint, seed) for p in problems], tokenizer, template) for arm in ARMS}
+def _prompts(
+    problems: Sequence[Problem], hint: str, seed: int, tokenizer: Any, template: str, line: str | None
+) -> PromptIds:
+    """Prompt ids of both arms, by arm and problem; ``line`` at the end of each."""
+    arms = {
+        arm: render_all([asked_in(p, arm, hint, seed) for p in problems], tokenizer, template, line) for arm in ARMS
+    }
     return {name: of_arm[p.id] for p in problems for name, of_arm in zip(_both(p.id), arms.values(), strict=True)}
 
 

@@ -18,6 +18,10 @@ VARIANT = "@"
 """Separates, in the name of an evaluation, the data set from what else was done: ``gsm8k@step-000010@limit-512``."""
 
 
+EFFORT = "effort-"
+"""Begins the variant that says a level of effort: ``gsm8k@effort-low``."""
+
+
 @dataclass(frozen=True, slots=True)
 class EvalProtocol:
     """Everything that can move a number besides the weights.
@@ -39,6 +43,8 @@ class EvalProtocol:
     """Prompt template; None takes the one that the model was trained with."""
     instruction: str | None = None
     """A request for brevity appended to the user's message, as ``limit:512`` (``tasks.instructions``)."""
+    effort: str | None = None
+    """The level of effort asked for, of a model that was trained for several."""
     suite: str | None = None
     """The suite this evaluation belongs to (``tersely.evaluation.suites``)."""
     step: int | None = None
@@ -58,6 +64,11 @@ class EvalProtocol:
         Sampling(self.k, self.max_new_tokens, self.temperature, self.top_p)  # refuses what cannot be drawn
         if self.instruction is not None:
             parse_instruction(self.instruction)
+            if self.effort is not None:
+                raise UserError(
+                    f"--instruction {self.instruction} and --effort {self.effort} would both end a prompt: ask for one "
+                    "of them (--other-template asks a model that was trained for levels for none)"
+                )
 
     @property
     def name(self) -> str:
@@ -69,6 +80,8 @@ class EvalProtocol:
             parts.append(f"step-{self.step:06d}")
         if self.instruction is not None:
             parts.append(parse_instruction(self.instruction).variant)
+        if self.effort is not None:
+            parts.append(f"{EFFORT}{self.effort}")
         if self.repeat is not None:
             # Last, so that it stands beside what it repeats, an instruction included.
             parts.append(f"repeat-{self.repeat}")
@@ -97,7 +110,7 @@ class EvalProtocol:
         )
 
 
-LATER = ("instruction", "suite", "step", "repeat")
+LATER = ("instruction", "effort", "suite", "step", "repeat")
 """Facts that older evaluations do not have; None says the same as absent."""
 
 
@@ -113,7 +126,13 @@ class Name:
     dataset: str
     step: int | None
     variant: str
-    """``limit-512``, ``concise``, ``repeat`` ...; empty for the model as it is."""
+    """``limit-512``, ``concise``, ``effort-low``, ``repeat`` ...; empty for the model as it is."""
+
+    @property
+    def effort(self) -> str | None:
+        """The level of effort that was asked for."""
+        found = [part for part in self.variant.split(VARIANT) if part.startswith(EFFORT)]
+        return found[0].removeprefix(EFFORT) if found else None
 
     @property
     def is_repeat(self) -> bool:

@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from tersely.errors import TerselyError, UserError, nearest, plainly
-from tersely.evaluation.protocol import VARIANT
+from tersely.errors import TerselyError, UserError, nearest, plainly, require_known
+from tersely.evaluation.protocol import EFFORT, VARIANT, parse_name
 from tersely.evaluation.records import Evaluation, progress, read_evaluation
 from tersely.journal import StepRecord
 from tersely.models.digest import recorded_digest
@@ -172,12 +172,42 @@ def evaluation_folders(path: Path, foreign: bool, variants: bool = False) -> lis
     """RUN/evaluation/TASK; for somebody else's model TASK lies directly beneath, and must be finished to be known.
 
     Variants (TASK@step-000010, TASK@limit-512) are other measurements than the model as it is: left out unless asked.
+    A model that was trained for levels of effort is what it is at each of them (TASK@effort-low).
     """
     if foreign:
         found = sorted(summary.parent for summary in path.glob("*/summary.json"))
     else:
         found = sorted(folder for folder in (path / "evaluation").glob("*") if folder.is_dir())
-    return [folder for folder in found if variants or VARIANT not in folder.name]
+    return [folder for folder in found if variants or VARIANT not in folder.name or _is_effort(folder.name)]
+
+
+def _is_effort(folder: str) -> bool:
+    """Whether an evaluation asked for a level of effort, and is no variant otherwise."""
+    name = parse_name(folder)
+    return name.step is None and name.effort is not None and name.variant == f"{EFFORT}{name.effort}"
+
+
+def at_effort(runs: Sequence[Run], effort: str | None) -> list[Run]:
+    """The runs with their evaluations by task alone: as they are, or where they were evaluated by levels of effort,
+    those at one of them. UserError where such a run is asked for none, or for one that it was not evaluated at, and
+    where none of them was evaluated by levels."""
+    asked = [folder for run in runs for folder in run.evaluations if parse_name(folder).effort is not None]
+    if effort is not None and not asked:
+        raise UserError(f"--effort {effort}: nothing here was evaluated by levels of effort: leave --effort out")
+    return [_at_effort(run, effort) for run in runs]
+
+
+def _at_effort(run: Run, effort: str | None) -> Run:
+    by_level: dict[str | None, dict[str, Evaluation]] = {}
+    for folder, evaluation in run.evaluations.items():
+        by_level.setdefault(parse_name(folder).effort, {})[folder.split(f"{VARIANT}{EFFORT}")[0]] = evaluation
+    plain, levels = by_level.pop(None, {}), [level for level in by_level if level is not None]
+    if not levels or (effort is None and plain):
+        return replace(run, evaluations=plain)
+    if effort is None:
+        listed = ", ".join(levels)
+        raise UserError(f"{run.path} was evaluated by levels of effort: say which of {listed}, --effort LEVEL")
+    return replace(run, evaluations=by_level[require_known(f"level of effort of {run.path}:", effort, levels)])
 
 
 def _held(folder: Path) -> Evaluation:
@@ -236,5 +266,5 @@ def _is_number(line: Json, name: str) -> bool:
     return value is None or (isinstance(value, int | float) and math.isfinite(value))
 
 
-_NUMBERS = tuple(field.name for field in fields(StepRecord) if field.name != "event")
+_NUMBERS = tuple(field.name for field in fields(StepRecord) if field.name not in ("event", "levels"))
 """Of a journal's line."""

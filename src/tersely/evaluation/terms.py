@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tersely.errors import UserError
+from tersely.errors import UserError, require_known
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.models.load import load_config
 from tersely.models.positions import Room
 from tersely.models.trained_for import read_trained_for
+from tersely.tasks.efforts import require_level
 from tersely.tasks.instructions import parse_instruction, require_readable
 
 
@@ -39,6 +41,41 @@ def require_verifier_of_training(weights: Path, verifier: str | None, other_veri
         )
 
 
+def pick_efforts(weights: Path, asked: Sequence[str]) -> Sequence[str]:
+    """The levels of effort to ask a model for: of those that it was trained for the given ones, else all; none where it
+    was trained for none. UserError for a level that it does not know."""
+    known = read_trained_for(weights).efforts or {}
+    if not known:
+        return []
+    return [require_known("level of effort", level, known) for level in dict.fromkeys(asked)] or list(known)
+
+
+def require_any_effort(models: Sequence[Path], asked: Sequence[str]) -> None:
+    """UserError where a level is asked for and none of the models (folders of weights) was trained for any."""
+    if asked and not any(read_trained_for(weights).efforts for weights in models):
+        which = "the model was not" if len(models) == 1 else "none of the models was"
+        raise UserError(
+            f"--effort {','.join(asked)}: {which} trained for levels of effort, so that no line asks for one: leave "
+            "--effort out"
+        )
+
+
+def effort_line(weights: Path, level: str | None, otherwise: bool = False) -> str | None:
+    """The line that asks a model for a level of effort, as it was trained. UserError where it knows no such level, and
+    where it was trained for levels and is asked for none (unless it is to be asked ``otherwise`` than it was trained).
+    """
+    known = read_trained_for(weights).efforts or {}
+    if level is not None:
+        require_any_effort([weights], [level])
+        return known[require_known("level of effort", level, known)]
+    if known and not otherwise:
+        raise UserError(
+            f"the model was trained to be asked for a level of effort: say which of {', '.join(known)}, --effort LEVEL "
+            "(effort= from Python), or add --other-template to ask for none"
+        )
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
     """How the problems are put to the model. Example: ``Asking("boxed", "Be concise.")``."""
@@ -48,11 +85,13 @@ class Asking:
     """At the end of each prompt."""
 
     @classmethod
-    def of(cls, protocol: EvalProtocol, tokenizer: Any, template: str) -> Asking:
+    def of(cls, protocol: EvalProtocol, tokenizer: Any, template: str, effort: str | None = None) -> Asking:
         """The model's own template, with the instruction of the protocol if any, once it is known that the tokenizer
-        can write it."""
+        can write it. ``effort``: the line that asks for the protocol's level of effort, if any."""
+        if protocol.effort is not None and effort is not None:
+            require_level(protocol.effort, effort, tokenizer)
         if protocol.instruction is None:
-            return cls(template, None)
+            return cls(template, effort)
         instruction = parse_instruction(protocol.instruction)
         require_readable(instruction, tokenizer)
         return cls(template, instruction.text) if instruction.appended else cls(instruction.text, None)

@@ -16,7 +16,7 @@ from tersely.evaluation.earlier import Earlier, find_earlier, weights_step
 from tersely.evaluation.growth import more_of_it
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import evaluation_folder, responses_on_disk
-from tersely.evaluation.terms import Asking, pick_template, require_verifier_of_training, within_positions
+from tersely.evaluation.terms import Asking, effort_line, pick_template, require_verifier_of_training, within_positions
 from tersely.facts import Facts
 from tersely.models.digest import weights_digest_once
 from tersely.models.load import load_tokenizer
@@ -118,9 +118,9 @@ def prepare(
     protocol = _under_its_step(protocol, model_path, weights)
     place_of = partial(_place, model_path, out)
     folder = place_of(protocol)
-    template = pick_template(weights, protocol.template, more.get("other_template", False))
-    tokenizer = load_tokenizer(weights)
-    asking = Asking.of(protocol, tokenizer, template)
+    otherwise = more.get("other_template", False)
+    template, tokenizer = pick_template(weights, protocol.template, otherwise), load_tokenizer(weights)
+    asking = Asking.of(protocol, tokenizer, template, effort_line(weights, protocol.effort, otherwise))
     if not trust_judge:
         require_verifier_of_training(weights, verifier_of(grader), more.get("other_verifier", False))
     source, drop, policy = more.get("source") or protocol.task, more.get("drop_unjudgeable", False), more.get("policy")
@@ -129,7 +129,7 @@ def prepare(
     refuse_trained_on(model_path, asked, more.get("allow_overlap", False))
     prompts = render_all(asked, tokenizer, asking.template, asking.sentence)
     protocol = within_positions(weights, protocol, max(map(len, prompts.values())), asking.template)
-    rules = protocol.facts(template, task_digest(asked)).judged_by(verifier_of(grader))
+    rules = protocol.facts(template, task_digest(asked)).asked_for(protocol.effort).judged_by(verifier_of(grader))
     rules = rules.counted_by(policy).lowered_from(protocol.suite_cap).drawn_by(strata_of(asked))
     digests = {"weights_sha256": weights_digest_once(weights), **prompt_identity_of(weights, tokenizer, prompts)}
     # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.

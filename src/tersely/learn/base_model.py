@@ -30,9 +30,7 @@ from tersely.samplers import Sampler
 from tersely.samplers.base import closed_if_refused
 from tersely.samplers.engine_check import check_engine
 from tersely.samplers.engines import make_sampler
-from tersely.tasks.budgets import Budgets
-from tersely.tasks.instructions import require_readable
-from tersely.tasks.prompts import render_all
+from tersely.tasks.training_prompts import TrainingPrompts
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class LoadedBase:
     model: Any
     tokenizer: Any
     prompts: Mapping[str, tuple[int, ...]]
-    """Prompt ids by problem id, all known to fit."""
+    """Prompt ids by problem id (with levels of effort: by both), all known to fit."""
     check: BaseCheck
     """Which ways to decode and to score are right for this model."""
 
@@ -58,11 +56,7 @@ class LoadedBase:
         files = folder_files(folder)
         require_end(files)
         tokenizer = load_tokenizer(folder)
-        budgets = budgets_of(config)
-        if budgets is not None:
-            require_readable(budgets.widest, tokenizer)
-        asking = None if budgets is None else budgets.sentence
-        prompts = render_all(problems, tokenizer, config.template, asking)
+        prompts = TrainingPrompts.of(config).render(problems, tokenizer)
         # As transformers reads it: some files leave to their class how many positions there are.
         model_config = {**files["config.json"], **load_config(folder).to_dict()}
         refuse_what_cannot_fit(config, model_config, device, world, max(map(len, prompts.values())))
@@ -97,11 +91,6 @@ class LoadedBase:
     def prompt_identity(self) -> JsonObject:
         """What a resumed run must share of prompts, chat template and end tokens."""
         return prompt_identity(self.folder, self.tokenizer, end_tokens(self.model, self.tokenizer), self.prompts)
-
-
-def budgets_of(config: TrainConfig) -> Budgets | None:
-    """What prompts ask for; None where they ask for no length."""
-    return None if config.budgets is None else Budgets(*config.budgets, config.seed, config.budget_line)
 
 
 def require_end(files: ModelFiles) -> None:

@@ -22,7 +22,7 @@ from tersely.learn.parallel import World
 from tersely.learn.run_setup import TrainSummary, look_before_training, open_run, read_resume_state
 from tersely.learn.steering import Steering, Unsteered
 from tersely.learn.trainer import Trainer
-from tersely.models.trained_for import template_note
+from tersely.models.trained_for import efforts_note, template_note
 from tersely.rollouts import Grader, judge_for
 from tersely.samplers.base import Sampler, close_after
 from tersely.stop import Stopped, StopRequest
@@ -61,7 +61,8 @@ def train(
     torch.manual_seed(config.seed)
     with World.joined() as world, judge_for(judge, config.run.judge_workers, verifier or config.verifier) as grader:
         ready, base = look_before_training(config, grader, world, problems, steering.longest_prompt)
-        for said in (ready.loaded.words(), template_note(ready.folder, config.template), ready.notice):
+        levels = efforts_note(ready.folder, config.objective.levels)
+        for said in (ready.loaded.words(), template_note(ready.folder, config.template), levels, ready.notice):
             if said is not None:
                 display.note(said)
         with open_run(out, config, ready, world, steering.identity) as run:

@@ -22,6 +22,7 @@ from tersely.runs.json_file import read_record
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.base import close_after
 from tersely.tasks.order import problems_of_step
+from tersely.tasks.training_prompts import TrainingPrompts
 
 PROBE = "probe.json"
 """In the run folder: the sample, so that a resume does not draw it again."""
@@ -119,4 +120,5 @@ def sample_base(config: TrainConfig, count: int, display: Display) -> LengthSamp
         sampler, _ = base.make_sampler(config.sampling, ready.facts, base.model, ready.longest_prompt)
         with close_after(sampler), explain_training_memory("sampling", config):
             chosen = problems_of_step(ready.problems, min(count, len(ready.problems)), config.seed, 0)
-            return draw(config, chosen, ready.prompts, sampler, judge, display)
+            prompts = TrainingPrompts.of(config).prompts_of(chosen, ready.prompts, 1)
+            return draw(config, chosen, prompts, sampler, judge, display)

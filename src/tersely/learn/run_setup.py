@@ -39,6 +39,7 @@ from tersely.tasks import task_digest
 from tersely.tasks.order import too_few
 from tersely.tasks.overlap import TRAINED_ON
 from tersely.tasks.sources.own import OwnTask
+from tersely.tasks.training_prompts import require_levels
 from tersely.trackers import require_tracker
 
 OPERATIONAL = ("threads", "keep", "judge_workers", "probe", "report_to", "all_wrong_stop")
@@ -129,6 +130,7 @@ def look_before_training(
     """Refuse, in one sentence, whatever cannot work (UserError); nothing is written. Loads the base."""
     with world.collective_errors():
         objective = Objective(**config.objective.model_dump())
+        require_levels(config, objective)
         require_budgets(config, objective)
         caps, rules = find_caps(config, objective), asked(config.health)
         find_loss(config.learner.loss)
@@ -214,6 +216,8 @@ def run_identity(
     # What is off leaves no key, so that runs from before it was there go on.
     if config.budgets is None:
         del settings["budgets"], settings["budget_line"]
+    if not config.objective.levels:
+        del settings["level_line"]
     if config.run.oversample == 1:
         del settings["run"]["oversample"]
     if config.run.cap_schedule == CONSTANT:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from tersely.analysis.overthinking import loops
-from tersely.journal import StepEvent, StepRecord
+from tersely.journal import LevelRecord, StepEvent, StepRecord
 from tersely.learn.metrics import UpdateMetrics
 from tersely.records import Credit, Finish, Group, JsonObject, Status
+from tersely.tasks.training_prompts import TrainingPrompts
 from tersely.verify.summary import Remarks
 
 
@@ -23,8 +24,10 @@ def step_record(
     learning_rate: float,
     alpha: float | None = None,
     cap: int | None = None,
+    levels: Sequence[str | None] = (),
 ) -> StepRecord:
-    """What happened in a step; ``alpha`` and ``cap`` only where a schedule moves them."""
+    """What happened in a step; ``alpha`` and ``cap`` only where a schedule moves them, ``levels`` of effort a group
+    (none: none)."""
     lengths = np.concatenate([g.lengths_G for g in groups])
     correct = np.concatenate([g.correct_G for g in groups])
     judged = np.concatenate([g.judged_G for g in groups])
@@ -68,7 +71,19 @@ def step_record(
         alpha=alpha,
         endless=sum(loops(r.text) for r in cut_off) / len(rollouts),
         cap=cap,
+        levels=_by_level(groups, levels),
     )
+
+
+def _by_level(groups: Sequence[Group], levels: Sequence[str | None]) -> dict[str, LevelRecord] | None:
+    """What came of the groups of each level, by its name in order."""
+    found = {}
+    for level in sorted({level for level in levels if level is not None}):
+        of_it = [group for group, drawn in zip(groups, levels, strict=True) if drawn == level]
+        correct, judged = (np.concatenate([getattr(g, name) for g in of_it]) for name in ("correct_G", "judged_G"))
+        length = float(np.concatenate([g.lengths_G for g in of_it]).mean())
+        found[level] = LevelRecord(tuple(g.problem.id for g in of_it), _mean(correct[judged]), length)
+    return found or None
 
 
 def _mean(values: Any) -> float | None:
@@ -85,6 +100,8 @@ class NotableSample:
     group: Group
     place: int
     """Among the group's siblings."""
+    level: str | None = None
+    """Of effort, that was asked for."""
 
     def to_json(self) -> JsonObject:
         problem, rollout, verdict = self.group.problem, self.group.rollouts[self.place], self.group.verdicts[self.place]
@@ -100,10 +117,11 @@ class NotableSample:
             "status": str(verdict.status),
             "reason": verdict.reason,
             "text": rollout.text,
+            **({} if self.level is None else {"level": self.level}),
         }
 
 
-def notable_samples(step: int, groups: Sequence[Group]) -> list[NotableSample]:
+def notable_samples(step: int, groups: Sequence[Group], asking: TrainingPrompts | None = None) -> list[NotableSample]:
     """Shortest correct, longest correct and one wrong response of the step (the first of its kind where equal)."""
     places = [(group, i, bool(ok)) for group in groups for i, ok in enumerate(group.correct_G)]
     correct = [(group, i) for group, i, ok in places if ok]
@@ -114,7 +132,8 @@ def notable_samples(step: int, groups: Sequence[Group]) -> list[NotableSample]:
         picks.append(("longest_correct", max(correct, key=_length)))
     if wrong:
         picks.append(("wrong", wrong[0]))
-    return [NotableSample(step, which, *place) for which, place in picks]
+    levels = [None if asking is None else asking.level_of(group.problem, step) for _, (group, _) in picks]
+    return [NotableSample(step, which, *place, level) for (which, place), level in zip(picks, levels, strict=True)]
 
 
 def _length(place: tuple[Group, int]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,18 +14,18 @@ from tersely.display import Display
 from tersely.errors import RunError
 from tersely.facts import Facts
 from tersely.journal import StepEvent, StepRecord
-from tersely.learn.base_model import LoadedBase, budgets_of
+from tersely.learn.base_model import LoadedBase
 from tersely.learn.batch import collate, split_updates
 from tersely.learn.caps import CONSTANT
 from tersely.learn.clock import Clock
 from tersely.learn.fill import credits_of_most, used_groups
-from tersely.learn.group_codec import decode, decode_verdict, encode, encode_verdict
 from tersely.learn.health.watch import Watch, read_steps
 from tersely.learn.learner import Learner
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.probe import probe_base
-from tersely.learn.run_setup import Ready, ResumeState, TrainSummary, keep_unjudged, resume_point, run_environment
+from tersely.learn.respond import Responder
+from tersely.learn.run_setup import Ready, ResumeState, TrainSummary, resume_point, run_environment
 from tersely.learn.scorer_check import head_name
 from tersely.learn.state import load_training_state, training_state, write_training_state
 from tersely.learn.step_record import notable_samples, step_record
@@ -34,13 +34,13 @@ from tersely.models.load import load_model
 from tersely.models.save import save_model
 from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor, write_trained_for
-from tersely.objective import GroupView, view_of
-from tersely.records import Group, JsonObject, Problem, Status, Verdict
-from tersely.rollouts import Grader, PromptIds, respond, unjudged_words
+from tersely.records import Group, JsonObject, Problem
+from tersely.rollouts import Grader
 from tersely.runs.checkpoints import Write
 from tersely.runs.folder import RunFolder
 from tersely.samplers import Sampler, Sampling
 from tersely.tasks.order import problems_of_step
+from tersely.tasks.training_prompts import TrainingPrompts
 from tersely.verify import Judge
 
 STEP_SEEDS = 1_000_003
@@ -64,10 +64,10 @@ class Trainer:
     ) -> None:
         self.config, self.objective, self.caps = config, ready.objective, ready.caps
         self.problems, self.prompts = ready.problems, ready.prompts
-        self.budgets = budgets_of(config)
+        self.asking = TrainingPrompts.of(config)
         self.verifier = ready.verifier
         self.judge, self.run, self.display, self.world = judge, run, display, world
-        self.tokenizer, self.reading = base.tokenizer, ResponseText(base.tokenizer)
+        self.tokenizer = base.tokenizer
         self.environment = run_environment(config, ready.facts, world)
         # Of the checkpoint since the last step: a step's own line must be on disk before its checkpoint counts it.
         self.save_seconds = 0.0
@@ -85,6 +85,7 @@ class Trainer:
         else:
             self.sampler, engine = sampler, None
             sampler.load_weights(model, self.first_step)
+        self.responder = Responder(config, self.sampler, judge, ResponseText(base.tokenizer), run, display, world)
         self._record_check(base.whole_check(engine))
         if isinstance(judge, Judge):
             judge.known.update(state.unjudged)
@@ -131,7 +132,7 @@ class Trainer:
             probe_base(
                 self.config,
                 self.problems,
-                self.prompts,
+                self.asking.prompts_of(self.problems, self.prompts, 1),
                 self.sampler,
                 self.judge,
                 device,
@@ -150,7 +151,7 @@ class Trainer:
         clock.lap("judge_s")
         objective = self.objective.at(step) if alpha is None else replace(self.objective, alpha=alpha)
         self.steered_alpha = alpha
-        views = [self._view(group, step) for group in groups]
+        views = [self.asking.view(group, step, self._cap(step)) for group in groups]
         credits = credits_of_most(objective, views, self.method_state, self.config.sampling.prompts)
         self.method_state = objective.next_state(self.method_state, views)
         rate = self.learner.learning_rate()
@@ -164,7 +165,8 @@ class Trainer:
         clock.lap("update_s", minus={"reference_s": metrics.reference_s})
         moved = objective.alpha if alpha is not None or self.config.objective.schedule != "constant" else None
         cap = self._cap(step) if self.config.run.cap_schedule != CONSTANT else None
-        record = step_record(step, groups, credits, metrics, rate, moved, cap)
+        levels = [view.level for view in views]
+        record = step_record(step, groups, credits, metrics, rate, moved, cap, levels)
         with self.world.collective_errors():
             self._write(record, groups, clock)
         self._show(record, clock)
@@ -175,76 +177,15 @@ class Trainer:
         """Most tokens of a response at this step."""
         return self.caps.cap_at(self.config.sampling.max_new_tokens, step)
 
-    def _view(self, group: Group, step: int) -> GroupView:
-        """What the objective is shown of a group."""
-        asked = None if self.budgets is None else [self.budgets.of(group.problem)] * len(group.rollouts)
-        return view_of(group, cap=self._cap(step), budgets_G=asked)
-
     def _respond(self, problems: Sequence[Problem], step: int, clock: Clock) -> list[Group]:
         """The groups of all problems, each process having sampled and judged its share."""
         settings = self.config.sampling
         seed = self.config.seed * STEP_SEEDS + step
         sampling = Sampling(settings.n, self._cap(step), settings.temperature, seed=seed)
-        groups = self.respond(problems, self.prompts, sampling, lambda: clock.lap("sample_s"))
-        self._check_unjudged([v for g in groups for v in g.verdicts])
+        prompts = self.asking.prompts_of(problems, self.prompts, step)
+        groups = self.responder.respond(problems, prompts, sampling, lambda: clock.lap("sample_s"))
+        self.responder.check_unjudged([v for g in groups for v in g.verdicts])
         return groups
-
-    def respond(
-        self,
-        problems: Sequence[Problem],
-        prompts: PromptIds,
-        sampling: Sampling,
-        on_sampled: Callable[[], None] | None = None,
-    ) -> list[Group]:
-        """Judged responses of the present weights, of all processes; every one of them must call."""
-        with self.world.collective_errors(), explain_training_memory("sampling", self.config, self.world.size):
-            own_groups = respond(
-                self.world.share(problems),
-                prompts,
-                self.sampler,
-                self.judge,
-                sampling,
-                reading=self.reading,
-                on_progress=lambda done, total: self.display.phase("sampling", done, total),
-                on_sampled=on_sampled,
-            )
-        self._keep_unjudged()
-        return self._exchange(problems, prompts, own_groups)
-
-    def _keep_unjudged(self) -> None:
-        """What the judge of any process could not say is known to all from now on, and kept: it is part of what
-        happened."""
-        if not isinstance(self.judge, Judge):
-            return
-        fresh = {k: encode_verdict(v) for k, v in self.judge.unjudged.items() if k not in self.judge.known}
-        told = {k: decode_verdict(v) for part in self.world.all_gather(fresh) for k, v in part.items()}
-        self.judge.known.update(told)
-        self.judge.unjudged.update(told)
-        with self.world.collective_errors():
-            if told and self.run:
-                keep_unjudged(self.run, self.judge.unjudged)
-
-    def _exchange(self, problems: Sequence[Problem], prompts: PromptIds, own_groups: Sequence[Group]) -> list[Group]:
-        """The groups of all problems, from the shares of all processes."""
-        if self.world.size == 1:
-            return list(own_groups)
-        records = self.world.merge(self.world.all_gather([encode(group) for group in own_groups]))
-        return [decode(p, prompts[p.id], r) for p, r in zip(problems, records, strict=True)]
-
-    def _check_unjudged(self, verdicts: Sequence[Verdict]) -> None:
-        """An alarm above one rate, a stop above another; one or two single answers never stop a run."""
-        unjudged = sum(v.status is Status.UNJUDGED for v in verdicts)
-        rate, settings, text = unjudged / len(verdicts), self.config.run, unjudged_words(verdicts)
-        if text is None or rate <= settings.unjudged_alarm:
-            return
-        if rate > settings.unjudged_stop and unjudged > 2:
-            raise self.world.raise_on_rank0(
-                RunError(
-                    f"{text}; above run.unjudged_stop = {settings.unjudged_stop:.1%} the rewards cannot be trusted: "
-                    "the last checkpoint stands; look at the answers, then run the same command again"
-                )
-            )
-        self.display.note(text)
 
     def _look_at(self, record: StepRecord) -> None:
         try:
@@ -259,7 +200,7 @@ class Trainer:
     def _write(self, record: StepRecord, groups: Sequence[Group], clock: Clock) -> None:
         if self.run is None:
             return
-        self.samples = [sample.to_json() for sample in notable_samples(record.step, groups)]
+        self.samples = [sample.to_json() for sample in notable_samples(record.step, groups, self.asking)]
         self.run.append("samples", self.samples)
         self.run.append("journal", [record.to_json()])
         clock.seconds["save_s"] = self.save_seconds
@@ -276,6 +217,7 @@ class Trainer:
             "truncated": _percent(record.truncated),
             "kl": "-" if record.kl is None else f"{record.kl:.4f}",
             "s": f"{clock.total():.1f}",
+            **{level: f"{one.length:.0f}" for level, one in (record.levels or {}).items()},
         }
         self.display.step(record.step, self.config.run.steps, numbers)
 
@@ -310,6 +252,7 @@ class Trainer:
             base=self.config.model,
             verifier=self.verifier,
             tune=tune,
+            efforts=self.asking.lines,
         )
 
         def write(folder: Path) -> None:

@@ -53,10 +53,11 @@ def prompts_digest(prompts: Mapping[str, tuple[int, ...]]) -> str:
 
 def architecture_digest(config: Json) -> str:
     """SHA-256 over a model's config.json: the same weights under another rotary base or scale are another model."""
-    return hashlib.sha256(json.dumps(_architecture(config), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(architecture(config), sort_keys=True).encode()).hexdigest()
 
 
-def _architecture(part: Any) -> Any:
+def architecture(part: Any) -> Any:
+    """A model's config.json, or a part of it, without what changes no log-probability or stands for itself."""
     if not isinstance(part, dict):
         return part
-    return {key: _architecture(value) for key, value in part.items() if key not in _NO_ARCHITECTURE}
+    return {key: architecture(value) for key, value in part.items() if key not in _NO_ARCHITECTURE}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ FIELDS: Mapping[str, type] = {
     "base": str,
     "verifier": str,
     "tune": dict,
+    "efforts": dict,
 }
 """The file's keys, in its order, and what stands under each."""
 
@@ -54,10 +55,13 @@ class TrainedFor:
 
     Example: ``{"member": "step-000045", "step": 45, "alpha": 0.225}``
     """
+    efforts: Mapping[str, str] | None = None
+    """Level of effort -> the line at the end of a prompt that asks for it; their alphas stand in ``objective``."""
 
     def to_json(self) -> JsonObject:
         """What is known, in the file's order."""
-        return {key: value for key in FIELDS if (value := getattr(self, key)) is not None}
+        known = {key: value for key in FIELDS if (value := getattr(self, key)) is not None}
+        return {key: dict(value) if isinstance(value, Mapping) else value for key, value in known.items()}
 
     @classmethod
     def from_json(cls, content: Any) -> TrainedFor:
@@ -68,6 +72,8 @@ class TrainedFor:
         for key, value in known.items():
             if not isinstance(value, FIELDS[key]) or (isinstance(value, int) and value < 1) or value is True:
                 raise ValueError(f"{key} is {value!r}")
+        if not all(isinstance(line, str) for line in known.get("efforts", {}).values()):
+            raise ValueError(f"efforts is {known['efforts']!r}")
         return cls(**known)
 
 
@@ -90,6 +96,17 @@ def read_trained_for(folder: Path) -> TrainedFor:
         raise UserError(
             f"{path} is damaged ({first_line(error)}): use another checkpoint, or another copy of this model"
         ) from error
+
+
+def efforts_note(folder: Path, levels: Collection[str]) -> str | None:
+    """What to know before a model that is asked for a level of effort is trained further without these levels."""
+    missing = [level for level in read_trained_for(folder).efforts or {} if level not in levels]
+    if not missing:
+        return None
+    return (
+        f"the model was trained for levels of effort, and no prompt asks for {', '.join(missing)} here: give "
+        "objective.levels to go on as it was"
+    )
 
 
 def template_note(folder: Path, template: str) -> str | None:

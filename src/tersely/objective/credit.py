@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,8 +14,10 @@ from tersely.errors import RunError, TerselyError, UserError, require_known
 from tersely.objective.advantage import ADVANTAGES, NORMALIZATIONS
 from tersely.objective.build import build, find_class, setting_names
 from tersely.objective.flat import FlatCredit, joined, places_of, split
+from tersely.objective.given import finite, plain, whole_reward
 from tersely.objective.group import GroupView, Need, State
 from tersely.objective.inputs import read_group
+from tersely.objective.levels import require_sense
 from tersely.objective.methods import METHODS
 from tersely.objective.methods.base import Method
 from tersely.objective.promise import AllWrong, Promise
@@ -64,17 +65,23 @@ class Objective:
     """Settings of the schedule, by name."""
     filter: str = "none"
     """Which groups give no credit, one of ``FILTERS``: before scaling, so that "batch" does not look at them."""
+    levels: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """Alpha by level of effort, for groups that say which they were asked with (``GroupView.level``); then no alpha."""
     _method: Method = field(init=False, repr=False, compare=False)
+    """With levels that of the first: what it needs and promises is that of all."""
+    _by_level: Mapping[str, Method] = field(init=False, repr=False, compare=False)
     _schedule: Schedule = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require_known("advantage", str(self.advantage), ADVANTAGES)
         require_known("normalize", str(self.normalize), NORMALIZATIONS)
         require_known("filter", str(self.filter), FILTERS)
-        for name in ("settings", "schedule_settings"):
+        for name in ("settings", "schedule_settings", "levels"):
             object.__setattr__(self, name, _copied(name, getattr(self, name)))
-        method, schedule = _build_method(self), _build_schedule(self)
-        built = {"_method": method, "_schedule": schedule, "alpha": getattr(method, "alpha", self.alpha)}
+        by_level = _build_levels(self)
+        method = next(iter(by_level.values())) if by_level else _build_method(self, self.alpha)
+        alpha = None if by_level else getattr(method, "alpha", self.alpha)
+        built = {"_method": method, "_by_level": by_level, "_schedule": _build_schedule(self), "alpha": alpha}
         for name, value in built.items():
             object.__setattr__(self, name, value)
         if self.schedule != "constant":
@@ -187,12 +194,12 @@ class Objective:
     def initial_state(self) -> State:
         """What the method remembers before the first step; {} for one that remembers nothing."""
         with _boundary(self.method):
-            return _plain(self._method.initial_state())
+            return plain(self._method.initial_state())
 
     def next_state(self, state: State, groups: Sequence[GroupView]) -> State:
         """What it remembers after a step with these groups: plain JSON values, for the checkpoint."""
         with _boundary(self.method):
-            return _plain(self._method.update(state, groups))
+            return plain(self._method.update(state, groups))
 
     def _credit_step(self, groups: Sequence[GroupView], state: State | None) -> list[Credit]:
         if Need.STATE in self.needs:
@@ -218,7 +225,17 @@ class Objective:
         if self.needs:
             self.require_given([need for need in Need if getattr(group, need) is not None])
         with _boundary(self.method):
-            return _checked(self._method.rewards(group), group)
+            return whole_reward(self._method_for(group).rewards(group), group)
+
+    def _method_for(self, group: GroupView) -> Method:
+        """The method with the alpha of the group's level, where there are levels."""
+        if not self.levels:
+            return self._method
+        if group.level is None:
+            raise UserError(
+                "objective.levels gives each level its alpha, and it is not said which a group was asked with"
+            )
+        return self._by_level[require_known("level", group.level, self.levels)]
 
     def _advantages(
         self, groups: Sequence[GroupView], rewards: Sequence[Reward], dropped: Sequence[str | None]
@@ -237,7 +254,7 @@ class Objective:
 
     def _reweighed(self, group: GroupView, advantages_G: FloatArray) -> FloatArray:
         with _boundary(self.method):
-            return _finite("advantage", self._method.reweigh(group, advantages_G), group)
+            return finite("advantage", self._method_for(group).reweigh(group, advantages_G), group)
 
 
 def _copied(name: str, settings: object) -> dict[str, Any]:
@@ -246,15 +263,25 @@ def _copied(name: str, settings: object) -> dict[str, Any]:
     return dict(settings)
 
 
-def _build_method(objective: Objective) -> Method:
+def _build_levels(objective: Objective) -> dict[str, Method]:
+    """The method of each level, with its alpha; empty where there are none."""
+    if not objective.levels:
+        return {}
+    name = str(objective.method)
+    kind = find_class("method", name, METHODS, Method)
+    require_sense(objective.levels, name, kind, objective.alpha, objective.schedule, objective.normalize)
+    return {level: _build_method(objective, alpha) for level, alpha in objective.levels.items()}
+
+
+def _build_method(objective: Objective, alpha: float | None) -> Method:
     name = str(objective.method)
     kind = find_class("method", name, METHODS, Method)
     if "alpha" in objective.settings:
         raise UserError("alpha is a setting of the objective itself: give it as alpha, not among the method's settings")
-    if objective.alpha is not None and "alpha" not in setting_names(kind):
+    if alpha is not None and "alpha" not in setting_names(kind):
         raise UserError(f"method {name!r} has no alpha: leave alpha out")
-    alpha = {} if objective.alpha is None else {"alpha": objective.alpha}
-    method = build("method", name, kind, {**alpha, **objective.settings})
+    given = {} if alpha is None else {"alpha": alpha}
+    method = build("method", name, kind, {**given, **objective.settings})
     require_signature("method", f"{name}.rewards", method.rewards, "group")
     require_signature("method", f"{name}.update", method.update, "state", "groups")
     require_signature("method", f"{name}.reweigh", method.reweigh, "group", "advantages_G")
@@ -278,27 +305,3 @@ def _boundary(method: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise RunError(f"method {method!r} failed ({type(error).__name__}: {error})") from error
-
-
-def _checked(reward: Reward, group: GroupView) -> Reward:
-    """What the method gave, 0 where not counted; an error where it is no finite reward for each response."""
-    if not isinstance(reward, Reward):
-        raise TypeError(f"it gave {type(reward).__name__} and not a tersely.objective.Reward")
-    return Reward(_finite("reward", reward.rewards_G, group), reward.parts)
-
-
-def _finite(what: str, values_G: ArrayLike, group: GroupView) -> FloatArray:
-    taken_G = np.asarray(values_G, dtype=np.float64)
-    if taken_G.shape != group.scores_G.shape:
-        raise ValueError(f"it gave {what}s of shape {taken_G.shape} for {group.scores_G.size} responses")
-    taken_G = np.where(group.counted_G, taken_G, 0.0)
-    if not np.isfinite(taken_G).all():
-        raise ValueError(f"it gave a {what} that is not finite: {taken_G.tolist()}")
-    return taken_G
-
-
-def _plain(state: State) -> State:
-    """The state, if it would come back from a checkpoint as it went in."""
-    if json.loads(json.dumps(state, allow_nan=False)) != state:
-        raise ValueError("its state would not come back from JSON as it is: use text keys, lists and plain numbers")
-    return state

@@ -43,6 +43,8 @@ class GroupView:
     """The same for the same problem in every step."""
     state: State | None = None
     """What the method remembers; only methods that need it are given one."""
+    level: str | None = None
+    """Of effort, that the prompt asked for."""
 
     @property
     def earning_G(self) -> BoolArray:

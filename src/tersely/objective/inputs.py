@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,9 +44,14 @@ def read_group(
     return view
 
 
-def view_of(group: Group, *, cap: int | None = None, budgets_G: ArrayLike | None = None) -> GroupView:
-    """What a method is shown of a group of responses: scores, lengths, verdicts, truncation, texts, problem."""
-    return read_group(
+def view_of(
+    group: Group, *, cap: int | None = None, budgets_G: ArrayLike | None = None, level: str | None = None
+) -> GroupView:
+    """What a method is shown of a group of responses: scores, lengths, verdicts, truncation, texts, problem.
+
+    ``budgets_G`` [G] tokens, or ``level`` of effort, that the prompt asked for.
+    """
+    view = read_group(
         group.scores_G,
         group.lengths_G,
         group.judged_G,
@@ -56,6 +62,7 @@ def view_of(group: Group, *, cap: int | None = None, budgets_G: ArrayLike | None
         texts_G=[rollout.text for rollout in group.rollouts],
         problem_id=group.problem.id,
     )
+    return view if level is None else replace(view, level=level)
 
 
 def _require_equal(sizes: dict[str, int], where: str) -> None:

@@ -10,7 +10,7 @@ from tersely.analysis.facts import MEASURED
 from tersely.analysis.noise import NoiseFloor, noise_floor
 from tersely.analysis.paired import covers, shared
 from tersely.errors import UserError
-from tersely.evaluation.protocol import VARIANT, parse_name
+from tersely.evaluation.protocol import EFFORT, VARIANT, parse_name
 from tersely.evaluation.records import Evaluation
 from tersely.evaluation.runs import Run, read_finished, root_of
 from tersely.page.records import Comparison, Contender, Entry, Result, Role, Who
@@ -83,7 +83,7 @@ def _rules(runs: Sequence[Run]) -> Rules:
     for run in runs:
         for folder, evaluation in run.evaluations.items():
             name = parse_name(folder)
-            if folder == name.dataset or name.step is not None:
+            if folder == name.dataset or name.step is not None or name.effort is not None:
                 rules.setdefault((name.dataset, name.step is not None), (run.name, evaluation.protocol))
     return rules
 
@@ -135,7 +135,8 @@ def _measured(members: Sequence[_Line]) -> list[tuple[int | None, str]]:
         pairs = [(parse_name(folder), evaluation) for folder, evaluation in line.run.evaluations.items()]
         steps.append({name.step for name, _ in pairs if name.step is not None and not name.variant})
         for name, evaluation in sorted(pairs, key=lambda pair: (len(pair[0].variant), pair[0].variant)):
-            if name.step is None and evaluation.protocol.instruction and not name.is_repeat:
+            asks = evaluation.protocol.instruction or evaluation.protocol.effort
+            if name.step is None and asks and not name.is_repeat:
                 asked[None, name.variant] = None
     trained = members[0].run.kind == "train" and not members[0].mark
     return [*asked, *((step, "") for step in sorted(set.intersection(*steps)) if trained)]
@@ -158,7 +159,9 @@ def _contender(members: Sequence[_Line], step: int | None, variant: str) -> Cont
 
 
 def _prompted(line: _Line, variant: str) -> _Line:
-    """The same model under an instruction."""
+    """The same model under an instruction, or at a level of effort."""
+    if line.role is Role.EFFORT and variant.startswith(EFFORT):
+        return replace(line, label=f"{line.label} {variant.removeprefix(EFFORT)}")
     plain, series = line.role is Role.BASE, variant.rstrip("0123456789").rstrip("-:")
     label, base = (variant, line.run) if plain else (f"{line.label} + {variant}", line.base)
     return replace(line, label=label, role=Role.PROMPTED, series=series, alpha=None, base=base)

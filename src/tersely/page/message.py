@@ -37,7 +37,7 @@ def make_message(comparison: Comparison, options: Options) -> Message:
     free = reference is not None and reference.role is Role.FAMILY
     against = standings(comparison, reference) if free else options.found
     # The family; without one what else was trained; without that everything.
-    groups = ((Role.FAMILY,), (Role.ABLATION, Role.BASELINE), tuple(Role))
+    groups = ((Role.FAMILY,), (Role.EFFORT, Role.ABLATION, Role.BASELINE), tuple(Role))
     candidates = next((some for roles in groups if (some := [s for s in against if s.role in roles])), [])
     best, given_up = choose(candidates)
     if reference is None or best is None:

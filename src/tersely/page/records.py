@@ -28,6 +28,8 @@ class Role(StrEnum):
 
     BASE = "base"
     FAMILY = "family"
+    EFFORT = "effort"
+    """A model at one of the levels that it was trained for."""
     ABLATION = "ablation"
     BASELINE = "baseline"
     CUTOFF = "cutoff"
@@ -35,7 +37,7 @@ class Role(StrEnum):
     OTHER = "other model"
 
 
-TRAINED = (Role.FAMILY, Role.ABLATION, Role.BASELINE)
+TRAINED = (Role.FAMILY, Role.EFFORT, Role.ABLATION, Role.BASELINE)
 TOLD = tuple(role for role in Role if role is not Role.CUTOFF)
 """Whose responses are told about: a cutoff's are the base's."""
 

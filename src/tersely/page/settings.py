@@ -25,6 +25,10 @@ def describe(runs: Sequence[Run]) -> dict[Path, tuple[Role, str, str]]:
     for run in runs:
         if run.kind == "model":
             named[run.path] = Role.OTHER, "other models", run.name
+        elif is_by_level(run):
+            method = _method(run)
+            series = "efforts" if method == "paper" else f"{method} efforts"
+            named[run.path] = Role.EFFORT, series, series + (f" ({words[run.path]})" if words[run.path] else "")
         elif run.alpha is None:
             named[run.path] = Role.BASELINE, _method(run), _tuned(run, words[run.path])
         else:
@@ -34,6 +38,12 @@ def describe(runs: Sequence[Run]) -> dict[Path, tuple[Role, str, str]]:
             role, label = (Role.ABLATION, f" ({variant})") if variant else (Role.FAMILY, "")
             named[run.path] = role, variant or "family", f"α {run.alpha:g}{label}"
     return named
+
+
+def is_by_level(run: Run) -> bool:
+    """Whether a run trained one model for several levels of effort."""
+    objective = run.config.get("objective")
+    return run.kind == "train" and isinstance(objective, dict) and bool(objective.get("levels"))
 
 
 def learning_rate(run: Run) -> float | None:

@@ -93,10 +93,10 @@ def prompt_tokens(config: TrainConfig, place: Path, files: ModelFiles) -> tuple[
     from tersely.models.end_tokens import end_tokens_of, unnamed_turn_end
     from tersely.models.load import load_tokenizer
     from tersely.models.trained_for import template_note
-    from tersely.tasks.prompts import render_all
+    from tersely.tasks.training_prompts import TrainingPrompts
 
     tokenizer = load_tokenizer(place)
     end_tokens_of(place, tokenizer)
-    widths = [len(prompt) for prompt in render_all(problems, tokenizer, config.template).values()]
+    widths = [len(prompt) for prompt in TrainingPrompts.of(config).render(problems, tokenizer).values()]
     notes = (unnamed_turn_end(place, tokenizer), template_note(place, config.template))
     return (sum(widths) / len(widths), max(widths)), [note for note in notes if note is not None]

@@ -61,13 +61,17 @@ def parse_instruction(spec: str) -> Instruction:
 
 def require_readable(instruction: Instruction, tokenizer: Any) -> None:
     """UserError where the tokenizer drops parts of the sentence, as the embedded reasoner's word list does."""
-    words = instruction.text.replace("{question}", "")
-    ids = tokenizer.encode(words, add_special_tokens=False)
-    if _letters(tokenizer.decode(ids)) != _letters(words):
+    if not is_readable(instruction.text.replace("{question}", ""), tokenizer):
         raise UserError(
             "this model's tokenizer has no words for an instruction, so prompted instructions are not applicable to "
             "it (the embedded reasoner reads problems alone): leave --instruction out"
         )
+
+
+def is_readable(words: str, tokenizer: Any) -> bool:
+    """Whether the tokenizer keeps every letter and digit."""
+    ids = tokenizer.encode(words, add_special_tokens=False)
+    return _letters(tokenizer.decode(ids)) == _letters(words)
 
 
 def _letters(text: str) -> str:

@@ -101,7 +101,7 @@ def make_base(
     if threads:
         torch.set_num_threads(threads)
     settings, gate = replace(settings or SftSettings(), seed=seed), gate or Gate()
-    with RunFolder.open(out, RunKind.BASE, {"sft": asdict(settings), "gate": asdict(gate)}) as run:
+    with RunFolder.open(out, RunKind.BASE, {"sft": settings.to_json(), "gate": asdict(gate)}) as run:
         done = run.read_done(BaseSummary.from_json)
         if done is not None:
             display.note(f"{out} is finished already: nothing to do")
@@ -117,7 +117,7 @@ class _BaseTraining:
     ) -> None:
         self.run, self.first, self.gate, self.display = run, settings, gate, display
         self.save_every, self.log_every = save_every, log_every
-        self.tokenizer = build_tokenizer()
+        self.tokenizer = build_tokenizer(settings.levels)
         self.finished: tuple[Attempt, ...] = ()
         self.attempt = 0
         self.state = self._resume()

@@ -21,7 +21,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from tersely.errors import RunError
 from tersely.records import JsonObject
 from tersely.toy.demonstrations import EOS, STRAIGHT, Style, draw_demonstration, draw_practice
-from tersely.toy.tokenizer import PAD, VOCABULARY
+from tersely.toy.tokenizer import EFFORT, LEVELS, PAD, VOCABULARY, WITH_LEVELS
 
 IGNORED = -100
 """Label of positions without loss: the prompt and the padding."""
@@ -48,6 +48,13 @@ class SftSettings:
     weight_decay: float = 0.01
     clip: float = 1.0
     style: Style = field(default_factory=Style)
+    levels: bool = False
+    """A vocabulary with the words of levels of effort; half of the prompts name one, which says nothing there."""
+
+    def to_json(self) -> JsonObject:
+        """As a run folder keeps them: what is off leaves no key, so that bases from before it was there go on."""
+        content = asdict(self)
+        return content if self.levels else {name: value for name, value in content.items() if name != "levels"}
 
     @property
     def steps(self) -> int:
@@ -64,10 +71,11 @@ class SftSettings:
         return self.learning_rate * min((step + 1) / self.warmup_steps, (self.steps - step) / self.steps)
 
 
-def tiny_model(seed: int) -> Qwen2ForCausalLM:
-    """A freshly initialised model of 128,128 parameters; leaves the global random state as it was."""
+def tiny_model(seed: int, levels: bool = False) -> Qwen2ForCausalLM:
+    """A freshly initialised model of 128,128 parameters (128,384 with the words of levels); leaves the global random
+    state as it was."""
     shape: dict[str, Any] = {
-        "vocab_size": len(VOCABULARY),
+        "vocab_size": len(WITH_LEVELS if levels else VOCABULARY),
         "hidden_size": 64,
         "intermediate_size": 192,
         "num_hidden_layers": 2,
@@ -114,15 +122,26 @@ def _draw(rng: random.Random, style: Style | None) -> EncodedDemonstration:
     return EncodedDemonstration(tuple(VOCABULARY[word] for word in prompt + response), len(prompt))
 
 
+def _naming_a_level(row: EncodedDemonstration, rng: random.Random) -> EncodedDemonstration:
+    """The row as it is, or with a line before ``<think>`` that asks for a level, whatever the response is like."""
+    level = rng.choice((*(None for _ in LEVELS), *LEVELS))
+    if level is None:
+        return row
+    place = row.prompt - 1
+    words = (WITH_LEVELS[EFFORT], WITH_LEVELS[level])
+    return EncodedDemonstration((*row.tokens[:place], *words, *row.tokens[place:]), row.prompt + len(words))
+
+
 @lru_cache(maxsize=2)
 def _pool(settings: SftSettings, index: int) -> list[list[EncodedDemonstration]]:
     """The rows of ``pool_steps`` consecutive steps: drawn together, sorted by length, cut into equal token shares."""
-    rng = random.Random(f"sft/{settings.seed}/{index}")
+    rng, levels = (random.Random(f"{what}/{settings.seed}/{index}") for what in ("sft", "sft-levels"))
     style = settings.style_at(index * settings.pool_steps)
     rows: list[EncodedDemonstration] = []
     total, budget = 0, settings.batch_tokens * settings.pool_steps
     while total < budget:
-        rows.append(_draw(rng, style))
+        row = _draw(rng, style)
+        rows.append(_naming_a_level(row, levels) if settings.levels else row)
         total += len(rows[-1].tokens)
     rows.sort(key=lambda row: len(row.tokens))
     batches: list[list[EncodedDemonstration]] = [[] for _ in range(settings.pool_steps)]
@@ -162,7 +181,7 @@ class SftState:
     def __init__(self, settings: SftSettings) -> None:
         self.settings = settings
         self.step = 0
-        self.model = tiny_model(settings.seed)
+        self.model = tiny_model(settings.seed, settings.levels)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
             lr=settings.learning_rate,

@@ -21,6 +21,12 @@ _OTHER = ("?", ",", "if", "is", "then", "holds", "fails", "so", "ok", "no,", "="
 _WORDS = (THINK, END_THINK, _FIRST, *_OTHER, *_CHECK_WORDS, *_LABELS, *OPERATIONS, *(str(digit) for digit in range(10)))
 VOCABULARY: dict[str, int] = {word: index for index, word in enumerate((*_SPECIAL, *_WORDS))}
 """Token ids. ``</think>`` is an ordinary token, so that decoding keeps it and the judge finds the final answer."""
+EFFORT = "Effort:"
+LEVELS = ("low", "medium", "high")
+WITH_LEVELS: dict[str, int] = VOCABULARY | {
+    word: index for index, word in enumerate((EFFORT, *LEVELS), start=len(VOCABULARY))
+}
+"""With the words that ask for a level of effort, which a base may have (``tersely base --levels``)."""
 
 # One user turn is one problem; an assistant turn is its response. `<think>` opens the response and is never sampled.
 CHAT_TEMPLATE = (
@@ -30,8 +36,8 @@ CHAT_TEMPLATE = (
 )
 
 
-def build_tokenizer() -> Qwen2Tokenizer:
-    """The tokenizer, ready for ``save_pretrained``; ids are those of ``VOCABULARY``."""
+def build_tokenizer(levels: bool = False) -> Qwen2Tokenizer:
+    """The tokenizer, ready for ``save_pretrained``; ids are those of ``VOCABULARY``, or of ``WITH_LEVELS``."""
     tokenizer = Qwen2Tokenizer(
         vocab={word: VOCABULARY[word] for word in _SPECIAL},
         merges=[],
@@ -42,7 +48,9 @@ def build_tokenizer() -> Qwen2Tokenizer:
         clean_up_tokenization_spaces=False,
         model_max_length=512,
     )
-    spelled = (word if word == _FIRST else " " + word for word in _WORDS)
+    words = (*_WORDS, *((EFFORT, *LEVELS) if levels else ()))
+    # What begins a line has no blank before it.
+    spelled = (word if word in (_FIRST, EFFORT) else " " + word for word in words)
     tokenizer.add_tokens([AddedToken(word, normalized=False) for word in spelled])
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer

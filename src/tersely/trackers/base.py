@@ -91,6 +91,8 @@ def numbers_of(record: StepRecord) -> dict[str, float]:
     """The step's numbers; what was not measured is left out."""
     found = {name: getattr(record, field) for field, name in NAMES.items()}
     no_signal = float(record.event is StepEvent.NO_SIGNAL)
+    for level, one in (record.levels or {}).items():
+        found |= {f"level/{level}_accuracy": one.accuracy, f"level/{level}_length": one.length}
     return {**{name: float(value) for name, value in found.items() if value is not None}, "step/no_signal": no_signal}
 
 

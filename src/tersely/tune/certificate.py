@@ -66,7 +66,7 @@ class Certificate:
             if choice.met:
                 return f"{choice.member} is the most accurate that {asked}, by the screening problems."
             return (
-                f"No model of this run {asked}: the shortest, {choice.member}, needs {choice.best:.1f}; a run with "
+                f"None of these models {asked}: the shortest, {choice.member}, needs {choice.best:.1f}; a run with "
                 "more steps, in another folder, may find a shorter one."
             )
         sure = f"{100 * self.confidence:g} % confidence"

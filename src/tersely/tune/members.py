@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +68,15 @@ class Models:
     base: Path
     run: Path
     mixes: Path
+    given: Mapping[str, Path] = field(default_factory=dict)
+    """Models to choose among that no run of this folder made, by name."""
 
     def folder(self, name: str) -> Path:
         """Of a model that is there. StorageError where a kept one was damaged."""
         if name == BASE:
             return self.base
+        if name in self.given:
+            return self.given[name]
         place = (self.mixes if name.startswith("mix-") else self.run / KEPT) / name
         problems = verify_checkpoint(place)
         if problems:

@@ -89,12 +89,20 @@ def tune(
         if not speaks():
             return None
         models = Models(locate_model(config.model, config.revision), out / RUN, out / MIXES)
-        tasks = {guard_name(guard): guard for guard in wish.guards}
-        measuring = Measuring(config, models, out / MEASURED, grader, display, wish.command, tasks)
-        shelf = Shelf(measuring, sets, read_screen(out / RUN))
-        display.note(power_words(shelf.measured[0], sets, wish.confidence))
-        choice = choose(shelf, wish.target, wish.against_best, wish.confidence)
-        certificate = _certified(config, wish, shelf, choice)
+        measuring = Measuring(config, models, out / MEASURED, grader, display, wish.command, guards_of(wish))
+        return certify(config, wish, Shelf(measuring, sets, read_screen(out / RUN)), out, display)
+
+
+def guards_of(wish: Wish) -> dict[str, str]:
+    """Which task each guard's test is of, by its name."""
+    return {guard_name(guard): guard for guard in wish.guards}
+
+
+def certify(config: TrainConfig, wish: Wish, shelf: Shelf, out: Path, display: Display) -> Certificate:
+    """Choose among what is on the shelf, and say what was found, in a file of ``out`` too."""
+    display.note(power_words(shelf.measured[0], shelf.sets, wish.confidence))
+    choice = choose(shelf, wish.target, wish.against_best, wish.confidence)
+    certificate = _certified(config, wish, shelf, choice)
     path = out / CERTIFICATES / f"{wish.target.name}{'-of-best' if wish.against_best else ''}.json"
     disk.make_dir(path.parent)
     disk.write_json_atomic(path, certificate.to_json())
@@ -107,6 +115,11 @@ def tune(
 def require_tunable(config: TrainConfig, out: Path) -> None:
     """UserError for an objective whose alpha is no price of length that could be moved, and for a folder of others."""
     asked = config.objective
+    if asked.levels:
+        raise UserError(
+            "objective.levels trains one model for several alphas, and tune moves one: leave the levels out, or train "
+            "with them and choose a level yourself (`tersely evaluate`)"
+        )
     if asked.normalize != "none":
         raise UserError(
             f"objective.normalize = {asked.normalize!r} divides advantages by their own spread, so that alpha would no "

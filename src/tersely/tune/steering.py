@@ -93,7 +93,7 @@ class ScreenedRamp:
         return stand_after(self.settings, points, step, tokens_wanted(self.seen, self.target))
 
     def _measure(self, trainer: Trainer, step: int, alpha: float | None) -> None:
-        groups = trainer.respond(self.problems, self.prompts, self.sampling)
+        groups = trainer.responder.respond(self.problems, self.prompts, self.sampling)
         found = Measured.of(member_name(step), step, alpha, groups)
         write = trainer.model_writer({"member": found.member, "step": step, "alpha": alpha})
         with trainer.world.collective_errors():

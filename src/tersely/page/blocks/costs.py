@@ -7,7 +7,7 @@ from tersely.analysis.seeds import scaled
 from tersely.evaluation.cost import total
 from tersely.page.block import Block, Options
 from tersely.page.cost import contender_cost, search_cost
-from tersely.page.records import TRAINED, Comparison
+from tersely.page.records import TRAINED, Comparison, Role
 from tersely.page.words import columns, say, table
 from tersely.records import Estimate
 from tersely.table import Table
@@ -106,9 +106,11 @@ def cost_table(comparison: Comparison) -> Table:
 def _phase_table(comparison: Comparison) -> Table:
     """Seconds by phase and sampled tokens of each training run, summed over its clock and journal."""
     phases = [column.key for column in columns("cost") if column.kind == "seconds"]
-    runs = [(c.label, run) for c in comparison.contenders if c.role in TRAINED for run in c.runs if run.journal]
+    trained = [(c, run) for c in comparison.contenders if c.role in TRAINED for run in c.runs if run.journal]
+    # One run stands once, at however many levels of effort it was measured.
+    runs = {run.path: (c.series if c.role is Role.EFFORT else c.label, run) for c, run in trained}
     rows = []
-    for label, run in runs:
+    for label, run in runs.values():
         sampled = sum(step.response_tokens or 0 for step in run.journal)
         rows.append((label, run.name, len(run.journal), *(total(run.clock, phase) for phase in phases), sampled))
     return table("cost", rows)

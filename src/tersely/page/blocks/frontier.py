@@ -78,7 +78,7 @@ def draw_spots(axes: Axes, plane: Plane, looks: Looks) -> list[Spot]:
         label = "" if spot.role in (Role.BASE, Role.FAMILY) or spot.series in named else spot.series
         named.add(spot.series)
         _spot(axes, spot, looks[spot.label], plane.scale, label)
-    for series in {s.series for s in shown if s.role in (Role.FAMILY, *SMALL)}:
+    for series in {s.series for s in shown if s.role in (Role.FAMILY, Role.EFFORT, *SMALL)}:
         line = sorted((s for s in shown if s.series == series), key=lambda s: (s.alpha or 0.0, s.tokens.value))
         xs, ys = [s.tokens.value for s in line], [s.accuracy.value * plane.scale for s in line]
         color = SOFT if series == "family" else looks[line[0].label].color
@@ -154,4 +154,4 @@ def _frame(axes: Axes, plane: Plane) -> None:
 def _short(spot: Spot) -> str:
     """What stands beside a mark; a series that the legend names keeps its setting alone."""
     bare = spot.label.removeprefix(spot.series).strip(" -:").removeprefix("lr ")
-    return bare or spot.label if spot.role in (Role.BASELINE, *SMALL) else shorten_line(spot.label, 22)
+    return bare or spot.label if spot.role in (Role.BASELINE, Role.EFFORT, *SMALL) else shorten_line(spot.label, 22)
