@@ -155,10 +155,6 @@ def _sentence(error: ValidationError, kind: type[Section]) -> str:
         return f"setting {path!r} is missing; give it with --{path} or --set {path}=..."
     if first["type"] == "model_type":
         return f"setting {path} = {first['input']!r} cannot be used: it is a section, so set one of its keys"
-    if first["type"] == "dict_type":
-        return (
-            f"setting {path} = {first['input']!r} cannot be used: it has a value for each name, as in {path}.NAME=VALUE"
-        )
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     rule = first["msg"][0].lower() + first["msg"][1:]

@@ -91,10 +91,13 @@ def by_loops(logprobs: Sequence[float], advantages: Sequence[float], share: floa
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from([0.002, 0.1, 0.5]), st.integers(1, 6))
+@given(
+    st.integers(0, 10_000), st.sampled_from([1, *range(3, 60)]), st.sampled_from([0.002, 0.1, 0.5]), st.integers(1, 6)
+)
 def test_the_largest_covariances_of_the_whole_step_are_held_however_it_is_cut(
     seed: int, count: int, share: float, pieces: int
 ) -> None:
+    """Of two tokens both have the same covariance but for rounding, and which of them is held says nothing."""
     rng = np.random.default_rng(seed)
     logprobs, advantages = -rng.random(count) * 5, rng.standard_normal(count)
     cut = [torch.from_numpy(part) for part in np.array_split(logprobs, pieces)]

@@ -84,6 +84,10 @@ def _last_checkpoint(run: Path | None, before: int) -> int | None:
     return next((step for step in steps if step < before), None)
 
 
+OTHERWISE = frozenset({"event", "levels"})
+"""Keys of a step under which no number stands; ``StepRecord.from_json`` has read them."""
+
+
 def read_steps(run: Path) -> list[Json]:
     """The lines of a run's journal, each known to be a step; StorageError for one that is none."""
     path = run / f"{Log.JOURNAL}.jsonl"
@@ -91,7 +95,7 @@ def read_steps(run: Path) -> list[Json]:
     for number, line in enumerate(lines, start=1):
         try:
             StepRecord.from_json(line)
-            if wrong := [name for name, value in line.items() if name != "event" and not _is_measured(value)]:
+            if wrong := [name for name, value in line.items() if name not in OTHERWISE and not _is_measured(value)]:
                 raise ValueError(f"{wrong[0]} is no number")
         except MALFORMED as error:
             raise StorageError(f"{path}, line {number}: not a training step ({plainly(error)}); {RESTORE}") from error
