@@ -19,10 +19,10 @@ from tersely.display import Display
 from tersely.journal import StepRecord
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
-from tersely.learn.run_setup import Ready, TrainSummary, look_before_training, open_run, read_resume_state
+from tersely.learn.run_setup import TrainSummary, look_before_training, open_run, read_resume_state
 from tersely.learn.steering import Steering, Unsteered
 from tersely.learn.trainer import Trainer
-from tersely.models.trained_for import efforts_note, template_note
+from tersely.models.trained_for import further_notes
 from tersely.rollouts import Grader, judge_for
 from tersely.samplers.base import Sampler, close_after
 from tersely.stop import Stopped, StopRequest
@@ -61,7 +61,8 @@ def train(
     torch.manual_seed(config.seed)
     with World.joined() as world, judge_for(judge, config.run.judge_workers, verifier or config.verifier) as grader:
         ready, base = look_before_training(config, grader, world, problems, steering.longest_prompt)
-        for said in notes_before(config, ready):
+        further = further_notes(ready.folder, config.template, config.objective.levels)
+        for said in filter(None, (ready.loaded.words(), *further, ready.notice)):
             display.note(said)
         with open_run(out, config, ready, world, steering.identity) as run:
             state = read_resume_state(run, ready, world)
@@ -94,13 +95,6 @@ def train(
                     if ends and step < last:
                         return trainer.end(step, finished=False)
             return trainer.end(last, finished=True)
-
-
-def notes_before(config: TrainConfig, ready: Ready) -> list[str]:
-    """What a user should know before the first step."""
-    levels = efforts_note(ready.folder, config.objective.levels)
-    said = (ready.loaded.words(), template_note(ready.folder, config.template), levels, ready.notice)
-    return [one for one in said if one is not None]
 
 
 def tell(callbacks: Sequence[Callback], record: StepRecord) -> bool:

@@ -98,6 +98,11 @@ def read_trained_for(folder: Path) -> TrainedFor:
         ) from error
 
 
+def further_notes(folder: Path, template: str, levels: Collection[str]) -> tuple[str | None, ...]:
+    """What to know before a model is trained further otherwise than it was trained."""
+    return template_note(folder, template), efforts_note(folder, levels)
+
+
 def efforts_note(folder: Path, levels: Collection[str]) -> str | None:
     """What to know before a model that is asked for a level of effort is trained further without these levels."""
     missing = [level for level in read_trained_for(folder).efforts or {} if level not in levels]
