@@ -61,9 +61,10 @@ def run_tune(args: argparse.Namespace) -> int:
         else:
             found = tune(config, wish, out, display)
     if found is not None:
+        _tell(found)
+    if found is not None and args.choose_among is None:
         from tersely.page.render import write_tuned
 
-        _tell(found)
         say(f"the page: {write_tuned(out, out / 'page')}")
     return 0
 

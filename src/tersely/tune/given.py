@@ -27,7 +27,7 @@ from tersely.tune.mixing import Mixture, require_mixable
 from tersely.tune.run import Wish, certify, guards_of, require_reachable
 from tersely.tune.split import Sets, fewest_held_out, make_sets, require_guards
 
-OWN = frozenset({RUN, MIXES, MEASURED, CERTIFICATES})
+OWN = frozenset({RUN, MIXES, MEASURED, CERTIFICATES, "page"})
 """What a folder of `tersely tune` holds."""
 
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tersely.models.trained_for import TrainedFor, read_trained_for
 from tersely.runs.checkpoints import keep_model
 from tersely.runs.identity import read_run_config
 from tersely.runs.manifest import MANIFEST
-from tersely.tune.members import Blend, write_blend
+from tersely.tune.members import Blend, blended_terms, write_blend
 
 LATER_TERMS = ("template", "verifier", "efforts")
 """In which two trained models must not differ."""
@@ -108,11 +109,8 @@ def _make(mixture: Mixture, place: Path) -> Iterator[Path]:
         if target.exists() and not (target / MANIFEST).is_file():
             raise UserError(f"{target} is there and was not made by tersely: choose another folder with --keep")
         parts, weights = [folders[name] for name, _ in blend.parts], [weight for _, weight in blend.parts]
-
-        def write(folder: Path, parts: Sequence[Path] = parts, weights: Sequence[float] = weights) -> None:
-            write_blend(folder, parts, weights, terms)
-
-        keep_model(target, 0, write)
+        own = replace(terms, tune=blended_terms(blend, parts).tune)
+        keep_model(target, 0, partial(write_blend, folders=parts, weights=weights, terms=own))
         yield target
 
 
