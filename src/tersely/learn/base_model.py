@@ -52,17 +52,10 @@ class LoadedBase:
         cls, folder: Path, config: TrainConfig, facts: Facts, world: World, problems: Sequence[Problem]
     ) -> LoadedBase:
         device, dtype = facts.device, facts.dtype
-        require_installed(config.learner.optimizer)
-        if config.learner.lora:
-            import_peft()
         files = folder_files(folder)
         require_end(files)
         tokenizer = load_tokenizer(folder)
-        budgets = budgets_of(config)
-        if budgets is not None:
-            require_readable(budgets.widest, tokenizer)
-        asking = None if budgets is None else budgets.sentence
-        prompts = render_all(problems, tokenizer, config.template, asking)
+        prompts = render_training(problems, tokenizer, config)
         # As transformers reads it: some files leave to their class how many positions there are.
         model_config = {**files["config.json"], **load_config(folder).to_dict()}
         refuse_what_cannot_fit(config, model_config, device, world, max(map(len, prompts.values())))
@@ -97,6 +90,22 @@ class LoadedBase:
     def prompt_identity(self) -> JsonObject:
         """What a resumed run must share of prompts, chat template and end tokens."""
         return prompt_identity(self.folder, self.tokenizer, end_tokens(self.model, self.tokenizer), self.prompts)
+
+
+def require_libraries(config: TrainConfig) -> None:
+    """UserError where a library that the configuration needs is not installed."""
+    require_installed(config.learner.optimizer)
+    if config.learner.lora:
+        import_peft()
+
+
+def render_training(problems: Sequence[Problem], tokenizer: Any, config: TrainConfig) -> dict[str, tuple[int, ...]]:
+    """Problem id -> prompt ids, with the budget that it asks for, if any. UserError where the tokenizer has no words
+    for one."""
+    budgets = budgets_of(config)
+    if budgets is not None:
+        require_readable(budgets.widest, tokenizer)
+    return render_all(problems, tokenizer, config.template, None if budgets is None else budgets.sentence)
 
 
 def budgets_of(config: TrainConfig) -> Budgets | None:

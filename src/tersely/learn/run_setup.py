@@ -16,7 +16,7 @@ from tersely.config import TrainConfig
 from tersely.display import Display
 from tersely.errors import UserError
 from tersely.facts import Facts
-from tersely.learn.base_model import LoadedBase
+from tersely.learn.base_model import LoadedBase, require_libraries
 from tersely.learn.group_codec import decode_verdict, encode_verdict
 from tersely.learn.losses import find_loss
 from tersely.learn.memory import explain_training_memory
@@ -116,11 +116,7 @@ def look_before_training(
 ) -> tuple[Ready, LoadedBase]:
     """Refuse, in one sentence, whatever cannot work (UserError); nothing is written. Loads the base."""
     with world.collective_errors():
-        objective = Objective(**config.objective.model_dump())
-        require_budgets(config, objective)
-        objective.check_run(config.sampling.n, config.sampling.max_new_tokens)
-        find_loss(config.learner.loss)
-        require_tracker(config.run.report_to)
+        objective = refuse_settings(config)
         require_work_for_all(config, world)
         folder = locate_model(config.model, config.revision)
         drop = config.drop_unjudgeable
@@ -133,6 +129,17 @@ def look_before_training(
         asking = base.prompt_identity()
         verifier = verifier_of(judge)
         return Ready(objective, loaded, base.prompts, asking, folder, facts, verifier, longest_measured), base
+
+
+def refuse_settings(config: TrainConfig) -> Objective:
+    """The objective, once everything was looked at for which neither model nor problems are needed (UserError)."""
+    objective = Objective(**config.objective.model_dump())
+    require_budgets(config, objective)
+    objective.check_run(config.sampling.n, config.sampling.max_new_tokens)
+    find_loss(config.learner.loss)
+    require_tracker(config.run.report_to)
+    require_libraries(config)
+    return objective
 
 
 def require_enough_problems(config: TrainConfig, have: int) -> None:

@@ -21,6 +21,7 @@ from tersely.learn.clock import Clock
 from tersely.learn.fill import credits_of_most, used_groups
 from tersely.learn.group_codec import decode, decode_verdict, encode, encode_verdict
 from tersely.learn.learner import Learner
+from tersely.learn.lora_files import adapter_writer
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.probe import probe_base
@@ -298,6 +299,7 @@ class Trainer:
         `tersely tune` knows of them."""
         served = self.learner.whole_model()
         moved = {} if self.steered_alpha is None else {"alpha": self.steered_alpha}
+        write_adapter = adapter_writer(self.learner.adapter, self.config.model)
         trained_for = TrainedFor(
             template=self.config.template,
             max_new_tokens=self.config.sampling.max_new_tokens,
@@ -310,6 +312,7 @@ class Trainer:
         def write(folder: Path) -> None:
             save_model(folder, served, self.tokenizer, self.learner.dtype)
             write_trained_for(folder, trained_for)
+            write_adapter(folder)
 
         return write
 
