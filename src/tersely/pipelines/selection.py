@@ -131,9 +131,9 @@ class Selection:
         settings = (f"objective.method={name}", *own, *priced, *varied, f"seed={seed}")
         shorts = [one.short for one in self.vary]
         said = [one.short if shorts.count(one.short) == 1 else one.key for one in self.vary]
-        words = [ObjectiveConfig(method=name, alpha=alpha).label if name != "paper" else f"paper alpha {alpha:g}"]
+        words = [name.rpartition(":")[2], *([] if alpha is None else [f"alpha {alpha:g}"])]
         words += [f"{short} {value[:LONGEST]}" for short, value in zip(said, values, strict=True)]
-        return Variant(in_a_path("-".join([*words, f"seed {seed}"])), settings)
+        return Variant("-".join(in_a_path(word) for word in [*words, f"seed {seed}"]), settings)
 
 
 def has_alpha(objective: str) -> bool:
