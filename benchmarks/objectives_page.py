@@ -258,8 +258,8 @@ def constants() -> str:
     """What was done to the authors' constants, and why."""
     rows = [
         f"Lengths are divided by {TOKENS}: a 1.5B reasoner's responses have 4,770 tokens on average, the embedded",
-        f"one's 80 to 92. Steps of `acoer` are divided by {STEPS_OF_ACOER}, as its authors train 1,200. Nothing else is",
-        "scaled.",
+        f"one's 80 to 92. Steps of `acoer` are divided by {STEPS_OF_ACOER}, as its authors train 1,200. Nothing else",
+        "is scaled.",
         LEFT_OUT,
         "",
         "| method | settings | scaled |",

@@ -28,7 +28,7 @@ from tersely.learn.probe import probe_base
 from tersely.learn.run_setup import Ready, ResumeState, TrainSummary, keep_unjudged, resume_point, run_environment
 from tersely.learn.scorer_check import head_name
 from tersely.learn.state import load_training_state, training_state, write_training_state
-from tersely.learn.step_record import alarms, notable_samples, step_record
+from tersely.learn.step_record import alarms, notable_samples, shown_numbers, step_record
 from tersely.models.agreement import ModelCheck
 from tersely.models.load import load_model
 from tersely.models.save import save_model
@@ -266,14 +266,7 @@ class Trainer:
         if record.event is StepEvent.NO_SIGNAL:
             text = "NO_SIGNAL, all rewards of every group are equal; no weights changed"
             self.display.note(f"step {record.step}: {text}")
-        numbers = {
-            "accuracy": _percent(record.accuracy),
-            "tokens": f"{record.length:.0f}",
-            "truncated": _percent(record.truncated),
-            "kl": "-" if record.kl is None else f"{record.kl:.4f}",
-            "s": f"{clock.total():.1f}",
-        }
-        self.display.step(record.step, self.config.run.steps, numbers)
+        self.display.step(record.step, self.config.run.steps, shown_numbers(record, clock.total()))
 
     def save(self, step: int) -> None:
         """Checkpoint ``step``: an ordinary model folder, and beside the weights what a resume needs."""
@@ -325,7 +318,3 @@ class Trainer:
             if self.run:
                 self.run.mark_done(summary.to_json())
         return summary
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
