@@ -17,8 +17,9 @@ import baselines
 from publish import replace_page
 from rich.console import Console
 
-from tersely.pipelines.ablate import ABLATIONS, AblationPlan, Variant
+from tersely.pipelines.ablate import ABLATIONS
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
+from tersely.pipelines.variants import RunPlan, Variant
 from tersely.stop import StopRequest
 
 SEEDS = (0, 1, 2)
@@ -32,8 +33,8 @@ PARTS = ("family", "baselines", "ablations", "page")
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "comparison"
 
 
-def plan(folder: Path, seed: int, alpha: float) -> AblationPlan:
-    return AblationPlan(
+def plan(folder: Path, seed: int, alpha: float) -> RunPlan:
+    return RunPlan(
         model=str(folder / "base"), task="arithmetic", held_out="arithmetic", recipe="tiny", alpha=alpha, seed=seed,
         size=SIZE, k=K, settings=KEPT, out=folder,
     )  # fmt: skip
@@ -51,7 +52,7 @@ def family(folder: Path, seed: int) -> Iterator[CommandChain]:
         yield CommandChain((train, evaluate, curve(some, folder / variant.name)))
 
 
-def curve(some: AblationPlan, run: Path) -> Command:
+def curve(some: RunPlan, run: Path) -> Command:
     """Accuracy and length of every kept checkpoint, on fewer problems: a point of a curve, not a result."""
     command = replace(some, size=CURVE_SIZE, k=1).evaluate(run)
     log = run / "evaluation" / f"arithmetic@step-{some.sizes()[1]:06d}" / "responses.jsonl"

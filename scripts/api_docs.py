@@ -15,7 +15,7 @@ Made from the docstrings by `python scripts/api_docs.py`. `import tersely` is li
 that needs it. Names that are not here are the house's own and may change.
 """
 GROUPS = {
-    "Training and measuring": ("train", "evaluate", "load_run", "RunResult", "Evaluation"),
+    "Training and measuring": ("train", "evaluate", "sweep", "load_run", "RunResult", "Evaluation"),
     "The parts alone": ("Objective", "Judge"),
     "Records": ("Problem", "Rollout", "Verdict", "Status", "Group", "Credit", "StepRecord", "Estimate"),
     "Statistics": ("clustered_mean", "clustered_rate", "paired_difference", "paired_ratio", "paired_saving"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         paired_ratio,
         paired_saving,
     )
-    from tersely.api import RunResult, evaluate, load_run, train
+    from tersely.api import RunResult, evaluate, load_run, sweep, train
     from tersely.errors import RunError, StorageError, TerselyError, UserError
     from tersely.evaluation.records import Evaluation
     from tersely.journal import StepRecord
@@ -33,6 +33,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "train": "tersely.api",
     "evaluate": "tersely.api",
+    "sweep": "tersely.api",
     "load_run": "tersely.api",
     "RunResult": "tersely.api",
     "Evaluation": "tersely.evaluation.records",
@@ -84,6 +85,7 @@ __all__ = [
     "paired_difference",
     "paired_ratio",
     "paired_saving",
+    "sweep",
     "train",
 ]
 

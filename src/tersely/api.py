@@ -1,10 +1,11 @@
-"""The public face: ``tersely.train``, ``tersely.evaluate``, ``tersely.load_run``. No command line needed.
+"""The public face: ``train``, ``evaluate``, ``sweep``, ``load_run`` of ``tersely``. No command line needed.
 
 What stands here only finds out what was meant and calls the rooms below; torch is loaded by the call, not the import.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +165,66 @@ def evaluate(
             sampler=sampler,
         )
     return read_evaluation(folder)
+
+
+def sweep(
+    model: str | Path,
+    *,
+    out: str | Path,
+    task: str | Path = "arithmetic",
+    held_out: str | Path | None = None,
+    recipe: str | None = None,
+    objectives: Sequence[str] = (),
+    alphas: Sequence[float] = (),
+    seeds: Sequence[int] = (0,),
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    settings_for: Mapping[str, Mapping[str, Any]] | None = None,
+    size: int | None = None,
+    k: int = 2,
+    jobs: int | None = None,
+) -> list[RunResult]:
+    """Train and measure every run of objectives x alphas x varied settings x seeds, or go on with what is there; the
+    runs, read, in that order, and the page that compares them in ``out``/page.
+
+    ``objectives`` () is the recipe's; ``alphas`` are for those that have one, () the usual one of each. ``vary`` and
+    ``settings`` go by full names, ``{"learner.lora.rank": [8, 32]}``; ``settings_for`` by objective first.
+    ``held_out``: problems to measure with, needed where ``task`` is a file. ``size``, ``k`` as for ``evaluate``;
+    ``jobs`` None runs as many side by side as the machine can hold. Each run is a process of its own. Raises UserError
+    before anything is written for what cannot work, and ``tersely.stop.Stopped`` after a signal; the same call goes on
+    from there.
+    """
+    from tersely.pipelines.selection import Selection, Vary
+    from tersely.pipelines.sweep import sweep as run
+    from tersely.pipelines.variants import plan_of
+
+    plan = plan_of(
+        str(model),
+        str(task),
+        Path(out),
+        held_out=None if held_out is None else str(held_out),
+        recipe=recipe,
+        size=size,
+        k=k,
+        settings=_assignments(settings or {}),
+    )
+    selection = Selection(
+        objectives=tuple(objectives) or (plan.common_config.objective.method,),
+        alphas=tuple(alphas),
+        seeds=tuple(seeds),
+        vary=tuple(Vary(key, tuple(map(_toml, values))) for key, values in (vary or {}).items()),
+        own={name: tuple(_assignments(own)) for name, own in (settings_for or {}).items()},
+    )
+    return [load_run(folder) for folder in run(selection, plan, jobs=jobs, command="tersely.sweep(...)").runs]
+
+
+def _assignments(settings: Mapping[str, Any]) -> list[str]:
+    return [f"{name}={_toml(value)}" for name, value in settings.items()]
+
+
+def _toml(value: Any) -> str:
+    """A value as --set reads it: numbers, texts, lists and truths are written alike in JSON and TOML."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def load_run(path: str | Path) -> RunResult:

@@ -29,6 +29,7 @@ from tersely.commands import (
     report,
     score,
     show,
+    sweep,
     train,
     tune,
     verify,
@@ -48,6 +49,7 @@ VERBS = (
     tune.add_tune,
     baseline.add_baseline,
     distill.add_distill,
+    sweep.add_sweep,
     ablate.add_ablate,
     evaluate.add_evaluate,
     behaviours.add_behaviours,
@@ -64,7 +66,19 @@ VERBS = (
 """In the order of ``tersely --help``."""
 
 
-GO_ON = {"quickstart", "base", "profile", "train", "tune", "baseline", "distill", "ablate", "evaluate", "faithfulness"}
+GO_ON = {
+    "quickstart",
+    "base",
+    "profile",
+    "train",
+    "tune",
+    "baseline",
+    "distill",
+    "sweep",
+    "ablate",
+    "evaluate",
+    "faithfulness",
+}
 """Verbs that save while they work."""
 OTHERWISE = {"sampling.n": "--k"}
 """Options of verbs that measure, where a setting of training has another name."""

@@ -44,10 +44,10 @@ class Pace:
         first, began = self._first
         if done == first or done >= total:
             return ""
-        return f"about {_duration((now - began) / (done - first) * (total - done))} left"
+        return f"about {duration((now - began) / (done - first) * (total - done))} left"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -70,6 +70,7 @@ NOWHERE = [
     ["baseline", "samples", "--model", HOSTILE, "--task", "arithmetic", "--out", "out"],
     ["tune", HOSTILE, "--lose-at-most", "2", "--out", "out"],
     ["distill", HOSTILE, "--out", "out"],
+    ["sweep", "--model", "m", "--objectives", HOSTILE, "--out", "out"],
     ["ablate", HOSTILE, "--out", "out"],
     ["evaluate", HOSTILE, "--out", "out"],
     ["behaviours", HOSTILE],

@@ -117,11 +117,12 @@ def test_models_of_two_templates_are_refused_before_the_first_is_sampled(
 
 CHAINS = {
     "quickstart": "quickstart --base {model} --size 24 --steps 1",
+    "sweep": "sweep --model {model} --task {task} --held-out {held_out} --recipe tiny",
     "ablate": "ablate kl --model {model} --task {task} --held-out {held_out} --recipe tiny",
 }
 
 
-@pytest.mark.parametrize("verb", [pytest.param("quickstart", marks=pytest.mark.slow), "ablate"])
+@pytest.mark.parametrize("verb", [pytest.param("quickstart", marks=pytest.mark.slow), "sweep", "ablate"])
 def test_a_chain_whose_cap_does_not_fit_writes_nothing(
     verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

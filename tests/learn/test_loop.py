@@ -93,7 +93,7 @@ def test_journal_holds_the_standing_metrics_and_the_clock_is_apart(finished: Pat
         assert line["entropy"] > 0
         assert line["kl"] >= 0
     assert journal[0]["kl"] < journal[-1]["kl"]
-    assert {"sample_s", "judge_s", "reference_s", "update_s", "step_s", "tokens_per_s"} <= clock[0].keys()
+    assert {"sample_s", "judge_s", "reference_s", "update_s", "step_s", "cpu_s", "tokens_per_s"} <= clock[0].keys()
 
 
 def test_run_again_after_the_end_does_nothing(root: Path, tmp_path: Path) -> None:

@@ -10,18 +10,19 @@ from tersely.cli import build_parser, main
 from tersely.commands.settings import training_config
 from tersely.config import TrainConfig
 from tersely.errors import UserError
-from tersely.pipelines.ablate import ABLATIONS, AblationPlan, chains
+from tersely.pipelines.ablate import ABLATIONS
+from tersely.pipelines.variants import RunPlan, chains
 
 
-def plan(**changes: object) -> AblationPlan:
+def plan(**changes: object) -> RunPlan:
     values = {
         "model": "base", "task": "arithmetic", "held_out": "arithmetic", "recipe": "tiny", "alpha": 0.1, "seed": 0,
         "size": 60, "k": 2, "settings": (), "out": Path("out"),
     }  # fmt: skip
-    return AblationPlan(**{**values, **changes})  # type: ignore[arg-type]
+    return RunPlan(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def configs(name: str, some: AblationPlan) -> dict[str, TrainConfig]:
+def configs(name: str, some: RunPlan) -> dict[str, TrainConfig]:
     found = {}
     for chain in chains(ABLATIONS[name].variants, some):
         for command in chain.commands:

@@ -83,7 +83,7 @@ def _become(arguments: Sequence[str], out: int, err: int, env: Mapping[str, str]
 
 
 def chains_fork(patch: pytest.MonkeyPatch) -> None:
-    """From here on the commands of a chain (quickstart, ablate) are forked."""
+    """From here on the commands of a chain (quickstart, sweep, ablate) are forked."""
     forking = SimpleNamespace(Popen=ForkedCommand, DEVNULL=subprocess.DEVNULL)
     patch.setattr("tersely.pipelines.chain.subprocess", forking)
 

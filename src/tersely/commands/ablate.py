@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from tersely.commands.sweep import plan_from
 from tersely.commands.verb import add_verb
 from tersely.errors import UserError
 from tersely.terminal import say
@@ -37,29 +38,13 @@ def run_ablate(args: argparse.Namespace) -> int:
         print_population()
         return 0
     from tersely.errors import require_known
-    from tersely.pipelines.ablate import ABLATIONS, AblationPlan, ablate
-    from tersely.tasks.sources.embedded import EMBEDDED_TASKS
+    from tersely.pipelines.ablate import ABLATIONS, ablate
 
     require_known("ablation", args.name, [*ABLATIONS, POPULATION])
     if args.model is None or args.out is None:
         raise UserError(f"ablate {args.name} trains models: say from which base with --model and where to with --out")
-    for name in ("size", "k", "jobs"):
-        if (value := getattr(args, name)) is not None and value < 1:
-            raise UserError(f"--{name} is {value}: it must be at least 1")
-    embedded = args.task in EMBEDDED_TASKS
-    if args.held_out is None and not embedded:
-        raise UserError(f"{args.task} is what is trained on: name other problems to evaluate on with --held-out")
-    plan = AblationPlan(
-        model=args.model,
-        task=args.task,
-        held_out=args.held_out or args.task,
-        recipe=args.recipe or ("tiny" if embedded else None),
-        alpha=ABLATIONS[args.name].alpha if args.alpha is None else args.alpha,
-        seed=args.seed,
-        size=args.size or (600 if embedded else None),
-        k=args.k,
-        settings=tuple(args.set),
-        out=args.out,
-    )
+    if args.alpha is None:
+        args.alpha = ABLATIONS[args.name].alpha
+    plan = plan_from(args)
     say(f"the page: {ablate(args.name, plan, jobs=args.jobs)}")
     return 0

@@ -18,6 +18,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "distill": (
             "tersely distill --teacher LARGE --student SMALL --task train.jsonl --learning-rate 1e-5 --out runs/taught"
         ),
+        "sweep": "tersely sweep --model FOLDER --objectives paper,kimi --alphas 0,0.1,0.2 --seeds 0,1 --out runs/all",
         "ablate": "tersely ablate normalize --model FOLDER --out ablation",
         "evaluate": "tersely evaluate FOLDER runs/a01 --task held_out.jsonl --k 3 --out evaluations",
         "behaviours": "tersely behaviours evaluations/FOLDER runs/a01",

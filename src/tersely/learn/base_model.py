@@ -50,9 +50,6 @@ class LoadedBase:
         cls, folder: Path, config: TrainConfig, facts: Facts, world: World, problems: Sequence[Problem]
     ) -> LoadedBase:
         device, dtype = facts.device, facts.dtype
-        require_installed(config.learner.optimizer)
-        if config.learner.lora:
-            import_peft()
         files = folder_files(folder)
         require_end(files)
         tokenizer = load_tokenizer(folder)
@@ -91,6 +88,13 @@ class LoadedBase:
     def prompt_identity(self) -> JsonObject:
         """What a resumed run must share of prompts, chat template and end tokens."""
         return prompt_identity(self.folder, self.tokenizer, end_tokens(self.model, self.tokenizer), self.prompts)
+
+
+def require_libraries(config: TrainConfig) -> None:
+    """UserError where a library that the configuration needs is not installed."""
+    require_installed(config.learner.optimizer)
+    if config.learner.lora:
+        import_peft()
 
 
 def require_end(files: ModelFiles) -> None:

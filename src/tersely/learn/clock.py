@@ -19,6 +19,7 @@ class Clock:
         if self.device:
             torch.cuda.reset_peak_memory_stats(self.device)
         self.start = self.last = time.perf_counter()
+        self.cpu_start = self.cpu_last = time.process_time()
         self.seconds: dict[str, float] = {}
 
     def lap(self, name: str, minus: Mapping[str, float] | None = None) -> None:
@@ -27,7 +28,7 @@ class Clock:
         parts = dict(minus or {})
         self.seconds[name] = now - self.last - sum(parts.values())
         self.seconds.update(parts)
-        self.last = now
+        self.last, self.cpu_last = now, time.process_time()
         if self.device:
             self.peaks[f"{name.removesuffix('_s')}_peak_bytes"] = torch.cuda.max_memory_allocated(self.device)
             torch.cuda.reset_peak_memory_stats(self.device)
@@ -42,5 +43,7 @@ class Clock:
             **seconds,
             **self.peaks,
             "step_s": round(self.total(), 4),
+            # Of this process alone: where other work shares the cores, what the step would take on a quiet one.
+            "cpu_s": round(self.cpu_last - self.cpu_start, 4),
             "tokens_per_s": round(tokens / self.total(), 1),
         }

@@ -43,14 +43,15 @@ class Adapter:
         # Of our own seed, and without a trace in the random state that checkpoints keep.
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
-            self._peft = _wrapped(peft, model, settings)
+            self.wrapped = _wrapped(peft, model, settings)
+            """peft's own view of the model."""
         self._layers = _adapted(peft, model)
 
     @contextlib.contextmanager
     def off(self) -> Iterator[None]:
         """The model is its base for as long as the context lasts."""
         trained = trainable(self.model)
-        with self._peft.disable_adapter():
+        with self.wrapped.disable_adapter():
             # peft also freezes a disabled adapter. FSDP2 decides at its first forward, which may be this one, which
             # weights have gradients.
             for parameter in trained:
@@ -59,7 +60,7 @@ class Adapter:
 
     def remove(self) -> None:
         """Give the model back as it was, its base frozen."""
-        self._peft.unload()
+        self.wrapped.unload()
 
     @property
     def matrices_up(self) -> list[nn.Parameter]:

@@ -16,7 +16,7 @@ from tersely.config import TrainConfig
 from tersely.display import Display
 from tersely.errors import UserError
 from tersely.facts import Facts
-from tersely.learn.base_model import LoadedBase
+from tersely.learn.base_model import LoadedBase, require_libraries
 from tersely.learn.caps import CONSTANT, CapSchedule, find_caps
 from tersely.learn.group_codec import decode_verdict, encode_verdict
 from tersely.learn.health.asked import Asked, asked
@@ -129,12 +129,7 @@ def look_before_training(
 ) -> tuple[Ready, LoadedBase]:
     """Refuse, in one sentence, whatever cannot work (UserError); nothing is written. Loads the base."""
     with world.collective_errors():
-        objective = Objective(**config.objective.model_dump())
-        require_levels(config, objective)
-        require_budgets(config, objective)
-        caps, rules = find_caps(config, objective), asked(config.health)
-        find_loss(config.learner.loss)
-        require_tracker(config.run.report_to)
+        objective, caps, rules = refuse_settings(config)
         require_work_for_all(config, world)
         folder = locate_model(config.model, config.revision)
         drop = config.drop_unjudgeable
@@ -148,6 +143,19 @@ def look_before_training(
         verifier = verifier_of(judge)
         parts = (objective, caps, rules, loaded, base.prompts, asking, folder, facts, verifier, longest_measured)
         return Ready(*parts), base
+
+
+def refuse_settings(config: TrainConfig) -> tuple[Objective, CapSchedule, list[Asked]]:
+    """Objective, caps and health rules, once everything was looked at for which neither model nor problems are needed
+    (UserError)."""
+    objective = Objective(**config.objective.model_dump())
+    require_levels(config, objective)
+    require_budgets(config, objective)
+    caps, rules = find_caps(config, objective), asked(config.health)
+    find_loss(config.learner.loss)
+    require_tracker(config.run.report_to)
+    require_libraries(config)
+    return objective, caps, rules
 
 
 def require_enough_problems(config: TrainConfig, have: int) -> None:

@@ -139,3 +139,19 @@ def notable_samples(step: int, groups: Sequence[Group], asking: TrainingPrompts 
 def _length(place: tuple[Group, int]) -> int:
     group, i = place
     return group.rollouts[i].length
+
+
+def shown_numbers(record: StepRecord, seconds: float) -> dict[str, str]:
+    """What is shown of a step while it goes on, by name."""
+    return {
+        "accuracy": _percent(record.accuracy),
+        "tokens": f"{record.length:.0f}",
+        "truncated": _percent(record.truncated),
+        "kl": "-" if record.kl is None else f"{record.kl:.4f}",
+        "s": f"{seconds:.1f}",
+        **{level: f"{one.length:.0f}" for level, one in (record.levels or {}).items()},
+    }
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"

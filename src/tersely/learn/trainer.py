@@ -21,6 +21,7 @@ from tersely.learn.clock import Clock
 from tersely.learn.fill import credits_of_most, used_groups
 from tersely.learn.health.watch import Watch, read_steps
 from tersely.learn.learner import Learner
+from tersely.learn.lora_files import adapter_writer
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World
 from tersely.learn.probe import probe_base
@@ -28,7 +29,7 @@ from tersely.learn.respond import Responder
 from tersely.learn.run_setup import Ready, ResumeState, TrainSummary, resume_point, run_environment
 from tersely.learn.scorer_check import head_name
 from tersely.learn.state import load_training_state, training_state, write_training_state
-from tersely.learn.step_record import notable_samples, step_record
+from tersely.learn.step_record import notable_samples, shown_numbers, step_record
 from tersely.models.agreement import ModelCheck
 from tersely.models.load import load_model
 from tersely.models.save import save_model
@@ -211,15 +212,7 @@ class Trainer:
         if record.event is StepEvent.NO_SIGNAL:
             text = "NO_SIGNAL, all rewards of every group are equal; no weights changed"
             self.display.note(f"step {record.step}: {text}")
-        numbers = {
-            "accuracy": _percent(record.accuracy),
-            "tokens": f"{record.length:.0f}",
-            "truncated": _percent(record.truncated),
-            "kl": "-" if record.kl is None else f"{record.kl:.4f}",
-            "s": f"{clock.total():.1f}",
-            **{level: f"{one.length:.0f}" for level, one in (record.levels or {}).items()},
-        }
-        self.display.step(record.step, self.config.run.steps, numbers)
+        self.display.step(record.step, self.config.run.steps, shown_numbers(record, clock.total()))
 
     def save(self, step: int) -> None:
         """Checkpoint ``step``: an ordinary model folder, and beside the weights what a resume needs."""
@@ -245,6 +238,7 @@ class Trainer:
         `tersely tune` knows of them."""
         served = self.learner.whole_model()
         moved = {} if self.steered_alpha is None else {"alpha": self.steered_alpha}
+        write_adapter = adapter_writer(self.learner.adapter, self.config.model)
         trained_for = TrainedFor(
             template=self.config.template,
             max_new_tokens=self.config.sampling.max_new_tokens,
@@ -258,6 +252,7 @@ class Trainer:
         def write(folder: Path) -> None:
             save_model(folder, served, self.tokenizer, self.learner.dtype)
             write_trained_for(folder, trained_for)
+            write_adapter(folder)
 
         return write
 
@@ -270,7 +265,3 @@ class Trainer:
             if self.run:
                 self.run.mark_done(summary.to_json())
         return summary
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"

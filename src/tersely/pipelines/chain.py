@@ -68,6 +68,8 @@ class _Running:
     bar: TaskID
     told: float
     """When its progress was last printed, where there is no terminal."""
+    gpu: str | None
+    """That it was given for itself."""
 
 
 @dataclass
@@ -81,10 +83,20 @@ class _Work:
 class Runner:
     """Runs chains side by side and shows how far each is."""
 
-    def __init__(self, logs: Path, console: Console, stop: StopRequest, commands: int | None = None) -> None:
-        """``commands``: how many there will be over all calls of ``run``, to say which of them has ended."""
+    def __init__(
+        self,
+        logs: Path,
+        console: Console,
+        stop: StopRequest,
+        commands: int | None = None,
+        gpus: Sequence[str] = (),
+    ) -> None:
+        """``commands``: how many there will be over all calls of ``run``, to say which of them has ended. ``gpus``:
+        names for CUDA_VISIBLE_DEVICES, of which each command is given one for itself; none leaves the choice to it."""
         self.logs, self.console, self.stop, self.commands = logs, console, stop, commands
+        self.gpus = tuple(gpus)
         self.started: list[Command] = []
+        self._taken: list[str] = []
         self.ended = 0
         self._pace = Pace()
 
@@ -133,6 +145,8 @@ class Runner:
             return True
         if code != 0:
             raise self._failure(command, code)
+        if running.gpu is not None:
+            self._taken.remove(running.gpu)
         self.ended += 1
         self.console.print(f"{command.title}: done{self._overall()}")
         progress.update(running.bar, completed=command.total or 1, total=command.total or 1)
@@ -147,7 +161,9 @@ class Runner:
         return f" ({self.ended} of {self.commands}{f', {left}' if left else ''})"
 
     def _start(self, command: Command, progress: Progress) -> _Running:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid())}
+        gpu = self._take_gpu()
+        own = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid()), **own}
         with open(self._output(command), "ab", opener=places.open_plain) as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tersely", *command.arguments],
@@ -162,7 +178,13 @@ class Runner:
         bar = progress.add_task(visible(command.title), total=command.total, numbers="starting")
         if not self.console.is_terminal:
             self.console.print(f"{command.title}: {command.text}")
-        return _Running(command, process, bar, time.monotonic())
+        return _Running(command, process, bar, time.monotonic(), gpu)
+
+    def _take_gpu(self) -> str | None:
+        """The one that the fewest commands have; None where the choice is theirs."""
+        gpu = min(self.gpus, key=self._taken.count, default=None)
+        self._taken += [] if gpu is None else [gpu]
+        return gpu
 
     def _output(self, command: Command) -> Path:
         return self.logs / f"{command.title.replace(' ', '-')}.log"
@@ -204,13 +226,31 @@ def usual_jobs() -> int:
     return min(2, os.cpu_count() or 1)
 
 
-def require_own(out: Path, made_by: str) -> None:
-    """Make the folder with a place for logs. UserError where it belongs to something else or cannot be written."""
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "logs").is_dir())):
-        raise UserError(f"{out} is there and was not made by {made_by}: choose another folder with --out")
-    for log in (out / "logs", *(out / "logs").glob("*")):
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """How many commands run side by side, and on which GPUs."""
+
+    jobs: int
+    gpus: tuple[str, ...] = ()
+
+
+LOGS = "logs"
+"""In a folder of commands: what each of them said."""
+
+
+def require_own(out: Path, made_by: str, mark: str = LOGS) -> None:
+    """Make the folder with a place for logs. UserError where it belongs to something else (it holds something, and no
+    ``mark``) or cannot be written."""
+    refuse_foreign(out, made_by, mark)
+    for log in (out / LOGS, *(out / LOGS).glob("*")):
         places.require_no_links(log, below=out)
     try:
-        (out / "logs").mkdir(parents=True, exist_ok=True)
+        (out / LOGS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another folder with --out") from error
+
+
+def refuse_foreign(out: Path, made_by: str, mark: str) -> None:
+    """UserError for a folder that holds something, and nothing called ``mark``; nothing is written."""
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / mark).exists())):
+        raise UserError(f"{out} is there and was not made by {made_by}: choose another folder with --out")

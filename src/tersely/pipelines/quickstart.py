@@ -97,8 +97,7 @@ class QuickstartPlan:
         if not unknown and not (begun and (not made or step_folders(base))):
             return
         protocol = EvalProtocol(TASK, self.size, SAMPLES, self.cap, template=self.recipe.template)
-        configs = [(run, self.config(base, alpha)) for run, alpha in alphas.items()]
-        look_at_training(configs[0][1], configs, protocol)
+        look_at_training({run: self.config(base, alpha) for run, alpha in alphas.items()}, protocol)
         place = None if made else self.given(base)
         look_at_evaluation(base, protocol, place, measured_as_its_runs=True)
 
