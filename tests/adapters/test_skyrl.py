@@ -47,5 +47,5 @@ def test_skyrls_own_rloo_agrees_where_nothing_is_priced(utils: Any) -> None:
 
 
 def test_what_skyrl_cannot_carry_is_refused() -> None:
-    with pytest.raises(UserError, match="method 'arlcp' needs the text of the responses .* skyrl does not hand"):
+    with pytest.raises(UserError, match=r"method 'arlcp' needs the text of the responses .* skyrl does not hand"):
         register(cap=CAP, method="arlcp")
