@@ -35,6 +35,7 @@ ROOMS = [
     {"learn"},
     {"evaluation", "baselines"},
     {"tune"},
+    {"adapters"},
     {"toy"},
     {"page"},
     {"pipelines"},

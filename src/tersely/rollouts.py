@@ -66,13 +66,14 @@ def respond(
     rollouts = sampler.generate(asked, sampling, on_progress, begin)
     if on_sampled is not None:
         on_sampled()
-    verdicts = _verdicts([(problems[i // sampling.n], rollout) for i, rollout in enumerate(rollouts)], judge, opened)
+    verdicts = judged([(problems[i // sampling.n], rollout) for i, rollout in enumerate(rollouts)], judge, opened)
     cuts = [slice(i, i + sampling.n) for i in range(0, len(rollouts), sampling.n)]
     return [Group(p, tuple(rollouts[c]), tuple(verdicts[c])) for p, c in zip(problems, cuts, strict=True)]
 
 
-def _verdicts(pairs: Sequence[tuple[Problem, Rollout]], judge: Grader, opened: Collection[str]) -> list[Verdict]:
-    """Verdicts in order. An unfinished response has no answer, whatever it says."""
+def judged(pairs: Sequence[tuple[Problem, Rollout]], judge: Grader, opened: Collection[str]) -> list[Verdict]:
+    """Verdicts in order. An unfinished response has no answer, whatever it says; ``opened``: ids of the problems whose
+    prompts open a thought."""
     reasons = [_unfinished(rollout, opened) for _, rollout in pairs]
     found = iter(judge.grade([(p, r.text) for (p, r), reason in zip(pairs, reasons, strict=True) if reason is None]))
     return [next(found) if reason is None else Verdict(Status.NO_ANSWER, None, reason) for reason in reasons]

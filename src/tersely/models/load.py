@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from tersely.errors import UserError, first_line
 from tersely.models.loading_report import require_whole
 from tersely.models.memory import ran_out
+from tersely.models.release import require_release
 from tersely.models.tokenizer_check import FILE, TokenizerCheck, difference, keep_check, refusal
 from tersely.models.tokenizer_files import GENERATION, keep_files
 
@@ -85,6 +86,7 @@ def load_generation(folder: Path) -> GenerationConfig | None:
 
 def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
     """A causal language model in evaluation mode. UserError if the folder cannot be used or lacks weights."""
+    require_release(transformers.__version__)
     load_config(folder)
     load_generation(folder)
     # Other shapes are let through to be refused by name: by itself transformers points to a report that it logs.
