@@ -84,8 +84,9 @@ def test_verls_own_rloo_agrees_where_nothing_is_priced() -> None:
 
 @pytest.mark.parametrize("method", ["kimi", "truncation", "dapo-overlong", "grpo-lead"])
 def test_other_methods_are_those_of_the_objective(method: str) -> None:
-    from tersely import Objective
     from test_rows import credit_of
+
+    from tersely import Objective
 
     chosen = {"limit": 300} if method == "truncation" else {"buffer": 100} if method == "dapo-overlong" else {}
     config = algorithm(method=method, **({"settings": chosen} if chosen else {}))
@@ -302,7 +303,8 @@ os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="0", VERL_FILE_LOGGER_PAT
 dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
 policy, tokenizer = AutoModelForCausalLM.from_pretrained(model), AutoTokenizer.from_pretrained(model)
 fully_shard(policy, mesh=init_device_mesh("cpu", (1,)))
-contents = OmegaConf.create({"save_contents": ["model", "optimizer", "extra", "hf_model"], "load_contents": ["model"], "async_save": False})
+saved = ["model", "optimizer", "extra", "hf_model"]
+contents = OmegaConf.create({"save_contents": saved, "load_contents": ["model"], "async_save": False})
 optimizer = torch.optim.AdamW(policy.parameters())
 manager = FSDPCheckpointManager(policy, optimizer, processing_class=tokenizer, checkpoint_config=contents)
 tracking = Tracking("p", "e", ["console", "file"])

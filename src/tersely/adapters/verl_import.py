@@ -14,7 +14,7 @@ from typing import Any
 from tersely.config import TrainConfig
 from tersely.errors import UserError
 from tersely.journal import StepEvent, StepRecord
-from tersely.learn.run_setup import TRAINED_ON, TrainSummary, run_identity
+from tersely.learn.run_setup import TrainSummary, run_identity
 from tersely.models.locate import NEEDED, locate_model
 from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.records import Json, JsonObject, Problem
@@ -22,6 +22,7 @@ from tersely.rollouts import Loaded
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import Log, RunKind
+from tersely.tasks.overlap import TRAINED_ON
 
 LOG_NAME = "log-{:03d}.jsonl"
 """Of a launch: verl begins its file log anew each time."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from tersely.adapters.recipe import problems_of, require_expressible
 from tersely.adapters.verl import VERL
@@ -115,5 +116,5 @@ def opens_thoughts(model: str) -> bool:
 
     tokenizer = AutoTokenizer.from_pretrained(locate_model(model))
     messages = [{"role": "user", "content": "1"}]
-    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
+    ids: Any = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
     return bool(ResponseText(tokenizer).opens_thinking(ids))
