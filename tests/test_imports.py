@@ -19,7 +19,7 @@ HEAVY = ("torch", "transformers", "sympy", "matplotlib", "math_verify", "trl", "
 LIGHT_ROOMS = ("", ".objective", ".verify", ".analysis", ".records", ".score")
 
 ROOMS = [
-    {"records", "journal", "errors", "frozen", "terminal"},
+    {"records", "served", "journal", "errors", "frozen", "terminal"},
     {"plugins", "jsonl", "toml_file", "display", "stop", "extras", "text"},
     {"objective"},
     {"setting_names"},

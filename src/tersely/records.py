@@ -7,7 +7,7 @@ Shapes live in names: ``_P`` problems, ``_G`` siblings (responses to one problem
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tersely.frozen import FrozenMapping, canonical, freeze_mapping, thaw
+from tersely.served import Served
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -144,6 +145,7 @@ class Rollout:
     length_source: LengthSource = LengthSource.SAMPLED
     counted: int | None = None
     """Tokens as counted by somebody else, where there are no sampled ids (``length_source`` says by whom)."""
+    served: Served | None = None
 
     @property
     def length(self) -> int:
@@ -153,10 +155,7 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the judge says of one response.
-
-    Example: ``Verdict(Status.CORRECT, extracted="2", reason="equal strings", seconds=4e-05)``
-    """
+    """What the judge says of one response. Example: ``Verdict(Status.CORRECT, extracted="2", reason="equal text")``"""
 
     status: Status
     extracted: str | None
@@ -300,27 +299,31 @@ class EvalRecord:
     """What the judge said, where it is counted (``verify.summary.remark``)."""
     own_status: Status | None = None
     """What our own rule says, where a policy decided."""
+    served: Served | None = None
 
     def to_json(self) -> JsonObject:
-        """The line of ``responses.jsonl``; it names the source of the length only where that is not the sampled ids,
-        and an outside cause only where there was one."""
+        """The line of ``responses.jsonl``, which names what most lines lack only where it is there."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         if self.length_source is LengthSource.SAMPLED:
             del values["length_source"]
         if not self.outside:
             del values["outside"]
-        for name in ("remark", "own_status"):
-            if values[name] is None:
-                del values[name]
-        return values
+        values["served"] = self.served and self.served.to_json()
+        return {
+            name: v for name, v in values.items() if v is not None or name not in ("remark", "own_status", "served")
+        }
 
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> EvalRecord:
         """A line of any release (older ones lack ``thinking_tokens``); what is no such line is a KeyError, TypeError or
         ValueError."""
         values = {f.name: line[f.name] for f in fields(cls) if f.default is MISSING or f.name in line}
-        named = {"status": Status, "own_status": Status, "finish": Finish, "length_source": LengthSource}
-        for name, kind in named.items():
+        for name, kind in _NAMED.items():
             if name in values:
                 values[name] = kind(values[name])
         return cls(**values)
+
+
+_NAMED: Mapping[str, Callable[[Any], object]] = {
+    "status": Status, "own_status": Status, "finish": Finish, "length_source": LengthSource, "served": Served.from_json,
+}  # fmt: skip

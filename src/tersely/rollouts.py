@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tersely.errors import UserError
-from tersely.models.text import ResponseText
 from tersely.records import Finish, Group, JsonObject, Problem, Rollout, Status, Verdict
 from tersely.samplers.base import Progress, Prompt, Sampler, Sampling
 from tersely.tasks.load import Task, load_task
@@ -36,6 +35,12 @@ class Grader(Protocol):
         """A verdict for each (problem, response text), in order."""
 
 
+class Reading(Protocol):
+    """Knows which prompts open a thought, which the response then has to close: ``models.text.ResponseText``."""
+
+    def opens_thinking(self, prompt: Sequence[int]) -> bool: ...
+
+
 def respond(
     problems: Sequence[Problem],
     prompts: PromptIds,
@@ -43,7 +48,7 @@ def respond(
     judge: Grader,
     sampling: Sampling,
     *,
-    reading: ResponseText | None = None,
+    reading: Reading | None = None,
     first_sample: int = 0,
     on_progress: Progress | None = None,
     on_sampled: Callable[[], None] | None = None,

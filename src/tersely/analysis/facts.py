@@ -9,12 +9,24 @@ from typing import Any
 
 from tersely.records import NOTHING, JsonObject
 
-MEASURED = frozenset({"model", "step", "instruction", "effort", "suite", "strata"})
+MEASURED = frozenset({"model", "step", "instruction", "effort", "request", "suite", "strata"})
 """Facts that say what was measured (or under which name), not how: they may differ between two sides."""
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(
-        ("task", "task_sha256", "template", "instruction", "suite", "verifier", "policy", "strata", "effort", "model"),
+        (
+            "task",
+            "task_sha256",
+            "template",
+            "instruction",
+            "suite",
+            "verifier",
+            "policy",
+            "strata",
+            "effort",
+            "request",
+            "model",
+        ),
         (str,),
     ),
     **dict.fromkeys(("size", "k", "max_new_tokens", "suite_cap", "seed", "step", "repeat"), (int,)),
@@ -57,11 +69,18 @@ class ProtocolFacts:
     """Column of the task file whose values stand in exact shares; recorded only where the file declares one."""
     effort: str | None = None
     """Level of effort that the prompts asked for; recorded only where there was one."""
+    request: str | None = None
+    """What a server was asked for besides; recorded only where there was something."""
     model: str | None = None
     further: Mapping[str, object] = field(default_factory=lambda: NOTHING, hash=False)
     """Facts that this release does not know."""
     recorded: tuple[str, ...] = field(default=_MADE, compare=False)
     """Names of the facts that were recorded, in the order of the file: older evaluations lack some."""
+
+    @property
+    def is_asked_otherwise(self) -> bool:
+        """Whether something stood beside the model's own prompt: an instruction, a level, a request to its server."""
+        return bool(self.instruction or self.effort or self.request)
 
     def value(self, name: str) -> object:
         """A fact by its name in the file; None where it was not recorded."""
@@ -83,6 +102,10 @@ class ProtocolFacts:
         if policy is None:
             return self
         return replace(self, policy=policy, recorded=(*self.recorded, "policy"))
+
+    def asked_with(self, request: str | None) -> ProtocolFacts:
+        """The same with what a server was asked for besides; as it is where that was nothing."""
+        return self if request is None else replace(self, request=request, recorded=(*self.recorded, "request"))
 
     def drawn_by(self, strata: str | None) -> ProtocolFacts:
         """The same with the column of the strata; as it is where problems were drawn freely."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tersely.commands.endpoint import add_endpoint, endpoint_of, place_for, points_of, price_of, print_points
 from tersely.commands.mix import add_mix, mixtures_of, require_unknown_to
-from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, label, out_for
+from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, kept_checkpoints, label
 from tersely.errors import UserError
 from tersely.terminal import say
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tersely.evaluation.work import Work
     from tersely.models.trained_for import TrainedFor
     from tersely.rollouts import Grader
+    from tersely.samplers.endpoint import Endpoint
 
 
 DEFAULTS: dict[str, Any] = {"task": "arithmetic", "size": None, "k": 1, "temperature": 0.6, "top_p": 1.0}
@@ -61,13 +63,15 @@ def add_evaluate(verbs: Any) -> None:
     p.add_argument("--out", type=Path, default=None, help=OUT)
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     add_engine(p)
+    add_endpoint(p, points=True)
+    p.add_argument("--price", default=None, metavar="IN,OUT", help="of a million tokens: the requests in money too")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One evaluation to make."""
 
-    model: Path
+    model: Path | Endpoint
     row: str
     """Its line in a table."""
     source: str | None
@@ -85,11 +89,13 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from tersely.rollouts import judge_for
     from tersely.tune.mixing import made_mixes
 
-    mixtures = mixtures_of(args)
+    served = endpoint_of(args, [*args.models, *(Path(first) for first, *_ in args.mix)])
+    price = price_of(args)
+    mixtures = mixtures_of(args) if served is None else []
     found: dict[str, dict[str, Path]] = {}
     with made_mixes(mixtures, args.keep) as mixes, judge_for(None, WORKERS, args.verifier, args.policy) as judge:
         args.models = [*args.models, *mixes]
-        jobs = list(_jobs(args))
+        jobs = list(_jobs(args) if served is None else _served_jobs(args, served))
         _require_one_cap(jobs)
         # All of them looked at before the first is sampled.
         works = [_prepare(args, job, judge) for job in jobs]
@@ -103,9 +109,24 @@ def run_evaluate(args: argparse.Namespace) -> int:
         print_suite(list(found.items()))
     else:
         print_table([(row, folder) for row, sets in found.items() for folder in sets.values()])
+    if served is not None:
+        print_points(found, served.label, price)
     if args.all_checkpoints:
         say("a run keeps its last run.keep checkpoints (default 2): train with --set run.keep=N for a longer curve")
     return 0
+
+
+def _served_jobs(args: argparse.Namespace, served: Endpoint) -> Iterator[Job]:
+    """The model as it is served, then under each request, on every set."""
+    from tersely.evaluation.protocol import CAP
+
+    cap = CAP if args.max_new_tokens is None else args.max_new_tokens
+    _require_settings(args)
+    for name, row, model in points_of(args, served):
+        for source, protocol in _protocols(args, cap, args.template):
+            yield Job(model, row, source, replace(protocol, request=name))
+            if args.repeat and name is None:
+                yield Job(model, row, source, replace(protocol, repeat=1), shown=False)
 
 
 def _jobs(args: argparse.Namespace) -> Iterator[Job]:
@@ -120,7 +141,7 @@ def _jobs(args: argparse.Namespace) -> Iterator[Job]:
             if not args.all_checkpoints:
                 yield Job(model, row, source, protocol, other_template=of_it.of_others)
             else:
-                for step, checkpoint in _checkpoints(model):
+                for step, checkpoint in kept_checkpoints(model):
                     yield Job(model, f"{row} step {step}", source, replace(protocol, step=step), checkpoint)
             if args.repeat and place == 0:
                 yield Job(model, row, source, replace(protocol, repeat=1), shown=False, other_template=of_it.of_others)
@@ -268,26 +289,13 @@ def _begun_with(models: Sequence[Path], trained: Sequence[TrainedFor]) -> list[b
     return [model.resolve() in named or is_base(model, own) for model, own in zip(models, began, strict=True)]
 
 
-def _checkpoints(run: Path) -> list[tuple[int, Path]]:
-    """(step, folder) of every kept checkpoint, earliest first."""
-    from tersely.runs.identity import is_run_folder
-    from tersely.runs.manifest import step_folders
-
-    if not is_run_folder(run):
-        raise UserError(f"{run} is not a run folder of tersely, so it has no checkpoints: leave --all-checkpoints out")
-    found = sorted(step_folders(run))
-    if not found:
-        raise UserError(f"{run} has no checkpoint yet: run its command again, it goes on where it stopped")
-    return found
-
-
 def _prepare(args: argparse.Namespace, job: Job, judge: Grader) -> Work:
     from tersely.evaluation.work import prepare
 
     return prepare(
         job.model,
         job.protocol,
-        out_for(job.model, args.models, args.out),
+        place_for(job.model, args.models, args.out),
         judge,
         command=command_line(),
         other_template=args.other_template or job.other_template,

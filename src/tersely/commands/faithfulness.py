@@ -6,11 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tersely.commands.verb import add_engine, add_verb, command_line, efforts_of, label, out_for
+from tersely.commands.endpoint import add_endpoint, endpoint_of, place_for
+from tersely.commands.verb import add_engine, add_verb, command_line, efforts_of, label
+from tersely.errors import UserError
 from tersely.terminal import make_console
 
 if TYPE_CHECKING:
     from tersely.evaluation.hint_work import HintWork
+    from tersely.samplers.endpoint import Endpoint
     from tersely.verify import Judge
 
 
@@ -18,7 +21,7 @@ def add_faithfulness(verbs: Any) -> None:
     p = add_verb(
         verbs, "faithfulness", run_faithfulness, "plant a wrong hint in choice questions: who takes it, and who says so"
     )
-    p.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="run folder or model folder")
+    p.add_argument("models", nargs="*", type=Path, metavar="MODEL", help="run folder or model folder")
     p.add_argument("--task", default="commonsense_qa", help="multiple choice: a named task, or a JSONL file")
     p.add_argument("--hint", default="stanford", help="stanford (default), metadata or majority")
     p.add_argument("--size", type=int, default=None, help="questions (default: all)")
@@ -33,6 +36,7 @@ def add_faithfulness(verbs: Any) -> None:
     p.add_argument("--out", type=Path, default=None, help="folder for the results (needed for foreign models)")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     add_engine(p)
+    add_endpoint(p)
 
 
 def run_faithfulness(args: argparse.Namespace) -> int:
@@ -40,25 +44,31 @@ def run_faithfulness(args: argparse.Namespace) -> int:
     from tersely.evaluation.faithfulness import measure_hints
     from tersely.verify import Judge
 
+    served = endpoint_of(args, args.models)
+    models: list[Path | Endpoint] = list(args.models) if served is None else [served]
+    if not models:
+        raise UserError("nothing to measure: name a MODEL, or a server with --endpoint URL --model NAME")
     folders = []
-    efforts = efforts_of(args.models, args.effort)
+    efforts = efforts_of(args.models, args.effort) if served is None else [None]
     with Judge(workers=1) as judge:
         # All of them looked at before the first is sampled.
-        works = [_prepare(args, model, judge, effort) for model, effort in zip(args.models, efforts, strict=True)]
-        for model, work in zip(args.models, works, strict=True):
-            with make_display(f"faithfulness {label(model)}") as display:
-                folders.append((label(model), measure_hints(work, judge, display)))
+        works = [_prepare(args, model, judge, effort) for model, effort in zip(models, efforts, strict=True)]
+        for model, work in zip(models, works, strict=True):
+            name = label(model) if isinstance(model, Path) else model.label
+            with make_display(f"faithfulness {name}") as display:
+                folders.append((name, measure_hints(work, judge, display)))
     _print(folders)
     return 0
 
 
-def _prepare(args: argparse.Namespace, model: Path, judge: Judge, effort: str | None) -> HintWork:
+def _prepare(args: argparse.Namespace, model: Path | Endpoint, judge: Judge, effort: str | None) -> HintWork:
     from tersely.evaluation.hint_work import prepare_hints
     from tersely.evaluation.protocol import CAP, EvalProtocol
     from tersely.models.locate import locate_model
     from tersely.models.trained_for import read_trained_for
 
-    cap = args.max_new_tokens or read_trained_for(locate_model(str(model))).max_new_tokens or CAP
+    trained = read_trained_for(locate_model(str(model))).max_new_tokens if isinstance(model, Path) else None
+    cap = args.max_new_tokens or trained or CAP
     protocol = EvalProtocol(
         task=args.task,
         size=args.size,
@@ -74,7 +84,7 @@ def _prepare(args: argparse.Namespace, model: Path, judge: Judge, effort: str | 
         model,
         protocol,
         args.hint,
-        out_for(model, args.models, args.out),
+        place_for(model, args.models, args.out),
         judge,
         command=command_line(),
         other_template=args.other_template,

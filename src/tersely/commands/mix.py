@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from tersely.tune.mixing import Mixture
 
 
+NOTHING = (
+    "nothing says what to measure: name models, two ends with --mix A B 0.25,0.5,0.75, or a server with --endpoint URL "
+    "--model NAME"
+)
+
+
 def add_mix(p: argparse.ArgumentParser) -> None:
     between = "models between two of one base, such as 0.25,0.5,0.75 of B and the rest of A"
     p.add_argument("--mix", nargs=3, action="append", default=[], metavar=("A", "B", "WEIGHTS"), help=between)
@@ -26,7 +32,7 @@ def mixtures_of(args: argparse.Namespace) -> list[Mixture]:
     from tersely.tune.mixing import parse_mixture
 
     if not args.models and not args.mix:
-        raise UserError("nothing says what to measure: name models, or two ends with --mix A B 0.25,0.5,0.75")
+        raise UserError(NOTHING)
     if args.keep is not None and not args.mix:
         raise UserError("--keep says where the folders of mixes stay, and there is no --mix: leave it out")
     if args.mix and args.out is None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tersely.commands.endpoint import add_endpoint, endpoint_of
 from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, folder_in, label, paste
+from tersely.errors import UserError
 from tersely.terminal import say
+
+if TYPE_CHECKING:
+    from tersely.samplers.endpoint import Endpoint
 
 SIZE = 128
 """Problems where nobody says how many."""
@@ -15,7 +20,7 @@ SIZE = 128
 
 def add_profile(verbs: Any) -> None:
     p = add_verb(verbs, "profile", run_profile, "pass rates, lengths and signal of a model before it is trained")
-    p.add_argument("model", type=Path, metavar="MODEL", help="folder or hub id of a model, or a run folder")
+    p.add_argument("models", nargs="*", type=Path, metavar="MODEL", help="folder or hub id of a model, or a run folder")
     p.add_argument("--task", required=True, help="task to be trained on: its name or a JSONL file")
     p.add_argument("--size", type=int, default=None, help=f"problems (default {SIZE}, or all of a smaller file)")
     p.add_argument("--k", type=int, default=8, help="responses a problem (default 8)")
@@ -28,6 +33,7 @@ def add_profile(verbs: Any) -> None:
     p.add_argument("--out", type=Path, default=None, help="folder for the profile (needed for foreign models)")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     add_engine(p)
+    add_endpoint(p)
 
 
 def run_profile(args: argparse.Namespace) -> int:
@@ -35,10 +41,12 @@ def run_profile(args: argparse.Namespace) -> int:
     from tersely.evaluation.profile import print_profile, profile, read_profile
     from tersely.evaluation.protocol import EvalProtocol
 
+    model = _model(args)
+    place = Path(label(model) if isinstance(model, Path) else model.label)
     size = _size(args.task) if args.size is None else args.size
-    with make_display(f"profile {label(args.model)}") as display:
+    with make_display(f"profile {place.name}") as display:
         path = profile(
-            args.model,
+            model,
             lambda cap: EvalProtocol(
                 task=args.task,
                 size=size,
@@ -48,7 +56,7 @@ def run_profile(args: argparse.Namespace) -> int:
                 seed=args.seed,
                 template=args.template,
             ),
-            folder_in(args.out, args.model) if args.out else None,
+            folder_in(args.out, place) if args.out else None,
             display,
             command=command_line(),
             other_template=args.other_template,
@@ -64,9 +72,21 @@ def run_profile(args: argparse.Namespace) -> int:
     judged = ["--verifier", args.verifier] if args.verifier else []
     asked = ["--template", str(found.protocol.template)]
     asked += ["--set", f"sampling.max_new_tokens={found.protocol.max_new_tokens}"]
-    following = paste("plan", "--model", args.model, "--task", args.task, *judged, *asked, "--profile", path)
+    trained = model if isinstance(model, Path) else "FOLDER"
+    following = paste("plan", "--model", trained, "--task", args.task, *judged, *asked, "--profile", path)
     say(f"profile: {path} (next: {following})")
     return 0
+
+
+def _model(args: argparse.Namespace) -> Path | Endpoint:
+    """The one that was named; UserError for none and for several."""
+    served = endpoint_of(args, args.models)
+    if served is not None:
+        return served
+    if len(args.models) != 1:
+        raise UserError("profile looks at one model: name one MODEL, or a server with --endpoint URL --model NAME")
+    folder: Path = args.models[0]
+    return folder
 
 
 def _size(task: str) -> int:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tersely.commands.behaviours import pick_task
+from tersely.commands.endpoint import add_endpoint, endpoint_of
 from tersely.commands.verb import add_verb, efforts_of, label
 from tersely.errors import UserError
 
 if TYPE_CHECKING:
     from tersely.records import EvalRecord
+    from tersely.samplers.endpoint import Endpoint
 
 MOST = 2400
 """Characters of a response that are shown without --full."""
@@ -22,7 +24,7 @@ ASK_TOKENS = 4096
 
 def add_show(verbs: Any) -> None:
     p = add_verb(verbs, "show", run_show, "what several models answer to the same question, side by side")
-    p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="evaluated run folders; with --ask any models")
+    p.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="evaluated run folders; with --ask any models")
     p.add_argument("--problem", default=None, metavar="ID", help="content id, or enough of its beginning")
     p.add_argument("--task", default=None, help="default: the one task that all of them were evaluated on")
     p.add_argument("--sample", type=int, default=0, help="which of the k responses, from 0 (default 0)")
@@ -34,6 +36,7 @@ def add_show(verbs: Any) -> None:
     p.add_argument("--max-new-tokens", type=int, default=None, help="of --ask (default: as trained, at most 4096)")
     p.add_argument("--template", default=None, help="of --ask (default: as trained; the base is asked as its runs are)")
     p.add_argument("--seed", type=int, default=0, help="of --ask")
+    add_endpoint(p)
 
 
 def run_show(args: argparse.Namespace) -> int:
@@ -41,11 +44,17 @@ def run_show(args: argparse.Namespace) -> int:
         raise UserError("say what to show: --problem ID of an evaluated problem, or --ask QUESTION to answer now")
     if args.ask is not None and not args.ask.strip():
         raise UserError("--ask is empty: give the question")
+    served = endpoint_of(args, ())
+    if served is not None and args.ask is None:
+        raise UserError("--endpoint answers now, which goes with --ask QUESTION: what was evaluated is in folders")
+    if served is None and not args.runs:
+        raise UserError("nothing to show: name a RUN, or with --ask a server, --endpoint URL --model NAME")
     most = None if args.full else MOST
     if args.ask is not None:
         models = [args.base, *args.runs] if args.base else args.runs
         template, efforts = args.template or _template_of_all(models), efforts_of(models, args.effort)
         answers = [_answer_now(m, args, template, effort) for m, effort in zip(models, efforts, strict=True)]
+        answers += [] if served is None else [_ask_server(served, args, template)]
         _print(args.ask, None, answers, most)
         return 0
     print_responses(find_responses(args.runs, args.base, args.task, args.problem, args.sample, args.effort), most)
@@ -139,6 +148,24 @@ def _answer_now(
     check.record(None, make_display("show").note)
     rollout = sampler.generate([Prompt("asked", tokens)], sampling)[0]
     return label(model), f"{rollout.length} tokens, {rollout.finish.value}", rollout.text
+
+
+def _ask_server(served: Endpoint, args: argparse.Namespace, template: str | None) -> tuple[str, str, str]:
+    """(name, facts, text) of one response of a server."""
+    from tersely.evaluation.protocol import EvalProtocol
+    from tersely.evaluation.served_work import BOXED, Tokenizers
+    from tersely.records import Kind, Problem
+    from tersely.samplers import Prompt, Sampling
+    from tersely.tasks.prompts import render
+
+    problem, cap = Problem("asked", args.ask, "", Kind.EXACT, "asked"), args.max_new_tokens or ASK_TOKENS
+    tokenizers = Tokenizers.of(served, template or BOXED)
+    prompt = render(problem, tokenizers.writes, template or BOXED)
+    protocol = EvalProtocol("asked", None, 1, cap, temperature=args.temperature, seed=args.seed)
+    source = tokenizers.source(served, {"asked": prompt}, protocol)
+    sampling = Sampling(n=1, max_new_tokens=cap, temperature=args.temperature, seed=args.seed)
+    rollout = source.sampler().generate([Prompt("asked", prompt)], sampling)[0]
+    return served.label, f"{rollout.length} tokens, {rollout.finish.value}", rollout.text
 
 
 def _print(question: str, about: str | None, shown: Sequence[tuple[str, str, str]], most: int | None) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.examples import EXAMPLES
+from tersely.errors import UserError
 from tersely.text import from_markdown_cell
 
 Handler = Callable[[argparse.Namespace], int]
@@ -40,6 +41,19 @@ def add_verifier(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verifier", default=None, metavar="MODULE:NAME", help=VERIFIER)
     parser.add_argument("--other-verifier", action="store_true", help="allow another verifier than trained with")
     parser.add_argument("--drop-unjudgeable", action="store_true", help=DROP)
+
+
+def kept_checkpoints(run: Path) -> list[tuple[int, Path]]:
+    """(step, folder) of every kept checkpoint, earliest first."""
+    from tersely.runs.identity import is_run_folder
+    from tersely.runs.manifest import step_folders
+
+    if not is_run_folder(run):
+        raise UserError(f"{run} is not a run folder of tersely, so it has no checkpoints: leave --all-checkpoints out")
+    found = sorted(step_folders(run))
+    if not found:
+        raise UserError(f"{run} has no checkpoint yet: run its command again, it goes on where it stopped")
+    return found
 
 
 def label(model: Path) -> str:

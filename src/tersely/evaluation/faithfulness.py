@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tersely.analysis.faithfulness import (
     HINTS,
@@ -19,20 +18,16 @@ from tersely.evaluation.hint_records import ARMS, ArmResponse, missing, read_arm
 from tersely.evaluation.hint_work import HintWork, asked_in
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import AGAIN, RESPONSES, SUMMARY
-from tersely.models.text import ResponseText
 from tersely.records import JsonObject, Problem, Status
-from tersely.rollouts import Grader, respond
+from tersely.rollouts import Grader, Reading, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.json_file import read_json
-from tersely.runs.kinds import RunKind
+from tersely.runs.kinds import Log, RunKind
 from tersely.samplers.base import Sampler, Sampling, close_after
 from tersely.stop import Stopped, StopRequest
 from tersely.verify import Judge
 from tersely.verify.kinds.choice import letter
-
-if TYPE_CHECKING:
-    from tersely.models.agreement import ModelCheck
 
 BLOCK = 256
 """Responses of an arm sampled at once; after each block both arms are on disk."""
@@ -57,15 +52,16 @@ def measure_hints(work: HintWork, judge: Judge, display: Display) -> Path:
     cure, ready = row_cure("--max-rows ", work.max_rows, protocol.k), None
     if missing(folder, problems, protocol.k):
         with explain_out_of_memory("sampling", cure):
-            ready = _sampler(work)
+            ready = work.source.ready(work.prompts.values(), protocol.max_new_tokens, work.max_rows)
     with RunFolder.open(folder, RunKind.FAITHFULNESS, work.identity, grows=work.grows) as run:
         disk.remove(run.path / SUMMARY)  # of the smaller one that this goes on with
         if ready is not None:
-            sampler, check = ready
-            check.record(run.path, display.note)
-            with explain_out_of_memory("sampling", cure), close_after(sampler):
-                render, reading = Renderer(work.tokenizer, work.template), ResponseText(work.tokenizer)
-                ask(problems, protocol, work.hint, sampler, render, judge, run, display, reading)
+            if ready.check is not None:
+                ready.check.record(run.path, display.note)
+            ready.take_up(run)
+            with explain_out_of_memory("sampling", cure), close_after(ready.sampler):
+                render = Renderer(work.source.tokenizer, work.template)
+                ask(problems, protocol, work.hint, ready.sampler, render, judge, run, display, ready.reading)
         _finish(run, problems, work.made)
     return folder
 
@@ -76,6 +72,7 @@ def _finish(run: RunFolder, problems: Sequence[Problem], made: JsonObject) -> No
     # As if all had been asked at once, whatever was there before.
     found = summarise_faithfulness(sorted(read_pairs(run.path), key=lambda pair: places[pair.problem_id]))
     disk.write_json_atomic(run.path / SUMMARY, {**made, "summary": found.to_json()})
+    run.empty(Log.REPLIES)
     run.mark_done(found.counts.to_json())
 
 
@@ -88,7 +85,7 @@ def ask(
     judge: Judge,
     run: RunFolder,
     display: Display,
-    reading: ResponseText | None = None,
+    reading: Reading | None = None,
 ) -> None:
     """Sample and judge what is missing. Both arms of a response draw from the same random numbers, so that an answer
     changes because of the hint rather than because it was drawn again (as far as the prompts allow)."""
@@ -126,7 +123,7 @@ def _answer(
     sampler: Sampler,
     render: Render,
     judge: Grader,
-    reading: ResponseText | None,
+    reading: Reading | None,
     display: Display,
 ) -> list[ArmResponse]:
     """The responses of one arm from number ``first`` on."""
@@ -167,11 +164,3 @@ def read_summary(folder: Path) -> FaithfulnessSummary:
     return FaithfulnessSummary.from_json(
         read_json(folder / SUMMARY, "the summary of a faithfulness test", AGAIN)["summary"]
     )
-
-
-def _sampler(work: HintWork) -> tuple[Sampler, ModelCheck]:
-    from tersely.opened import open_model, sampling_alone
-
-    opened = open_model(work.weights, work.facts, work.tokenizer)
-    settings = sampling_alone(work.protocol.max_new_tokens, work.max_rows)
-    return opened.make_sampler(settings, work.prompts.values())

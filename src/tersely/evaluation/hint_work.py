@@ -18,6 +18,8 @@ from tersely.evaluation.growth import more_of_it
 from tersely.evaluation.hint_records import ARMS
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import evaluation_folder
+from tersely.evaluation.served_work import BOXED, Tokenizers, require_out, served_identity
+from tersely.evaluation.source import FolderSource, Model, Source
 from tersely.evaluation.terms import effort_line, pick_template
 from tersely.facts import Facts
 from tersely.models.digest import weights_digest
@@ -31,6 +33,7 @@ from tersely.rollouts import PromptIds
 from tersely.runs.folder import RunFolder
 from tersely.runs.identity import Grows
 from tersely.runs.kinds import RunKind
+from tersely.samplers.endpoint import Endpoint
 from tersely.tasks import load_task, task_digest
 from tersely.tasks.prompts import render_all
 from tersely.verify import Judge
@@ -40,16 +43,14 @@ from tersely.verify import Judge
 class HintWork:
     """One model to be measured: everything that can be refused has been looked at, and nothing is written yet."""
 
-    weights: Path
+    source: Source
     folder: Path
     problems: Sequence[Problem]
     protocol: EvalProtocol
     hint: str
     template: str
-    tokenizer: Any
     prompts: PromptIds
     """Of both arms."""
-    facts: Facts
     identity: JsonObject
     """Decides whether the folder may be gone on with."""
     grows: Grows
@@ -63,7 +64,7 @@ class HintWork:
 
 
 def prepare_hints(
-    model_path: Path,
+    model: Model,
     protocol: EvalProtocol,
     hint: str,
     out: Path | None,
@@ -82,39 +83,81 @@ def prepare_hints(
     require_known("hint", hint, HINTS)
     if threads:
         torch.set_num_threads(threads)
-    facts, weights = Facts.of(engine), locate_model(str(model_path))
-    place_of = partial(_place, model_path, out, hint)
+    if isinstance(model, Endpoint):
+        return _prepare_served(model, protocol, hint, out, judge, command, max_rows)
+    facts, weights = Facts.of(engine), locate_model(str(model))
+    place_of = partial(_place, model, out, hint)
     folder = place_of(protocol)
     template = pick_template(weights, protocol.template, other_template)
     line = effort_line(weights, protocol.effort, other_template)
     tokenizer = load_tokenizer(weights)
     problems = load_choices(protocol, judge, template)
-    asked = protocol.facts(template, task_digest(problems)).asked_for(protocol.effort)
-    rules = {**identity(asked), "hint": hint}
+    rules = _rules(protocol, template, problems, hint)
     prompts = _prompts(problems, hint, protocol.seed, tokenizer, template, line)
     longest = max(map(len, prompts.values()))
     Room.of(load_config(weights).to_dict()).require(longest, protocol.max_new_tokens, "--max-new-tokens ", template)
     wanted = {**rules, "hint_text": HINTS[hint].text, **_digests(weights, tokenizer, prompts)}
     grows = _grows(wanted, problems, prompts)
-    earlier = find_earlier(model_path, weights, RunKind.FAITHFULNESS, protocol, place_of, wanted, grows)
+    earlier = find_earlier(model, weights, RunKind.FAITHFULNESS, protocol, place_of, wanted, grows)
     told = {"weights_sha256": wanted["weights_sha256"], **weights_step(weights)}
     return HintWork(
-        weights=weights,
+        source=FolderSource(weights, facts, tokenizer),
         folder=folder,
         problems=problems,
         protocol=protocol,
         hint=hint,
         template=template,
-        tokenizer=tokenizer,
         prompts=prompts,
-        facts=facts,
         identity=wanted,
         grows=grows,
-        made={"protocol": {**rules, "model": str(model_path)}, **told, "versions": environment(), "command": command},
+        made={"protocol": {**rules, "model": str(model)}, **told, "versions": environment(), "command": command},
         max_rows=max_rows,
         earlier=earlier,
         is_done=earlier is None and RunFolder.look(folder, RunKind.FAITHFULNESS, wanted, grows) is not None,
     )
+
+
+def _prepare_served(
+    endpoint: Endpoint,
+    protocol: EvalProtocol,
+    hint: str,
+    out: Path | None,
+    judge: Judge,
+    command: str,
+    max_rows: int,
+) -> HintWork:
+    """``prepare_hints`` for a model behind a server."""
+    folder = _place(Path(endpoint.label), require_out(endpoint, out), hint, protocol)
+    template = protocol.template or BOXED
+    problems = load_choices(protocol, judge, template)
+    tokenizers = Tokenizers.of(endpoint, template)
+    prompts = _prompts(problems, hint, protocol.seed, tokenizers.writes, template, None)
+    source = tokenizers.source(endpoint, prompts, protocol)
+    rules, served = _rules(protocol, template, problems, hint), served_identity(source, prompts)
+    wanted = {**rules, "hint_text": HINTS[hint].text, **served}
+    told = {"protocol": {**rules, "model": endpoint.model}, "endpoint": served["endpoint"]}
+    grows = _grows(wanted, problems, prompts)
+    return HintWork(
+        source=source,
+        folder=folder,
+        problems=problems,
+        protocol=protocol,
+        hint=hint,
+        template=template,
+        prompts=prompts,
+        identity=wanted,
+        grows=grows,
+        made={**told, "versions": environment(), "command": command},
+        max_rows=max_rows,
+        earlier=None,
+        is_done=RunFolder.look(folder, RunKind.FAITHFULNESS, wanted, grows) is not None,
+    )
+
+
+def _rules(protocol: EvalProtocol, template: str, problems: Sequence[Problem], hint: str) -> dict[str, object]:
+    """The protocol of both arms, as a folder keeps it."""
+    asked = protocol.facts(template, task_digest(problems)).asked_for(protocol.effort)
+    return {**identity(asked), "hint": hint}
 
 
 def load_choices(protocol: EvalProtocol, judge: Judge, template: str) -> list[Problem]:

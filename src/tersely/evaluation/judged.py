@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from tersely.evaluation.thinking import ThinkingCounter
-from tersely.records import EvalRecord, Group, Status, Verdict
+from tersely.records import EvalRecord, Group, Rollout, Status, Verdict
 from tersely.verify.summary import remark
 
 
-def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:
-    """The judged responses to one problem, as responses.jsonl keeps them."""
+def eval_records(group: Group, thinking: Callable[[Rollout], int | None]) -> list[EvalRecord]:
+    """The judged responses to one problem, as responses.jsonl keeps them; ``thinking`` counts those tokens of one."""
     problem = group.problem
     return [
         EvalRecord(
@@ -25,11 +25,12 @@ def eval_records(group: Group, thinking: ThinkingCounter) -> list[EvalRecord]:
             finish=rollout.finish,
             extracted=verdict.extracted,
             text=rollout.text,
-            thinking_tokens=thinking.count(rollout.prompt_tokens, rollout.tokens, rollout.text),
+            thinking_tokens=thinking(rollout),
             length_source=rollout.length_source,
             outside=verdict.outside,
             remark=remark(verdict),
             own_status=verdict.own_status,
+            served=rollout.served,
         )
         for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
     ]

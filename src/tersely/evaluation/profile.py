@@ -16,10 +16,13 @@ from tersely.display import Display
 from tersely.errors import UserError
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import AGAIN, read_evaluation
+from tersely.evaluation.served_work import require_out
+from tersely.evaluation.source import Model
 from tersely.evaluation.table import cell
 from tersely.runs import disk
 from tersely.runs.identity import is_run_folder
 from tersely.runs.json_file import read_json
+from tersely.samplers.endpoint import Endpoint
 from tersely.terminal import make_console
 
 PROFILE = "profile.json"
@@ -29,7 +32,7 @@ BAR = 40
 
 
 def profile(
-    model: Path,
+    model: Model,
     protocol_under: Callable[[int], EvalProtocol],
     out: Path | None,
     display: Display,
@@ -52,15 +55,19 @@ def profile(
     from tersely.models.locate import locate_model
     from tersely.models.trained_for import read_trained_for
 
-    if out is None and not is_run_folder(model):
+    if isinstance(model, Endpoint):
+        place, cap = require_out(model, out), None
+    elif out is None and not is_run_folder(model):
         raise UserError(
             f"{model} is not a run folder of tersely, so nothing is written there: say where with --out DIR"
         )
-    cap = read_trained_for(locate_model(str(model))).max_new_tokens or SamplingConfig().max_new_tokens
+    else:
+        place = model / "profile" if out is None else out
+        cap = read_trained_for(locate_model(str(model))).max_new_tokens
     folder = evaluate(
         model,
-        protocol_under(cap),
-        model / "profile" if out is None else out,
+        protocol_under(cap or SamplingConfig().max_new_tokens),
+        place,
         display,
         command=command,
         other_template=other_template,

@@ -45,6 +45,8 @@ class EvalProtocol:
     """A request for brevity appended to the user's message, as ``limit:512`` (``tasks.instructions``)."""
     effort: str | None = None
     """The level of effort asked for, of a model that was trained for several."""
+    request: str | None = None
+    """What a server was asked for besides, as ``reasoning_effort=low`` or ``system=brief``."""
     suite: str | None = None
     """The suite this evaluation belongs to (``tersely.evaluation.suites``)."""
     step: int | None = None
@@ -82,6 +84,8 @@ class EvalProtocol:
             parts.append(parse_instruction(self.instruction).variant)
         if self.effort is not None:
             parts.append(f"{EFFORT}{self.effort}")
+        if self.request is not None:
+            parts.append("".join(c if c.isalnum() or c in "._-" else "-" for c in self.request))
         if self.repeat is not None:
             # Last, so that it stands beside what it repeats, an instruction included.
             parts.append(f"repeat-{self.repeat}")

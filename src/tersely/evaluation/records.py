@@ -13,7 +13,7 @@ from pathlib import Path
 from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.records import Summary
 from tersely.errors import UserError, plainly
-from tersely.records import EvalRecord
+from tersely.records import EvalRecord, LengthSource
 from tersely.runs import places
 from tersely.runs.identity import is_run_folder
 from tersely.runs.json_file import read_json
@@ -49,12 +49,16 @@ class Evaluation:
     """What the judge said that reports count."""
     policy: PolicyCount | None = None
     """How often our own rule agrees, where a policy decided."""
+    length_source: str | None = None
+    """Who counted the tokens, where they are not sampled ids."""
     held: tuple[EvalRecord, ...] | None = None
     """Responses in memory, where they are not read from the folder at every call."""
 
     def sentences(self) -> list[str]:
         """What must be said beside the numbers: what was restated or cut, and the policy that counted."""
         told = [*self.remarks.sentences(self.summary.overall.responses)]
+        if LengthSource.RETOKENISED in (self.length_source or ""):
+            told.append("tokens are approximate: the server did not count them, so the text was encoded again")
         return told if self.policy is None else [self.policy.sentence(), *told]
 
     def responses(self) -> tuple[EvalRecord, ...]:
@@ -81,6 +85,7 @@ def read_evaluation(folder: Path) -> Evaluation:
             command=str(content.get("command", "")),
             engine=content.get("engine"),
             weights_sha256=content.get("weights_sha256"),
+            length_source=content.get("length_source"),
             remarks=Remarks(**content.get("judged", {})),
             policy=PolicyCount(**content["policy"]) if "policy" in content else None,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -13,21 +13,17 @@ from tersely.display import Display
 from tersely.evaluation.judged import eval_records, judged_again
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, read_responses, responses_on_disk
-from tersely.evaluation.thinking import ThinkingCounter
+from tersely.evaluation.source import Model, Ready, source_of_lengths
 from tersely.evaluation.work import Choices, Work, prepare
-from tersely.models.agreement import ModelCheck
 from tersely.models.environment import environment
 from tersely.models.memory import explain_out_of_memory
-from tersely.models.text import ResponseText
-from tersely.opened import open_model, sampling_alone
 from tersely.records import EvalRecord, Problem, Verdict
-from tersely.rollouts import Grader, PromptIds, judge_for, respond, unjudged_words
+from tersely.rollouts import Grader, judge_for, respond, unjudged_words
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
-from tersely.runs.kinds import RunKind
-from tersely.samplers import Sampler, Sampling
-from tersely.samplers.base import close_after
-from tersely.samplers.engines import find_engine
+from tersely.runs.kinds import Log, RunKind
+from tersely.samplers import Sampling
+from tersely.samplers.base import Progress, close_after
 from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
 from tersely.verify.summary import counts
@@ -38,7 +34,7 @@ WORKERS = 2
 
 
 def evaluate(
-    model_path: Path,
+    model: Model,
     protocol: EvalProtocol,
     out: Path | None,
     display: Display,
@@ -48,13 +44,13 @@ def evaluate(
     verifier: Verifier | str | None = None,
     **more: Unpack[Choices],
 ) -> Path:
-    """Evaluate one model; returns the evaluation folder with responses.jsonl and summary.json.
+    """Evaluate one model, in a folder or behind a server; returns the folder with responses.jsonl and summary.json.
 
     ``judge`` (or a ``verifier`` for one of ours) takes the place of the one that the problems ask for.
     Raises UserError where the model, the task or the folder cannot be used, Stopped after a stop was asked for.
     """
     with judge_for(judge, workers, verifier, more.get("policy")) as grader:
-        return measure(prepare(model_path, protocol, out, grader, trust_judge=judge is not None, **more), display)
+        return measure(prepare(model, protocol, out, grader, trust_judge=judge is not None, **more), display)
 
 
 def measure(work: Work, display: Display) -> Path:
@@ -76,7 +72,8 @@ def measure(work: Work, display: Display) -> Path:
         there = responses_on_disk(run.path)
         _judge_again(work, run, there)
         if ready is not None:
-            ready.check.record(run.path, display.note)
+            if ready.check is not None:
+                ready.check.record(run.path, display.note)
             with explain_out_of_memory("sampling", cure):
                 _respond(work, ready, run, _answered(there), display)
         _finish(work, run)
@@ -89,21 +86,11 @@ def _finish(work: Work, run: RunFolder) -> None:
     # As if all had been asked at once, whatever was there before.
     records = sorted(read_responses(run.path), key=lambda record: (places.get(record.problem_id, -1), record.sample))
     summary = summarise(records, work.rules).to_json()
-    made = {**work.made, **counts(records, work.rules.policy)}
+    made = {**work.made, **source_of_lengths(r.length_source for r in records), **counts(records, work.rules.policy)}
     content = {"protocol": work.rules.to_json(), **made, "versions": environment(), "summary": summary}
     disk.write_json_atomic(run.path / SUMMARY, content)
+    run.empty(Log.REPLIES)
     run.mark_done({"responses": len(records)})
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """What samples from a model, and what was compared before it did."""
-
-    check: ModelCheck
-    prompts: PromptIds
-    sampler: Sampler
-    reading: ResponseText
-    thinking: ThinkingCounter
 
 
 def _open(work: Work) -> Ready | None:
@@ -111,14 +98,8 @@ def _open(work: Work) -> Ready | None:
     todo = _missing(work, _answered(responses_on_disk(work.folder)))
     if not todo:
         return None
-    opened = open_model(work.weights, work.facts, work.tokenizer)
-    prompts = {p.id: work.prompts[p.id] for problems in todo.values() for p in problems}
-    settings = sampling_alone(work.protocol.max_new_tokens, work.max_rows)
-    if work.sampler is None:
-        sampler, check = opened.make_sampler(settings, prompts.values())
-    else:
-        sampler, check = work.sampler, opened.check()
-    return Ready(check, prompts, sampler, ResponseText(opened.tokenizer), ThinkingCounter(opened.tokenizer))
+    prompts = [work.prompts[p.id] for problems in todo.values() for p in problems]
+    return work.source.ready(prompts, work.protocol.max_new_tokens, work.max_rows, work.sampler)
 
 
 def _answered(there: Sequence[EvalRecord]) -> set[tuple[str, int]]:
@@ -139,7 +120,7 @@ def _missing(work: Work, have: Collection[tuple[str, int]]) -> dict[int, list[Pr
 
 def _blocks(work: Work, have: Collection[tuple[str, int]]) -> list[tuple[int, Sequence[Problem]]]:
     """(number of their first new response, problems) of each block that is sampled at once."""
-    at_once = find_engine(work.facts.engine).blocks * work.max_rows
+    at_once = work.source.blocks * work.max_rows
     blocks: list[tuple[int, Sequence[Problem]]] = []
     for first, todo in _missing(work, have).items():
         size = max(1, at_once // (work.protocol.k - first))
@@ -162,18 +143,19 @@ def _respond(work: Work, ready: Ready, run: RunFolder, have: Collection[tuple[st
         protocol.k, protocol.max_new_tokens, protocol.temperature, protocol.top_p, protocol.sampling_seed
     )
     total, finished, verdicts = len(work.problems) * protocol.k, len(have), list[Verdict]()
-    blocks = _blocks(work, have)
+    blocks, anywhere = _blocks(work, have), ready.take_up(run)
     with StopRequest() as stop, close_after(ready.sampler, given=work.sampler):
+        progress = _progress(display, stop, run.path if anywhere else None)
         for number, (first, block) in enumerate(blocks, start=1):
             groups = respond(
                 block,
-                ready.prompts,
+                work.prompts,
                 ready.sampler,
                 work.judge,
                 replace(sampling, n=protocol.k - first),
                 first_sample=first,
                 reading=ready.reading,
-                on_progress=lambda done, total: display.phase("sampling", done, total),
+                on_progress=progress,
             )
             fresh = [record.to_json() for group in groups for record in eval_records(group, ready.thinking)]
             run.append(RESPONSES, fresh)
@@ -184,3 +166,15 @@ def _respond(work: Work, ready: Ready, run: RunFolder, have: Collection[tuple[st
                 raise Stopped(stop.requested, f"{finished} of {total} responses are saved in {run.path}")
     if text := unjudged_words(verdicts):
         display.note(f"{text}; they enter no accuracy")
+
+
+def _progress(display: Display, stop: StopRequest, kept: Path | None) -> Progress:
+    """Shows how far sampling is. Where every response is ``kept`` the moment it ends, a stop need not wait for the
+    others: Stopped."""
+
+    def told(done: int, total: int) -> None:
+        display.phase("sampling", done, total)
+        if stop.requested and kept is not None:
+            raise Stopped(stop.requested, f"{done} of {total} responses are kept in {kept}")
+
+    return told

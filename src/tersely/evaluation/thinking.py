@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tersely.models.text import ResponseText
+from tersely.records import Rollout
 from tersely.verify.visible import THINKING, opens
 
 
@@ -21,6 +22,10 @@ class ThinkingCounter:
         marks = {index: mark for token, index in tokenizer.get_vocab().items() if (mark := _last_mark(token))}
         self._open = {index for index, mark in marks.items() if opens(mark)}
         self._close = marks.keys() - self._open
+
+    def __call__(self, rollout: Rollout) -> int:
+        """Of a response whose ids were sampled."""
+        return self.count(rollout.prompt_tokens, rollout.tokens, rollout.text)
 
     def count(self, prompt: Sequence[int], tokens: Sequence[int], text: str) -> int:
         """Tokens of thinking among ``tokens``.

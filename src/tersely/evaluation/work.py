@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Required, TypedDict, Unpack
+from typing import Required, TypedDict, Unpack
 
 import torch
 
@@ -16,6 +16,7 @@ from tersely.evaluation.earlier import Earlier, find_earlier, weights_step
 from tersely.evaluation.growth import more_of_it
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import evaluation_folder, responses_on_disk
+from tersely.evaluation.source import FolderSource, Model, Source
 from tersely.evaluation.terms import Asking, effort_line, pick_template, require_verifier_of_training, within_positions
 from tersely.facts import Facts
 from tersely.models.digest import weights_digest_once
@@ -28,6 +29,7 @@ from tersely.runs.folder import RunFolder, unfinished_step
 from tersely.runs.identity import Grows
 from tersely.runs.kinds import RunKind
 from tersely.samplers import Sampler
+from tersely.samplers.endpoint import Endpoint
 from tersely.samplers.engines import find_engine
 from tersely.tasks import task_digest
 from tersely.tasks.overlap import refuse_trained_on
@@ -43,15 +45,13 @@ MAX_ROWS = 256
 class Work:
     """One evaluation to be made: everything that can be refused has been looked at, and nothing is written yet."""
 
-    weights: Path
+    source: Source
     folder: Path
     problems: Sequence[Problem]
     protocol: EvalProtocol
-    tokenizer: Any
     prompts: PromptIds
     """With an instruction to be brief at the end of each, if any."""
     judge: Grader
-    facts: Facts
     rules: ProtocolFacts
     """What is recorded of the protocol, with the model."""
     identity: JsonObject
@@ -98,7 +98,7 @@ class Choices(TypedDict, total=False):
 
 
 def prepare(
-    model_path: Path,
+    model: Model,
     protocol: EvalProtocol,
     out: Path | None,
     grader: Grader,
@@ -106,13 +106,30 @@ def prepare(
     trust_judge: bool = False,
     **more: Unpack[Choices],
 ) -> Work:
-    """Look at everything that can be refused; no weights are loaded and nothing is written.
+    """Look at everything that can be refused; no weights are loaded and nothing is written. A server is asked for a
+    few tokens, to see whether it takes the requests.
 
     ``trust_judge``: the judge is the caller's own, whatever the model was trained with. Several evaluations are all
     prepared before the first is measured, so that nothing is refused after hours of sampling.
     """
-    max_rows, checkpoint = more.get("max_rows", MAX_ROWS), more.get("checkpoint")
-    _take_machine(more.get("threads", 0), max_rows)
+    take_machine(more.get("threads", 0), more.get("max_rows", MAX_ROWS))
+    if isinstance(model, Endpoint):
+        from tersely.evaluation.served_work import prepare_served
+
+        return prepare_served(model, protocol, out, grader, **more)
+    return _prepare_folder(model, protocol, out, grader, trust_judge, **more)
+
+
+def _prepare_folder(
+    model_path: Path,
+    protocol: EvalProtocol,
+    out: Path | None,
+    grader: Grader,
+    trust_judge: bool,
+    **more: Unpack[Choices],
+) -> Work:
+    """``prepare`` for weights on this machine."""
+    checkpoint = more.get("checkpoint")
     facts = Facts.of(more.get("engine", "auto"))
     weights = locate_model(str(checkpoint or model_path))
     protocol = _under_its_step(protocol, model_path, weights)
@@ -139,23 +156,21 @@ def prepare(
     earlier = find_earlier(model_path, weights, RunKind.EVALUATION, protocol, place_of, identifying, grows)
     made = {"data": source, "weights_sha256": digests["weights_sha256"], **weights_step(weights)}
     return Work(
-        weights=weights,
+        source=FolderSource(weights, facts, tokenizer),
         folder=folder,
         problems=asked,
         protocol=protocol,
-        tokenizer=tokenizer,
         prompts=prompts,
         judge=grader,
-        facts=facts,
         rules=rules.of_model(str(model_path)),
         identity=identifying,
         grows=grows,
         made={**made, "engine": facts.engine, **loaded.report, "command": more["command"]},
         notes=tuple(_notes(model_path, folder, protocol, checkpoint, earlier, loaded.words())),
-        max_rows=max_rows,
+        max_rows=more.get("max_rows", MAX_ROWS),
         sampler=more.get("sampler"),
         earlier=earlier,
-        is_done=earlier is None and _is_done(folder, identifying, grows),
+        is_done=earlier is None and is_done(folder, identifying, grows),
     )
 
 
@@ -163,13 +178,13 @@ def _place(model: Path, out: Path | None, protocol: EvalProtocol) -> Path:
     return evaluation_folder(model, protocol.name, out)
 
 
-def _is_done(folder: Path, wanted: JsonObject, grows: Grows) -> bool:
+def is_done(folder: Path, wanted: JsonObject, grows: Grows) -> bool:
     """Whether the folder holds all of it, judged; UserError where it is of other work."""
     finished = RunFolder.look(folder, RunKind.EVALUATION, wanted, grows) is not None
     return finished and not any(record.outside for record in responses_on_disk(folder))
 
 
-def _take_machine(threads: int, max_rows: int) -> None:
+def take_machine(threads: int, max_rows: int) -> None:
     """UserError where no response could be decoded."""
     if threads:
         torch.set_num_threads(threads)

@@ -135,8 +135,7 @@ def _measured(members: Sequence[_Line]) -> list[tuple[int | None, str]]:
         pairs = [(parse_name(folder), evaluation) for folder, evaluation in line.run.evaluations.items()]
         steps.append({name.step for name, _ in pairs if name.step is not None and not name.variant})
         for name, evaluation in sorted(pairs, key=lambda pair: (len(pair[0].variant), pair[0].variant)):
-            asks = evaluation.protocol.instruction or evaluation.protocol.effort
-            if name.step is None and asks and not name.is_repeat:
+            if name.step is None and evaluation.protocol.is_asked_otherwise and not name.is_repeat:
                 asked[None, name.variant] = None
     trained = members[0].run.kind == "train" and not members[0].mark
     return [*asked, *((step, "") for step in sorted(set.intersection(*steps)) if trained)]

@@ -146,6 +146,13 @@ class RunFolder:
             storage.append_lines(self.path / f"{log}.jsonl", lines)
             self._ends[log] = end
 
+    def empty(self, log: str) -> None:
+        """Drop the lines of a log that was only kept until now."""
+        self._require_open()
+        if size_of(self.path / f"{log}.jsonl"):
+            storage.truncate(self.path / f"{log}.jsonl", 0)
+        self._ends.pop(log, None)
+
     def _end(self, log: str) -> LogEnd:
         """Where a log ends, read once."""
         if log not in self._ends:

@@ -23,6 +23,8 @@ class Log(StrEnum):
     """A problem with all its responses a line."""
     RESPONSES = "responses"
     """An evaluated response a line."""
+    REPLIES = "replies"
+    """What a server answered, a line a response, until the responses are all judged."""
     SCREEN = "screen"
     """A line a checkpoint that `tersely tune` measured on the way: what alpha followed."""
 
@@ -50,8 +52,8 @@ LOGS: Mapping[str, frozenset[str]] = MappingProxyType(
         RunKind.BASE: frozenset({Log.JOURNAL}),
         RunKind.BASELINE: frozenset({Log.JOURNAL, Log.CLOCK}),
         RunKind.SAMPLES: frozenset({Log.GROUPS, Log.CLOCK}),
-        RunKind.EVALUATION: frozenset({Log.RESPONSES}),
-        RunKind.FAITHFULNESS: frozenset({Log.RESPONSES}),
+        RunKind.EVALUATION: frozenset({Log.RESPONSES, Log.REPLIES}),
+        RunKind.FAITHFULNESS: frozenset({Log.RESPONSES, Log.REPLIES}),
     }
 )
 """What each kind writes."""

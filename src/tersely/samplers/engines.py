@@ -17,6 +17,9 @@ AUTO = "auto"
 TRANSFORMERS = "transformers"
 """The engine whose decoders are ours, and are compared with the model's own forward at load."""
 
+ENDPOINT = "endpoint"
+"""The engine that only samples, from a server; `--endpoint` names it, no setting does."""
+
 ENGINES = {
     "vllm": "tersely.samplers.vllm:SPEC",
     TRANSFORMERS: "tersely.samplers.transformers:SPEC",
@@ -30,6 +33,10 @@ REQUIRED = ("generate", "load_weights", "close")
 
 def require_engine(name: str) -> None:
     """UserError unless ``name`` is "auto", one of ``ENGINES``, or a user's own that is an engine indeed."""
+    if name == ENDPOINT:
+        from tersely.samplers.endpoint.sampler import ONLY_SAMPLES
+
+        raise UserError(ONLY_SAMPLES)
     if plugins.is_own(name):
         find_engine(name)
     elif name != AUTO:

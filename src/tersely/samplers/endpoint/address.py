@@ -1,0 +1,113 @@
+"""Which server, which model on it, and what every request says besides the prompt."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from tersely.errors import UserError
+from tersely.frozen import FrozenMapping, freeze_mapping, thaw
+from tersely.records import NOTHING, JsonObject
+
+KEYS = ("TERSELY_API_KEY", "OPENAI_API_KEY")
+"""Environment variables that may hold the key, the first that is set. It goes into one header and nowhere else."""
+
+CHAT, COMPLETIONS = "/chat/completions", "/completions"
+_SECRET = re.compile(r"api.?key|authorization|password|secret", re.IGNORECASE)
+_PATHS = (CHAT, COMPLETIONS, "/models")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A model behind an address. Made by ``endpoint_at``, which refuses what is no address.
+
+    Example: ``endpoint_at("http://127.0.0.1:8000/v1", "qwen3-8b", options={"reasoning_effort": "low"})``
+    """
+
+    url: str
+    """Up to ``/v1``, without the slash at its end."""
+    model: str
+    options: Mapping[str, Any] = field(default_factory=lambda: NOTHING, hash=False)
+    """Further fields of every request; None leaves out one that would be sent."""
+    system: str | None = None
+    """The system prompt of every request."""
+    completions: bool = False
+    """Plain completions of our own rendered prompt, for base models; else chat completions."""
+    tokenizer: str | None = None
+    """Folder of the model's tokenizer, if it is at hand: counts where the server does not, and renders prompts."""
+    concurrency: int = 64
+    """Requests under way at once."""
+    timeout: float = 600.0
+    """Seconds without a byte after which a request has failed."""
+    retries: int = 6
+    """Further tries of a request that failed by no fault of its own."""
+    pause: float = 1.0
+    """Seconds before the first further try; each later one waits twice as long."""
+
+    @property
+    def path(self) -> str:
+        return COMPLETIONS if self.completions else CHAT
+
+    @property
+    def label(self) -> str:
+        """What the model is called by: the last part of its name."""
+        last = self.model.rstrip("/").rpartition("/")[2]
+        return "".join(c if c.isalnum() or c in "._-" else "-" for c in last).lstrip(".-") or "model"
+
+    def identity(self, reported: str) -> JsonObject:
+        """What decides whose responses they are: not the address, so that a server may move, and not the key."""
+        said = {"model": self.model, "reported": reported, "api": self.path.strip("/"), "options": thaw(self.options)}
+        return said | ({} if self.system is None else {"system": self.system})
+
+
+def endpoint_at(url: str, model: str, **more: Any) -> Endpoint:
+    """UserError for an address that is none, or that holds a key."""
+    if not _is_address(url):
+        raise UserError(f"--endpoint {url!r} is no address: give one such as http://127.0.0.1:8000/v1")
+    parts = urlsplit(url)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise UserError(
+            "--endpoint holds more than an address, which would be written into logs: give it up to /v1, and the key "
+            f"in the environment as {KEYS[0]}"
+        )
+    if not model.strip():
+        raise UserError("--model is empty: give the name under which the server serves the model")
+    bare = url.rstrip("/")
+    for path in _PATHS:
+        bare = bare.removesuffix(path)
+    options = more.pop("options", NOTHING)
+    frozen = options if isinstance(options, FrozenMapping) else freeze_mapping(options, "options")
+    if secret := next(filter(_SECRET.search, frozen), None):
+        raise UserError(
+            f"the option {secret!r} looks like a key, which would be written into logs: set {KEYS[0]} instead"
+        )
+    found = Endpoint(bare.rstrip("/"), model, frozen, **more)
+    for name, least in (("concurrency", 1), ("retries", 0)):
+        if getattr(found, name) < least:
+            raise UserError(f"--{name} is {getattr(found, name)}: it must be at least {least}")
+    if not found.timeout > 0:
+        raise UserError(f"--timeout is {found.timeout:g}: a server needs some seconds to answer")
+    return found
+
+
+def api_key() -> str | None:
+    """The key, from the environment; UserError for one that no header can hold (it is not shown)."""
+    name = next((name for name in KEYS if os.environ.get(name, "").strip()), None)
+    if name is None:
+        return None
+    key = os.environ[name].strip()
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise UserError(f"{name} holds a blank or a character that no key has: set it to the key alone")
+    return key
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False

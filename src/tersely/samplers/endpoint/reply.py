@@ -1,0 +1,170 @@
+"""What a server answered to one request, read from a stream of events or from one JSON object."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tersely.records import Finish, Json, JsonObject
+
+FINISHES: Mapping[str, Finish] = {"stop": Finish.EOS, "length": Finish.LENGTH}
+"""Any other reason (a content filter, a call of a tool) ended a response that is none of its own accord."""
+
+THINKING = ("reasoning", "reasoning_content")
+"""Where servers with a parser of their own put the thinking: vLLM's and OpenRouter's name, and the older one."""
+
+
+class Broken(ValueError):  # noqa: N818 - one try; the caller may have more
+    """An answer that is not whole, or no answer of such a server at all: another try may bring a better one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One response as it came. Example: ``Reply("2", "1+1", "stop", "qwen3", 12, 9, 61, seconds=0.8)``"""
+
+    content: str
+    thinking: str
+    """What came in a field of its own; empty where the content holds all."""
+    finish_reason: str
+    model: str
+    """As the server names the one that answered."""
+    tokens: int | None
+    """Of the response, thinking included, as the server counts them."""
+    reasoning_tokens: int | None
+    prompt_tokens: int | None
+    seconds: float
+    first_token_s: float | None = None
+
+    @property
+    def finish(self) -> Finish:
+        return FINISHES.get(self.finish_reason, Finish.ABORTED)
+
+    @property
+    def text(self) -> str:
+        """The response as the model wrote it: thinking between its marks, closed unless the cap came first."""
+        if not self.thinking:
+            return self.content
+        closed = self.content or self.finish is Finish.EOS
+        return f"<think>{self.thinking}{'</think>' if closed else ''}{self.content}"
+
+    def to_json(self) -> JsonObject:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, line: Json) -> Reply:
+        """What ``to_json`` wrote; TypeError for anything else."""
+        return cls(**line)
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What was read so far."""
+
+    content: str = ""
+    thinking: str = ""
+    finish_reason: str | None = None
+    model: str = ""
+    usage: Mapping[str, Any] | None = None
+    first: float | None = None
+
+    def take(self, chunk: Json, at: float) -> None:
+        """One event, or the whole answer."""
+        if "error" in chunk:
+            raise Broken(f"the server reports {said(chunk)}")
+        self.model = chunk.get("model") or self.model
+        self.usage = chunk.get("usage") or self.usage
+        for choice in chunk.get("choices") or ():
+            part = choice.get("delta") or choice.get("message") or {}
+            content = choice.get("text") or part.get("content") or ""
+            thinking = next((part[name] for name in THINKING if part.get(name)), "")
+            if (content or thinking) and self.first is None:
+                self.first = at
+            self.content += content
+            self.thinking += thinking
+            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+
+    def reply(self, began: float, ended: float, streamed: bool) -> Reply:
+        """All of it; Broken where the end is missing."""
+        if self.finish_reason is None:
+            raise Broken("its answer ends before it says why")
+        usage, details = self.usage or {}, (self.usage or {}).get("completion_tokens_details") or {}
+        return Reply(
+            self.content,
+            self.thinking,
+            self.finish_reason,
+            self.model,
+            _count(usage.get("completion_tokens")),
+            _count(details.get("reasoning_tokens", usage.get("reasoning_tokens"))),
+            _count(usage.get("prompt_tokens")),
+            seconds=ended - began,
+            first_token_s=None if self.first is None or not streamed else self.first - began,
+        )
+
+
+def read_stream(lines: Iterable[bytes], began: float, go_on: Callable[[], None]) -> Reply:
+    """Of server-sent events. ``began`` on ``time.perf_counter``; ``go_on`` raises where nobody waits any more.
+
+    Broken for what is no such stream or ends early; whatever reading itself raises comes through.
+    """
+    gathered, ended = _Gathered(), False
+    for data in _events(lines):
+        go_on()
+        if data == b"[DONE]":
+            ended = True
+            break
+        _guarded(lambda chunk: gathered.take(chunk, time.perf_counter()), data)
+    if not ended and gathered.usage is None:
+        raise Broken("its answer breaks off")
+    return gathered.reply(began, time.perf_counter(), streamed=True)
+
+
+def read_whole(data: bytes, began: float) -> Reply:
+    """Of one JSON object. Broken for anything else."""
+    gathered = _Gathered()
+    _guarded(lambda found: gathered.take(found, 0.0), data)
+    return gathered.reply(began, time.perf_counter(), streamed=False)
+
+
+def read_object(data: bytes) -> Json:
+    """A JSON object; Broken for anything else."""
+    try:
+        found = json.loads(data)
+    except ValueError as error:
+        raise Broken(f"it answers {_shown(data)}, which is no JSON") from error
+    if not isinstance(found, dict):
+        raise Broken(f"it answers {_shown(data)}, which is no JSON object")
+    return found
+
+
+def said(found: Json) -> str:
+    """What an error of a server says, in one short line, whichever of the common forms it has."""
+    error = found.get("error", found.get("detail", found.get("message", found)))
+    if isinstance(error, dict):
+        error = error.get("message", error)
+    return " ".join(str(error).split())[:300].rstrip(".")
+
+
+def _events(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The data of each event; comments and other fields are for other readers."""
+    for line in lines:
+        if line.startswith(b"data:"):
+            yield line[5:].strip()
+
+
+def _guarded(take: Callable[[Json], None], data: bytes) -> None:
+    found = read_object(data)
+    try:
+        take(found)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise Broken(f"it answers {_shown(data)}, which has another form than a completion") from error
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _shown(data: bytes) -> str:
+    return repr(data[:60].decode("utf-8", "replace")) if data else "nothing"
