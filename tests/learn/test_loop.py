@@ -25,7 +25,8 @@ from tersely.errors import RunError, TerselyError, UserError
 from tersely.facts import Facts
 from tersely.journal import StepRecord
 from tersely.learn.loop import train
-from tersely.learn.state import load_training_state, save_training_state
+from tersely.learn.state import TRAINING_STATE, load_training_state, save_training_state
+from tersely.models.digest import OPTIMIZER_FILE
 from tersely.records import Finish, Rollout
 from tersely.runs.folder import RunFolder, read_log
 from tersely.samplers.transformers import TransformersSampler
@@ -65,7 +66,7 @@ def outcome(run: Path) -> dict[str, Any]:
     """What must be bit-identical: weights, optimizer, journal, samples."""
     last = sorted(p.name for p in (run / "checkpoints").iterdir() if p.name.startswith("step-"))
     found: dict[str, Any] = {"checkpoints": last}
-    for name in ("model.safetensors", "optimizer.safetensors"):
+    for name in ("model.safetensors", "training/optimizer.safetensors"):
         found[name] = hashlib.sha256((run / "checkpoints" / last[-1] / name).read_bytes()).hexdigest()
     for name in ("journal.jsonl", "samples.jsonl", "done.json"):
         found[name] = (run / name).read_text()
@@ -285,11 +286,15 @@ def test_optimizer_state_survives_saving_bit_for_bit(root: Path, tmp_path: Path)
     model(torch.tensor([[1, 2, 3]])).logits.square().mean().backward()
     optimizer.step()
     save_training_state(tmp_path, model, tokenizer, optimizer)
-    other = torch.optim.Adam(model.parameters(), lr=0.1)
-    load_training_state(tmp_path, model, other)
-    for parameter in model.parameters():
-        for key, value in optimizer.state[parameter].items():
-            assert torch.equal(value, other.state[parameter][key])
+    assert [path.name for path in tmp_path.glob("*.safetensors")] == ["model.safetensors"], "what engines serve"
+    for earlier in (False, True):
+        if earlier:  # where earlier releases put it
+            (tmp_path / TRAINING_STATE).rename(tmp_path / OPTIMIZER_FILE)
+        other = torch.optim.Adam(model.parameters(), lr=0.1)
+        load_training_state(tmp_path, model, other)
+        for parameter in model.parameters():
+            for key, value in optimizer.state[parameter].items():
+                assert torch.equal(value, other.state[parameter][key])
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def test_a_run_resumes_with_the_same_bits_from_plain_checkpoints(
     assert load_file(folder / "model.safetensors").keys() == load_file(root / "model/model.safetensors").keys()
     if dtype == "float32":
         torch.testing.assert_close(logprobs(served, rows), logprobs(seen[-1].model, rows), rtol=0, atol=1e-5)
-    state = load_file(folder / "optimizer.safetensors")
+    state = load_file(folder / "training/optimizer.safetensors")
     kept = {name for name in state if name.startswith("master.")}
     assert len(kept) == 28
     assert all("lora_" in name and state[name].dtype == torch.float32 for name in kept)
@@ -200,7 +200,7 @@ def test_a_run_resumes_with_the_same_bits_from_plain_checkpoints(
     shutil.copytree(tmp_path / "run", tmp_path / "again")
     forget_the_end(tmp_path / "again")
     train_for_odd_texts(config, tmp_path / "again")
-    for name in ("model.safetensors", "optimizer.safetensors"):
+    for name in ("model.safetensors", "training/optimizer.safetensors"):
         there = tmp_path / "again/checkpoints/step-000004" / name
         assert there.read_bytes() == (folder / name).read_bytes()
     assert (tmp_path / "again/journal.jsonl").read_bytes() == (tmp_path / "run/journal.jsonl").read_bytes()

@@ -176,7 +176,7 @@ def assert_alike(one: Path, two: Path, tolerance: float = TOLERANCE) -> None:
         assert [list(line) for line in lines] == [list(line) for line in others]
         for line, other in zip(lines, others, strict=True):
             assert line == {k: pytest.approx(v, abs=tolerance) if isinstance(v, float) else v for k, v in other.items()}
-    for name in ("model.safetensors", "optimizer.safetensors"):
+    for name in ("model.safetensors", "training/optimizer.safetensors"):
         found, wanted = (load_file(run / "checkpoints/step-000004" / name) for run in (two, one))
         assert found.keys() == wanted.keys()
         for key in wanted.keys() - {"rng.torch"}:
@@ -231,7 +231,7 @@ def test_bfloat16_on_sharded_masters_starts_where_one_process_does(ran: Ran, nam
     assert one["response_tokens"] == two["response_tokens"]
     for key in ("reward", "loss", "entropy", "grad_norm", "logprob_gap_mean"):
         assert two[key] == pytest.approx(one[key], rel=0.05, abs=1e-3)
-    found = load_file(ran.root / f"two-{name}/checkpoints/step-000004/optimizer.safetensors")
+    found = load_file(ran.root / f"two-{name}/checkpoints/step-000004/training/optimizer.safetensors")
     assert {v.dtype for k, v in found.items() if k.startswith("master.")} == {torch.float32}
 
 

@@ -16,6 +16,9 @@ from tersely.models.digest import OPTIMIZER_FILE
 from tersely.models.save import save_model
 from tersely.models.shares import whole
 
+TRAINING_STATE = "training/optimizer.safetensors"
+"""In a checkpoint, below the weights: engines that serve a folder take every safetensors file beside them for more."""
+
 MASTER = "master"
 """Prefix of master weights in the optimizer file."""
 
@@ -47,13 +50,16 @@ def training_state(
 
 
 def write_training_state(folder: Path, state: dict[str, torch.Tensor]) -> None:
-    save_file(state, folder / OPTIMIZER_FILE)
+    place = folder / TRAINING_STATE
+    place.parent.mkdir(exist_ok=True)
+    save_file(state, place)
 
 
 def load_training_state(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> None:
     """The other half of ``save_training_state``: master weights, moments, and the random state into torch."""
+    place = folder / TRAINING_STATE
     try:
-        state = load_file(folder / OPTIMIZER_FILE)
+        state = load_file(place if place.exists() else folder / OPTIMIZER_FILE)
     except (OSError, SafetensorError) as error:
         raise StorageError(f"the optimizer state in {folder} cannot be read: {first_line(error)}") from error
     torch.set_rng_state(state.pop("rng.torch"))

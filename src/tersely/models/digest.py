@@ -9,7 +9,7 @@ from pathlib import Path
 from tersely.runs.manifest import read_manifest
 
 OPTIMIZER_FILE = "optimizer.safetensors"
-"""In a checkpoint, beside the weights: no part of the model."""
+"""Beside the weights in checkpoints of earlier releases: no part of the model."""
 
 
 def weights_digest(folder: Path) -> str:
