@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import tersely.adapters.rows
-from golden_groups import ALPHA, CAP, PADDING, TRUNCATED, GoldenRow, golden, interleaved
+from golden_credit import credit_of
+from golden_groups import ALPHA, PADDING, GoldenRow, golden, interleaved
 from golden_sentences import golden_sentence
 from tersely.adapters.grading import described, problem_of, scores
 from tersely.adapters.rows import UNJUDGED, Library, credit_rows, objective_of
@@ -16,12 +17,6 @@ from tersely.objective.flat import places_of
 from tersely.objective.handed import Baseline, handed
 from tersely.records import Problem, Status, Verdict, content_id
 from tersely.verify import Judge
-
-
-def credit_of(rows: list[GoldenRow], objective: Objective | None = None) -> FlatCredit:
-    truncated = [row.was == TRUNCATED for row in rows]
-    columns = [row.score for row in rows], [row.length for row in rows], [row.group for row in rows]
-    return credit_rows(objective or Objective(ALPHA), *columns, truncated=truncated, cap=CAP)
 
 
 @pytest.mark.parametrize("rows", [golden(), interleaved()], ids=["in order", "apart"])
