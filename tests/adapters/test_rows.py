@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -164,3 +169,29 @@ def test_an_objective_by_its_settings() -> None:
     assert objective_of({"method": "kimi"}) == Objective(method="kimi")
     with pytest.raises(UserError, match="unknown setting 'alfa'"):
         objective_of({"alfa": 0.3})
+
+
+# --- the house
+
+ADAPTERS = Path(tersely.adapters.rows.__file__).parent
+ENGINES = ("trl", "verl", "skyrl", "openrlhf", "ray", "vllm", "omegaconf", "pyarrow")
+IMPORT_ALL = """
+import importlib, json, sys
+for name in json.loads(sys.argv[1]):
+    importlib.import_module(f"tersely.adapters.{name}")
+print(json.dumps([name for name in json.loads(sys.argv[2]) if name in sys.modules]))
+"""
+
+
+def test_no_adapter_loads_an_engine_before_it_is_used() -> None:
+    names = [path.stem for path in ADAPTERS.glob("*.py") if path.stem not in ("__init__", "verl_plugin")]
+    assert len(names) > 10
+    words = [sys.executable, "-c", IMPORT_ALL, json.dumps(names), json.dumps(ENGINES)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_adapters_stay_small() -> None:
+    sizes = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in ADAPTERS.glob("*.py")}
+    assert {name: size for name, size in sizes.items() if size >= 200} == {}
