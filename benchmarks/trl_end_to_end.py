@@ -149,9 +149,9 @@ def effects(place: Place) -> dict[str, dict[str, float]]:
 
 
 def interval(values: list[float]) -> tuple[float, float, float]:
-    """Mean with its 95 % t interval over seeds; without bounds for a single one."""
+    """Mean with its 95 % t interval over seeds, two at least."""
     taken = np.array(values)
-    reach = stdtrit(len(taken) - 1, 0.975) * taken.std(ddof=1) / np.sqrt(len(taken)) if len(taken) > 1 else np.nan
+    reach = stdtrit(len(taken) - 1, 0.975) * taken.std(ddof=1) / np.sqrt(len(taken))
     return float(taken.mean()), float(taken.mean() - reach), float(taken.mean() + reach)
 
 
@@ -164,6 +164,8 @@ def page(found: dict[int, dict[str, dict[str, float]]], steps: int) -> str:
             lines.append(f"| {seed} | {side} | {numbers} |")
     said = []
     for name, what in (("saved", "tokens saved, %"), ("gained", "change of accuracy, points")):
+        if len(found) < 2:
+            continue
         bounds = {side: interval([sides[side][name] for sides in found.values()]) for side in SIDES}
         shown = "; ".join(f"{side} {mean:.1f} [{low:.1f}, {high:.1f}]" for side, (mean, low, high) in bounds.items())
         (_, low, high), (_, other_low, other_high) = bounds.values()
@@ -173,10 +175,10 @@ def page(found: dict[int, dict[str, dict[str, float]]], steps: int) -> str:
         "# The objective in TRL and in our own learner",
         "",
         f"{date.today()}, trl {version('trl')}, torch {version('torch')}, {os.cpu_count()} cores. Command: "
-        f"`python benchmarks/trl_end_to_end.py --steps {steps}`.",
+        f"`python benchmarks/trl_end_to_end.py --bases runs/compare --steps {steps}`.",
         "",
         f"{steps} iterations of {PROMPTS} problems x {SIBLINGS} responses from the same base of each seed, alpha "
-        f"{ALPHA}, no KL; {SIZE} held-out problems, {K} responses each. Intervals: t over {len(found)} seeds.",
+        f"{ALPHA}, no KL; {SIZE} held-out problems, {K} responses each. Intervals: 95 % t over {len(found)} seeds.",
         "",
     ]
     return "\n".join([*head, *lines, "", *said]) + "\n"

@@ -26,10 +26,5 @@ if __name__ == "__main__":
         report_to="none", save_strategy="no", logging_steps=1,
     )  # fmt: skip
     problems = Dataset.from_list(rows(load_task("arithmetic", "train", 64), template="question"))
-    Trainer(
-        model=str(SHIPPED_BASE),
-        args=settings,
-        train_dataset=problems,
-        reward_funcs=Accuracy(),
-        objective=Objective(0.2),
-    ).train()
+    given = {"model": str(SHIPPED_BASE), "args": settings, "train_dataset": problems}
+    Trainer(reward_funcs=Accuracy(), objective=Objective(0.2), **given).train()

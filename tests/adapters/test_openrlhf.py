@@ -1,7 +1,7 @@
 """The golden groups through OpenRLHF's own executor and its own rloo; run by ``scripts/engines openrlhf``.
 
-flash-attn, deepspeed and vLLM need a GPU: where they are absent, empty modules stand for them, so that OpenRLHF's
-experience maker can be imported. Nothing that is tested here calls them.
+flash-attn, deepspeed and vLLM need a GPU: where they are absent, mocks stand for them, so that OpenRLHF's experience
+maker can be imported. Nothing that is tested here calls them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,8 +29,22 @@ from tersely.adapters.openrlhf import agent_executor
 from tersely.errors import UserError
 from tiny_models import make_tokenizer
 
-STAND_INS = ("flash_attn", "flash_attn.bert_padding", "flash_attn.utils", "flash_attn.utils.distributed", "deepspeed",
-             "vllm", "vllm.inputs", "vllm.utils", "ring_flash_attn")  # fmt: skip
+ABSENT = [n for n in ("flash_attn", "deepspeed", "vllm", "ring_flash_attn") if importlib.util.find_spec(n) is None]
+
+
+class StandIns(MetaPathFinder, Loader):
+    """Finds every module below the absent libraries; each is a mock."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        return ModuleSpec(name, self, is_package=True) if name.split(".")[0] in ABSENT else None
+
+    def create_module(self, spec: ModuleSpec) -> Any:
+        return MagicMock(__path__=[], __version__="0.29.0")
+
+    def exec_module(self, module: Any) -> None:
+        return None
+
+
 DRAWN = [name for name in GROUPS if name != PADDING]
 
 
@@ -107,10 +123,8 @@ def test_many_groups_of_one_prompt_keep_apart() -> None:
 @pytest.fixture
 def maker(monkeypatch: pytest.MonkeyPatch) -> Any:
     """OpenRLHF's experience maker."""
-    for name in STAND_INS:
-        if importlib.util.find_spec(name.split(".")[0]) is None:
-            monkeypatch.setitem(sys.modules, name, MagicMock(__spec__=None, __version__="0.29.0"))
-    return pytest.importorskip("openrlhf.trainer.ppo_utils.experience_maker")
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, StandIns()])
+    return importlib.import_module("openrlhf.trainer.ppo_utils.experience_maker")
 
 
 def own_advantages(maker: Any, group: list[dict[str, Any]]) -> list[float]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import tersely.adapters.rows
-from golden_groups import ALPHA, CAP, PADDING, TRUNCATED, GoldenRow, golden, interleaved
+from golden_credit import credit_of
+from golden_groups import ALPHA, PADDING, GoldenRow, golden, interleaved
 from golden_sentences import golden_sentence
 from tersely.adapters.grading import described, problem_of, scores
 from tersely.adapters.rows import UNJUDGED, Library, credit_rows, objective_of
@@ -16,12 +22,6 @@ from tersely.objective.flat import places_of
 from tersely.objective.handed import Baseline, handed
 from tersely.records import Problem, Status, Verdict, content_id
 from tersely.verify import Judge
-
-
-def credit_of(rows: list[GoldenRow], objective: Objective | None = None) -> FlatCredit:
-    truncated = [row.was == TRUNCATED for row in rows]
-    columns = [row.score for row in rows], [row.length for row in rows], [row.group for row in rows]
-    return credit_rows(objective or Objective(ALPHA), *columns, truncated=truncated, cap=CAP)
 
 
 @pytest.mark.parametrize("rows", [golden(), interleaved()], ids=["in order", "apart"])
@@ -169,3 +169,29 @@ def test_an_objective_by_its_settings() -> None:
     assert objective_of({"method": "kimi"}) == Objective(method="kimi")
     with pytest.raises(UserError, match="unknown setting 'alfa'"):
         objective_of({"alfa": 0.3})
+
+
+# --- the house
+
+ADAPTERS = Path(tersely.adapters.rows.__file__).parent
+ENGINES = ("trl", "verl", "skyrl", "openrlhf", "ray", "vllm", "omegaconf", "pyarrow")
+IMPORT_ALL = """
+import importlib, json, sys
+for name in json.loads(sys.argv[1]):
+    importlib.import_module(f"tersely.adapters.{name}")
+print(json.dumps([name for name in json.loads(sys.argv[2]) if name in sys.modules]))
+"""
+
+
+def test_no_adapter_loads_an_engine_before_it_is_used() -> None:
+    names = [path.stem for path in ADAPTERS.glob("*.py") if path.stem not in ("__init__", "verl_plugin")]
+    assert len(names) > 10
+    words = [sys.executable, "-c", IMPORT_ALL, json.dumps(names), json.dumps(ENGINES)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_adapters_stay_small() -> None:
+    sizes = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in ADAPTERS.glob("*.py")}
+    assert {name: size for name, size in sizes.items() if size >= 200} == {}

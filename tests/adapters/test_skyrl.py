@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+import typing
 from typing import Any
 
 import numpy as np
 import pytest
+import typing_extensions
 
 pytest.importorskip("skyrl", reason="scripts/engines skyrl")
 pytest.importorskip("torch")
@@ -20,8 +23,12 @@ from tersely.errors import UserError
 
 @pytest.fixture(scope="module")
 def utils() -> Any:
-    from skyrl.backends.skyrl_train.utils import ppo_utils
-
+    """SkyRL 0.3.0 says that it takes Python 3.11, but pydantic takes its records from 3.12 on alone: on 3.11 it is
+    given the TypedDict of 3.12."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.version_info < (3, 12):
+            patch.setattr(typing, "TypedDict", typing_extensions.TypedDict)
+        from skyrl.backends.skyrl_train.utils import ppo_utils
     return ppo_utils
 
 

@@ -84,8 +84,7 @@ def test_verls_own_rloo_agrees_where_nothing_is_priced() -> None:
 
 @pytest.mark.parametrize("method", ["kimi", "truncation", "dapo-overlong", "grpo-lead"])
 def test_other_methods_are_those_of_the_objective(method: str) -> None:
-    from test_rows import credit_of
-
+    from golden_credit import credit_of
     from tersely import Objective
 
     chosen = {"limit": 300} if method == "truncation" else {"buffer": 100} if method == "dapo-overlong" else {}

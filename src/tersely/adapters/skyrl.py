@@ -24,12 +24,15 @@ ESTIMATOR = "tersely"
 def register(cap: int, **objective: Any) -> None:
     """Make the estimator known to SkyRL: ``register(cap=8192, alpha=0.2)``; ``objective``: the keys of that section.
 
-    UserError where SkyRL is absent, and for an objective that it cannot carry.
+    Called again, it takes the place of what was registered before. UserError where SkyRL is absent, and for an
+    objective that it cannot carry.
     """
     SKYRL.require()
     SKYRL.require_carried(objective_of(objective))
-    from skyrl.backends.skyrl_train.utils.ppo_utils import register_advantage_estimator
+    from skyrl.backends.skyrl_train.utils.ppo_utils import AdvantageEstimatorRegistry, register_advantage_estimator
 
+    if ESTIMATOR in AdvantageEstimatorRegistry.list_available():
+        AdvantageEstimatorRegistry.unregister(ESTIMATOR)
     register_advantage_estimator(ESTIMATOR)(partial(estimate, settings={"cap": cap, **objective}))
 
 

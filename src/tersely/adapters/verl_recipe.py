@@ -131,6 +131,7 @@ def _run(config: TrainConfig, checkpoints: Path) -> dict[str, Any]:
 def _objective(config: TrainConfig) -> dict[str, Any]:
     found = {
         "algorithm.adv_estimator": ESTIMATOR,
+        "critic.enable": False,
         f"+algorithm.{ESTIMATOR}": {"cap": config.sampling.max_new_tokens, **objective_keys(config)},
         "reward.custom_reward_function.path": SCORE,
         "reward.custom_reward_function.name": "compute_score",
