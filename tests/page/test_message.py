@@ -63,8 +63,8 @@ def test_no_loss_is_ruled_out_without_an_interval() -> None:
     joint = over_seeds([Estimate(value, -0.1, 0.1, 60, "t") for value in (0.01, -0.03, 0.02)])
     assert isinstance(joint, SeedMean)
     assert loss_words(joint, "points") == (
-        "accuracy changes by ±0.0 points in the mean of 3 seeds and by −3.0 points in the worst, too few to say how "
-        "much may be lost"
+        "accuracy changes by ±0.0 points in the mean of 3 trainings and by −3.0 points in the worst, which are "
+        "too few to say how much may be lost"
     )
     alone = Estimate(0.0, None, None, 1, "no interval: fewer than two problems")
     assert "how much may be lost cannot be told (no interval: fewer than two problems)" in loss_words(alone, "points")

@@ -176,9 +176,9 @@ def place_labels(figure: Figure, axes: Axes, spots: Sequence[tuple[float, float,
         places = [(reach, dx, dy) for reach in (6, 16, 28, 42) for dx in (1, -1, 0) for dy in (0.6, -0.6, 1.2, -1.2)]
         reach, dx, dy = min(places, key=lambda place: _covered(_at(text, place), taken, axes.bbox) + place[0] / 10)
         taken.append(_at(text, (reach, dx, dy)).get_points())
-        if reach > 20:
+        if reach > 8:
             axes.annotate("", (x, y), (dx * reach, dy * reach), textcoords="offset points", zorder=2,
-                          arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.5})  # fmt: skip
+                          arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.5})  # fmt: skip
 
 
 def _at(text: Annotation, place: tuple[float, float, float]) -> Bbox:

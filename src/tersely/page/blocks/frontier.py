@@ -81,8 +81,8 @@ def draw_spots(axes: Axes, plane: Plane, looks: Looks) -> list[Spot]:
     for series in {s.series for s in shown if s.role in (Role.FAMILY, Role.EFFORT, *SMALL)}:
         line = sorted((s for s in shown if s.series == series), key=lambda s: (s.alpha or 0.0, s.tokens.value))
         xs, ys = [s.tokens.value for s in line], [s.accuracy.value * plane.scale for s in line]
-        color = SOFT if series == "family" else looks[line[0].label].color
-        axes.plot(xs, ys, linewidth=0.8, color=color, linestyle=":", zorder=1)
+        color, name = (SOFT, "the family, by α") if series == "family" else (looks[line[0].label].color, "")
+        axes.plot(xs, ys, linewidth=0.8, color=color, linestyle=":", zorder=1, label=name or None)
     _frame(axes, plane)
     axes.set_xlabel("tokens, ratio to the base" if plane.normalised else "mean tokens a response")
     axes.set_ylabel("accuracy, ratio to the base" if plane.normalised else "accuracy, %")
