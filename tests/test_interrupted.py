@@ -14,8 +14,8 @@ import pytest
 
 from tersely import cli
 from tersely.errors import StorageError
-from tersely.page.render import write_folder
 from tersely.runs import disk
+from tersely.runs.files import write_folder
 from tersely.stop import Interrupted, StopRequest
 
 
@@ -108,9 +108,9 @@ class Refusing:
 def test_a_page_is_the_old_one_or_the_new_one(operation: str, calls: int, tmp_path: Path) -> None:
     old = {Path("index.html"): b"old page", Path("tables/a.csv"): b"old table"}
     new = {path: content.replace(b"old", b"new") for path, content in old.items()}
-    write_folder(tmp_path, old)
+    write_folder(tmp_path, old, "the page")
     with disk.observed_by(Refusing(operation, calls)), pytest.raises(StorageError, match="the page is not whole"):
-        write_folder(tmp_path, new)
+        write_folder(tmp_path, new, "the page")
     for place, path in enumerate(old):
         assert (tmp_path / path).read_bytes() == (new if place < calls - 1 else old)[path]
     assert sorted(p for p in tmp_path.rglob("*") if p.is_file()) == sorted(tmp_path / path for path in old)

@@ -16,10 +16,10 @@ from rich.console import Console
 from run_files import content_of, rewrite
 from tersely.cli import main
 from tersely.errors import StorageError, TerselyError, UserError
-from tersely.page.render import write_folder
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own
 from tersely.runs import disk as storage
 from tersely.runs import manifest
+from tersely.runs.files import write_folder
 from tersely.runs.folder import RunFolder, read_done, read_log
 from tersely.stop import StopRequest
 from tiny_models import make_model_folder, make_task
@@ -156,7 +156,7 @@ def train(scene: Scene) -> None:
 
 
 def write_page(scene: Scene) -> None:
-    write_folder(scene.run, {Path("index.html"): b"new", Path("figures/a.svg"): b"new"})
+    write_folder(scene.run, {Path("index.html"): b"new", Path("figures/a.svg"): b"new"}, "the page")
 
 
 def run_chain(scene: Scene) -> None:

@@ -47,6 +47,19 @@ class Run:
     def name(self) -> str:
         return self.path.name or str(self.path)
 
+    @property
+    def is_by_level(self) -> bool:
+        """Whether it trained one model for several levels of effort."""
+        objective = self.config.get("objective")
+        return self.kind == "train" and isinstance(objective, dict) and bool(objective.get("levels"))
+
+    @property
+    def learning_rate(self) -> float | None:
+        """Of whatever was trained; None where the configuration has none."""
+        sections = [self.config, *(part for part in self.config.values() if isinstance(part, dict))]
+        found = next((part["learning_rate"] for part in sections if "learning_rate" in part), None)
+        return float(found) if isinstance(found, int | float) else None
+
 
 def read_run(path: Path, variants: bool = False) -> Run:
     """Read a run folder, or the folder that holds the evaluations of somebody else's model (kind "model").

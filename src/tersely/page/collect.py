@@ -14,7 +14,7 @@ from tersely.evaluation.protocol import EFFORT, VARIANT, parse_name
 from tersely.evaluation.records import Evaluation
 from tersely.evaluation.runs import Run, read_finished, root_of
 from tersely.page.records import Comparison, Contender, Entry, Result, Role, Who
-from tersely.page.settings import describe, learning_rate
+from tersely.page.settings import describe
 
 _FREE = MEASURED | {"repeat"}
 """Facts of a protocol that may differ between what is compared: they name what was measured."""
@@ -118,7 +118,7 @@ def _contenders(lines: Sequence[_Line]) -> list[Contender]:
         groups.setdefault((line.label, line.mark), []).append(line)
     found = []
     # The family by alpha, other methods by name and learning rate.
-    places = {key: (one.alpha is not None, one.alpha or 0.0, one.series, learning_rate(one.run) or 0.0, one.label)
+    places = {key: (one.alpha is not None, one.alpha or 0.0, one.series, one.run.learning_rate or 0.0, one.label)
               for key, (one, *_) in groups.items()}  # fmt: skip
     for _, members in sorted(groups.items(), key=lambda item: places[item[0]]):
         _refuse_twins(members)

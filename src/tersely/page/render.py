@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from tersely.analysis import ProtocolFacts
 from tersely.analysis.behaviours import Phrases, find_behaviours
-from tersely.errors import StorageError, UserError
+from tersely.errors import UserError
 from tersely.evaluation.records import Evaluation
 from tersely.evaluation.runs import Run
 from tersely.page import published
@@ -23,7 +23,8 @@ from tersely.page.figure import STYLE, inline_svg, make_looks, render_figure
 from tersely.page.message import Message, make_message
 from tersely.page.records import TRAINED, Comparison
 from tersely.page.standings import standings
-from tersely.runs import disk, places
+from tersely.runs import places
+from tersely.runs.files import write_folder
 from tersely.terminal import visible
 from tersely.text import markdown_block, markdown_cell, place, shorten
 from tersely.tune.found import read_tuned
@@ -60,8 +61,7 @@ def write_page(comparison: Comparison, selection: Sequence[str], out: Path, opti
     runs = {run.path: run for c in comparison.contenders for run in c.runs}.values()
     evaluated = [(run, evaluation) for run in runs for evaluation in run.evaluations.values()]
     views = [comparison.on(dataset).view() for dataset in comparison.datasets]
-    protocols = [(view.dataset, view.protocol) for view in views]
-    made = _made_of(evaluated, protocols, options.commands, views[0].phrases)
+    made = _made_of(evaluated, [(v.dataset, v.protocol) for v in views], options.commands, views[0].phrases)
     with matplotlib.style.context(STYLE):
         blocks = [block for name in selection for block in BLOCKS[name](comparison, options)]
         return _write(out, message, blocks, markdown, made)
@@ -73,16 +73,15 @@ def write_published(scale: str, out: Path, *, commands: Sequence[str] = ()) -> P
     source = published.read_published(scale)
     made = {**_made_of([], [], commands, {}), "versions": {"source": source["paper"]}}
     with matplotlib.style.context(STYLE):
-        message, blocks = published.published_message(source), published.published_blocks(source)
-        return _write(out, message, blocks, COMPARE_MARKDOWN, made)
+        blocks = published.published_blocks(source)
+        return _write(out, published.published_message(source), blocks, COMPARE_MARKDOWN, made)
 
 
 def write_tuned(folder: Path, out: Path, *, commands: Sequence[str] = ()) -> Path:
     """The path and the frontier of one `tersely tune`, what was chosen and certified; returns the page."""
     require_own(out)
     found = read_tuned(folder)
-    protocols = [(found.told.name, found.told.protocol.without_model())]
-    made = _made_of([(found.run, found.told)], protocols, commands, {})
+    made = _made_of([(found.run, found.told)], [(found.told.name, found.told.protocol.without_model())], commands, {})
     with matplotlib.style.context(STYLE):
         return _write(out, tune.message(found), [tune.block(found)], REPORT_MARKDOWN, made)
 
@@ -105,7 +104,7 @@ def _write(out: Path, message: Message, blocks: Sequence[Block], markdown: str, 
     for name, template, escaped in ((markdown, "page.md.j2", False), (PAGE, "page.html.j2", True)):
         text = environment(escaped).get_template(template).render(context, **made)
         files[Path(name)] = text.encode(errors="backslashreplace")
-    write_folder(out, files)
+    write_folder(out, files, "the page")
     return out / PAGE
 
 
@@ -122,19 +121,6 @@ def _made_of(evaluated: Evaluated, protocols: Protocols, commands: Sequence[str]
         "versions": {name: ", ".join(values) for name, values in sorted(versions.items())},
         "runs": [(r.name, r.kind, "–" if r.seed is None else str(r.seed), place(r.path)) for r in runs],
     }
-
-
-def write_folder(out: Path, files: Mapping[Path, bytes]) -> None:
-    """Write all files beneath ``out``; a link in there is a UserError, a refused write a StorageError."""
-    for path in files:
-        places.require_no_links(out / path, below=out)
-    try:
-        for folder in sorted({(out / path).parent for path in files}):
-            disk.make_dir(folder)
-        for path, content in files.items():
-            disk.replace_file(out / path, content)
-    except StorageError as error:
-        raise StorageError(f"the page is not whole: {error}") from error
 
 
 def environment(autoescape: bool) -> jinja2.Environment:

@@ -25,9 +25,8 @@ def describe(runs: Sequence[Run]) -> dict[Path, tuple[Role, str, str]]:
     for run in runs:
         if run.kind == "model":
             named[run.path] = Role.OTHER, "other models", run.name
-        elif is_by_level(run):
-            method = _method(run)
-            series = "efforts" if method == "paper" else f"{method} efforts"
+        elif run.is_by_level:
+            series = f"{_method(run)} efforts".removeprefix("paper ")
             named[run.path] = Role.EFFORT, series, series + (f" ({words[run.path]})" if words[run.path] else "")
         elif run.alpha is None:
             named[run.path] = Role.BASELINE, _method(run), _tuned(run, words[run.path])
@@ -38,18 +37,6 @@ def describe(runs: Sequence[Run]) -> dict[Path, tuple[Role, str, str]]:
             role, label = (Role.ABLATION, f" ({variant})") if variant else (Role.FAMILY, "")
             named[run.path] = role, variant or "family", f"α {run.alpha:g}{label}"
     return named
-
-
-def is_by_level(run: Run) -> bool:
-    """Whether a run trained one model for several levels of effort."""
-    objective = run.config.get("objective")
-    return run.kind == "train" and isinstance(objective, dict) and bool(objective.get("levels"))
-
-
-def learning_rate(run: Run) -> float | None:
-    sections = [run.config, *(part for part in run.config.values() if isinstance(part, dict))]
-    found = next((part["learning_rate"] for part in sections if "learning_rate" in part), None)
-    return float(found) if isinstance(found, int | float) else None
 
 
 def variants(runs: Sequence[Run]) -> list[str]:
@@ -70,7 +57,7 @@ def variants(runs: Sequence[Run]) -> list[str]:
 def _tuned(run: Run, words: str) -> str:
     """The method with its learning rate, where that was searched over, and whatever else differs among its runs."""
     label, others = _method(run), words.split(", ") if words else []
-    rate = None if run.kind == "train" else learning_rate(run)
+    rate = None if run.kind == "train" else run.learning_rate
     if rate is not None:
         # One notation for all of a sweep: 1e-05 and 1e-04, not 0.0001.
         label += f" lr {rate:.0e}" if float(f"{rate:.0e}") == rate else f" lr {rate:g}"
