@@ -105,7 +105,7 @@ def test_fast_ends_with_one_problem_side_by_side_and_the_page(tmp_path: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_chains")
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.long)])
 def test_ended_quickstart_leaves_no_process_behind_and_goes_on_when_run_again(
     tmp_path: Path, signum: signal.Signals
 ) -> None:

@@ -727,9 +727,9 @@ with t.RunFolder.open(Path(sys.argv[2]), "toy", t.CONFIG) as run:
     worker = os.fork()
     if worker == 0:
         import time
+        print(os.getpid(), flush=True)  # now it has let go of what it was born with
         time.sleep(60)
         os._exit(0)
-    print(worker, flush=True)
     sys.stdin.read()
 """
 
