@@ -7,7 +7,7 @@ by itself, or that stays in a thought which its prompt opened, is never correct 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,14 +15,12 @@ from tersely.errors import UserError
 from tersely.records import Finish, Group, JsonObject, Problem, Rollout, Status, Verdict
 from tersely.samplers.base import Progress, Prompt, Sampler, Sampling
 from tersely.tasks.load import Task, load_task
+from tersely.tasks.prompts import PromptIds
 from tersely.tasks.sources import Split, Unjudgeable, shown
 from tersely.verify import Judge
 from tersely.verify.published import PublishedJudge
 from tersely.verify.verifier import Verifier
 from tersely.verify.visible import graded
-
-PromptIds = Mapping[str, tuple[int, ...]]
-"""Problem id -> prompt token ids as fed to the model."""
 
 
 class Grader(Protocol):

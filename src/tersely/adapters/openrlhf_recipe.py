@@ -12,7 +12,7 @@ from typing import Any
 
 from tersely.adapters.grading import described
 from tersely.adapters.openrlhf import OPENRLHF
-from tersely.adapters.recipe import Unlike, objective_keys, problems_of, require_expressible
+from tersely.adapters.recipe import Unlike, objective_keys, opens_thoughts, problems_of, require_expressible
 from tersely.config import TrainConfig
 from tersely.errors import UserError
 from tersely.records import Problem
@@ -171,8 +171,6 @@ class OpenRLHFRun:
 
     def prepare(self) -> str:
         """Write data set and agent's file, once all that OpenRLHF cannot express is refused; returns its command."""
-        from tersely.adapters.verl_run import opens_thoughts
-
         work = self.out.with_name(f"{self.out.name}.openrlhf").absolute()
         require_expressible(OPENRLHF, self.config, UNLIKE)
         problems = problems_of(self.config)

@@ -82,3 +82,16 @@ def objective_keys(config: TrainConfig) -> dict[str, Any]:
     """The section objective as an adapter takes it: what is as by default for the method is left out."""
     alpha = {} if config.objective.alpha is None else {"alpha": config.objective.alpha}
     return {**config.objective.model_dump(exclude_defaults=True), **alpha}
+
+
+def opens_thoughts(model: str) -> bool:
+    """Whether the model's chat template opens a thought at the end of every prompt. UserError for no such model."""
+    from transformers import AutoTokenizer
+
+    from tersely.models.locate import locate_model
+    from tersely.models.text import ResponseText
+
+    tokenizer = AutoTokenizer.from_pretrained(locate_model(model))
+    messages = [{"role": "user", "content": "1"}]
+    ids: Any = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
+    return bool(ResponseText(tokenizer).opens_thinking(ids))

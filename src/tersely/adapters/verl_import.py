@@ -19,10 +19,9 @@ from tersely.models.locate import NEEDED, locate_model
 from tersely.models.trained_for import TrainedFor, write_trained_for
 from tersely.records import Json, JsonObject, Problem
 from tersely.rollouts import Loaded
-from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import Log, RunKind
-from tersely.tasks.overlap import TRAINED_ON
+from tersely.tasks.overlap import keep_trained_on
 
 LOG_NAME = "log-{:03d}.jsonl"
 """Of a launch: verl begins its file log anew each time."""
@@ -126,7 +125,7 @@ def import_run(
     with RunFolder.open(out, RunKind.TRAIN, identity, keep=config.run.keep) as run:
         known = run.latest()
         run.rewind(known)
-        disk.write_json_atomic(out / TRAINED_ON, {"problem_ids": sorted(problem.id for problem in problems)})
+        keep_trained_on(out, [problem.id for problem in problems])
         last = known.step if known else 0
         for step, model in models.items():
             if step > last:

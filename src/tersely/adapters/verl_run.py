@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from tersely.adapters.recipe import problems_of, require_expressible
+from tersely.adapters.recipe import opens_thoughts, problems_of, require_expressible
 from tersely.adapters.verl import VERL
 from tersely.adapters.verl_import import LOG_NAME, import_run
 from tersely.adapters.verl_recipe import UNLIKE, hydra_word, rows, settings, write_parquet
@@ -105,16 +104,3 @@ def _release() -> str:
         return version("verl")
     except ImportError:  # taken over where verl is not installed
         return "of another machine"
-
-
-def opens_thoughts(model: str) -> bool:
-    """Whether the model's chat template opens a thought at the end of every prompt. UserError for no such model."""
-    from transformers import AutoTokenizer
-
-    from tersely.models.locate import locate_model
-    from tersely.models.text import ResponseText
-
-    tokenizer = AutoTokenizer.from_pretrained(locate_model(model))
-    messages = [{"role": "user", "content": "1"}]
-    ids: Any = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
-    return bool(ResponseText(tokenizer).opens_thinking(ids))

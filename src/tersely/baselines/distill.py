@@ -19,7 +19,7 @@ from tersely.baselines.choose import every_correct
 from tersely.baselines.kept import read_samples
 from tersely.baselines.records import NO_COST, BaselineSummary, SamplingCost
 from tersely.baselines.run import OWN_SAMPLES, asked_of
-from tersely.baselines.samples import draw_samples, identifying, keep_problem_ids
+from tersely.baselines.samples import draw_samples, identifying
 from tersely.baselines.settings import BaselineConfig, SamplesConfig
 from tersely.baselines.trainee import Trainee, place_of
 from tersely.baselines.trainee_check import check_folder
@@ -40,6 +40,7 @@ from tersely.runs.folder import RunFolder
 from tersely.runs.json_file import read_json
 from tersely.runs.kinds import RunKind
 from tersely.stop import StopRequest
+from tersely.tasks.overlap import keep_trained_on
 from tersely.tasks.prompts import find_template
 from tersely.tasks.sources import Reading
 from tersely.tasks.sources.rows import problem_from_row
@@ -97,7 +98,7 @@ def distill(what: DistillConfig, out: Path, samples: Path | None, display: Displ
         trainee = Trainee(folder, config, checked, run, display)
         found = _from_file(what, trainee) if what.demonstrations else _from_teacher(what, out, samples, trainee)
         examples = _that_fit(found.examples, trainee, display)
-        keep_problem_ids(run, found.problem_ids)
+        keep_trained_on(run.path, found.problem_ids)
         trainee.start_logs({"method": METHOD}, found.cost)
         if (done := trainee.finished_before()) is not None:
             return done

@@ -24,7 +24,7 @@ import torch
 from tersely.baselines.kept import read_samples
 from tersely.baselines.records import BaselineSummary
 from tersely.baselines.run import asked_of, identity_of, run_baseline
-from tersely.baselines.samples import Part, draw_samples, keep_problem_ids
+from tersely.baselines.samples import Part, draw_samples
 from tersely.baselines.settings import ITERATED, BaselineConfig, SamplesConfig
 from tersely.baselines.trainee import Trainee, place_of
 from tersely.baselines.trainee_check import check_folder
@@ -36,6 +36,7 @@ from tersely.models.trained_for import TrainedFor
 from tersely.records import Json
 from tersely.runs.folder import RunFolder, read_log
 from tersely.runs.kinds import Log, RunKind
+from tersely.tasks.overlap import keep_trained_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def run_iterated(config: BaselineConfig, rounds: Rounds, out: Path, display: Dis
         for number in range(1, rounds.count + 1):
             if sofar.tokens < rounds.tokens:
                 _round(number, config, rounds, sofar, run, display)
-        keep_problem_ids(run, list(sofar.problems))
+        keep_trained_on(run.path, list(sofar.problems))
         if sofar.tokens < rounds.tokens:
             display.note(f"{sofar.tokens} of {rounds.tokens} tokens were sampled: more --rounds would use all of them")
         trainee.folder = locate_model(sofar.model)

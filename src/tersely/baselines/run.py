@@ -17,7 +17,7 @@ from tersely.baselines.first_correct import Read, shortest_first_correct
 from tersely.baselines.kept import Samples, SamplesIdentity, read_samples
 from tersely.baselines.pruner import prune
 from tersely.baselines.records import BaselineSummary
-from tersely.baselines.samples import draw_samples, identifying, keep_problem_ids
+from tersely.baselines.samples import draw_samples, identifying
 from tersely.baselines.settings import BASELINES, BaselineConfig, SamplesConfig
 from tersely.baselines.trainee import Trainee, place_of
 from tersely.baselines.trainee_check import check_folder
@@ -39,6 +39,7 @@ from tersely.rollouts import judge_for, load_problems
 from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import RunKind
 from tersely.stop import StopRequest
+from tersely.tasks.overlap import keep_trained_on
 from tersely.tasks.prompts import render_all
 
 OWN_SAMPLES = "samples"
@@ -79,7 +80,7 @@ def run_baseline(
         found = read_samples(samples)
         if found.identity.model_sha256 != weights_digest(folder):
             raise UserError(f"the samples in {samples} were drawn from other weights than {config.model}'s now")
-        keep_problem_ids(run, [g.problem.id for g in found.groups])
+        keep_trained_on(run.path, [g.problem.id for g in found.groups])
         return Baseline(method, config, folder, checked, found, run, display).run()
 
 

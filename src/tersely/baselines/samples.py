@@ -32,8 +32,7 @@ from tersely.models.prompt_identity import prompt_identity_of
 from tersely.models.text import ResponseText
 from tersely.opened import open_model
 from tersely.records import Group, Json, JsonObject, Problem, Status, Verdict
-from tersely.rollouts import Grader, PromptIds, judge_for, load_problems, respond, unjudged_words
-from tersely.runs import disk
+from tersely.rollouts import Grader, judge_for, load_problems, respond, unjudged_words
 from tersely.runs.folder import RunFolder
 from tersely.runs.identity import never
 from tersely.runs.kinds import Log, RunKind
@@ -43,8 +42,8 @@ from tersely.samplers.engines import require_engine
 from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks import task_digest
-from tersely.tasks.overlap import TRAINED_ON
-from tersely.tasks.prompts import render_all
+from tersely.tasks.overlap import keep_trained_on
+from tersely.tasks.prompts import PromptIds, render_all
 
 OPERATIONAL = ("threads", "judge_workers")
 """Settings of the run section that don't identify the work: a resume may change them."""
@@ -103,7 +102,7 @@ def draw_samples(
             return
         ready = _open_sampler(config, folder, tokenizer, prompts) if _lacks(out, config, problems, part) else None
         with RunFolder.open(out, RunKind.SAMPLES, wanted, grows=grows) as run:
-            keep_problem_ids(run, [p.id for p in problems])
+            keep_trained_on(run.path, [p.id for p in problems])
             _judge_again(run, grader)
             if ready is not None:
                 _draw(config, problems, ready, grader, run, display, part)
@@ -163,11 +162,6 @@ def samples_identity(config: SamplesConfig, folder: Path, problems: Sequence[Pro
         "model_sha256": weights_digest(folder),
         "task_sha256": task_digest(problems),
     }
-
-
-def keep_problem_ids(run: RunFolder, ids: Sequence[str]) -> None:
-    """What an evaluation looks at, lest it measure memory."""
-    disk.write_json_atomic(run.path / TRAINED_ON, {"problem_ids": sorted(ids)})
 
 
 def _draw(

@@ -153,7 +153,8 @@ def _answer_now(
 def _ask_server(served: Endpoint, args: argparse.Namespace, template: str | None) -> tuple[str, str, str]:
     """(name, facts, text) of one response of a server."""
     from tersely.evaluation.protocol import EvalProtocol
-    from tersely.evaluation.served_work import BOXED, Tokenizers
+    from tersely.evaluation.served_work import Tokenizers
+    from tersely.evaluation.terms import BOXED
     from tersely.records import Kind, Problem
     from tersely.samplers import Prompt, Sampling
     from tersely.tasks.prompts import render

@@ -7,9 +7,9 @@ from typing import Any
 
 from tersely.models.prompt_identity import prompts_digest
 from tersely.records import Json, Problem
-from tersely.rollouts import PromptIds
 from tersely.runs.identity import Grows, same_work
 from tersely.tasks.load import beginning
+from tersely.tasks.prompts import PromptIds
 
 PromptsOf = Callable[[Problem], PromptIds]
 """What a problem is asked, by the names that the digest of all prompts has."""

@@ -18,9 +18,9 @@ from tersely.evaluation.growth import more_of_it
 from tersely.evaluation.hint_records import ARMS
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import evaluation_folder
-from tersely.evaluation.served_work import BOXED, Tokenizers, require_out, served_identity
+from tersely.evaluation.served_work import Tokenizers, require_out, served_identity
 from tersely.evaluation.source import FolderSource, Model, Source
-from tersely.evaluation.terms import effort_line, pick_template
+from tersely.evaluation.terms import BOXED, effort_line, pick_template
 from tersely.facts import Facts
 from tersely.models.digest import weights_digest
 from tersely.models.environment import environment
@@ -29,13 +29,12 @@ from tersely.models.locate import locate_model
 from tersely.models.positions import Room
 from tersely.models.prompt_identity import prompt_identity_of
 from tersely.records import JsonObject, Kind, Problem
-from tersely.rollouts import PromptIds
 from tersely.runs.folder import RunFolder
 from tersely.runs.identity import Grows
 from tersely.runs.kinds import RunKind
 from tersely.samplers.endpoint import Endpoint
 from tersely.tasks import load_task, task_digest
-from tersely.tasks.prompts import render_all
+from tersely.tasks.prompts import PromptIds, render_all
 from tersely.verify import Judge
 
 

@@ -10,25 +10,23 @@ from tersely.evaluation.growth import more_of_it
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import evaluation_folder
 from tersely.evaluation.source import ServedSource, counter_of
+from tersely.evaluation.terms import BOXED, Asking
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.prompt_identity import prompts_digest
 from tersely.models.text import ResponseText
-from tersely.rollouts import Grader, PromptIds, load_problems, verifier_of
+from tersely.rollouts import Grader, load_problems, verifier_of
 from tersely.samplers import Sampling
 from tersely.samplers.endpoint import Endpoint
 from tersely.samplers.endpoint.characters import Characters
 from tersely.samplers.endpoint.look import look
 from tersely.tasks import task_digest
 from tersely.tasks.chat import chat_text, template_text
-from tersely.tasks.instructions import parse_instruction
-from tersely.tasks.prompts import find_template, render_all
+from tersely.tasks.prompts import PromptIds, find_template, render_all
 from tersely.tasks.strata import strata_of
 
 if TYPE_CHECKING:
     from tersely.evaluation.work import Choices, Work
-
-BOXED = "boxed"
 
 
 def prepare_served(
@@ -38,12 +36,12 @@ def prepare_served(
     from tersely.evaluation.work import MAX_ROWS, Work, is_done
 
     folder = evaluation_folder(Path(endpoint.label), protocol.name, require_out(endpoint, out))
-    template, sentence = _asking(protocol)
+    asking = Asking.unread(protocol, protocol.template or BOXED)
     task, drop = more.get("source") or protocol.task, more.get("drop_unjudgeable", False)
     problems = more.get("problems") or task
-    loaded = load_problems(problems, "held_out", protocol.size, grader, template, drop=drop)
-    asked, tokenizers = loaded.problems, Tokenizers.of(endpoint, template)
-    prompts = render_all(asked, tokenizers.writes, template, sentence)
+    loaded = load_problems(problems, "held_out", protocol.size, grader, asking.template, drop=drop)
+    asked, tokenizers = loaded.problems, Tokenizers.of(endpoint, asking.template)
+    prompts = render_all(asked, tokenizers.writes, asking.template, asking.sentence)
     source = tokenizers.source(endpoint, prompts, protocol)
     rules = protocol.facts(protocol.template or BOXED, task_digest(asked)).asked_with(protocol.request)
     rules = rules.judged_by(verifier_of(grader)).counted_by(more.get("policy")).drawn_by(strata_of(asked))
@@ -110,22 +108,12 @@ class Tokenizers:
     def source(self, endpoint: Endpoint, prompts: PromptIds, protocol: EvalProtocol) -> ServedSource:
         """The server, looked at with the first prompt."""
         first = next(iter(prompts.values()))
-        opens = self.opens or (self.writes is self.own and ResponseText(self.own).opens_thinking(first))
         ids = self.own is not None and self.writes is self.own
+        opens = self.opens or (ids and ResponseText(self.own).opens_thinking(first))
         sampling = Sampling(1, protocol.max_new_tokens, protocol.temperature, protocol.top_p)
         looked = look(endpoint, first, sampling, counter_of(self.own), ids)
         looked.require_room(protocol.max_new_tokens)
-        return ServedSource(endpoint, looked, self.writes, self.own, opens)
-
-
-def _asking(protocol: EvalProtocol) -> tuple[str, str | None]:
-    """(template, sentence at the end of each prompt), as ``terms.Asking``; whether a server's tokenizer can write an
-    instruction is the server's to say."""
-    template = protocol.template or BOXED
-    if protocol.instruction is None:
-        return template, None
-    instruction = parse_instruction(protocol.instruction)
-    return (template, instruction.text) if instruction.appended else (instruction.text, None)
+        return ServedSource(endpoint, looked, self.writes, self.own, ids, opens)
 
 
 def _opens(tokenizer: Any) -> bool:

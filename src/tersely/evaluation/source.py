@@ -105,6 +105,8 @@ class ServedSource:
     """The model's own where it writes the prompts, else ``Characters``."""
     own: Any | None
     """The model's own tokenizer, where it was given."""
+    ids: bool
+    """Whether prompts are ids of the model's own tokenizer, else characters."""
     opens: bool
     """Whether every prompt opens a thought, as far as the tokenizer tells."""
 
@@ -117,8 +119,7 @@ class ServedSource:
         return Ready(made, Opens(self.opens), self._thinking)
 
     def sampler(self) -> EndpointSampler:
-        ids = self.tokenizer is self.own and self.own is not None
-        return EndpointSampler(self.endpoint, counter_of(self.own), ids, self.looked.cap_name)
+        return EndpointSampler(self.endpoint, counter_of(self.own), self.ids, self.looked.cap_name)
 
     def _thinking(self, rollout: Rollout) -> int | None:
         """As the server counts it; by the tokenizer only where that counts the whole response too."""

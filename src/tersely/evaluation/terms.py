@@ -15,12 +15,15 @@ from tersely.models.trained_for import read_trained_for
 from tersely.tasks.efforts import require_level
 from tersely.tasks.instructions import parse_instruction, require_readable
 
+BOXED = "boxed"
+"""The template of a model that does not tell of one."""
+
 
 def pick_template(weights: Path, asked: str | None, other_template: bool) -> str:
     """The template to evaluate under: the one trained with, unless another is asked for and meant."""
     trained = read_trained_for(weights).template
     if asked is None:
-        return trained or "boxed"
+        return trained or BOXED
     if trained is not None and asked != trained and not other_template:
         raise UserError(
             f"the model was trained with the template {trained!r}, not {asked!r}: leave --template out, "
@@ -90,10 +93,16 @@ class Asking:
         can write it. ``effort``: the line that asks for the protocol's level of effort, if any."""
         if protocol.effort is not None and effort is not None:
             require_level(protocol.effort, effort, tokenizer)
+        if protocol.instruction is not None:
+            require_readable(parse_instruction(protocol.instruction), tokenizer)
+        return cls.unread(protocol, template, effort)
+
+    @classmethod
+    def unread(cls, protocol: EvalProtocol, template: str, effort: str | None = None) -> Asking:
+        """The same where nobody here can say what the tokenizer writes."""
         if protocol.instruction is None:
             return cls(template, effort)
         instruction = parse_instruction(protocol.instruction)
-        require_readable(instruction, tokenizer)
         return cls(template, instruction.text) if instruction.appended else cls(instruction.text, None)
 
 

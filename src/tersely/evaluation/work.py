@@ -24,7 +24,7 @@ from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.prompt_identity import prompt_identity_of
 from tersely.records import JsonObject, Problem
-from tersely.rollouts import Grader, PromptIds, load_problems, verifier_of
+from tersely.rollouts import Grader, load_problems, verifier_of
 from tersely.runs.folder import RunFolder, unfinished_step
 from tersely.runs.identity import Grows
 from tersely.runs.kinds import RunKind
@@ -33,7 +33,7 @@ from tersely.samplers.endpoint import Endpoint
 from tersely.samplers.engines import find_engine
 from tersely.tasks import task_digest
 from tersely.tasks.overlap import refuse_trained_on
-from tersely.tasks.prompts import render_all
+from tersely.tasks.prompts import PromptIds, render_all
 from tersely.tasks.sources.own import OwnTask
 from tersely.tasks.strata import strata_of
 

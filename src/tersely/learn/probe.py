@@ -15,13 +15,14 @@ from tersely.learn.parallel import World
 from tersely.learn.run_setup import look_before_training
 from tersely.plan.sample import LengthSample, refusal
 from tersely.records import Finish, JsonObject, Problem
-from tersely.rollouts import Grader, PromptIds, judge_for, respond
+from tersely.rollouts import Grader, judge_for, respond
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.json_file import read_record
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.base import close_after
 from tersely.tasks.order import problems_of_step
+from tersely.tasks.prompts import PromptIds
 from tersely.tasks.training_prompts import TrainingPrompts
 
 PROBE = "probe.json"

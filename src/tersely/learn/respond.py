@@ -14,9 +14,10 @@ from tersely.learn.parallel import World
 from tersely.learn.run_setup import keep_unjudged
 from tersely.models.text import ResponseText
 from tersely.records import Group, Problem, Status, Verdict
-from tersely.rollouts import Grader, PromptIds, respond, unjudged_words
+from tersely.rollouts import Grader, respond, unjudged_words
 from tersely.runs.folder import RunFolder
 from tersely.samplers import Sampler, Sampling
+from tersely.tasks.prompts import PromptIds
 from tersely.verify import Judge
 
 

@@ -29,7 +29,7 @@ from tersely.models.environment import differences, environment
 from tersely.models.locate import locate_model
 from tersely.objective import Need, Objective
 from tersely.records import Json, JsonObject, Problem, Verdict
-from tersely.rollouts import Grader, Loaded, PromptIds, load_problems, verifier_of
+from tersely.rollouts import Grader, Loaded, load_problems, verifier_of
 from tersely.runs import disk
 from tersely.runs.folder import Checkpoint, RunFolder
 from tersely.runs.identity import Grows, same_work
@@ -37,7 +37,8 @@ from tersely.runs.json_file import read_record
 from tersely.runs.kinds import RunKind
 from tersely.tasks import task_digest
 from tersely.tasks.order import too_few
-from tersely.tasks.overlap import TRAINED_ON
+from tersely.tasks.overlap import TRAINED_ON, keep_trained_on
+from tersely.tasks.prompts import PromptIds
 from tersely.tasks.sources.own import OwnTask
 from tersely.tasks.training_prompts import require_levels
 from tersely.trackers import require_tracker
@@ -258,8 +259,7 @@ def _found(run: RunFolder, ready: Ready) -> Json:
     if run.done is None:
         require_not_stopped(run.path, ready.rules)
     if run.done is None and not (run.path / TRAINED_ON).exists():
-        ids = sorted(problem.id for problem in ready.problems)
-        disk.write_json_atomic(run.path / TRAINED_ON, {"problem_ids": ids})
+        keep_trained_on(run.path, [problem.id for problem in ready.problems])
     path = run.path / UNJUDGED
     unjudged: Json = {}
     if os.path.lexists(path):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from tersely.errors import UserError
 from tersely.records import Problem
 from tersely.tasks.instructions import is_readable
-from tersely.tasks.prompts import render_all
-
-PromptIds = Mapping[str, tuple[int, ...]]
+from tersely.tasks.prompts import PromptIds, render_all
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tersely.errors import UserError
 from tersely.records import Json, Problem
+from tersely.runs import disk
 from tersely.runs.json_file import read_record
 
 TRAINED_ON = "trained_on.json"
 """In a training run's folder: {"problem_ids": [...]}, the content ids of its problems."""
+
+
+def keep_trained_on(run: Path, ids: Iterable[str]) -> None:
+    """What an evaluation looks at, lest it measure memory."""
+    disk.write_json_atomic(run / TRAINED_ON, {"problem_ids": sorted(ids)})
 
 
 def refuse_trained_on(model: Path, problems: Sequence[Problem], allow: bool) -> None:

@@ -20,6 +20,9 @@ from tersely.frozen import thaw
 from tersely.records import Problem
 from tersely.tasks.chat import chat_text, control_tokens
 
+PromptIds = Mapping[str, tuple[int, ...]]
+"""Problem id -> prompt token ids as fed to the model."""
+
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 QUESTION = "question"
 

@@ -12,9 +12,9 @@ from tersely.objective import GroupView, Need, Objective, view_of
 from tersely.records import Group, Problem
 from tersely.sections import LEVEL_LINE
 from tersely.tasks.budgets import Budgets
-from tersely.tasks.efforts import Efforts, PromptIds
+from tersely.tasks.efforts import Efforts
 from tersely.tasks.instructions import require_readable
-from tersely.tasks.prompts import render_all
+from tersely.tasks.prompts import PromptIds, render_all
 
 
 @dataclass(frozen=True, slots=True)

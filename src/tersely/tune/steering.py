@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from tersely.errors import RunError
 from tersely.learn.trainer import Trainer
 from tersely.records import Json, JsonObject, Problem
-from tersely.rollouts import PromptIds
 from tersely.runs.checkpoints import keep_model
 from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import Log
 from tersely.samplers import Sampling
+from tersely.tasks.prompts import PromptIds
 from tersely.tune.found import read_screen
 from tersely.tune.measured import Measured, Point, most_accurate, point
 from tersely.tune.members import KEPT, member_name

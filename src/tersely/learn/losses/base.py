@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from tersely.learn.losses.kl import kl_k3
+
 
 @dataclass(frozen=True, slots=True)
 class LossInputs:
@@ -45,6 +47,15 @@ class PolicyLoss(NamedTuple):
     """Scalar with gradient; for N = 0 a zero that is still attached to ``logprobs_N``."""
     clipped_N: Tensor
     """[N] bool: tokens whose gradient the loss removes."""
+
+
+def whole_loss(given: LossInputs, policy_N: Tensor, clipped_N: Tensor) -> PolicyLoss:
+    """sum_it weight_i * (c_it * policy_it + kl_coefficient * kl_it), of what a loss makes of each token."""
+    if given.correction_N is not None:
+        policy_N = given.correction_N * policy_N
+    if given.reference_logprobs_N is not None and given.kl_coefficient:
+        policy_N = policy_N + given.kl_coefficient * kl_k3(given.logprobs_N, given.reference_logprobs_N)
+    return PolicyLoss((given.weights_N * policy_N).sum(), clipped_N.detach())
 
 
 Loss = Callable[[LossInputs], PolicyLoss]

@@ -28,8 +28,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tersely.learn.losses.base import LossInputs, PolicyLoss
-from tersely.learn.losses.kl import LOG_RATIO_LIMIT, kl_k3
+from tersely.learn.losses.base import LossInputs, PolicyLoss, whole_loss
+from tersely.learn.losses.kl import LOG_RATIO_LIMIT
 from tersely.learn.parallel import World
 
 NAME = "kl_cov"
@@ -42,12 +42,7 @@ def kl_cov_loss(given: LossInputs) -> PolicyLoss:
     per_token_N = -log_ratio_N.exp() * given.advantages_N
     if given.hold_N is not None:
         per_token_N = per_token_N + given.hold_N * log_ratio_N.abs()
-    if given.correction_N is not None:
-        per_token_N = given.correction_N * per_token_N
-    if given.reference_logprobs_N is not None and given.kl_coefficient:
-        per_token_N = per_token_N + given.kl_coefficient * kl_k3(given.logprobs_N, given.reference_logprobs_N)
-    clipped_N = torch.zeros_like(given.logprobs_N, dtype=torch.bool)
-    return PolicyLoss((given.weights_N * per_token_N).sum(), clipped_N)
+    return whole_loss(given, per_token_N, torch.zeros_like(given.logprobs_N, dtype=torch.bool))
 
 
 def holds(

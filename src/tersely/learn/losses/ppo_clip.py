@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import torch
 
-from tersely.learn.losses.base import LossInputs, PolicyLoss
-from tersely.learn.losses.kl import LOG_RATIO_LIMIT, kl_k3
+from tersely.learn.losses.base import LossInputs, PolicyLoss, whole_loss
+from tersely.learn.losses.kl import LOG_RATIO_LIMIT
 
 
 def policy_loss(given: LossInputs) -> PolicyLoss:
@@ -33,8 +33,4 @@ def policy_loss(given: LossInputs) -> PolicyLoss:
         beyond_N = (advantages_N < 0) & (ratio_N > given.dual_clip)
         per_token_N = torch.where(beyond_N, -given.dual_clip * advantages_N, per_token_N)
         clipped_N = clipped_N | beyond_N
-    if given.correction_N is not None:
-        per_token_N = given.correction_N * per_token_N
-    if given.reference_logprobs_N is not None and given.kl_coefficient:
-        per_token_N = per_token_N + given.kl_coefficient * kl_k3(logprobs_N, given.reference_logprobs_N)
-    return PolicyLoss((given.weights_N * per_token_N).sum(), clipped_N.detach())
+    return whole_loss(given, per_token_N, clipped_N)
