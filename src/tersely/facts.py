@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from tersely.models.device import pick_device, pick_dtype
-from tersely.samplers.engines import resolve_engine
+from tersely.samplers.base import EngineTraits
+from tersely.samplers.engines import read_options, resolve_engine
 
 Own = Callable[[torch.device], torch.device]
+
+PLAIN = EngineTraits()
+
+NO_OPTIONS: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +28,25 @@ class Facts:
     """Of forward, backward and sampling."""
     engine: str
     """What decodes."""
+    traits: EngineTraits = PLAIN
+    """What its options make of it."""
 
     @classmethod
-    def of(cls, engine: str = "auto", device: str = "auto", dtype: str = "auto", own: Own = lambda d: d) -> Facts:
-        """UserError for a device that is unknown or not there, and for an unknown engine.
+    def of(
+        cls,
+        engine: str = "auto",
+        device: str = "auto",
+        dtype: str = "auto",
+        own: Own = lambda d: d,
+        options: Mapping[str, Any] = NO_OPTIONS,
+    ) -> Facts:
+        """UserError for a device that is unknown or not there, an unknown engine, and options it does not know.
 
         ``own`` gives each of several processes its own device of a kind.
         """
         place = own(pick_device(device))
-        return cls(place, pick_dtype(dtype, place), resolve_engine(engine, place.type))
+        decodes = resolve_engine(engine, place.type)
+        return cls(place, pick_dtype(dtype, place), decodes, read_options(decodes, options))
 
     def to_json(self) -> dict[str, str]:
         """As a checkpoint keeps them."""

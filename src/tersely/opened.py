@@ -65,7 +65,8 @@ class OpenedModel:
         """All that was compared; with the sampler, where that is not our own decoder."""
         found = self.decoder
         if found is None and sampler is not None:
-            found = check_engine(self.facts.engine, sampler, Truth(self.model))
+            imprecise = self.facts.traits.less_precise is not None
+            found = check_engine(self.facts.engine, sampler, Truth(self.model), imprecise)
         return ModelCheck((tokenizer_check(self.tokenizer), *(() if found is None else (found,))))
 
 

@@ -101,6 +101,9 @@ class SamplingConfig(Section):
     """Share of the GPU's memory for vLLM's weights and cache together; the rest is the trainer's."""
     engine_sleep: bool = True
     """vLLM gives its GPU memory back while the update runs."""
+    engine_options: dict[str, Any] = {}
+    """Of the engine, by its own names: --set sampling.engine_options.KEY=VALUE. vLLM: arguments of vllm.LLM, such as
+    kv_cache_dtype, quantization, speculative_config, tensor_parallel_size (docs/scaling.md)."""
 
 
 class LoraConfig(Section):
@@ -157,7 +160,8 @@ class LearnerConfig(Section):
     old_logprobs: Literal["sampler", "trainer"] = "trainer"
     """Whose log-probabilities the ratio starts from: the sampler's own, or a pass of the trainer."""
     importance_cap: Annotated[float, Field(ge=1.0)] | None = None
-    """Weigh every token by trainer's / sampler's probability, at most this (2.0 is usual); none: do not."""
+    """Weigh every token by trainer's / sampler's probability, at most this (2.0 is usual); none: do not, but by 2.0
+    where sampling.engine_options make the sampler less precise than the model (quantised weights, an FP8 cache)."""
     skip_no_signal: Literal["auto", "always", "never"] = "auto"
     """Leave responses without advantage out of the update; auto: where the KL term is off, which changes nothing."""
     mask_truncated: bool = False

@@ -21,7 +21,7 @@ from tersely.learn.batch import TrainingRow
 from tersely.learn.logprobs import token_logprobs
 from tersely.records import Finish, Rollout
 from tersely.samplers import Prompt, Sampler, Sampling, row_seeds
-from tersely.samplers.engines import make_sampler
+from tersely.samplers.engines import make_sampler, read_options
 from tersely.samplers.transformers import TransformersSampler
 from tersely.samplers.vllm import VllmSampler
 from tersely.samplers.vllm_engine import Ended, EngineRequest, InProcessEngine, untouched_process
@@ -297,6 +297,22 @@ def test_master_weights_are_rounded_to_the_dtype_sampled_from(tmp_path: Path) ->
         rollouts = sampler.generate(PROMPTS, Sampling(n=4, max_new_tokens=30, seed=1))
         # 8 bits of mantissa against 24: far from the fp32 model, but of the same model.
         assert 1e-6 < furthest(rollouts, model, 1.0) < 0.3
+    sampler.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(NO_VLLM, reason=WHY)
+def test_options_reach_vllm_and_those_it_does_not_know_are_named(tmp_path: Path) -> None:
+    model = real_model("qwen2")
+    model.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="did you mean 'kv_cache_dtype'"):
+        read_options("vllm", {"kv_cache_dtyp": "fp8"})
+    options = {"kv_cache_dtype": "fp8"}
+    assert read_options("vllm", options).less_precise == "kv_cache_dtype = fp8"
+    config = SamplingConfig(engine="vllm", max_new_tokens=64, engine_options=options)
+    sampler = make_sampler(config, model, TOKENIZER, tmp_path, torch.float32)
+    # Without the option such a model is within 1e-4 of its own forward.
+    assert 0.01 < furthest(sampler.generate(PROMPTS, Sampling(n=4, max_new_tokens=30, seed=1)), model, 1.0) < 1.0
     sampler.close()
 
 

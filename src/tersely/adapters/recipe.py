@@ -57,6 +57,8 @@ OF_ANY_ENGINE = (
     Unlike("run.device", lambda c: c.run.device == "cpu", "it trains on GPUs", "--set run.device=auto"),
     Unlike("sampling.engine", lambda c: c.sampling.engine not in ("auto", "vllm"), "it draws with vLLM",
            "--set sampling.engine=vllm"),
+    Unlike("sampling.engine_options", lambda c: bool(c.sampling.engine_options), "it has its own names for them",
+           "to leave them out and give its own with --override"),
 )  # fmt: skip
 
 

@@ -79,7 +79,8 @@ class LoadedBase:
         if self.check.decoder is not None:
             return sampler, None
         with closed_if_refused(sampler):
-            return sampler, check_engine(facts.engine, sampler, Truth(model, facts.dtype))
+            imprecise = facts.traits.less_precise is not None
+            return sampler, check_engine(facts.engine, sampler, Truth(model, facts.dtype), imprecise)
 
     def whole_check(self, engine: PartCheck | None = None) -> ModelCheck:
         """All that was compared: of the model, of its tokenizer, of an engine that is not ours."""

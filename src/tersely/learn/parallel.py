@@ -119,13 +119,15 @@ class World:
 
     # ---- shares
 
-    def share(self, items: Sequence[T]) -> Sequence[T]:
-        """Every ``size``-th item, ours first."""
-        return items[self.rank :: self.size]
+    def share(self, items: Sequence[T], together: int = 1) -> Sequence[T]:
+        """Every so manieth item, ours first. So many neighbouring processes as work ``together`` have the same share,
+        and ``size`` is a multiple of them."""
+        return items[self.rank // together :: self.size // together]
 
-    def merge(self, shares: Sequence[Sequence[T]]) -> list[T]:
-        """The whole that was shared out."""
-        return [shares[i % self.size][i // self.size] for i in range(sum(map(len, shares)))]
+    def merge(self, shares: Sequence[Sequence[T]], together: int = 1) -> list[T]:
+        """The whole that was shared out: of processes that worked together, what the first of them says."""
+        firsts = shares[::together]
+        return [firsts[i % len(firsts)][i // len(firsts)] for i in range(sum(map(len, firsts)))]
 
 
 def shard(module: nn.Module, layers: Sequence[str], setting: str, world: World, device: torch.device) -> None:

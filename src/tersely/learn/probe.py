@@ -49,6 +49,7 @@ def probe_base(
     run: RunFolder | None,
     display: Display,
     world: World,
+    together: int = 1,
 ) -> None:
     """LengthSample, keep, say, and refuse where the base could not be trained under this cap. Changes no later draw."""
     count = probe_size(config, device, len(problems))
@@ -59,11 +60,11 @@ def probe_base(
     with world.collective_errors():
         sample = LengthSample.from_json(kept) if kept else None
         if sample is None:
-            chosen = world.share(problems_of_step(problems, count, config.seed, 0))
+            chosen = world.share(problems_of_step(problems, count, config.seed, 0), together)
             with explain_training_memory("sampling", config, world.size):
                 sample = draw(config, chosen, prompts, sampler, judge, display)
     if not kept:
-        sample = joined(world.all_gather(sample.to_json()))
+        sample = joined(world.all_gather(sample.to_json())[::together])
         with world.collective_errors():
             if path:
                 disk.write_json_atomic(path, sample.to_json())

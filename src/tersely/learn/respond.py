@@ -32,6 +32,8 @@ class Responder:
     run: RunFolder | None
     display: Display
     world: World
+    together: int = 1
+    """Neighbouring processes that sample the same share with one engine."""
 
     def respond(
         self,
@@ -43,7 +45,7 @@ class Responder:
         """Judged responses of the present weights, of all processes; every one of them must call."""
         with self.world.collective_errors(), explain_training_memory("sampling", self.config, self.world.size):
             own_groups = respond(
-                self.world.share(problems),
+                self.world.share(problems, self.together),
                 prompts,
                 self.sampler,
                 self.judge,
@@ -72,7 +74,7 @@ class Responder:
         """The groups of all problems, from the shares of all processes."""
         if self.world.size == 1:
             return list(own_groups)
-        records = self.world.merge(self.world.all_gather([encode(group) for group in own_groups]))
+        records = self.world.merge(self.world.all_gather([encode(group) for group in own_groups]), self.together)
         return [decode(p, prompts[p.id], r) for p, r in zip(problems, records, strict=True)]
 
     def check_unjudged(self, verdicts: Sequence[Verdict]) -> None:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tersely.config import TrainConfig
+from tersely.config import LearnerConfig, TrainConfig
 from tersely.display import Display
 from tersely.errors import UserError
 from tersely.facts import Facts
 from tersely.learn.base_model import LoadedBase, require_libraries
 from tersely.learn.caps import CONSTANT, CapSchedule, find_caps
+from tersely.learn.correction import correction_notice
 from tersely.learn.group_codec import decode_verdict, encode_verdict
 from tersely.learn.health.asked import Asked, asked
 from tersely.learn.health.stopped import require_not_stopped
@@ -111,6 +112,10 @@ class Ready:
         """What to know of another objective than the paper's."""
         return None if self.objective.method == "paper" else self.objective.notice
 
+    def engine_notice(self, learner: LearnerConfig) -> str | None:
+        """What to know of an engine that is less precise than the model."""
+        return correction_notice(learner, self.facts.traits)
+
     @property
     def longest_prompt(self) -> int:
         return max(self.longest_measured, *map(len, self.prompts.values()))
@@ -131,13 +136,19 @@ def look_before_training(
     """Refuse, in one sentence, whatever cannot work (UserError); nothing is written. Loads the base."""
     with world.collective_errors():
         objective, caps, rules = refuse_settings(config)
-        require_work_for_all(config, world)
+        facts = Facts.of(
+            config.sampling.engine,
+            config.run.device,
+            config.run.dtype,
+            world.own_device,
+            config.sampling.engine_options,
+        )
+        require_work_for_all(config, world, facts.traits.processes)
         folder = locate_model(config.model, config.revision)
         drop = config.drop_unjudgeable
         loaded = load_problems(problems or config.task, "train", config.train_size, judge, config.template, drop=drop)
         chosen = loaded.problems
         require_enough_problems(config, len(chosen))
-        facts = Facts.of(config.sampling.engine, config.run.device, config.run.dtype, world.own_device)
         with explain_training_memory("loading", config, world.size):
             base = LoadedBase.load(folder, config, facts, world, chosen)
         asking = base.prompt_identity()
@@ -187,12 +198,18 @@ def require_budgets(config: TrainConfig, objective: Objective) -> None:
         )
 
 
-def require_work_for_all(config: TrainConfig, world: World) -> None:
-    """Whole groups are sampled in one process, and each has one at least."""
-    if config.sampling.prompts < world.size:
+def require_work_for_all(config: TrainConfig, world: World, together: int = 1) -> None:
+    """Whole groups are sampled by one engine, which ``together`` processes are, and each engine has one at least."""
+    if world.size % together:
         raise UserError(
-            f"sampling.prompts = {config.sampling.prompts} leaves some of {world.size} processes without a problem to "
-            f"sample: make prompts {world.size} at least, or start fewer processes"
+            f"one engine takes {together} processes together (sampling.engine_options), and {world.size} cannot be "
+            f"shared out so: start a multiple of {together} with torchrun --nproc-per-node, or leave the option out"
+        )
+    engines = world.size // together
+    if config.sampling.prompts < engines:
+        raise UserError(
+            f"sampling.prompts = {config.sampling.prompts} leaves some of {engines} processes without a problem to "
+            f"sample: make prompts {engines} at least, or start fewer processes"
         )
 
 
@@ -227,6 +244,8 @@ def run_identity(
         del settings["budgets"], settings["budget_line"]
     if not config.objective.levels:
         del settings["level_line"]
+    if not config.sampling.engine_options:
+        del settings["sampling"]["engine_options"]
     if config.run.oversample == 1:
         del settings["run"]["oversample"]
     if config.run.cap_schedule == CONSTANT:

@@ -18,6 +18,7 @@ from tersely.learn.base_model import LoadedBase
 from tersely.learn.batch import collate, split_updates
 from tersely.learn.caps import CONSTANT
 from tersely.learn.clock import Clock
+from tersely.learn.correction import corrected
 from tersely.learn.fill import credits_of_most, used_groups
 from tersely.learn.health.watch import Watch, read_steps
 from tersely.learn.learner import Learner
@@ -86,7 +87,8 @@ class Trainer:
         else:
             self.sampler, engine = sampler, None
             sampler.load_weights(model, self.first_step)
-        self.responder = Responder(config, self.sampler, judge, ResponseText(base.tokenizer), run, display, world)
+        reading, self.together = ResponseText(base.tokenizer), ready.facts.traits.processes
+        self.responder = Responder(config, self.sampler, judge, reading, run, display, world, self.together)
         self._record_check(base.whole_check(engine))
         if isinstance(judge, Judge):
             judge.known.update(state.unjudged)
@@ -110,7 +112,7 @@ class Trainer:
         learner = Learner(
             model,
             reference,
-            base.check.learner(self.config.learner),
+            corrected(base.check.learner(self.config.learner), facts.traits),
             sampling.temperature,
             sampling.max_new_tokens,
             facts.dtype,
@@ -140,6 +142,7 @@ class Trainer:
                 self.run,
                 self.display,
                 self.world,
+                self.together,
             )
 
     # ---- one step

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +122,16 @@ def no_cure(phase: Phase, settings: SamplingConfig) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineTraits:
+    """What an engine's options make of it, as far as others must know."""
+
+    less_precise: str | None = None
+    """The option by which it samples from less precise weights, or keeps a less precise cache, than the model's."""
+    processes: int = 1
+    """Neighbouring ones that decode the same responses together."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSpec:
     """All that is known of an engine outside its own file. Its name is that of its line in ``engines.ENGINES``.
 
@@ -143,6 +153,8 @@ class EngineSpec:
     memory_cure: Callable[[Phase, SamplingConfig], str | None] = no_cure
     """Where memory ran out in this phase of training: the setting of its own to change ("section.key=value"), if any
     is left. Followed again and again it must come to None."""
+    read_options: Callable[[Mapping[str, Any]], EngineTraits] | None = None
+    """What ``sampling.engine_options`` make of it; UserError for one that it does not know. None: it has no options."""
 
     def __post_init__(self) -> None:
         if self.blocks < 1:

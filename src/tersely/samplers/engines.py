@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tersely import plugins
 from tersely.config import SamplingConfig
 from tersely.errors import UserError
-from tersely.samplers.base import EngineSpec, Sampler, SamplerRequest
+from tersely.samplers.base import EngineSpec, EngineTraits, Sampler, SamplerRequest
 
 if TYPE_CHECKING:
     import torch
@@ -63,6 +64,19 @@ def resolve_engine(name: str, device_type: str) -> str:
         return next(engine for engine in ENGINES if find_engine(engine).available(device_type))
     require_engine(name)
     return name
+
+
+def read_options(engine: str, options: Mapping[str, Any]) -> EngineTraits:
+    """What its options make of a resolved engine; UserError for those that it does not know."""
+    read = find_engine(engine).read_options
+    if not options:
+        return EngineTraits()
+    if read is None:
+        raise UserError(
+            f"the engine {engine} has no options, so {next(iter(options))} means nothing to it: leave it out, or take "
+            "an engine that knows it, such as vllm"
+        )
+    return read(options)
 
 
 def make_sampler(

@@ -28,6 +28,7 @@ from tersely.samplers.base import (
     row_seeds,
 )
 from tersely.samplers.vllm_engine import FALLBACK, Ended, EngineRequest, InProcessEngine, Shapes, VllmEngine
+from tersely.samplers.vllm_options import read_options
 
 FINISHES = {"stop": Finish.EOS, "length": Finish.LENGTH, "abort": Finish.ABORTED}
 
@@ -199,6 +200,8 @@ def make(request: SamplerRequest) -> VllmSampler:
         max_rows=settings.max_rows,
         memory_share=settings.engine_memory,
         sleeps=settings.engine_sleep,
+        device=request.model.device,
+        options=settings.engine_options,
     )
     return VllmSampler(request.model, request.tokenizer, engine, sleeps=settings.engine_sleep)
 
@@ -212,4 +215,4 @@ def memory_cure(phase: Phase, settings: SamplingConfig) -> str | None:
     return None
 
 
-SPEC = EngineSpec(make, available, blocks=4, loads_on_cpu=True, memory_cure=memory_cure)
+SPEC = EngineSpec(make, available, blocks=4, loads_on_cpu=True, memory_cure=memory_cure, read_options=read_options)

@@ -10,16 +10,17 @@ import contextlib
 import gc
 import importlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from tersely.errors import UserError, first_line
+from tersely.errors import RunError, UserError, first_line
 from tersely.extras import install_command
 
 CPU_CACHE_BYTES = 1 << 30
@@ -100,7 +101,8 @@ class InProcessEngine:
 
     ``folder`` gives the architecture only: no weights are read from it, so ``load`` must come before the first
     request. ``memory_share`` is the share of the GPU's memory for weights and cache together. Under torchrun every
-    rank makes an engine of its own, all at the same time.
+    rank makes an engine of its own, all at the same time. ``device`` is the GPU of a single process; ``options`` are
+    further arguments of ``vllm.LLM``, looked at before (``vllm_options``).
     """
 
     def __init__(
@@ -111,6 +113,8 @@ class InProcessEngine:
         max_rows: int = 256,
         memory_share: float = 0.5,
         sleeps: bool = False,
+        device: torch.device | None = None,
+        options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.shapes, self.dtype, self.max_length = weight_shapes(folder), dtype, max_length
         vllm = import_vllm()
@@ -120,7 +124,7 @@ class InProcessEngine:
         self._sleeps = sleeps and cuda
         # torchrun's, that is; an engine of ours leaves a group of one behind while it lives.
         self._shared_group = torch.distributed.is_initialized() and "RANK" in os.environ
-        options: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "enforce_eager": True,
             "kv_cache_memory_bytes": CPU_CACHE_BYTES,
             # 0.31 cannot read half a prompt of a request that has a seed: "CPU Generator does not use offset".
@@ -128,9 +132,11 @@ class InProcessEngine:
             "max_num_batched_tokens": max(CPU_BATCH_TOKENS, max_length),
         }
         if cuda:
-            options = {"gpu_memory_utilization": memory_share, "enable_sleep_mode": sleeps}
+            settings = {"gpu_memory_utilization": memory_share, "enable_sleep_mode": sleeps}
         if self._shared_group:
-            options["distributed_executor_backend"] = "external_launcher"
+            settings["distributed_executor_backend"] = "external_launcher"
+        elif device is not None and device.index:
+            settings["distributed_executor_backend"] = executor_on(device.index)
         try:
             with untouched_process():
                 self._llm: Any = vllm.LLM(
@@ -145,9 +151,9 @@ class InProcessEngine:
                     # is loaded by name like every other.
                     hf_overrides={"tie_word_embeddings": False},
                     seed=0,
-                    **options,
+                    **{**settings, **options},
                 )
-        except (ValueError, RuntimeError) as error:
+        except (TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"vLLM could not start on {folder} ({first_line(error)}): mend that, {FALLBACK}") from error
         self._engine = self._llm.llm_engine
 
@@ -172,7 +178,13 @@ class InProcessEngine:
         return bool(self._engine.has_unfinished_requests())
 
     def step(self) -> list[Ended]:
-        return [_ended(out) for out in self._engine.step() if out.finished]
+        try:
+            outputs = self._engine.step()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise RunError(f"vLLM failed while decoding ({first_line(error)}): mend that, {FALLBACK}") from error
+        return [_ended(out) for out in outputs if out.finished]
 
     def abort(self, keys: Sequence[int]) -> None:
         self._engine.abort_request([str(key) for key in keys])
@@ -201,6 +213,18 @@ class InProcessEngine:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def executor_on(gpu: int) -> type:
+    """What vLLM runs its worker with, on that GPU of this machine: its own takes the first."""
+    usual = importlib.import_module("vllm.v1.executor.uniproc_executor").UniProcExecutor
+
+    class OnGpu(usual):  # type: ignore[misc,valid-type]
+        def _distributed_args(self) -> tuple[str, int, int]:
+            method, rank, _ = super()._distributed_args()
+            return method, rank, gpu
+
+    return OnGpu
 
 
 def import_vllm() -> Any:
