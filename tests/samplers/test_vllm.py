@@ -55,7 +55,7 @@ class BigramEngine:
     def __init__(self, size: int = 300, max_length: int = 64) -> None:
         self.shapes = {"table": (size, size)}
         self.dtype = torch.float64
-        self.max_length = max_length
+        self.max_length, self.tempered = max_length, True
         self.running: dict[int, tuple[EngineRequest, np.random.Generator, list[int], list[float]]] = {}
         self.events: list[str] = []
         self.rename = {"stop": "stop", "length": "length"}
@@ -202,6 +202,13 @@ def test_logits_that_are_no_numbers_end_the_run_whether_or_not_logprobs_are_kept
     assert not engine.running
 
 
+def test_logprobs_at_another_temperature_than_asked_for_are_left_out() -> None:
+    drawn, engine = fake()
+    engine.tempered = False
+    assert drawn.generate(PROMPTS, Sampling(n=1, max_new_tokens=5))[0].logprobs is not None
+    assert drawn.generate(PROMPTS, Sampling(n=1, max_new_tokens=5, temperature=0.6))[0].logprobs is None
+
+
 def test_unknown_reason_to_end_stops_the_run() -> None:
     drawn, engine = fake()
     engine.rename = {"stop": "repetition", "length": "abort"}
@@ -313,6 +320,20 @@ def test_options_reach_vllm_and_those_it_does_not_know_are_named(tmp_path: Path)
     sampler = make_sampler(config, model, TOKENIZER, tmp_path, torch.float32)
     # Without the option such a model is within 1e-4 of its own forward.
     assert 0.01 < furthest(sampler.generate(PROMPTS, Sampling(n=4, max_new_tokens=30, seed=1)), model, 1.0) < 1.0
+    sampler.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(NO_VLLM, reason=WHY)
+def test_logprobs_under_speculation_are_those_of_the_model(tmp_path: Path) -> None:
+    model = real_model("qwen2")
+    model.save_pretrained(tmp_path)
+    ngram = {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 3, "prompt_lookup_min": 1}
+    config = SamplingConfig(engine="vllm", max_new_tokens=64, engine_options={"speculative_config": ngram})
+    sampler = make_sampler(config, model, TOKENIZER, tmp_path, torch.float32)
+    repeating = [Prompt("a", (5, 6, 7, 5, 6, 7, 5, 6)), Prompt("b", (12, 13, 12, 13))]
+    rollouts = sampler.generate(repeating, Sampling(n=16, max_new_tokens=60, seed=1))
+    assert furthest(rollouts, model, 1.0) < 1e-4
     sampler.close()
 
 

@@ -62,7 +62,7 @@ def train(
     with World.joined() as world, judge_for(judge, config.run.judge_workers, verifier or config.verifier) as grader:
         ready, base = look_before_training(config, grader, world, problems, steering.longest_prompt)
         further = further_notes(ready.folder, config.template, config.objective.levels)
-        for said in filter(None, (ready.loaded.words(), *further, ready.notice, ready.engine_notice(config.learner))):
+        for said in filter(None, (ready.loaded.words(), *further, ready.notice)):
             display.note(said)
         with open_run(out, config, ready, world, steering.identity) as run:
             state = read_resume_state(run, ready, world)

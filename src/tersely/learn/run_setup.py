@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tersely.config import LearnerConfig, TrainConfig
+from tersely.config import TrainConfig
 from tersely.display import Display
 from tersely.errors import UserError
 from tersely.facts import Facts
 from tersely.learn.base_model import LoadedBase, require_libraries
 from tersely.learn.caps import CONSTANT, CapSchedule, find_caps
-from tersely.learn.correction import correction_notice
 from tersely.learn.group_codec import decode_verdict, encode_verdict
 from tersely.learn.health.asked import Asked, asked
 from tersely.learn.health.stopped import require_not_stopped
@@ -112,10 +111,6 @@ class Ready:
         """What to know of another objective than the paper's."""
         return None if self.objective.method == "paper" else self.objective.notice
 
-    def engine_notice(self, learner: LearnerConfig) -> str | None:
-        """What to know of an engine that is less precise than the model."""
-        return correction_notice(learner, self.facts.traits)
-
     @property
     def longest_prompt(self) -> int:
         return max(self.longest_measured, *map(len, self.prompts.values()))
@@ -136,13 +131,8 @@ def look_before_training(
     """Refuse, in one sentence, whatever cannot work (UserError); nothing is written. Loads the base."""
     with world.collective_errors():
         objective, caps, rules = refuse_settings(config)
-        facts = Facts.of(
-            config.sampling.engine,
-            config.run.device,
-            config.run.dtype,
-            world.own_device,
-            config.sampling.engine_options,
-        )
+        sampling, place = config.sampling, (config.run.device, config.run.dtype)
+        facts = Facts.of(sampling.engine, *place, world.own_device, sampling.engine_options)
         require_work_for_all(config, world, facts.traits.processes)
         folder = locate_model(config.model, config.revision)
         drop = config.drop_unjudgeable

@@ -18,7 +18,7 @@ from tersely.learn.base_model import LoadedBase
 from tersely.learn.batch import collate, split_updates
 from tersely.learn.caps import CONSTANT
 from tersely.learn.clock import Clock
-from tersely.learn.correction import corrected
+from tersely.learn.correction import corrected, correction_notice
 from tersely.learn.fill import credits_of_most, used_groups
 from tersely.learn.health.watch import Watch, read_steps
 from tersely.learn.learner import Learner
@@ -102,6 +102,8 @@ class Trainer:
     def _make_learner(self, base: LoadedBase, facts: Facts) -> Learner:
         """The learner at the newest whole checkpoint, or at the base."""
         checkpoint = resume_point(self.run, self.environment, self.world, self.display)
+        if said := correction_notice(self.config.learner, facts.traits):
+            self.display.note(said)
         model, reference = base.model, None
         # With LoRA the base is loaded, and the adapter comes from the training state.
         if checkpoint is not None and self.config.learner.lora is None:

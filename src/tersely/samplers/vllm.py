@@ -46,9 +46,9 @@ class VllmSampler:
 
     With ``sleeps`` the engine gives its GPU memory back after every ``generate`` until weights are loaded again.
 
-    Log-probabilities are those of softmax(logits / temperature); under a top-p cut, which no trainer recomputes, none
-    are recorded. Seeds make a response the same from call to call; bit for bit only where the engine's arithmetic does
-    not depend on the batch, so not in general on a GPU.
+    Log-probabilities are those of softmax(logits / temperature). None are recorded under a top-p cut, which no trainer
+    recomputes, and where the engine has them at temperature 1 alone. Seeds make a response the same from call to call;
+    bit for bit only where the engine's arithmetic does not depend on the batch, so not in general on a GPU.
     """
 
     def __init__(
@@ -139,10 +139,10 @@ class VllmSampler:
         """One engine step; what ended in it, put into ``rollouts`` too."""
         if not self.engine.busy():
             raise RunError(f"vLLM has nothing left to do but ended {len(rollouts)} responses only: run it again")
-        found = []
+        found, keeps = [], sampling.top_p == 1.0 and (self.engine.tempered or sampling.temperature == 1.0)
         for ended in self.engine.step():
             prompt, index = prompts[ended.key // sampling.n], ended.key % sampling.n
-            rollouts[ended.key] = self._rollout(prompt, prompt.first_sample + index, ended, sampling.top_p == 1.0)
+            rollouts[ended.key] = self._rollout(prompt, prompt.first_sample + index, ended, keeps)
             found.append(rollouts[ended.key])
         return found
 

@@ -74,6 +74,8 @@ class VllmEngine(Protocol):
     dtype: torch.dtype
     max_length: int
     """Prompt and response together, in tokens."""
+    tempered: bool
+    """Whether log-probabilities are those at the temperature that was asked for, or at 1 whatever was."""
 
     def add(self, key: int, request: EngineRequest) -> None: ...
 
@@ -117,6 +119,8 @@ class InProcessEngine:
         options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.shapes, self.dtype, self.max_length = weight_shapes(folder), dtype, max_length
+        # Of drafted tokens the processed ones came out wrong or infinite, the raw ones right (seen with 0.32).
+        self.tempered = options.get("speculative_config") is None
         vllm = import_vllm()
         self._sampling_params = vllm.SamplingParams
         self._final_only = importlib.import_module("vllm.sampling_params").RequestOutputKind.FINAL_ONLY
@@ -146,7 +150,7 @@ class InProcessEngine:
                     max_num_seqs=max_rows,
                     load_format="dummy",
                     skip_tokenizer_init=True,
-                    logprobs_mode="processed_logprobs",
+                    logprobs_mode="processed_logprobs" if self.tempered else "raw_logprobs",
                     # A tied output layer would keep its old weights through a reload (seen on CPU, 0.31): untied, it
                     # is loaded by name like every other.
                     hf_overrides={"tie_word_embeddings": False},
