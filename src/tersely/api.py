@@ -26,6 +26,7 @@ from tersely.verify.verifier import refer
 if TYPE_CHECKING:
     from tersely.rollouts import Grader
     from tersely.samplers import Sampler
+    from tersely.samplers.decoding import Decoding
     from tersely.verify.verifier import Verifier
 
 GIVEN = "given"
@@ -122,6 +123,7 @@ def evaluate(
     sampler: Sampler | None = None,
     display: Display | None = None,
     effort: str | None = None,
+    decoding: Decoding | None = None,
 ) -> Evaluation:
     """Measure a model on held-out problems; what was evaluated before under the same protocol is not done again.
 
@@ -129,27 +131,25 @@ def evaluate(
     folder. ``task``, ``judge`` and ``sampler`` as for ``train``. ``size``: problems (None: all of a file, 600 of the
     embedded task); ``k``: responses a problem; ``max_new_tokens``: cap in tokens (None: as trained, else 32768);
     ``template`` None: as trained, else "boxed". A model trained with a verifier asks for the same one here, or for a
-    ``Judge``. ``drop_unjudgeable`` leaves out problems whose gold answers cannot be judged, which are otherwise
-    refused. ``effort``: the level to ask for, of a model that was trained for several. Returns accuracy and tokens with
+    ``Judge``. ``drop_unjudgeable`` leaves out problems whose gold answers cannot be judged. ``effort``: the level asked
+    for, of a model trained for several; ``decoding``: as ``Decoding("budget:512")``. Returns accuracy and tokens with
     95 % intervals over problems (``Evaluation.summary``) and the responses. Raises as ``train`` does.
     """
     from tersely.evaluation.run import evaluate as run
-    from tersely.models.locate import locate_model
-    from tersely.models.trained_for import read_trained_for
 
     problems = None if isinstance(task, str | Path) else list(task)
     verifier, grader = _split_judge(judge)
-    cap = max_new_tokens or read_trained_for(locate_model(str(model))).max_new_tokens or CAP
     protocol = EvalProtocol(
         task=str(task) if problems is None else GIVEN,
         size=size,
         k=k,
-        max_new_tokens=cap,
+        max_new_tokens=max_new_tokens or _cap_of(model),
         temperature=temperature,
         top_p=top_p,
         seed=seed,
         template=template,
         effort=effort,
+        decoding=decoding,
     )
     with display or make_display(f"evaluate {Path(model).name}") as shown:
         folder = run(
@@ -165,6 +165,14 @@ def evaluate(
             sampler=sampler,
         )
     return read_evaluation(folder)
+
+
+def _cap_of(model: str | Path) -> int:
+    """In tokens, what the model was trained with."""
+    from tersely.models.locate import locate_model
+    from tersely.models.trained_for import read_trained_for
+
+    return read_trained_for(locate_model(str(model))).max_new_tokens or CAP
 
 
 def sweep(

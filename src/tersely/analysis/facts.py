@@ -9,7 +9,7 @@ from typing import Any
 
 from tersely.records import NOTHING, JsonObject
 
-MEASURED = frozenset({"model", "step", "instruction", "effort", "request", "suite", "strata"})
+MEASURED = frozenset({"model", "step", "instruction", "effort", "request", "decoding", "suite", "strata"})
 """Facts that say what was measured (or under which name), not how: they may differ between two sides."""
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -25,6 +25,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
             "strata",
             "effort",
             "request",
+            "decoding",
             "model",
         ),
         (str,),
@@ -71,6 +72,8 @@ class ProtocolFacts:
     """Level of effort that the prompts asked for; recorded only where there was one."""
     request: str | None = None
     """What a server was asked for besides; recorded only where there was something."""
+    decoding: str | None = None
+    """What was done while decoding, as ``budget:512``; recorded only where there was something."""
     model: str | None = None
     further: Mapping[str, object] = field(default_factory=lambda: NOTHING, hash=False)
     """Facts that this release does not know."""
@@ -79,8 +82,9 @@ class ProtocolFacts:
 
     @property
     def is_asked_otherwise(self) -> bool:
-        """Whether something stood beside the model's own prompt: an instruction, a level, a request to its server."""
-        return bool(self.instruction or self.effort or self.request)
+        """Whether something stood beside the model's own prompt: an instruction, a level, a request to its server,
+        an option of decoding."""
+        return bool(self.instruction or self.effort or self.request or self.decoding)
 
     def value(self, name: str) -> object:
         """A fact by its name in the file; None where it was not recorded."""
@@ -106,6 +110,10 @@ class ProtocolFacts:
     def asked_with(self, request: str | None) -> ProtocolFacts:
         """The same with what a server was asked for besides; as it is where that was nothing."""
         return self if request is None else replace(self, request=request, recorded=(*self.recorded, "request"))
+
+    def decoded_by(self, decoding: str | None) -> ProtocolFacts:
+        """The same with what was done while decoding; as it is where that was nothing."""
+        return self if decoding is None else replace(self, decoding=decoding, recorded=(*self.recorded, "decoding"))
 
     def drawn_by(self, strata: str | None) -> ProtocolFacts:
         """The same with the column of the strata; as it is where problems were drawn freely."""

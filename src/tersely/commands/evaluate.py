@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tersely.commands.decoding import add_decoding, decodings_of
 from tersely.commands.endpoint import add_endpoint, endpoint_of, place_for, points_of, price_of, print_points
 from tersely.commands.mix import add_mix, mixtures_of, require_unknown_to
 from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, kept_checkpoints, label
@@ -63,6 +65,7 @@ def add_evaluate(verbs: Any) -> None:
     p.add_argument("--out", type=Path, default=None, help=OUT)
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     add_engine(p)
+    add_decoding(p)
     add_endpoint(p, points=True)
     p.add_argument("--price", default=None, metavar="IN,OUT", help="of a million tokens: the requests in money too")
 
@@ -121,6 +124,7 @@ def _served_jobs(args: argparse.Namespace, served: Endpoint) -> Iterator[Job]:
     from tersely.evaluation.protocol import CAP
 
     cap = CAP if args.max_new_tokens is None else args.max_new_tokens
+    decodings_of(args)  # a server takes none
     _require_settings(args)
     for name, row, model in points_of(args, served):
         for source, protocol in _protocols(args, cap, args.template):
@@ -134,16 +138,19 @@ def _jobs(args: argparse.Namespace) -> Iterator[Job]:
     _require_settings(args)
     _protocols(args, 1, None)  # a suite that cannot be read is refused before any model is looked at
     labels = [label(model) for model in args.models]
-    terms = _terms(args)
+    terms, decodings = _terms(args), decodings_of(args)
     for place, (model, of_it) in enumerate(zip(args.models, terms, strict=True)):
         name = label(model) if labels.count(label(model)) == 1 else str(model)
-        for source, protocol, row in _asked(args, of_it, name):
+        asked = _asked(args, of_it, name)
+        for decoding, (source, protocol, row) in product(decodings, asked):
+            if decoding is not None:
+                protocol, row = replace(protocol, decoding=decoding), f"{row} {decoding.spec}"
             if not args.all_checkpoints:
                 yield Job(model, row, source, protocol, other_template=of_it.of_others)
             else:
                 for step, checkpoint in kept_checkpoints(model):
                     yield Job(model, f"{row} step {step}", source, replace(protocol, step=step), checkpoint)
-            if args.repeat and place == 0:
+            if args.repeat and place == 0 and decoding is None:
                 yield Job(model, row, source, replace(protocol, repeat=1), shown=False, other_template=of_it.of_others)
 
 

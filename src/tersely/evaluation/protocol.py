@@ -9,6 +9,7 @@ from tersely.analysis.facts import ProtocolFacts
 from tersely.errors import UserError
 from tersely.records import JsonObject
 from tersely.samplers.base import Sampling
+from tersely.samplers.decoding import Decoding
 from tersely.tasks.instructions import parse_instruction
 
 CAP = 32768
@@ -47,6 +48,8 @@ class EvalProtocol:
     """The level of effort asked for, of a model that was trained for several."""
     request: str | None = None
     """What a server was asked for besides, as ``reasoning_effort=low`` or ``system=brief``."""
+    decoding: Decoding | None = None
+    """What is done while decoding, as ``Decoding("budget:512")``; by our own sampler."""
     suite: str | None = None
     """The suite this evaluation belongs to (``tersely.evaluation.suites``)."""
     step: int | None = None
@@ -86,6 +89,8 @@ class EvalProtocol:
             parts.append(f"{EFFORT}{self.effort}")
         if self.request is not None:
             parts.append("".join(c if c.isalnum() or c in "._-" else "-" for c in self.request))
+        if self.decoding is not None:
+            parts.append(self.decoding.variant)
         if self.repeat is not None:
             # Last, so that it stands beside what it repeats, an instruction included.
             parts.append(f"repeat-{self.repeat}")

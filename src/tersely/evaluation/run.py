@@ -140,7 +140,12 @@ def _respond(work: Work, ready: Ready, run: RunFolder, have: Collection[tuple[st
     """Sample and judge what is missing, block by block."""
     protocol = work.protocol
     sampling = Sampling(
-        protocol.k, protocol.max_new_tokens, protocol.temperature, protocol.top_p, protocol.sampling_seed
+        protocol.k,
+        protocol.max_new_tokens,
+        protocol.temperature,
+        protocol.top_p,
+        protocol.sampling_seed,
+        protocol.decoding,
     )
     total, finished, verdicts = len(work.problems) * protocol.k, len(have), list[Verdict]()
     blocks, anywhere = _blocks(work, have), ready.take_up(run)

@@ -17,7 +17,14 @@ from tersely.evaluation.growth import more_of_it
 from tersely.evaluation.protocol import EvalProtocol, identity
 from tersely.evaluation.records import evaluation_folder, responses_on_disk
 from tersely.evaluation.source import FolderSource, Model, Source
-from tersely.evaluation.terms import Asking, effort_line, pick_template, require_verifier_of_training, within_positions
+from tersely.evaluation.terms import (
+    Asking,
+    effort_line,
+    pick_template,
+    require_decoding,
+    require_verifier_of_training,
+    within_positions,
+)
 from tersely.facts import Facts
 from tersely.models.digest import weights_digest_once
 from tersely.models.load import load_tokenizer
@@ -137,6 +144,7 @@ def _prepare_folder(
     folder = place_of(protocol)
     otherwise = more.get("other_template", False)
     template, tokenizer = pick_template(weights, protocol.template, otherwise), load_tokenizer(weights)
+    require_decoding(protocol.decoding, facts.engine, weights, tokenizer, more.get("sampler"))
     asking = Asking.of(protocol, tokenizer, template, effort_line(weights, protocol.effort, otherwise))
     if not trust_judge:
         require_verifier_of_training(weights, verifier_of(grader), more.get("other_verifier", False))
@@ -148,6 +156,7 @@ def _prepare_folder(
     protocol = within_positions(weights, protocol, max(map(len, prompts.values())), asking.template)
     rules = protocol.facts(template, task_digest(asked)).asked_for(protocol.effort).judged_by(verifier_of(grader))
     rules = rules.counted_by(policy).lowered_from(protocol.suite_cap).drawn_by(strata_of(asked))
+    rules = rules.decoded_by(None if protocol.decoding is None else protocol.decoding.fact)
     digests = {"weights_sha256": weights_digest_once(weights), **prompt_identity_of(weights, tokenizer, prompts)}
     # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
     engine = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}

@@ -16,6 +16,7 @@ from tersely.config import SamplingConfig
 from tersely.errors import RunError, UserError
 from tersely.models.memory import Phase
 from tersely.records import Rollout
+from tersely.samplers.decoding import Decoding
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +49,8 @@ class Sampling:
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int = 0
+    decoding: Decoding | None = None
+    """What is done while decoding; only engines whose ``EngineSpec`` names the option can be asked for it."""
 
     def __post_init__(self) -> None:
         if self.n < 1:
@@ -150,6 +153,8 @@ class EngineSpec:
     main memory."""
     bit_exact: bool = False
     """Its responses are, bit by bit, those of the ``transformers`` engine: results need not name it."""
+    decodes: frozenset[str] = frozenset()
+    """Decoding options (``samplers.decoding.OPTIONS``) that it can be asked for."""
     memory_cure: Callable[[Phase, SamplingConfig], str | None] = no_cure
     """Where memory ran out in this phase of training: the setting of its own to change ("section.key=value"), if any
     is left. Followed again and again it must come to None."""

@@ -28,6 +28,8 @@ from tersely.samplers.base import (
 )
 from tersely.samplers.decoder_check import DECODERS, check_decoder
 from tersely.samplers.decoders import Decoder
+from tersely.samplers.decoding import OPTIONS
+from tersely.samplers.decoding.steer import Options
 from tersely.samplers.weights import cast_copy
 
 COMPACT_BELOW = 0.85
@@ -64,6 +66,7 @@ class TransformersSampler:
         self._copy: Any = None
         self.end_ids = end_tokens(model, tokenizer)
         self.text = ResponseText(tokenizer, self.end_ids)
+        self.options = Options(tokenizer, self.end_ids)
         pad = tokenizer.pad_token_id
         self.pad = self.end_ids[0] if pad is None else int(pad)
         self.load_weights(model, 0)
@@ -122,6 +125,7 @@ class TransformersSampler:
     ) -> list[Rollout]:
         device = self.model.device
         seeds_B = row_seeds(prompts, sampling)
+        steering = self.options.steering(sampling.decoding, [p.tokens for p in prompts], sampling.n)
         drawn = DrawnRows(len(seeds_B), sampling.max_new_tokens, self.end_ids)
         rollouts: dict[int, Rollout] = {}
 
@@ -137,10 +141,13 @@ class TransformersSampler:
             if t % RANDOM_BLOCK == 0:
                 random_BT = uniforms(seeds_B, t, RANDOM_BLOCK)
             u_B = torch.from_numpy(random_BT[rows, t % RANDOM_BLOCK]).to(device)
-            chosen_B, chosen_logprobs_B = draw(logits, u_B, sampling)
+            logits, forced_B = steering.before(t, rows, logits)
+            chosen_B, chosen_logprobs_B = draw(logits, u_B, sampling, forced_B)
             logprobs_B = chosen_logprobs_B.float().cpu().numpy()
             require_numbers(logprobs_B)
-            hand_on(drawn.record(t, rows, chosen_B.cpu().numpy(), logprobs_B))
+            picked = chosen_B.cpu().numpy()
+            steering.after(rows, picked)
+            hand_on(drawn.record(t, rows, picked, logprobs_B))
             alive = np.flatnonzero(~drawn.ended_B[rows])
             if len(alive) == 0 or t + 1 == sampling.max_new_tokens:
                 break
@@ -174,7 +181,7 @@ def make(request: SamplerRequest) -> TransformersSampler:
     return TransformersSampler(request.model, request.tokenizer, settings.decoder, settings.max_rows, request.dtype)
 
 
-SPEC = EngineSpec(make, bit_exact=True)
+SPEC = EngineSpec(make, bit_exact=True, decodes=frozenset(OPTIONS))
 """The reference of the others: always there, and a response is a function of (weights, seed, problem, sample)."""
 
 
@@ -212,15 +219,15 @@ class DrawnRows:
         return self.tokens_BT[b, :length].tolist(), self.logprobs_BT[b, :length].tolist(), finish
 
 
-def draw(logits_BV: Tensor, u_B: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+def draw(logits_BV: Tensor, u_B: Tensor, sampling: Sampling, forced_B: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """One token a row by inverting the cumulative distribution at u, and its log-probability.
 
     The log-probability is that of softmax(logits / temperature), before any top-p cut; at temperature 0 the argmax is
-    taken and the log-probability is the untempered one.
+    taken and the log-probability is the untempered one. Where ``forced_B`` is no -1, that token is taken instead.
     """
     if sampling.temperature == 0.0:
         logprobs_BV = logits_BV.log_softmax(-1)
-        chosen_B = logits_BV.argmax(-1)
+        chosen_B = _forced(logits_BV.argmax(-1), forced_B)
         return chosen_B, logprobs_BV.gather(-1, chosen_B[:, None])[:, 0]
     logprobs_BV = (logits_BV / sampling.temperature).log_softmax(-1)
     probabilities_BV = logprobs_BV.exp().double()
@@ -229,7 +236,12 @@ def draw(logits_BV: Tensor, u_B: Tensor, sampling: Sampling) -> tuple[Tensor, Te
     cumulative_BV = probabilities_BV.cumsum(-1)
     target_B1 = (u_B * cumulative_BV[:, -1])[:, None]
     chosen_B = torch.searchsorted(cumulative_BV, target_B1, right=True)[:, 0].clamp_max(logits_BV.shape[-1] - 1)
+    chosen_B = _forced(chosen_B, forced_B)
     return chosen_B, logprobs_BV.gather(-1, chosen_B[:, None])[:, 0]
+
+
+def _forced(chosen_B: Tensor, forced_B: Tensor | None) -> Tensor:
+    return chosen_B if forced_B is None else torch.where(forced_B < 0, chosen_B, forced_B)
 
 
 def cut_tail(probabilities_BV: Tensor, top_p: float) -> Tensor:
