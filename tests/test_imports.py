@@ -36,6 +36,7 @@ ROOMS = [
     {"evaluation", "baselines"},
     {"tune"},
     {"adapters"},
+    {"publish"},
     {"toy"},
     {"page"},
     {"pipelines"},

@@ -24,6 +24,7 @@ from tersely.commands import (
     plan,
     prepare,
     profile,
+    publish,
     quickstart,
     replay,
     report,
@@ -62,6 +63,7 @@ VERBS = (
     score.add_score,
     list_settings.add_settings,
     replay.add_replay,
+    publish.add_publish,
 )
 """In the order of ``tersely --help``."""
 

@@ -31,5 +31,6 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "score": "tersely score lengths.jsonl --alpha 0.2",
         "settings": "tersely settings learning_rate",
         "replay": "tersely replay runs/a01 --to tensorboard",
+        "publish": "tersely publish runs/a01 --to OWNER/NAME",
     }
 )

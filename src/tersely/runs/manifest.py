@@ -24,6 +24,8 @@ from tersely.runs.json_file import read_regular
 
 MANIFEST = "MANIFEST.json"
 STATE = "state.json"
+CARD = "README.md"
+"""Written beside the weights by `tersely publish`, after the seal: no loader reads it."""
 CHECKPOINTS = "checkpoints"
 STEP_NAME = re.compile(r"step-(\d{6,})")
 
@@ -119,7 +121,7 @@ def verify_checkpoint(path: Path, *, from_disk: bool = False) -> list[str]:
         problems.append(f"{path / MANIFEST} is of step {manifest['step']}, not of {path.name}")
     present = dict(_listing(path))
     listed = {entry["name"] for entry in manifest["files"]}
-    problems += [f"{path / name} is not in the manifest" for name in present if name not in listed | {MANIFEST}]
+    problems += [f"{path / name} is not in the manifest" for name in present if name not in listed | {MANIFEST, CARD}]
     if not present.get(MANIFEST, False):
         problems.append(f"{path / MANIFEST} is a symbolic link or no regular file")
     if STATE not in listed:
