@@ -82,6 +82,7 @@ NOWHERE = [
     ["waste", HOSTILE],
     ["score", HOSTILE],
     ["replay", HOSTILE, "--to", "tensorboard"],
+    ["publish", HOSTILE],
     ["settings", HOSTILE],
     [HOSTILE],
 ]

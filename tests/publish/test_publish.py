@@ -11,7 +11,7 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-from huggingface_hub.errors import LocalTokenNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from tersely.cli import main
 from tersely.errors import RunError, UserError
@@ -22,6 +22,8 @@ from tersely.publish.card import card
 from tersely.publish.found import find
 from tersely.publish.private import public, public_command, public_json
 from tersely.publish.push import files_of, push
+from tersely.runs import disk
+from tersely.runs.json_file import read_json
 from tiny_models import make_model_folder, make_task
 from training import settings, train_for_odd_texts
 
@@ -32,11 +34,13 @@ class StandIn:
     """As ``HfApi``: remembers what it was given."""
 
     def __init__(self, user: str | None = "me", refuses: Exception | None = None) -> None:
-        self.user, self.refuses = user, refuses
+        self.user, self.refuses, self.unreachable = user, refuses, False
         self.sent: dict[str, bytes] = {}
         self.made: list[tuple[str, bool]] = []
 
     def whoami(self) -> dict[str, str]:
+        if self.unreachable:
+            raise HfHubHTTPError.__bases__[0]("connection refused")  # of the library that the client speaks through
         if self.user is None:
             raise LocalTokenNotFoundError("Token is required, but no token found.")
         return {"name": self.user}
@@ -154,9 +158,78 @@ def test_without_a_login_nothing_is_written(
     assert not (resolve_model(tmp_path / "run") / "README.md").exists()
 
 
-def test_a_hub_that_refuses_is_one_sentence(root: Path) -> None:
-    with pytest.raises(RunError, match="did not take me/short"):
-        push(resolve_model(root / "run"), "me/short", StandIn(refuses=OSError("no route")))
+def test_a_hub_that_refuses_or_cannot_be_reached_is_one_sentence(
+    root: Path, hub: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error in (OSError("no route"), HfHubHTTPError.__bases__[0]("connection lost")):
+        with pytest.raises(RunError, match="did not take me/short"):
+            push(resolve_model(root / "run"), "me/short", StandIn(refuses=error))
+    hub.unreachable = True
+    assert main(["publish", str(root / "run"), "--to", "me/short"]) == 2
+    assert "does not say who you are (connection refused)" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_checkpoint_is_published_with_what_measured_its_own_weights(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "run", tmp_path / "run")
+    newest = resolve_model(tmp_path / "run")
+    assert find(newest).points == find(tmp_path / "run").points != ()
+    summary = tmp_path / "run/evaluation/held/summary.json"
+    disk.write_json_atomic(summary, read_json(summary, "a summary") | {"weights_sha256": 64 * "0"})
+    assert find(newest).points == ()
+
+
+@pytest.fixture
+def tuned(root: Path, tmp_path: Path) -> Path:
+    """As `tersely tune` leaves a folder that was moved since: one kept member, asked the last word as the base was."""
+    place, member = tmp_path / "tuned", resolve_model(root / "run")
+    shutil.copytree(root / "run", place / "run", ignore=shutil.ignore_patterns("evaluation"))
+    shutil.copytree(member, place / "run/members" / member.name)
+    (place / "run/screen.jsonl").touch()
+    shutil.copytree(root / "run/evaluation/held", place / "measured/last_word" / member.name / "held")
+    shutil.copytree(root / "evaluations/held", place / "measured/last_word/base/held")
+    said = {"member": member.name, "model": f"/elsewhere/{member.name}", "sentence": f"{member.name} loses 1 point."}
+    write_certificate(place, "lose-at-most-1", said | {"weights_sha256": find(root / "run").weights_sha256})
+    return place
+
+
+def write_certificate(tuned: Path, name: str, content: dict[str, str]) -> None:
+    (tuned / "certificates").mkdir(exist_ok=True)
+    (tuned / f"certificates/{name}.json").write_text(json.dumps(content))
+
+
+def test_the_certified_model_is_published_with_its_last_word(tuned: Path) -> None:
+    assert main(["publish", str(tuned)]) == 0
+    (text,) = [path.read_text() for path in (tuned / "run/members").glob("*/README.md")]
+    assert "loses 1 point." in text
+    assert "| held | k 2," in text
+    (point,) = find(tuned).points
+    assert point.versus is not None
+    assert "\n| alpha |" not in text  # that of the end of the run, which is not the member's
+    shutil.rmtree(tuned / "measured")
+    assert find(tuned / "certificates/lose-at-most-1.json").points == ()
+
+
+def test_of_several_answers_one_is_named_and_must_be_what_it_says(
+    tuned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = json.loads((tuned / "certificates/lose-at-most-1.json").read_text())
+    for name, other, said in (
+        ("a-base", {"member": "base"}, "is the base itself"),
+        ("a-other", {"weights_sha256": "0"}, "does not hold the weights that were certified"),
+    ):
+        write_certificate(tuned, name, told | other)
+        assert main(["publish", str(tuned)]) == 2
+        assert f"name the one that is meant, as in tersely publish {tuned}/certificates/{name}.json" in plain(capsys)
+        assert main(["publish", str(tuned / f"certificates/{name}.json")]) == 2
+        assert said in plain(capsys)
+        (tuned / f"certificates/{name}.json").unlink()
+    write_certificate(tuned, "lose-at-most-1", {"member": "x"})
+    assert main(["publish", str(tuned)]) == 4
+    assert "lose-at-most-1.json" in plain(capsys)
+
+
+def plain(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().err.split())
 
 
 def test_a_base_of_the_hub_is_named_to_the_hub_and_a_folder_is_not(root: Path) -> None:

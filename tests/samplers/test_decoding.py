@@ -28,8 +28,8 @@ ASKED = [
     Decoding("budget:0"),
     Decoding("budget:5"),
     Decoding("budget:5", CLOSE),
-    Decoding("brake:1.5:any"),
-    Decoding("brake:2.5:any", CLOSE),
+    Decoding("brake:any:1.5"),
+    Decoding("brake:any:2.5", CLOSE),
     Decoding("nowait:wait,let,alternatively"),
 ]
 
@@ -39,6 +39,10 @@ def sampler(kind: str = "qwen2", decoder: str = "model", **more: int) -> Transfo
     model = make_model(len(TOY), kind)
     model.generation_config.eos_token_id = [1, 40, 41]
     return TransformersSampler(model, TOY, decoder, **more)  # type: ignore[arg-type]
+
+
+def asked(decoding: Decoding) -> Sampling:
+    return Sampling(1, 24, seed=5, decoding=decoding)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.3])
@@ -114,8 +118,9 @@ def test_the_log_probability_of_a_forced_token_is_the_models_own() -> None:
         ("brake", "margin in nats"),
         ("brake:nan", "margin in nats"),
         ("brake:-1", "margin in nats"),
-        ("brake:1:all", "only any"),
+        ("brake:all:1", "only any"),
         ("nowait:,", "each needs a letter"),
+        ("nowait:", "nothing stands behind"),
     ],
 )
 def test_an_option_that_means_nothing_is_refused(spec: str, words: str) -> None:
@@ -128,16 +133,16 @@ def test_closing_text_belongs_to_what_closes_and_to_what_the_tokenizer_writes() 
         Decoding("nowait", close="</think>")
     options = Options(TOY, (1,))
     with pytest.raises(UserError, match="cannot write"):
-        options.steering(Decoding("budget:3", "Final Answer:"), [(5,)], 1)
+        options.steering(asked(Decoding("budget:3", "Final Answer:")))
     with pytest.raises(UserError, match="ends the response"):
-        options.steering(Decoding("budget:3", " </think><eos>"), [(5,)], 1)
+        options.steering(asked(Decoding("budget:3", " </think><eos>")))
     with pytest.raises(UserError, match="none of the words"):
-        options.steering(Decoding("nowait:perhaps"), [(5,)], 1)
+        options.steering(asked(Decoding("nowait:perhaps")))
 
 
 def test_a_tokenizer_without_a_mark_of_its_own_is_refused() -> None:
     with pytest.raises(UserError, match="no token that does"):
-        Options(make_tokenizer(), (1,)).steering(Decoding("budget:3"), [(5,)], 1)
+        Options(make_tokenizer(), (1,)).steering(asked(Decoding("budget:3")))
 
 
 @pytest.mark.parametrize(("text", "ends"), [(".", True), ("ok.", True), ("?\n", True), (". ", True), ("3.1", False)])

@@ -23,7 +23,7 @@ def respond(model: Any, tokenizer: Any, prompt: Prompt, index: int, sampling: Sa
     thinks = True
     while len(said) < sampling.max_new_tokens:
         logits = _logits(model, [*prompt.tokens, *said])
-        if thinks and not forced and _stops(name, value, said, logits, tokenizer, mark):
+        if thinks and not forced and _stops(sampling, said, logits, tokenizer, mark):
             thinks, forced = False, list(closing)
         if forced:
             token = forced.pop(0)
@@ -44,16 +44,19 @@ def _logits(model: Any, ids: list[int]) -> list[float]:
     return found
 
 
-def _stops(name: str, value: str, said: list[int], logits: list[float], tokenizer: Any, mark: str) -> bool:
+def _stops(sampling: Sampling, said: list[int], logits: list[float], tokenizer: Any, mark: str) -> bool:
+    assert sampling.decoding is not None
+    name, _, value = sampling.decoding.spec.partition(":")
     if name == "budget":
         return len(said) >= int(value)
     if name == "nowait" or not said:
         return False
-    margin, _, where = value.partition(":")
+    where, _, margin = value.rpartition(":")
     last = tokenizer.decode([said[-1]]).rstrip(" ")
     ended = where == "any" or last[-1:] in tuple(".?!\n")
-    marked = max(logit for i, logit in enumerate(logits) if tokenizer.decode([i]).strip() == mark)
-    return ended and max(logits) - marked <= float(margin)
+    marks = [i for i in range(len(logits)) if tokenizer.decode([i]).strip() == mark]
+    best = max(logit for i, logit in enumerate(logits) if i not in marks)
+    return ended and (best - max(logits[i] for i in marks)) / (sampling.temperature or 1) <= float(margin)
 
 
 def _without(logits: list[float], banned: list[str], tokenizer: Any) -> list[float]:

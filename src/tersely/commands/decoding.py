@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def add_decoding(parser: argparse.ArgumentParser) -> None:
     p: Any = parser.add_argument_group("while it decodes", "by our own sampler; docs/decoding.md")
-    also = "a point each, beside the model as it is: budget:512, brake:0.25, nowait"
+    also = "a point each, beside the model as it is: budget:512, brake:0.1, nowait"
     p.add_argument("--decoding", action="append", default=[], metavar="NAME[:VALUE]", help=also)
     closes = r"what ends thinking and opens the answer, such as '\n</think>\n\n' (default: the model's </think>)"
     p.add_argument("--close", default=None, metavar="TEXT", help=closes)
@@ -33,12 +33,12 @@ def decodings_of(args: argparse.Namespace) -> Sequence[Decoding | None]:
             "--decoding is done by our own sampler, and a server decodes by itself: ask it for its own, such as "
             "--request thinking_token_budget=512"
         )
-    twice = next((spec for spec in specs if specs.count(spec) > 1), None)
+    options = [Decoding(spec).option for spec in specs]
+    twice = next((spec for spec, option in zip(specs, options, strict=True) if options.count(option) > 1), None)
     if twice is not None:
         raise UserError(f"--decoding {twice} is asked for twice: each is one point, give it once")
     close = None if args.close is None else args.close.replace("\\n", "\n")
-    found = [Decoding(spec) for spec in specs]
-    closing = [one.option.closes for one in found]
-    if close is not None and not any(closing):
+    if close is not None and not any(option.closes for option in options):
         raise UserError("--close is the text that ends thinking: add --decoding budget:N or brake:MARGIN, or leave it")
-    return [None, *(Decoding(one.spec, close if closes else None) for one, closes in zip(found, closing, strict=True))]
+    closed = [Decoding(spec, close if option.closes else None) for spec, option in zip(specs, options, strict=True)]
+    return [None, *closed]

@@ -24,7 +24,7 @@ from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.json_file import read_json
 from tersely.runs.kinds import Log, RunKind
-from tersely.samplers.base import Sampler, Sampling, close_after
+from tersely.samplers.base import Sampler, close_after
 from tersely.stop import Stopped, StopRequest
 from tersely.verify import Judge
 from tersely.verify.kinds.choice import letter
@@ -91,13 +91,6 @@ def ask(
     changes because of the hint rather than because it was drawn again (as far as the prompts allow)."""
     todo = missing(run.path, problems, protocol.k)
     have = {response.place for response in read_arms(run.path)}
-    sampling = Sampling(
-        n=protocol.k,
-        max_new_tokens=protocol.max_new_tokens,
-        temperature=protocol.temperature,
-        top_p=protocol.top_p,
-        seed=protocol.seed,
-    )
     size, finished = max(1, BLOCK // protocol.k), len(problems) - len(todo)
     with StopRequest() as stop:
         for start in range(0, len(todo), size):
@@ -105,7 +98,7 @@ def ask(
             for arm in ARMS:
                 wanted = [p for p in block if any((p.id, i, arm) not in have for i in range(protocol.k))]
                 first = min((i for p in wanted for i in range(protocol.k) if (p.id, i, arm) not in have), default=0)
-                found = _answer(wanted, arm, hint, protocol, sampling, first, sampler, render, judge, reading, display)
+                found = _answer(wanted, arm, hint, protocol, first, sampler, render, judge, reading, display)
                 run.append(RESPONSES, [response.to_json() for response in found if response.place not in have])
             finished += len(block)
             display.step(finished, len(problems), {})
@@ -118,7 +111,6 @@ def _answer(
     arm: str,
     hint: str,
     protocol: EvalProtocol,
-    sampling: Sampling,
     first: int,
     sampler: Sampler,
     render: Render,
@@ -134,7 +126,7 @@ def _answer(
         prompts,
         sampler,
         judge,
-        replace(sampling, n=sampling.n - first),
+        replace(protocol.sampling, n=protocol.k - first),
         first_sample=first,
         reading=reading,
         on_progress=lambda done, total: display.phase(f"sampling, {arm}", done, total),

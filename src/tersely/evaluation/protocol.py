@@ -66,7 +66,7 @@ class EvalProtocol:
             raise UserError(f"size is {self.size}: at least one problem is needed")
         if self.temperature == 0 and self.k > 1:
             raise UserError(f"temperature 0 gives {self.k} equal responses: use k = 1, or a temperature above 0")
-        Sampling(self.k, self.max_new_tokens, self.temperature, self.top_p)  # refuses what cannot be drawn
+        _ = self.sampling  # refuses what cannot be drawn
         if self.instruction is not None:
             parse_instruction(self.instruction)
             if self.effort is not None:
@@ -99,6 +99,13 @@ class EvalProtocol:
     @property
     def sampling_seed(self) -> int:
         return self.seed + (self.repeat or 0)
+
+    @property
+    def sampling(self) -> Sampling:
+        """How responses are drawn."""
+        return Sampling(
+            self.k, self.max_new_tokens, self.temperature, self.top_p, self.sampling_seed, decoding=self.decoding
+        )
 
     def facts(self, template: str, task_sha256: str) -> ProtocolFacts:
         """What is recorded of the protocol, with what it was resolved to."""

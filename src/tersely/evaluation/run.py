@@ -22,7 +22,6 @@ from tersely.rollouts import Grader, judge_for, respond, unjudged_words
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import Log, RunKind
-from tersely.samplers import Sampling
 from tersely.samplers.base import Progress, close_after
 from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
@@ -139,14 +138,6 @@ def _judge_again(work: Work, run: RunFolder, there: Sequence[EvalRecord]) -> Non
 def _respond(work: Work, ready: Ready, run: RunFolder, have: Collection[tuple[str, int]], display: Display) -> None:
     """Sample and judge what is missing, block by block."""
     protocol = work.protocol
-    sampling = Sampling(
-        protocol.k,
-        protocol.max_new_tokens,
-        protocol.temperature,
-        protocol.top_p,
-        protocol.sampling_seed,
-        protocol.decoding,
-    )
     total, finished, verdicts = len(work.problems) * protocol.k, len(have), list[Verdict]()
     blocks, anywhere = _blocks(work, have), ready.take_up(run)
     with StopRequest() as stop, close_after(ready.sampler, given=work.sampler):
@@ -157,7 +148,7 @@ def _respond(work: Work, ready: Ready, run: RunFolder, have: Collection[tuple[st
                 work.prompts,
                 ready.sampler,
                 work.judge,
-                replace(sampling, n=protocol.k - first),
+                replace(protocol.sampling, n=protocol.k - first),
                 first_sample=first,
                 reading=ready.reading,
                 on_progress=progress,

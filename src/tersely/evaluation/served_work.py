@@ -16,7 +16,6 @@ from tersely.models.locate import locate_model
 from tersely.models.prompt_identity import prompts_digest
 from tersely.models.text import ResponseText
 from tersely.rollouts import Grader, load_problems, verifier_of
-from tersely.samplers import Sampling
 from tersely.samplers.endpoint import Endpoint
 from tersely.samplers.endpoint.characters import Characters
 from tersely.samplers.endpoint.look import look
@@ -110,8 +109,7 @@ class Tokenizers:
         first = next(iter(prompts.values()))
         ids = self.own is not None and self.writes is self.own
         opens = self.opens or (ids and ResponseText(self.own).opens_thinking(first))
-        sampling = Sampling(1, protocol.max_new_tokens, protocol.temperature, protocol.top_p)
-        looked = look(endpoint, first, sampling, counter_of(self.own), ids)
+        looked = look(endpoint, first, protocol.sampling, counter_of(self.own), ids)
         looked.require_room(protocol.max_new_tokens)
         return ServedSource(endpoint, looked, self.writes, self.own, ids, opens)
 

@@ -14,7 +14,6 @@ from tersely.models.load import load_config
 from tersely.models.positions import Room
 from tersely.models.trained_for import read_trained_for
 from tersely.samplers import Sampler
-from tersely.samplers.decoding import Decoding
 from tersely.samplers.decoding.steer import Options
 from tersely.samplers.engines import find_engine
 from tersely.tasks.efforts import require_level
@@ -125,13 +124,14 @@ def within_positions(weights: Path, protocol: EvalProtocol, longest: int, templa
 
 
 def require_decoding(
-    decoding: Decoding | None, engine: str, weights: Path, tokenizer: Any, sampler: Sampler | None
+    protocol: EvalProtocol, engine: str, weights: Path, tokenizer: Any, sampler: Sampler | None
 ) -> None:
     """UserError where the engine, or a caller's own sampler, knows nothing of this option of decoding, and where it
     means nothing for the model."""
+    decoding = protocol.decoding
     if decoding is None:
         return
     if sampler is not None or decoding.spec.partition(":")[0] not in find_engine(engine).decodes:
         who = "a sampler of your own" if sampler is not None else f"the engine {engine}"
         raise UserError(f"{who} does not know the decoding option {decoding.spec}: sample with --engine transformers")
-    Options(tokenizer, end_tokens_of(weights, tokenizer)).steering(decoding, (), 1)
+    Options(tokenizer, end_tokens_of(weights, tokenizer)).steering(protocol.sampling)

@@ -144,7 +144,7 @@ def _prepare_folder(
     folder = place_of(protocol)
     otherwise = more.get("other_template", False)
     template, tokenizer = pick_template(weights, protocol.template, otherwise), load_tokenizer(weights)
-    require_decoding(protocol.decoding, facts.engine, weights, tokenizer, more.get("sampler"))
+    require_decoding(protocol, facts.engine, weights, tokenizer, more.get("sampler"))
     asking = Asking.of(protocol, tokenizer, template, effort_line(weights, protocol.effort, otherwise))
     if not trust_judge:
         require_verifier_of_training(weights, verifier_of(grader), more.get("other_verifier", False))

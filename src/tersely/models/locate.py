@@ -34,12 +34,20 @@ def locate_model(name: str, revision: str | None = None) -> Path:
             raise UserError(f"--revision {revision} pins a hub repository, but {name} is a folder: leave it out")
         return resolve_model(Path(name))
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
         return resolve_model(Path(snapshot_download(name, revision=revision, allow_patterns=NEEDED)))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except hub_errors() as error:
         raise UserError(
             f"{name} is no folder here, and it could not be downloaded from the hub ({first_line(error)}): check the "
             "name and the connection, or give the path of a model folder"
         ) from error
+
+
+def hub_errors() -> tuple[type[Exception], ...]:
+    """What the hub's client raises where it is refused, cannot reach the hub, or is given what is no name."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    # Whichever library it speaks through (requests, httpx), the first base is that library's own error.
+    library: type[Exception] = HfHubHTTPError.__bases__[0]
+    return HfHubHTTPError, HFValidationError, OSError, library

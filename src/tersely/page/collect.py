@@ -158,11 +158,11 @@ def _contender(members: Sequence[_Line], step: int | None, variant: str) -> Cont
 
 
 def _prompted(line: _Line, variant: str) -> _Line:
-    """The same model under an instruction, or at a level of effort."""
+    """The same model under an instruction, an option of decoding, or at a level of effort."""
     if line.role is Role.EFFORT and variant.startswith(EFFORT):
         return replace(line, label=f"{line.label} {variant.removeprefix(EFFORT)}")
-    plain, series = line.role is Role.BASE, variant.rstrip("0123456789.").rstrip("-:")
-    label, base = (variant, line.run) if plain else (f"{line.label} + {variant}", line.base)
+    label, base = (variant, line.run) if line.role is Role.BASE else (f"{line.label} + {variant}", line.base)
+    series = label.rstrip("0123456789.").rstrip("-:")
     return replace(line, label=label, role=Role.PROMPTED, series=series, alpha=None, base=base)
 
 

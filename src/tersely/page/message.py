@@ -45,19 +45,19 @@ def make_message(comparison: Comparison, options: Options) -> Message:
     chosen = next(c for c in comparison.contenders if c.label == best.label)
     lead = [what, f"This is {best.label}." + (f" {say('message.alpha')}" if best.alpha is not None else "")]
     saving, change = _gained(comparison, best, chosen, reference)
-    before, unit = say("message.base"), "points" if len(comparison.datasets) == 1 else "relative"
+    untrained = base is not None and chosen.runs == base.runs  # only asked or decoded otherwise
+    before = say("message.as_it_is" if untrained else "message.base")
+    unit = "points" if len(comparison.datasets) == 1 else "relative"
     lead.append(_against(f"{reference.label} ({say('message.free')})" if free else before, saving, change, unit))
     if base is not None and reference is not base:
         own = next((s for s in options.found if s.label == best.label), best)
         lead.append(_against(before, *_gained(comparison, own, chosen, base), unit))
-    lead.append(given_up)
-    if len(candidates) > 1:
-        lead.append(say("message.chosen", label=best.label, count=len(candidates)))
-    lead += [_rival(options.found), _money(comparison, chosen, options)]
+    searched = say("message.chosen", label=best.label, count=len(candidates)) if len(candidates) > 1 else ""
+    lead += [given_up, searched, _rival(options.found), _money(comparison, chosen, options)]
     headline = say(
         "message.headline", who=who, saving=show(abs(saving.value), "percent"),
         fewer="fewer" if saving.value >= 0 else "more", loss=loss_words(change, unit),
-        reference=say("message.free") if free else "before training",
+        reference=say("message.free") if free else before if untrained else "before training",
     )  # fmt: skip
     return Message(headline, tuple(s for s in lead if s), told, best.label)
 
@@ -127,7 +127,7 @@ def _money(comparison: Comparison, chosen: Contender, options: Options) -> str:
         return ""
     if price is None:
         saved = chosen.entries[dataset].gain("token_difference")
-        if cost.tokens is None or saved is None or saved.value >= 0:
+        if not cost.tokens or saved is None or saved.value >= 0:
             return ""
         what = "it" if count == 1 else f"the family of {count}, to choose it,"
         return say("message.trained", what=what, tokens=cost.tokens, answers=cost.tokens / -saved.value)

@@ -26,7 +26,7 @@ def locate_files(name: str, revision: str | None = None) -> Path:
     """Where the small files of a model lie: a model folder, the newest checkpoint of a run folder, a config.json by
     itself, or a snapshot of the hub's repository without its weights. UserError where there are none."""
     from tersely.models.folder import require_no_adapter, resolve_model
-    from tersely.models.locate import HUB_ID, NEEDED
+    from tersely.models.locate import HUB_ID, NEEDED, hub_errors
     from tersely.runs.identity import is_run_folder
 
     path = Path(name)
@@ -36,12 +36,11 @@ def locate_files(name: str, revision: str | None = None) -> Path:
     if not HUB_ID.fullmatch(name):
         raise UserError(f"there is no model at {name}: name a model folder, a run folder or a config.json")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     small = [pattern for pattern in NEEDED if "safetensors" not in pattern]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=small))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except hub_errors() as error:
         what = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UserError(
             f"{name} is no folder here, and it could not be downloaded from the hub ({what}): check the name and the "

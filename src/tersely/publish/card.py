@@ -21,6 +21,8 @@ SETTINGS = (
     ("learner.loss", "loss"), ("run.steps", "steps"),
 )  # fmt: skip
 """Of a run's configuration, what the card says, and as what."""
+OF_THE_END = ("objective.alpha", "objective.schedule", "run.steps")
+"""What a run that `tersely tune` steered would have come to; its certified member is from on the way."""
 
 
 def card(found: Published) -> str:
@@ -67,7 +69,8 @@ def _title(found: Published) -> str:
 
 
 def _settings(found: Published) -> str:
-    rows = [(words, _value(found.config, key)) for key, words in SETTINGS]
+    left_out = () if found.certificate is None else OF_THE_END
+    rows = [(words, _value(found.config, key)) for key, words in SETTINGS if key not in left_out]
     told = [f"| {words} | {markdown_cell(public(str(value)))} |" for words, value in rows if value is not None]
     return "\n".join(["## Training", "", "| setting | value |", "|---|---|", *told]) if told else ""
 
@@ -118,7 +121,7 @@ def _cell(estimate: Estimate | None, scale: float = 1.0, sign: str = "") -> str:
 def _certified(found: Published) -> str:
     if found.certificate is None:
         return ""
-    return f"## Certificate\n\n{public(str(found.certificate['sentence']))}"
+    return f"## Certificate\n\n{public(found.certificate['sentence'])}"
 
 
 def _commands(found: Published) -> str:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tersely.analysis.paired import compare_paired
 from tersely.analysis.records import PairedBlock
 from tersely.errors import UserError
-from tersely.evaluation.records import Evaluation
+from tersely.evaluation.protocol import VARIANT
+from tersely.evaluation.records import SUMMARY, Evaluation, read_evaluation
 from tersely.evaluation.runs import Run, base_of, read_run
 from tersely.models.digest import weights_digest_once
 from tersely.models.folder import resolve_model
 from tersely.models.trained_for import TrainedFor, read_trained_for
+from tersely.records import Json
 from tersely.runs.identity import is_run_folder, read_own_config
-from tersely.runs.json_file import read_json
-from tersely.tune.found import CERTIFICATES, RUN, is_tuned
+from tersely.runs.json_file import read_record
+from tersely.runs.manifest import CHECKPOINTS
+from tersely.tune.found import CERTIFICATES, LAST_WORD, MEASURED, MIXES, RUN, is_tuned
+from tersely.tune.measured import BASE
+from tersely.tune.members import KEPT
 
 KINDS = ("train", "baseline")
 """Of run folders that hold a model which was trained."""
@@ -45,56 +51,86 @@ class Published:
     version: str
     """Of tersely, that trained it."""
     points: tuple[Point, ...]
-    certificate: Mapping[str, Any] | None
-    """Of `tersely tune`."""
+    certificate: Mapping[str, str] | None
+    """Of `tersely tune`: the sentence, and of which model."""
 
 
 def find(path: Path) -> Published:
-    """A run folder, or the folder of a `tersely tune`. UserError where it holds no checkpoint that is whole."""
+    """A run folder, one of its checkpoints, the folder of a `tersely tune`, or one of its certificates. UserError
+    where it holds no checkpoint that is whole."""
+    around = path.absolute().parents[1]
+    if path.parent.name == CERTIFICATES and is_tuned(around):
+        return _certified(around, path)
     if is_tuned(path):
-        return _tuned(path)
-    if not is_run_folder(path):
+        return _certified(path, _only_certificate(path))
+    run = around if path.absolute().parent.name in (CHECKPOINTS, KEPT) else path
+    if not is_run_folder(run):
         raise UserError(
             f"{path} is no run folder of tersely, so nobody could say how its weights came about: name the folder that "
             "tersely train, baseline or tune made"
         )
-    kind = read_own_config(path).kind
+    kind = read_own_config(run).kind
     if kind not in KINDS:
         raise UserError(f"{path} is of kind {kind}, and nothing was trained in it: name the folder of a training run")
-    return _published(resolve_model(path), read_run(path, variants=True), None)
+    return _published(resolve_model(path), read_run(run, variants=True))
 
 
-def _tuned(path: Path) -> Published:
-    certificates = sorted((path / CERTIFICATES).glob("*.json"))
-    if len(certificates) > 1:
-        named = ", ".join(one.stem for one in certificates)
+def _only_certificate(tuned: Path) -> Path:
+    found = sorted((tuned / CERTIFICATES).glob("*.json"))
+    if len(found) > 1:
+        named = ", ".join(path.name for path in found)
         raise UserError(
-            f"{path} has {len(certificates)} answers ({named}), each with a model of its own: remove the certificates "
-            f"that are not meant, or publish the training run, {path / RUN}"
+            f"{tuned} has {len(found)} answers, each with a model of its own ({named}): name the one that is meant, as "
+            f"in tersely publish {shlex.quote(str(found[0]))}"
         )
-    certificate = read_json(certificates[0], "a certificate of tersely tune")
-    folder = Path(str(certificate["model"]))
-    # Its folder may have been moved since; the member lies where it lay within.
-    inside = [path / part for part in (f"{RUN}/checkpoints/{folder.name}", f"mixes/{folder.name}")]
-    there = next((place for place in (*inside, folder) if place.is_dir()), folder)
-    found = _published(resolve_model(there), read_run(path / RUN, variants=True), certificate)
+    return found[0]
+
+
+def _certified(tuned: Path, path: Path) -> Published:
+    """The model of one answer, with the last word on it."""
+    certificate = read_record(path, "a certificate of tersely tune", _certificate)
+    member = certificate["member"]
+    if member == BASE:
+        raise UserError(f"the answer in {path} is the base itself, so nothing was trained: there is nothing to publish")
+    # The folder may have been moved since; the member lies where it lay within.
+    inside = [tuned / RUN / KEPT / member, tuned / MIXES / member]
+    there = next((place for place in inside if place.is_dir()), Path(certificate["model"]))
+    run = read_run(tuned / RUN)
+    word = {name: _evaluations(tuned / MEASURED / LAST_WORD / name) for name in (member, BASE)}
+    found = _published(resolve_model(there), replace(run, evaluations=word[member]), word[BASE], certificate)
     if found.weights_sha256 != certificate["weights_sha256"]:
         raise UserError(f"{there} does not hold the weights that were certified: run the same `tersely tune` again")
     return found
 
 
-def _published(folder: Path, run: Run, certificate: Mapping[str, Any] | None) -> Published:
-    digest = weights_digest_once(folder)
-    place = base_of(run)
-    base = {} if place is None else read_run(place, variants=True).evaluations
-    mine = [one for one in run.evaluations.values() if one.weights_sha256 in (digest, None)]
-    points = [_point(one, base.get(_plain(one.name))) for one in mine]
-    return Published(folder, digest, read_trained_for(folder), run.config, run.version, tuple(points), certificate)
+def _certificate(content: Json) -> dict[str, str]:
+    """What is needed of it."""
+    return {name: str(content[name]) for name in ("member", "model", "weights_sha256", "sentence")}
+
+
+def _evaluations(place: Path) -> dict[str, Evaluation]:
+    """By name, those that are finished."""
+    return {path.parent.name: read_evaluation(path.parent) for path in sorted(place.glob(f"*/{SUMMARY}"))}
+
+
+def _published(
+    folder: Path,
+    run: Run,
+    base: Mapping[str, Evaluation] | None = None,
+    certificate: Mapping[str, str] | None = None,
+) -> Published:
+    """``base``: its evaluations, where they are not beside it."""
+    digest, place = weights_digest_once(folder), base_of(run)
+    if base is None:
+        base = {} if place is None else read_run(place, variants=True).evaluations
+    mine = [one for one in run.evaluations.values() if one.weights_sha256 == digest]
+    points = tuple(_point(one, base.get(_plain(one.name))) for one in mine)
+    return Published(folder, digest, read_trained_for(folder), run.config, run.version, points, certificate)
 
 
 def _plain(name: str) -> str:
     """The evaluation of the base as it is, beside which one under an option of decoding, or a level, stands."""
-    return name.partition("@")[0]
+    return name.partition(VARIANT)[0]
 
 
 def _point(evaluation: Evaluation, base: Evaluation | None) -> Point:

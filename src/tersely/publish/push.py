@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tersely.errors import RunError, UserError, first_line
-from tersely.models.locate import HUB_ID
+from tersely.models.locate import HUB_ID, hub_errors
 from tersely.models.trained_for import TRAINED_FOR, TrainedFor, read_trained_for
 from tersely.publish.private import public_json
 from tersely.runs.checks import sign, with_room
@@ -32,7 +32,6 @@ def push(folder: Path, repository: str, hub: Hub, private: bool = False) -> str:
     """Send a model folder, its card included; returns the address. UserError without a login and for a name that is
     none; RunError where the hub refuses."""
     from huggingface_hub import CommitOperationAdd
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     require_name(repository)
     require_login(hub)
@@ -40,7 +39,7 @@ def push(folder: Path, repository: str, hub: Hub, private: bool = False) -> str:
     try:
         hub.create_repo(repository, private=private, exist_ok=True)
         hub.create_commit(repository, operations, commit_message="Published by tersely")
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except hub_errors() as error:
         raise RunError(
             f"the hub did not take {repository} ({first_line(error)}): look at the name, the rights of your token and "
             "the connection, and run it again; the card is written"
@@ -55,13 +54,13 @@ def require_name(repository: str) -> None:
 
 def require_login(hub: Hub) -> None:
     """UserError where nobody is logged in, or the token is refused."""
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+    from huggingface_hub.errors import LocalTokenNotFoundError
 
     try:
         hub.whoami()
     except LocalTokenNotFoundError as error:
         raise UserError("nobody is logged in to the hub on this machine: run `hf auth login` first") from error
-    except (HfHubHTTPError, OSError) as error:
+    except hub_errors() as error:
         raise UserError(
             f"the hub does not say who you are ({first_line(error)}): run `hf auth login` again, or look at the "
             "connection"

@@ -125,7 +125,7 @@ class TransformersSampler:
     ) -> list[Rollout]:
         device = self.model.device
         seeds_B = row_seeds(prompts, sampling)
-        steering = self.options.steering(sampling.decoding, [p.tokens for p in prompts], sampling.n)
+        steering = self.options.steering(sampling, [p.tokens for p in prompts])
         drawn = DrawnRows(len(seeds_B), sampling.max_new_tokens, self.end_ids)
         rollouts: dict[int, Rollout] = {}
 

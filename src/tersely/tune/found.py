@@ -25,6 +25,8 @@ from tersely.tune.measured import BASE, Measured, point
 from tersely.tune.target import Target
 
 RUN, MIXES, MEASURED, CERTIFICATES = "run", "mixes", "measured", "certificates"
+LAST_WORD = "last_word"
+"""The set that is asked after everything was chosen and tested."""
 CHOSEN = "chosen"
 
 
@@ -119,7 +121,7 @@ def read_tuned(folder: Path) -> Tuned:
     """UserError or StorageError where a part of it is missing or damaged."""
     certificates = sorted((folder / CERTIFICATES).glob("*.json"))
     answers = tuple(read_record(path, "a certificate of tersely tune", _answer) for path in certificates)
-    told = sorted((folder / MEASURED / "last_word").glob(f"*/*/{SUMMARY}"))
+    told = sorted((folder / MEASURED / LAST_WORD).glob(f"*/*/{SUMMARY}"))
     if not told:
         raise UserError(f"{folder / MEASURED} holds no finished last word: run its `tersely tune` again")
     screened = read_screen(folder / RUN)

@@ -28,12 +28,11 @@ from tersely.rollouts import Grader, judge_for
 from tersely.runs import disk
 from tersely.runs.identity import is_run_folder, read_run_config
 from tersely.runs.places import require_free
-from tersely.samplers import Sampling
 from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import render_all
 from tersely.tune.certificate import Certificate
 from tersely.tune.choice import Choice, Shelf, choose
-from tersely.tune.found import CERTIFICATES, MEASURED, MIXES, RUN, read_screen
+from tersely.tune.found import CERTIFICATES, LAST_WORD, MEASURED, MIXES, RUN, read_screen
 from tersely.tune.gate import smallest_loss, spread_by_chance
 from tersely.tune.last_word import LastWord, last_word
 from tersely.tune.measured import BASE, Measured, most_accurate
@@ -175,7 +174,6 @@ def look_before_tuning(config: TrainConfig, wish: Wish, sets: Sets, out: Path) -
     begun = begun_for(out / RUN) or wish
     settings = PathSettings(config.run.steps, begun.target.loss, len(sets.test))
     protocol = protocol_of(config, len(sets.screen))
-    sampling = Sampling(K, cap, protocol.temperature, protocol.top_p, protocol.sampling_seed)
     steered_by: JsonObject = {
         "tune": {
             "target": begun.target.to_json(),
@@ -188,7 +186,7 @@ def look_before_tuning(config: TrainConfig, wish: Wish, sets: Sets, out: Path) -
         }
     }
     shown = {problem.id: prompts[problem.id] for problem in sets.screen}
-    return ScreenedRamp(settings, begun.target, begun.against_best, sets.screen, shown, sampling, steered_by)
+    return ScreenedRamp(settings, begun.target, begun.against_best, sets.screen, shown, protocol.sampling, steered_by)
 
 
 def begun_for(run: Path) -> Wish | None:
@@ -261,7 +259,7 @@ def _last_word(wish: Wish, shelf: Shelf, choice: Choice) -> LastWord:
     others = [name for name in dict.fromkeys((choice.reference, BASE, best)) if name != choice.member]
 
     def of(name: str) -> list[EvalRecord]:
-        return shelf.measuring.responses(name, problems, "last_word")
+        return shelf.measuring.responses(name, problems, LAST_WORD)
 
     return last_word(of(choice.member), {name: of(name) for name in others}, problems, wish.confidence)
 

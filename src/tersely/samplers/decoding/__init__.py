@@ -14,6 +14,8 @@ from tersely.samplers.decoding.budget import Budget
 from tersely.samplers.decoding.nowait import NoWait
 
 OPTIONS: Mapping[str, type[Option]] = MappingProxyType({"budget": Budget, "brake": Brake, "nowait": NoWait})
+LONGEST = 60
+"""Characters of a name in a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,11 @@ class Decoding:
     @property
     def option(self) -> Option:
         """UserError for a name that nobody knows and a value that means nothing."""
-        name, _, value = self.spec.partition(":")
+        name, colon, value = self.spec.partition(":")
         require_known("decoding option", name, OPTIONS)
         try:
+            if colon and not value:
+                raise ValueError("nothing stands behind the colon")
             return OPTIONS[name].parse(value)
         except ValueError as error:
             example = OPTIONS[name].example
@@ -46,6 +50,13 @@ class Decoding:
 
     @property
     def variant(self) -> str:
-        """The name in a folder: ``budget-512``; with a digest of the closing text where one was given."""
-        name = "".join(c if c.isalnum() or c in "._" else "-" for c in self.spec)
-        return name if self.close is None else f"{name}-{hashlib.sha256(self.close.encode()).hexdigest()[:6]}"
+        """The name in a folder: ``budget-512``; ``budget-DIGEST-512`` where a closing text was given; a long one ends
+        with its digest."""
+        name, colon, value = self.spec.partition(":")
+        closing = "" if self.close is None else f"-{_digest(self.close)}"
+        text = "".join(c if c.isalnum() or c in "._" else "-" for c in f"{name}{closing}{colon}{value}")
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}-{_digest(self.spec)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:6]

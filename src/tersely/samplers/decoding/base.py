@@ -42,8 +42,9 @@ class Option(Protocol):
     def parse(cls, value: str) -> Self:
         """What stands behind the colon. ValueError, with a few words, where that means nothing."""
 
-    def rule(self, tokens: Tokens) -> Rule:
-        """UserError where it means nothing for these tokens."""
+    def rule(self, tokens: Tokens, temperature: float) -> Rule:
+        """At the temperature that is sampled at (1 where it is greedy). UserError where the option means nothing for
+        these tokens."""
 
 
 NONE = np.zeros(0, np.int64)

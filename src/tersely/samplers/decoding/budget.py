@@ -33,7 +33,7 @@ class Budget:
             raise ValueError("it needs a whole number of tokens")
         return cls(int(value))
 
-    def rule(self, tokens: Tokens) -> Rule:
+    def rule(self, tokens: Tokens, temperature: float) -> Rule:
         return self
 
     def banned(self) -> NDArray[np.int64]:

@@ -2,9 +2,11 @@
 
     logit(v) = -inf   for every token v that is one of the words, whatever its case and the blanks and marks around it
 
-In the manner of NoWait (Wang et al. 2025, arXiv:2506.08343), with its words; ``nowait:Wait,Hmm`` bans others. Whole
-tokens only: a word that the tokenizer spells with several is not banned, because its parts are parts of other words
-too (the source drops such words by hand).
+In the manner of NoWait (Wang et al. 2025, arXiv:2506.08343), with the words of its section 3.1; ``nowait:Wait,Hmm``
+bans others. There every token that contains a word is banned ("wait" in " Wait", ".wait", "WAIT"), and what makes no
+sense is dropped by hand ("Ohio" for "oh"; the rest of that list is not published). Here a token is banned where it is
+the word, which needs no list: "know", "many" and "other" stay apart. A word that the tokenizer spells with several
+tokens is not banned, because its parts are parts of other words too.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ class NoWait:
             raise ValueError("words are separated by commas, and each needs a letter")
         return cls(words)
 
-    def rule(self, tokens: Tokens) -> Rule:
+    def rule(self, tokens: Tokens, temperature: float) -> Rule:
         ids = [i for i, text in enumerate(tokens.texts) if _bare(text) in self.words]
         if not ids:
             raise UserError(

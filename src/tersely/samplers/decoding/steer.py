@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tersely.errors import UserError
 from tersely.models.text import ResponseText
+from tersely.samplers.base import Sampling
 from tersely.samplers.decoding import Decoding
 from tersely.samplers.decoding.base import Rule, Tokens
 from tersely.verify.visible import THINKING, opens
@@ -80,16 +81,16 @@ class Options:
         self._text = ResponseText(tokenizer)
         self._tokens: Tokens | None = None
 
-    def steering(self, decoding: Decoding | None, prompts: Sequence[Sequence[int]], n: int) -> Steering:
-        """For n responses to each prompt. UserError for what this model cannot do."""
+    def steering(self, sampling: Sampling, prompts: Sequence[Sequence[int]] = ()) -> Steering:
+        """For ``sampling.n`` responses to each prompt. UserError for what this model cannot do."""
+        decoding = sampling.decoding
         if decoding is None:
             return Free()
-        option, tokens = decoding.option, self.tokens
-        if not option.closes:
-            return Steered(option.rule(tokens), (), (), np.zeros(len(prompts) * n, np.bool_))
-        closing = self.closing(decoding)
-        thinks = np.array([not self._has_thought(prompt) for prompt in prompts], np.bool_).repeat(n)
-        return Steered(option.rule(tokens), tokens.marks, closing, thinks)
+        rule = decoding.option.rule(self.tokens, sampling.temperature or 1.0)
+        if not decoding.option.closes:
+            return Steered(rule, (), (), np.zeros(len(prompts) * sampling.n, np.bool_))
+        thinks = np.array([not self._has_thought(prompt) for prompt in prompts], np.bool_).repeat(sampling.n)
+        return Steered(rule, self.tokens.marks, self.closing(decoding), thinks)
 
     @property
     def tokens(self) -> Tokens:
