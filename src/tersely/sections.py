@@ -105,6 +105,10 @@ class SamplingConfig(Section):
     """Of the engine, by its own names: --set sampling.engine_options.KEY=VALUE. vLLM: arguments of vllm.LLM, such as
     kv_cache_dtype, quantization, speculative_config, tensor_parallel_size (docs/scaling.md)."""
 
+    def record(self) -> dict[str, Any]:
+        """The settings as files keep them: what is off leaves no key, so that runs from before it was there go on."""
+        return self.model_dump(mode="json", exclude=None if self.engine_options else {"engine_options"})
+
 
 class LoraConfig(Section):
     """Low-rank adapters beside frozen weights; needs the extra tersely[lora]."""

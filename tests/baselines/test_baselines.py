@@ -301,6 +301,25 @@ def test_each_method_changes_the_weights_and_leaves_an_ordinary_run(
     assert not list(tmp_path.glob("*trl*"))
 
 
+@pytest.mark.parametrize("name", [*TRL, "o1-pruner"])
+def test_adapters_alone_are_trained_and_the_checkpoint_has_them_merged_and_apart(
+    name: str, root: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    assert run(root, name, out, "--set", "tuning.lora.rank=2", "--set", "tuning.lora.targets=q_proj") == 0
+    made = resolve_model(out)
+    before, after = (load_file(f / "model.safetensors") for f in (root / "model", made))
+    assert before.keys() == after.keys()
+    assert {k for k in before if not before[k].equal(after[k])} == {k for k in before if "q_proj.weight" in k}
+    alone = load_file(made / "adapter" / "adapter_model.safetensors")
+    (layer,) = [k.removesuffix(".q_proj.weight") for k in before if "layers.0" in k and "q_proj.weight" in k]
+    down, up = (alone[f"base_model.model.{layer}.q_proj.lora_{half}.weight"] for half in "AB")
+    weight = f"{layer}.q_proj.weight"
+    # alpha / rank = 64 / 2
+    assert torch.allclose(after[weight], before[weight] + 32 * up @ down, atol=1e-6)
+    _check_logs(root, out)
+
+
 def test_a_step_without_a_gradient_is_logged_and_a_run_of_them_is_refused(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

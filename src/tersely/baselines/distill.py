@@ -21,7 +21,7 @@ from tersely.baselines.records import NO_COST, BaselineSummary, SamplingCost
 from tersely.baselines.run import OWN_SAMPLES, asked_of
 from tersely.baselines.samples import draw_samples, identifying
 from tersely.baselines.settings import BaselineConfig, SamplesConfig
-from tersely.baselines.trainee import Trainee, place_of
+from tersely.baselines.trainee import Trainee
 from tersely.baselines.trainee_check import check_folder
 from tersely.baselines.trainers import Example, require_trl
 from tersely.baselines.written import Written, opening
@@ -89,7 +89,7 @@ def distill(what: DistillConfig, out: Path, samples: Path | None, display: Displ
     asking = asked_of(folder, config, _asked(what, samples), is_sampled=False)
     wanted = {**_identity(what, folder, samples), **asking}
     finished = RunFolder.look(out, RunKind.BASELINE, wanted) is not None
-    checked = () if finished else check_folder("sft", folder, *place_of(config))
+    checked = () if finished else check_folder("sft", folder, config)
     with RunFolder.open(out, RunKind.BASELINE, wanted) as run:
         done = run.read_done(BaselineSummary.from_json)
         if done is not None:

@@ -26,7 +26,7 @@ from tersely.baselines.records import BaselineSummary
 from tersely.baselines.run import asked_of, identity_of, run_baseline
 from tersely.baselines.samples import Part, draw_samples
 from tersely.baselines.settings import ITERATED, BaselineConfig, SamplesConfig
-from tersely.baselines.trainee import Trainee, place_of
+from tersely.baselines.trainee import Trainee
 from tersely.baselines.trainee_check import check_folder
 from tersely.baselines.trainers import require_trl
 from tersely.display import Display
@@ -106,7 +106,7 @@ def run_iterated(config: BaselineConfig, rounds: Rounds, out: Path, display: Dis
         **asked_of(folder, config, None, is_sampled=True),
     }
     finished = RunFolder.look(out, RunKind.BASELINE, wanted) is not None
-    checked = () if finished else check_folder("sft", folder, *place_of(config))
+    checked = () if finished else check_folder("sft", folder, config)
     with RunFolder.open(out, RunKind.BASELINE, wanted) as run:
         done = run.read_done(BaselineSummary.from_json)
         if done is not None:

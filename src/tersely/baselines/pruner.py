@@ -41,9 +41,9 @@ def prune(
     layout: str = "auto",
     on_step: OnStep,
     stop: StopRequest,
-) -> int:
-    """Train ``model`` in place; returns the optimizer steps taken. ``head`` and ``layout`` are those that give the
-    model's own log-probabilities (``trainee_check``).
+) -> Learner:
+    """Train ``model`` in place; returns the learner, which knows what has become of it. ``head`` and ``layout`` are
+    those that give the model's own log-probabilities (``trainee_check``).
 
     Groups stay whole: a step takes ``config.batch`` responses, rounded down to whole groups (at least one). Raises
     RunError on a loss that is not finite, Stopped when asked to stop.
@@ -55,7 +55,7 @@ def prune(
         )
     batches = group_batches(groups, config, seed)
     settings = _learner_config(config, len(batches)).model_copy(update={"layout": layout})
-    learner = Learner(model, None, settings, temperature, cap, dtype, head=head)
+    learner = Learner(model, None, settings, temperature, cap, dtype, seed=seed, head=head)
     for number, batch in enumerate(batches, start=1):
         start = time.perf_counter()
         rate, rows = learner.learning_rate(), _rows(batch, config)
@@ -72,7 +72,7 @@ def prune(
         on_step(TuningStep(number, len(batches), numbers, seconds, read, learnt))
         if stop.requested and number < len(batches):
             raise Stopped(stop.requested, "the samples are kept, and training begins anew from them")
-    return learner.optimizer_steps
+    return learner
 
 
 def group_batches(groups: Sequence[Group], config: TuningConfig, seed: int) -> list[list[Group]]:
@@ -100,6 +100,8 @@ def _learner_config(config: TuningConfig, steps: int) -> LearnerConfig:
         gradient_clip=config.gradient_clip,
         token_budget=config.token_budget,
         gradient_checkpointing=config.gradient_checkpointing,
+        optimizer=config.optimizer,
+        lora=config.lora,
         clip=config.clip,
         kl_coefficient=0.0,
         old_logprobs="sampler",

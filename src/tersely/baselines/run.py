@@ -19,7 +19,7 @@ from tersely.baselines.pruner import prune
 from tersely.baselines.records import BaselineSummary
 from tersely.baselines.samples import draw_samples, identifying
 from tersely.baselines.settings import BASELINES, BaselineConfig, SamplesConfig
-from tersely.baselines.trainee import Trainee, place_of
+from tersely.baselines.trainee import Trainee
 from tersely.baselines.trainee_check import check_folder
 from tersely.baselines.trainers import Example, require_trl
 from tersely.display import Display
@@ -68,7 +68,7 @@ def run_baseline(
         require_asked_the_same(kept.identity, asking, samples)
     wanted = {**identity_of(method, config, folder, seed), **asking}
     finished = RunFolder.look(out, RunKind.BASELINE, wanted) is not None
-    checked = () if finished else check_folder(method, folder, *place_of(config))
+    checked = () if finished else check_folder(method, folder, config)
     with RunFolder.open(out, RunKind.BASELINE, wanted) as run:
         done = run.read_done(BaselineSummary.from_json)
         if done is not None:
@@ -121,7 +121,7 @@ def _without_resources(value: Any) -> Any:
 
 def require_same(kept: SamplesIdentity, config: BaselineConfig, samples: Path) -> SamplesIdentity:
     """The samples' identity; UserError where the baseline asks for other responses than they hold."""
-    asked = config.model_dump(mode="json")
+    asked = {**config.model_dump(mode="json"), "sampling": config.sampling.record()}
     names = ("model", "revision", "task", "verifier", "template", "train_size", "sampling")
     other = [name for name in names if _without_resources(kept.settings.get(name)) != _without_resources(asked[name])]
     if other:
@@ -217,7 +217,7 @@ class Baseline:
 
     def _prune(self, stop: StopRequest) -> tuple[int, int]:
         trainee, sampling = self.trainee, self.config.sampling
-        steps = prune(
+        learner = prune(
             trainee.load(),
             self.samples.groups,
             self.config.tuning,
@@ -230,9 +230,11 @@ class Baseline:
             on_step=trainee.on_step,
             stop=stop,
         )
+        steps = learner.optimizer_steps
         if not steps:
             raise UserError(
                 "in every problem of the samples all responses are equally long and equally right: there is nothing "
                 "for o1-pruner to learn from"
             )
+        trainee.model, trainee.adapter = learner.whole_model(), learner.adapter
         return steps, sum(len(group.rollouts) for group in self.samples.groups)

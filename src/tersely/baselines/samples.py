@@ -137,6 +137,10 @@ def _judge_again(run: RunFolder, judge: Grader) -> None:
         run.append(Log.GROUPS, [group_to_json(replace(group, verdicts=verdicts))])
 
 
+TUNING_OFF = {"positive": "shortest", "optimizer": "adam", "lora": None}
+"""Settings that leave no key where they are as they were before there was a choice."""
+
+
 def identifying(config: SamplesConfig) -> Json:
     """The settings that identify the work. A verifier is named only where there is one, as in folders made before."""
     settings = config.model_dump(mode="json")
@@ -144,8 +148,10 @@ def identifying(config: SamplesConfig) -> Json:
         settings["run"].pop(key)
     if config.verifier is None:
         del settings["verifier"]
-    if settings.get("tuning", {}).get("positive") == "shortest":  # what is off leaves no key
-        del settings["tuning"]["positive"]
+    for name, off in TUNING_OFF.items():
+        if settings.get("tuning", {}).get(name, ...) == off:
+            del settings["tuning"][name]
+    settings["sampling"] = config.sampling.record()
     del settings["drop_unjudgeable"]  # what it dropped is said beside the digest of the task
     return settings
 

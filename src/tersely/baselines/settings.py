@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tersely.config import AskedConfig, SamplingConfig, Section, validated
+from tersely.config import AskedConfig, LoraConfig, SamplingConfig, Section, validated
 from tersely.errors import UserError
 from tersely.records import Json
 
@@ -47,6 +47,10 @@ class TuningConfig(Section):
     """Added to the root of Adam's second moment."""
     gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
     """Largest norm of the gradient."""
+    optimizer: Literal["adam", "adam8bit"] = "adam"
+    """Adam with fp32 moments, or with 8-bit ones (needs the extra tersely[lean])."""
+    lora: LoraConfig | None = None
+    """Train adapters alone (any key switches it on); none trains all weights."""
     token_budget: Annotated[int, Field(ge=1)] = 32768
     """Tokens of a micro-batch, prompts and padding included."""
     gradient_checkpointing: bool = False
@@ -62,6 +66,15 @@ class TuningConfig(Section):
     """O1-Pruner's rewards are clipped here, as its released code does."""
     clip: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """O1-Pruner's bounds of the ratio to the sampling policy."""
+
+    @model_validator(mode="after")
+    def _adapters_take_adam(self) -> TuningConfig:
+        if self.lora is not None and self.optimizer != "adam":
+            raise ValueError(
+                f"tuning.optimizer = {self.optimizer} would save next to nothing with tuning.lora, where the optimizer "
+                "holds adapters alone: use --set tuning.optimizer=adam"
+            )
+        return self
 
 
 class SamplesConfig(AskedConfig):

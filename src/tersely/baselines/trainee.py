@@ -13,6 +13,8 @@ from tersely.baselines.records import BaselineSummary, SamplingCost, TuningStep
 from tersely.baselines.settings import BaselineConfig, SamplesConfig
 from tersely.baselines.trainers import Example, tune
 from tersely.display import Display
+from tersely.learn.lora import Adapter
+from tersely.learn.lora_files import adapter_writer
 from tersely.models.agreement import ModelCheck, PartCheck
 from tersely.models.device import pick_device, pick_dtype
 from tersely.models.environment import environment
@@ -39,6 +41,8 @@ class Trainee:
         self.tokenizer = load_tokenizer(folder)
         ModelCheck((tokenizer_check(self.tokenizer), *checked)).record(run.path, display.note)
         self.model: Any = None
+        self.adapter: Adapter | None = None
+        """Of ``model``, which has it in its weights."""
 
     def start_logs(self, facts: JsonObject, cost: SamplingCost) -> None:
         """Logs start with what the samples cost; those of a try that was cut are gone."""
@@ -65,17 +69,20 @@ class Trainee:
         return summary
 
     def load(self) -> Any:
-        """The model to be trained: fp32 master weights whatever the dtype of forward and backward."""
-        self.model = load_model(self.folder, self.device, torch.float32)
+        """The model to be trained: fp32 master weights whatever the dtype of forward and backward, where they are not
+        frozen beside adapters."""
+        self.model = load_model(self.folder, self.device, self.dtype if self.config.tuning.lora else torch.float32)
         check_vocabulary(self.model, self.tokenizer)
         return self.model
 
     def tune(self, method: str, examples: Sequence[Example], seed: int, stop: StopRequest) -> int:
         """Through TRL; whatever it does to the model beside its weights stays behind."""
         reference = load_model(self.folder, self.device, self.dtype) if method == "dpo" else None
+        model, lora = self.load(), self.config.tuning.lora
+        self.adapter = Adapter(model, lora, seed) if lora else None
         steps = tune(
             method,
-            self.load(),
+            model,
             reference,
             load_tokenizer(self.folder),
             examples,
@@ -85,9 +92,14 @@ class Trainee:
             on_step=self.on_step,
             stop=stop,
         )
-        weights = self.model.state_dict()
-        self.load().load_state_dict(weights)
-        del weights, reference
+        if self.adapter is not None:
+            # A plain copy, which TRL never saw.
+            self.model = self.adapter.merge()
+        else:
+            weights = self.model.state_dict()
+            self.load().load_state_dict(weights)
+            del weights
+        del model, reference
         gc.collect()
         return steps
 
@@ -101,9 +113,12 @@ class Trainee:
     def finish(self, summary: BaselineSummary, facts: TrainedFor) -> BaselineSummary:
         """Save the one checkpoint and say that the work is done."""
 
+        write_adapter = adapter_writer(self.adapter, self.config.model)
+
         def write(folder: Path) -> None:
             save_model(folder, self.model, self.tokenizer, self.dtype)
             write_trained_for(folder, facts)
+            write_adapter(folder)
 
         state = {"summary": summary.to_json(), "environment": environment()}
         self.run.save(summary.optimizer_steps, write, state)

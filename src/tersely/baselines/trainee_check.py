@@ -13,10 +13,15 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from tersely.baselines.memory import require_memory
+from tersely.baselines.settings import BaselineConfig
+from tersely.baselines.trainee import place_of
 from tersely.baselines.trainers import IGNORED
+from tersely.learn.lora_check import check_adapter
+from tersely.learn.optimizer import require_installed
 from tersely.learn.scorer_check import check_head, check_layout, check_precision, head_name, require_gradient
 from tersely.models.agreement import CONTINUED, PartCheck, Truth, first_right
-from tersely.models.load import load_model
+from tersely.models.load import load_config, load_model
 
 TRL_METHODS = ("sft", "dpo")
 """What TRL trains; the rest is trained by our own learner."""
@@ -24,9 +29,16 @@ TRL_METHODS = ("sft", "dpo")
 CURE = "train it with `tersely train` or `tersely baseline o1-pruner`, which compute this model's own"
 
 
-def check_folder(method: str, folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[PartCheck, ...]:
-    """``check_trainee`` of a model folder, before anything is written; the model is let go of again."""
-    return check_trainee(method, load_model(folder, device, torch.float32), dtype)
+def check_folder(method: str, folder: Path, config: BaselineConfig) -> tuple[PartCheck, ...]:
+    """``check_trainee`` of a model folder, and of its adapters, before anything is written; the model is let go of
+    again. UserError first where a library is missing or memory does not suffice."""
+    device, dtype = place_of(config)
+    require_installed(config.tuning.optimizer)
+    require_memory(method, config, load_config(folder).to_dict(), device.type)
+    found = check_trainee(method, load_model(folder, device, torch.float32), dtype)
+    if config.tuning.lora is not None:
+        check_adapter(load_model(folder, device, dtype), config.tuning.lora, processes=1)
+    return found
 
 
 def check_trainee(method: str, model: Any, dtype: torch.dtype) -> tuple[PartCheck, ...]:

@@ -22,6 +22,7 @@ from tersely.baselines.records import OnStep, TuningStep
 from tersely.baselines.settings import TuningConfig
 from tersely.errors import RunError, UserError
 from tersely.extras import install_command
+from tersely.learn.optimizer import Adam8bit
 from tersely.stop import Stopped, StopRequest
 
 IGNORED = -100
@@ -109,6 +110,8 @@ def tune(
         shared["per_device_train_batch_size"] = micro = micro_size(examples, batch, config.token_budget)
         shared["gradient_accumulation_steps"] = batch // micro
         given = {"model": model, "train_dataset": Dataset.from_list(rows), "processing_class": _padding(tokenizer)}
+        if config.optimizer != "adam":
+            given["optimizers"] = (make_adam8bit(model, config), None)
         watch = _watch(on_step, stop)
         trainer = _sft(shared, given, watch) if method == "sft" else _dpo(shared, given, watch, config, reference)
         watch.trainer = trainer
@@ -116,6 +119,11 @@ def tune(
         if stop.requested and trainer.state.global_step < trainer.state.max_steps:
             raise Stopped(stop.requested, "the samples are kept, and training begins anew from them")
         return int(trainer.state.global_step)
+
+
+def make_adam8bit(model: Any, config: TuningConfig) -> torch.optim.Optimizer:
+    """Ours, on fp32 masters whatever is computed with: TRL clips the gradients that it finds at the weights."""
+    return Adam8bit(model, config.learning_rate, config.betas, config.adam_epsilon, torch.float32)
 
 
 def _padding(tokenizer: Any) -> Any:
@@ -141,6 +149,8 @@ def _arguments(config: TuningConfig, scratch: str, model: Any, dtype: torch.dtyp
         "adam_epsilon": config.adam_epsilon,
         "max_grad_norm": config.gradient_clip,
         "gradient_checkpointing": config.gradient_checkpointing,
+        # Frozen weights give what enters a layer no gradient, which the other kind needs.
+        **({"gradient_checkpointing_kwargs": {"use_reentrant": False}} if config.lora else {}),
         "bf16": dtype == torch.bfloat16,
         "use_cpu": on_cpu,
         "dataloader_pin_memory": not on_cpu,

@@ -219,7 +219,7 @@ def run_identity(
     config: TrainConfig, folder: Path, loaded: Loaded, verifier: str | None, asking: JsonObject
 ) -> JsonObject:
     """What a resumed run must share with the one begun: configuration, weights, problems and how they are asked."""
-    settings = config.model_dump(mode="json")
+    settings = {**config.model_dump(mode="json"), "sampling": config.sampling.record()}
     for key in OPERATIONAL:
         settings["run"].pop(key)
     for section, keys in RESOURCE_KEYS.items():
@@ -234,8 +234,6 @@ def run_identity(
         del settings["budgets"], settings["budget_line"]
     if not config.objective.levels:
         del settings["level_line"]
-    if not config.sampling.engine_options:
-        del settings["sampling"]["engine_options"]
     if config.run.oversample == 1:
         del settings["run"]["oversample"]
     if config.run.cap_schedule == CONSTANT:

@@ -58,7 +58,9 @@ def require_option(name: str) -> None:
     import_vllm()
     known = {field.name for field in dataclasses.fields(importlib.import_module("vllm.engine.arg_utils").EngineArgs)}
     if name not in known:
-        raise UserError(f"vLLM knows no option {name!r}{nearest(name, sorted(known))}: its engine arguments are in its manual")
+        raise UserError(
+            f"vLLM knows no option {name!r}{nearest(name, sorted(known))}: its engine arguments are in its manual"
+        )
 
 
 def less_precise(options: Mapping[str, Any]) -> str | None:
