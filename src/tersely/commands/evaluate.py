@@ -19,6 +19,7 @@ from tersely.terminal import say
 if TYPE_CHECKING:
     from tersely.evaluation.protocol import EvalProtocol
     from tersely.evaluation.work import Work
+    from tersely.learn.parallel import World
     from tersely.models.trained_for import TrainedFor
     from tersely.rollouts import Grader
     from tersely.samplers.endpoint import Endpoint
@@ -89,6 +90,7 @@ class Job:
 def run_evaluate(args: argparse.Namespace) -> int:
     from tersely.evaluation.run import WORKERS
     from tersely.evaluation.table import print_suite, print_table
+    from tersely.learn.parallel import World
     from tersely.rollouts import judge_for
     from tersely.tune.mixing import made_mixes
 
@@ -96,18 +98,24 @@ def run_evaluate(args: argparse.Namespace) -> int:
     price = price_of(args)
     mixtures = mixtures_of(args) if served is None else []
     found: dict[str, dict[str, Path]] = {}
-    with made_mixes(mixtures, args.keep) as mixes, judge_for(None, WORKERS, args.verifier, args.policy) as judge:
-        args.models = [*args.models, *mixes]
-        jobs = list(_jobs(args) if served is None else _served_jobs(args, served))
-        _require_one_cap(jobs)
-        # All of them looked at before the first is sampled.
-        works = [_prepare(args, job, judge) for job in jobs]
-        _require_one_protocol(jobs, works)
-        require_unknown_to(mixtures, works, args.allow_overlap)
+    judging = judge_for(None, WORKERS, args.verifier, args.policy)
+    with World.joined() as world, made_mixes(mixtures, args.keep) as mixes, judging as judge:
+        with world.collective_errors():
+            if mixtures and world.size > 1:
+                raise UserError("mixes are made by one process: evaluate them without torchrun")
+            args.models = [*args.models, *mixes]
+            jobs = list(_jobs(args) if served is None else _served_jobs(args, served))
+            _require_one_cap(jobs)
+            # All of them looked at before the first is sampled.
+            works = [_prepare(args, job, judge, world) for job in jobs]
+            _require_one_protocol(jobs, works)
+            require_unknown_to(mixtures, works, args.allow_overlap)
         for job, work in zip(jobs, works, strict=True):
             folder = _measure(job, work)
             if job.shown:
                 found.setdefault(job.row, {})[job.protocol.task] = folder
+    if not world.is_main:
+        return 0
     if args.suite is not None:
         print_suite(list(found.items()))
     else:
@@ -296,7 +304,7 @@ def _begun_with(models: Sequence[Path], trained: Sequence[TrainedFor]) -> list[b
     return [model.resolve() in named or is_base(model, own) for model, own in zip(models, began, strict=True)]
 
 
-def _prepare(args: argparse.Namespace, job: Job, judge: Grader) -> Work:
+def _prepare(args: argparse.Namespace, job: Job, judge: Grader, world: World) -> Work:
     from tersely.evaluation.work import prepare
 
     return prepare(
@@ -315,6 +323,7 @@ def _prepare(args: argparse.Namespace, job: Job, judge: Grader) -> Work:
         max_rows=args.max_rows,
         source=job.source,
         checkpoint=job.checkpoint,
+        world=world,
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from tersely.analysis.summary import summarise
 from tersely.display import Display
@@ -15,9 +16,10 @@ from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, read_responses, responses_on_disk
 from tersely.evaluation.source import Model, Ready, source_of_lengths
 from tersely.evaluation.work import Choices, Work, prepare
+from tersely.learn.parallel import World
 from tersely.models.environment import environment
 from tersely.models.memory import explain_out_of_memory
-from tersely.records import EvalRecord, Problem, Verdict
+from tersely.records import EvalRecord, Group, JsonObject, Problem, Verdict
 from tersely.rollouts import Grader, judge_for, respond, unjudged_words
 from tersely.runs import disk
 from tersely.runs.folder import RunFolder
@@ -48,35 +50,59 @@ def evaluate(
     ``judge`` (or a ``verifier`` for one of ours) takes the place of the one that the problems ask for.
     Raises UserError where the model, the task or the folder cannot be used, Stopped after a stop was asked for.
     """
-    with judge_for(judge, workers, verifier, more.get("policy")) as grader:
-        return measure(prepare(model, protocol, out, grader, trust_judge=judge is not None, **more), display)
+    with World.joined() as world, judge_for(judge, workers, verifier, more.get("policy")) as grader:
+        choices: Choices = {**more, "world": world}
+        with world.collective_errors():
+            work = prepare(model, protocol, out, grader, trust_judge=judge is not None, **choices)
+        return measure(work, display)
 
 
 def measure(work: Work, display: Display) -> Path:
-    """Open the model, then the folder; sample and judge what is missing; write the summary. Returns the folder."""
+    """Open the model, then the folder; sample and judge what is missing; write the summary. Returns the folder.
+
+    Of several processes each samples and judges its share of the problems, and the first keeps all of them.
+    """
+    world = work.world
     if work.is_done:
         display.note(f"{work.folder} is finished already: nothing to do")
         return work.folder
     for note in work.notes:
         display.note(note)
-    if work.earlier is not None:
-        work.earlier.set_aside()
+    with world.collective_errors():
+        if work.earlier is not None and world.is_main:
+            work.earlier.set_aside()
     cure = row_cure("--max-rows ", work.max_rows, work.protocol.k)
-    with explain_out_of_memory("sampling", cure):
+    with world.collective_errors(), explain_out_of_memory("sampling", cure):
         ready = _open(work)
-    with RunFolder.open(work.folder, RunKind.EVALUATION, work.identity, grows=work.grows) as run:
-        if (run.path / SUMMARY).exists():  # of the smaller one that this goes on with
-            disk.remove(run.path / SUMMARY)
-        disk.write_json_atomic(run.path / EXPECTED, {"responses": len(work.problems) * work.protocol.k})
-        there = responses_on_disk(run.path)
-        _judge_again(work, run, there)
+    with _folder(work) as run:
+        have = world.broadcast(lambda: _begin(work, run, ready, display) if run else None)
         if ready is not None:
-            if ready.check is not None:
-                ready.check.record(run.path, display.note)
             with explain_out_of_memory("sampling", cure):
-                _respond(work, ready, run, _answered(there), display)
-        _finish(work, run)
+                _respond(work, ready, run, {(name, sample) for name, sample in have or ()}, display)
+        with world.collective_errors():
+            if run:
+                _finish(work, run)
     return work.folder
+
+
+def _folder(work: Work) -> AbstractContextManager[RunFolder | None]:
+    """The folder of the evaluation, locked, in the first process; nothing in the others."""
+    with work.world.collective_errors():
+        if work.world.is_main:
+            return RunFolder.open(work.folder, RunKind.EVALUATION, work.identity, grows=work.grows)
+    return nullcontext()
+
+
+def _begin(work: Work, run: RunFolder, ready: Ready | None, display: Display) -> list[list[Any]]:
+    """What stands in the folder before a response is sampled; [problem, sample] of every response that is there."""
+    if (run.path / SUMMARY).exists():  # of the smaller one that this goes on with
+        disk.remove(run.path / SUMMARY)
+    disk.write_json_atomic(run.path / EXPECTED, {"responses": len(work.problems) * work.protocol.k})
+    there = responses_on_disk(run.path)
+    _judge_again(work, run, there)
+    if ready is not None and ready.check is not None:
+        ready.check.record(run.path, display.note)
+    return [list(one) for one in _answered(there)]
 
 
 def _finish(work: Work, run: RunFolder) -> None:
@@ -119,7 +145,7 @@ def _missing(work: Work, have: Collection[tuple[str, int]]) -> dict[int, list[Pr
 
 def _blocks(work: Work, have: Collection[tuple[str, int]]) -> list[tuple[int, Sequence[Problem]]]:
     """(number of their first new response, problems) of each block that is sampled at once."""
-    at_once = work.source.blocks * work.max_rows
+    at_once = work.source.blocks * work.max_rows * work.world.size
     blocks: list[tuple[int, Sequence[Problem]]] = []
     for first, todo in _missing(work, have).items():
         size = max(1, at_once // (work.protocol.k - first))
@@ -135,33 +161,48 @@ def _judge_again(work: Work, run: RunFolder, there: Sequence[EvalRecord]) -> Non
     run.append(RESPONSES, [judged_again(r, v).to_json() for r, v in zip(again, verdicts, strict=True) if not v.outside])
 
 
-def _respond(work: Work, ready: Ready, run: RunFolder, have: Collection[tuple[str, int]], display: Display) -> None:
+def _respond(
+    work: Work, ready: Ready, run: RunFolder | None, have: Collection[tuple[str, int]], display: Display
+) -> None:
     """Sample and judge what is missing, block by block."""
     protocol = work.protocol
     total, finished, verdicts = len(work.problems) * protocol.k, len(have), list[Verdict]()
-    blocks, anywhere = _blocks(work, have), ready.take_up(run)
+    blocks, anywhere = _blocks(work, have), run is not None and ready.take_up(run)
     with StopRequest() as stop, close_after(ready.sampler, given=work.sampler):
-        progress = _progress(display, stop, run.path if anywhere else None)
+        progress = _progress(display, stop, work.folder if anywhere else None)
         for number, (first, block) in enumerate(blocks, start=1):
-            groups = respond(
-                block,
-                work.prompts,
-                ready.sampler,
-                work.judge,
-                replace(protocol.sampling, n=protocol.k - first),
-                first_sample=first,
-                reading=ready.reading,
-                on_progress=progress,
-            )
-            fresh = [record.to_json() for group in groups for record in eval_records(group, ready.thinking)]
-            run.append(RESPONSES, fresh)
+            groups = list[Group]()
+            with work.world.collective_errors():
+                if own := work.world.share(block):
+                    groups = respond(
+                        own,
+                        work.prompts,
+                        ready.sampler,
+                        work.judge,
+                        replace(protocol.sampling, n=protocol.k - first),
+                        first_sample=first,
+                        reading=ready.reading,
+                        on_progress=progress,
+                    )
+            fresh = _of_all(work.world, [eval_records(group, ready.thinking) for group in groups])
+            with work.world.collective_errors():
+                if run:
+                    run.append(RESPONSES, fresh)
             finished += len(fresh)
             verdicts += [verdict for group in groups for verdict in group.verdicts]
             display.step(finished, total, {})
-            if stop.requested and number < len(blocks):
-                raise Stopped(stop.requested, f"{finished} of {total} responses are saved in {run.path}")
+            signum = max(work.world.all_gather(stop.requested or 0))
+            if signum and number < len(blocks):
+                stopped = Stopped(signum, f"{finished} of {total} responses are saved in {work.folder}")
+                raise work.world.raise_on_rank0(stopped)
     if text := unjudged_words(verdicts):
         display.note(f"{text}; they enter no accuracy")
+
+
+def _of_all(world: World, own: Sequence[Sequence[EvalRecord]]) -> list[JsonObject]:
+    """The responses of all processes, problem by problem as they were asked; ``own``: to each problem of our share."""
+    shares = world.all_gather([[record.to_json() for record in records] for records in own])
+    return [record for records in world.merge(shares) for record in records]
 
 
 def _progress(display: Display, stop: StopRequest, kept: Path | None) -> Progress:

@@ -26,6 +26,7 @@ from tersely.evaluation.terms import (
     within_positions,
 )
 from tersely.facts import Facts
+from tersely.learn.parallel import World
 from tersely.models.digest import weights_digest_once
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
@@ -43,6 +44,8 @@ from tersely.tasks.overlap import refuse_trained_on
 from tersely.tasks.prompts import PromptIds, render_all
 from tersely.tasks.sources.own import OwnTask
 from tersely.tasks.strata import strata_of
+
+ALONE = World()
 
 MAX_ROWS = 256
 """Responses decoded at once; the finished ones are on disk after as many blocks of them as the engine is asked for."""
@@ -76,6 +79,8 @@ class Work:
     """Of the run's weights before it was trained on: first to be moved out of the folder."""
     is_done: bool
     """Finished before: nothing is left to do."""
+    world: World = ALONE
+    """The processes that share the problems."""
 
 
 class Choices(TypedDict, total=False):
@@ -102,6 +107,8 @@ class Choices(TypedDict, total=False):
     """In place of those that the protocol names."""
     sampler: Sampler | None
     """In place of the engine."""
+    world: World
+    """The processes that share the problems; one where none are named."""
 
 
 def prepare(
@@ -121,6 +128,8 @@ def prepare(
     """
     take_machine(more.get("threads", 0), more.get("max_rows", MAX_ROWS))
     if isinstance(model, Endpoint):
+        if more.get("world", ALONE).size > 1:
+            raise UserError("a server is asked by one process, however many it has itself: leave torchrun out")
         from tersely.evaluation.served_work import prepare_served
 
         return prepare_served(model, protocol, out, grader, **more)
@@ -137,7 +146,8 @@ def _prepare_folder(
 ) -> Work:
     """``prepare`` for weights on this machine."""
     checkpoint = more.get("checkpoint")
-    facts = Facts.of(more.get("engine", "auto"))
+    world = more.get("world", ALONE)
+    facts = Facts.of(more.get("engine", "auto"), own=world.own_device)
     weights = locate_model(str(checkpoint or model_path))
     protocol = _under_its_step(protocol, model_path, weights)
     place_of = partial(_place, model_path, out)
@@ -180,6 +190,7 @@ def _prepare_folder(
         sampler=more.get("sampler"),
         earlier=earlier,
         is_done=earlier is None and is_done(folder, identifying, grows),
+        world=world,
     )
 
 
