@@ -30,7 +30,9 @@ def main(folder: Path) -> None:
         pipeline = Pipeline(
             tasks="sums|0",
             pipeline_parameters=PipelineParameters(
-                launcher_type=ParallelismManager.ACCELERATE, custom_tasks_directory="lighteval_sums.py", bootstrap_iters=0
+                launcher_type=ParallelismManager.ACCELERATE,
+                custom_tasks_directory="lighteval_sums.py",
+                bootstrap_iters=0,
             ),
             evaluation_tracker=EvaluationTracker(output_dir="out", save_details=True),
             model_config=TransformersModelConfig(

@@ -1,4 +1,4 @@
-"""Makes small logs with the library of lm-eval and the embedded reasoner: no network. ``scripts/logs lm-eval`` runs it."""
+"""Makes small logs with the library of lm-eval and the embedded reasoner: no network. ``scripts/logs lm-eval``."""
 
 from __future__ import annotations
 

@@ -38,8 +38,9 @@ def test_a_name_decides_nothing(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
-    assert "no such file" in refused(tmp_path / "gone.eval")
-    assert "is a directory" in refused(tmp_path)
+    shutil.copy(INSPECT / "base.eval", tmp_path / "base.eval")
+    assert "(did you mean 'base.eval'?)" in refused(tmp_path / "basis.eval")
+    assert "is a folder: name the logs in it" in refused(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     assert "no regular file" in refused(tmp_path / "pipe")
 

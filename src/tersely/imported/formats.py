@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from tersely.errors import UserError
+from tersely.errors import UserError, nearest
 from tersely.imported import inspect_log
 from tersely.imported.reading import reading
 from tersely.imported.record import ForeignLog
@@ -39,6 +39,10 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 def read_log(path: Path) -> ForeignLog:
     """One log, of whichever format it is. UserError for any other file, for a damaged one, and for an evaluation that
     did not end."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name the logs in it")
+    if not path.exists():
+        raise UserError(f"there is no file {path}{nearest(path.name, _beside(path))}")
     with reading(path, "a log"), open_regular(path) as file:
         head = file.read(HEAD)
     for name, known in FORMATS.items():
@@ -47,3 +51,7 @@ def read_log(path: Path) -> ForeignLog:
                 return known.read(path)
     listed = "; ".join(f"{name}, {known.files}" for name, known in FORMATS.items())
     raise UserError(f"{path} is no log that is known here: give one of {listed}")
+
+
+def _beside(path: Path) -> list[str]:
+    return [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
