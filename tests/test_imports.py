@@ -36,7 +36,7 @@ ROOMS = [
     {"evaluation", "baselines"},
     {"tune"},
     {"adapters"},
-    {"publish"},
+    {"publish", "imported"},
     {"toy"},
     {"page"},
     {"pipelines"},

@@ -300,6 +300,8 @@ class EvalRecord:
     own_status: Status | None = None
     """What our own rule says, where a policy decided."""
     served: Served | None = None
+    score: float | None = None
+    """That the log gave it which this was imported from; None where there was none."""
 
     def to_json(self) -> JsonObject:
         """The line of ``responses.jsonl``, which names what most lines lack only where it is there."""
@@ -309,9 +311,7 @@ class EvalRecord:
         if not self.outside:
             del values["outside"]
         values["served"] = self.served and self.served.to_json()
-        return {
-            name: v for name, v in values.items() if v is not None or name not in ("remark", "own_status", "served")
-        }
+        return {name: v for name, v in values.items() if v is not None or name not in _RARE}
 
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> EvalRecord:
@@ -324,6 +324,7 @@ class EvalRecord:
         return cls(**values)
 
 
+_RARE = ("remark", "own_status", "served", "score")
 _NAMED: Mapping[str, Callable[[Any], object]] = {
     "status": Status, "own_status": Status, "finish": Finish, "length_source": LengthSource, "served": Served.from_json,
 }  # fmt: skip

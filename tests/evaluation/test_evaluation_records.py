@@ -62,7 +62,7 @@ def test_what_is_no_json_object_is_refused(folder: Path, text: str) -> None:
 
 def test_a_line_of_responses_is_the_fields_of_its_record_and_reads_back() -> None:
     one = record("a", 0, thinking_tokens=4)
-    silent = ("length_source", "outside", "own_status", "remark", "served")
+    silent = ("length_source", "outside", "own_status", "remark", "served", "score")
     assert one.to_json() == {k: v for k, v in asdict(one).items() if k not in silent}
     assert list(one.to_json())[-1] == "thinking_tokens"
     assert EvalRecord.from_json(json.loads(json.dumps(one.to_json()))) == one

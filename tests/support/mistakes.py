@@ -71,6 +71,7 @@ def make_world(folder: Path) -> Path:
             Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
         for name, missing in (("no-weights", "model.safetensors"), ("no-tokenizer", "tokenizer.json")):
             shutil.copytree("model", name, ignore=shutil.ignore_patterns(missing))
+        shutil.copytree(PLACES[0].parent / "logs" / "inspect", "logs")
         Path("thesis").mkdir()
         Path("dangling").symlink_to("nowhere/at/all")
         Path("thesis/chapter.tex").write_text("mine")

@@ -28,6 +28,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "compare": "tersely compare runs/a01 runs/sft --base evaluations/FOLDER --out comparison",
         "verify": "tersely verify answers.jsonl",
         "waste": "tersely waste log.jsonl --tokenizer FOLDER --price 2",
+        "import": "tersely import logs/base.eval logs/short.eval --out evaluations",
         "score": "tersely score lengths.jsonl --alpha 0.2",
         "settings": "tersely settings learning_rate",
         "replay": "tersely replay runs/a01 --to tensorboard",

@@ -27,7 +27,8 @@ CAVEAT = (
 def add_waste(verbs: Any) -> None:
     p = add_verb(verbs, "waste", run_waste, "tokens spent after the answer, in circles or for nothing, in your own log")
     p.epilog = f"{p.epilog}\n{LINE}" + "; also tokens, finish, kind and difficulty where they are known"
-    p.add_argument("file", metavar="LOG.jsonl", help="problem, answer and response a line; '-' reads standard input")
+    what = "problem, answer and response a line ('-' reads standard input), or the folder of an evaluation"
+    p.add_argument("file", metavar="LOG.jsonl", help=what)
     p.add_argument("--tokenizer", metavar="DIR", default=None, help="counts tokens where the log does not say them")
     p.add_argument("--price", type=float, default=None, metavar="P", help="of a million output tokens: cost a month")
     p.add_argument("--responses-per-day", type=float, default=10_000, metavar="N", help="with --price (default 10000)")
@@ -41,7 +42,7 @@ def run_waste(args: argparse.Namespace) -> int:
 
     _require_rates(args)
     with Judge(workers=args.workers) as judge:
-        records = read_answers(args.file, judge, _counter(args.tokenizer))
+        records = _measured(args.file) or read_answers(args.file, judge, counter_of(args.tokenizer))
     report = find_waste(records)
     console = make_console(140)
     _print_blocks(report, console)
@@ -49,6 +50,14 @@ def run_waste(args: argparse.Namespace) -> int:
     for sentence in _remarks(report, records, args):
         console.print(sentence, soft_wrap=True)
     return 0
+
+
+def _measured(name: str) -> Sequence[EvalRecord]:
+    """The responses of an evaluation folder, as they were judged when it was made; none where it is no such folder."""
+    from tersely.evaluation.records import read_evaluation
+    from tersely.runs.identity import is_run_folder
+
+    return read_evaluation(Path(name)).responses() if is_run_folder(Path(name)) else ()
 
 
 def _require_rates(args: argparse.Namespace) -> None:
@@ -59,7 +68,7 @@ def _require_rates(args: argparse.Namespace) -> None:
             raise UserError(f"--{name.replace('_', '-')} is {value:g}: it must be above 0")
 
 
-def _counter(folder: str | None) -> Callable[[str], int] | None:
+def counter_of(folder: str | None) -> Callable[[str], int] | None:
     """Tokens by the tokenizer of a model folder; None where none is named."""
     if folder is None:
         return None

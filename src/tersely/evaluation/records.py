@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from glob import escape as glob_escape
 from pathlib import Path
@@ -13,7 +13,8 @@ from pathlib import Path
 from tersely.analysis.facts import ProtocolFacts
 from tersely.analysis.records import Summary
 from tersely.errors import UserError, plainly
-from tersely.records import EvalRecord, LengthSource
+from tersely.evaluation.as_logged import AsLogged
+from tersely.records import EvalRecord, JsonObject, LengthSource
 from tersely.runs import places
 from tersely.runs.identity import is_run_folder
 from tersely.runs.json_file import read_json
@@ -51,6 +52,8 @@ class Evaluation:
     """How often our own rule agrees, where a policy decided."""
     length_source: str | None = None
     """Who counted the tokens, where they are not sampled ids."""
+    as_logged: AsLogged | None = None
+    """What the log says that it was imported from."""
     held: tuple[EvalRecord, ...] | None = None
     """Responses in memory, where they are not read from the folder at every call."""
 
@@ -58,7 +61,9 @@ class Evaluation:
         """What must be said beside the numbers: what was restated or cut, and the policy that counted."""
         told = [*self.remarks.sentences(self.summary.overall.responses)]
         if LengthSource.RETOKENISED in (self.length_source or ""):
-            told.append("tokens are approximate: the server did not count them, so the text was encoded again")
+            told.append("tokens are approximate: who sampled did not count them, so the text was encoded again")
+        if self.as_logged is not None:
+            told += self.as_logged.sentences(self.summary.overall.responses)
         return told if self.policy is None else [self.policy.sentence(), *told]
 
     def responses(self) -> tuple[EvalRecord, ...]:
@@ -88,9 +93,16 @@ def read_evaluation(folder: Path) -> Evaluation:
             length_source=content.get("length_source"),
             remarks=Remarks(**content.get("judged", {})),
             policy=PolicyCount(**content["policy"]) if "policy" in content else None,
+            as_logged=AsLogged(**content["log"]) if "log" in content else None,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not a summary of tersely ({plainly(error)}): evaluate again") from error
+
+
+def source_of_lengths(sources: Iterable[LengthSource]) -> JsonObject:
+    """What a summary says of how tokens were counted; nothing where they are those of sampled ids."""
+    others = sorted({str(source) for source in sources} - {str(LengthSource.SAMPLED)})
+    return {"length_source": "+".join(others)} if others else {}
 
 
 def evaluation_folder(model: Path, name: str, out: Path | None, kind: str = "evaluation") -> Path:

@@ -13,8 +13,15 @@ from tersely.analysis.summary import summarise
 from tersely.display import Display
 from tersely.evaluation.judged import eval_records, judged_again
 from tersely.evaluation.protocol import EvalProtocol
-from tersely.evaluation.records import EXPECTED, RESPONSES, SUMMARY, read_responses, responses_on_disk
-from tersely.evaluation.source import Model, Ready, source_of_lengths
+from tersely.evaluation.records import (
+    EXPECTED,
+    RESPONSES,
+    SUMMARY,
+    read_responses,
+    responses_on_disk,
+    source_of_lengths,
+)
+from tersely.evaluation.source import Model, Ready
 from tersely.evaluation.work import Choices, Work, prepare
 from tersely.learn.parallel import World
 from tersely.models.environment import environment

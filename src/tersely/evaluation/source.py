@@ -12,7 +12,7 @@ from tersely.facts import Facts
 from tersely.models.agreement import ModelCheck
 from tersely.models.text import ResponseText
 from tersely.opened import open_model, sampling_alone
-from tersely.records import JsonObject, LengthSource, Rollout
+from tersely.records import LengthSource, Rollout
 from tersely.rollouts import Reading
 from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import Log
@@ -143,9 +143,3 @@ class Opens:
 def counter_of(tokenizer: Any | None) -> Count | None:
     """Tokens of a text; None without a tokenizer."""
     return None if tokenizer is None else lambda text: len(tokenizer.encode(text, add_special_tokens=False))
-
-
-def source_of_lengths(sources: Iterable[LengthSource]) -> JsonObject:
-    """What a summary says of how tokens were counted; nothing where they are those of sampled ids."""
-    others = sorted({str(source) for source in sources} - {str(LengthSource.SAMPLED)})
-    return {"length_source": "+".join(others)} if others else {}

@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from tersely.errors import StorageError, plainly
 from tersely.records import Json
@@ -26,11 +26,18 @@ RESTORE = "restore the file from a copy, or name another folder"
 """What to do about a damaged file that nothing makes again."""
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file, to be read; an OSError for anything else, such as a pipe that would be waited for."""
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "no regular file")
+    return file
+
+
 def read_regular(path: Path) -> bytes:
-    """The bytes of a regular file; an OSError for anything else, such as a pipe that would be waited for."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "no regular file")
+    """The bytes of a regular file; an OSError for anything else."""
+    with open_regular(path) as file:
         return file.read()
 
 
