@@ -83,6 +83,7 @@ NOWHERE = [
     ["score", HOSTILE],
     ["replay", HOSTILE, "--to", "tensorboard"],
     ["publish", HOSTILE],
+    ["import", HOSTILE, "--out", "out"],
     ["settings", HOSTILE],
     [HOSTILE],
 ]

@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tersely.commands.as_trained import Terms, terms_of
 from tersely.commands.decoding import add_decoding, decodings_of
 from tersely.commands.endpoint import add_endpoint, endpoint_of, place_for, points_of, price_of, print_points
 from tersely.commands.mix import add_mix, mixtures_of, require_unknown_to
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tersely.evaluation.protocol import EvalProtocol
     from tersely.evaluation.work import Work
     from tersely.learn.parallel import World
-    from tersely.models.trained_for import TrainedFor
     from tersely.rollouts import Grader
     from tersely.samplers.endpoint import Endpoint
 
@@ -146,7 +146,7 @@ def _jobs(args: argparse.Namespace) -> Iterator[Job]:
     _require_settings(args)
     _protocols(args, 1, None)  # a suite that cannot be read is refused before any model is looked at
     labels = [label(model) for model in args.models]
-    terms, decodings = _terms(args), decodings_of(args)
+    terms, decodings = terms_of(args), decodings_of(args)
     for place, (model, of_it) in enumerate(zip(args.models, terms, strict=True)):
         name = label(model) if labels.count(label(model)) == 1 else str(model)
         asked = _asked(args, of_it, name)
@@ -229,79 +229,6 @@ def _protocols(args: argparse.Namespace, cap: int, template: str | None) -> list
     given = {name: getattr(args, name) for name in DEFAULTS}
     rules = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
     return [(None, EvalProtocol(max_new_tokens=cap, **rules, **shared))]
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """On which a model is asked."""
-
-    cap: int
-    template: str | None
-    of_others: bool
-    """Whatever the model itself was trained with: it is what the runs beside it began with, and takes theirs."""
-    efforts: Sequence[str] = ()
-    """Levels that it is asked for."""
-
-
-def _terms(args: argparse.Namespace) -> list[Terms]:
-    """The terms of each model: as given, else as trained; a model that was not trained here, or that the others began
-    with, takes what the others were trained with. UserError where their templates differ: such numbers do not belong
-    in one table."""
-    from tersely.evaluation.protocol import CAP
-    from tersely.models.locate import locate_model
-    from tersely.models.trained_for import TrainedFor, read_trained_for
-
-    trained = [read_trained_for(locate_model(str(model))) for model in args.models]
-    bases = _begun_with(args.models, trained)
-    trained = [TrainedFor() if base else one for one, base in zip(trained, bases, strict=True)]
-    caps, templates = ({getattr(one, name) for one in trained} - {None} for name in ("max_new_tokens", "template"))
-    if args.template is None and len(templates) > 1:
-        listed = ", ".join(
-            f"{label(m)} {t.template!r}" for m, t in zip(args.models, trained, strict=True) if t.template
-        )
-        raise UserError(
-            f"the models were trained with different templates ({listed}): evaluate them in commands of their own, or "
-            "give one for all, --template TEMPLATE --other-template"
-        )
-    cap = caps.pop() if len(caps) == 1 else CAP
-    template = args.template or (templates.pop() if templates else None)
-    given = args.max_new_tokens
-    own = [(one.max_new_tokens or cap) if given is None else given for one in trained]
-    efforts = _efforts(args, bases)
-    return [
-        Terms(one, template, base and args.template is None, levels)
-        for one, base, levels in zip(own, bases, efforts, strict=True)
-    ]
-
-
-def _efforts(args: argparse.Namespace, bases: Sequence[bool]) -> list[Sequence[str]]:
-    """The levels of effort that each model is asked for; what the others began with is asked as it is, and so are
-    all with --other-template. UserError for a level that none of them knows."""
-    from tersely.evaluation.terms import pick_efforts, require_any_effort
-    from tersely.models.locate import locate_model
-
-    asked = [] if args.effort is None else [level.strip() for level in args.effort.split(",")]
-    weights = [locate_model(str(model)) for model in args.models]
-    require_any_effort(weights, asked)
-    plain = not asked and args.other_template
-    return [() if base or plain else pick_efforts(one, asked) for one, base in zip(weights, bases, strict=True)]
-
-
-def _begun_with(models: Sequence[Path], trained: Sequence[TrainedFor]) -> list[bool]:
-    """For each model whether another of them began with it: with these weights, or with what was in its place."""
-    from tersely.models.digest import weights_digest_once
-    from tersely.models.locate import locate_model
-    from tersely.runs.identity import read_run_config
-
-    named = {Path(one.base).resolve() for one in trained if one.base}
-    configs = map(read_run_config, models)
-    began = [None if config is None else config.config.get("model_sha256") for config in configs]
-
-    def is_base(model: Path, own: object) -> bool:
-        others = set(began) - {None, own}
-        return bool(others) and weights_digest_once(locate_model(str(model))) in others
-
-    return [model.resolve() in named or is_base(model, own) for model, own in zip(models, began, strict=True)]
 
 
 def _prepare(args: argparse.Namespace, job: Job, judge: Grader, world: World) -> Work:
