@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import tersely
 from stand_in import Manners, serving
 from tersely.cli import main
 from tersely.evaluation.records import read_evaluation
@@ -173,6 +174,42 @@ def test_the_page_shows_the_points_beside_the_model_as_served(capfd: pytest.Capt
     row = next(line for line in page.splitlines() if line.startswith("| reasoning_effort-high | prompted"))
     assert "| base |" in row  # worse on both axes than the model as served
     assert "reasoning_effort-low" in page
+
+
+def test_python_measures_a_server_as_the_command_does(tmp_path: Path) -> None:
+    Path("brief.txt").write_text("Be brief.\n")
+    with serving(answer=short) as (url, manners):
+        assert main(asked(url, "--request", "reasoning_effort=low", "--system", "brief.txt", out="command")) == 0
+        served = tersely.endpoint_at(url, "stand-in", concurrency=8)
+        how: dict[str, Any] = {"task": "task.jsonl", "max_new_tokens": 64, "out": "python"}
+        plain = tersely.evaluate(served, **how)
+        low = tersely.evaluate(served, **how, request="reasoning_effort=low")
+        tersely.evaluate(served, **how, system=Path("brief.txt"))
+        asked_for = len(manners.bodies)
+        assert tersely.evaluate(served, **how).summary == plain.summary  # gone on with: nothing is lacking
+        assert len(manners.bodies) == asked_for + 1
+    assert plain.summary.overall.tokens.value > low.summary.overall.tokens.value
+    for name in ("task", "task@reasoning_effort-low", "task@system-brief"):
+        mine, theirs = (without_times(out / name) for out in (Path("python"), Path("command/stand-in")))
+        assert mine == theirs
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"request": "effort=low,high"}, "give one request, or one system prompt, in a call"),
+        ({"request": "effort=low", "system": "Be brief."}, "give one request, or one system prompt, in a call"),
+        ({"request": "effort"}, "write NAME=VALUE"),
+        ({"effort": "low"}, "effort goes with a model's folder"),
+        ({"sampler": object()}, "sampler goes with a model's folder"),
+    ],
+)
+def test_in_python_what_does_not_go_with_a_server_is_refused(how: dict[str, Any], words: str) -> None:
+    with serving() as (url, manners), pytest.raises(tersely.UserError, match=words):
+        tersely.evaluate(tersely.endpoint_at(url, "stand-in"), task="task.jsonl", out="ev", **how)
+    assert not manners.bodies
+    with pytest.raises(tersely.UserError, match="request and system speak of a server"):
+        tersely.evaluate("model", task="task.jsonl", out="ev", request="effort=low")
 
 
 def test_without_usage_a_tokenizer_counts_and_the_numbers_say_so(capfd: pytest.CaptureFixture[str]) -> None:
