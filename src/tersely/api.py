@@ -136,7 +136,7 @@ def evaluate(
     (None: all of a file, 600 of the embedded task); ``k``: responses a problem; ``max_new_tokens``: cap in tokens
     (None: as trained, else 32768); ``template`` None: as trained, else "boxed". A model trained with a verifier asks
     for the same one here, or for a ``Judge``. ``drop_unjudgeable`` leaves out problems whose gold answers cannot be
-    judged. ``effort``: the level asked for, of a model trained for several; ``decoding``: as ``Decoding("budget:512")``.
+    judged. ``effort``: the level asked for, of a model trained for several; ``decoding``: ``Decoding("budget:512")``.
     Of a server alone: ``request``, NAME=VALUE to ask besides, or ``system``, a system prompt or a file that holds it,
     is a point of its own, kept beside the model as served. Returns accuracy and tokens with 95 % intervals over
     problems (``Evaluation.summary``) and the responses. Raises as ``train`` does.

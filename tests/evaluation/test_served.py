@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -174,6 +175,34 @@ def test_the_page_shows_the_points_beside_the_model_as_served(capfd: pytest.Capt
     row = next(line for line in page.splitlines() if line.startswith("| reasoning_effort-high | prompted"))
     assert "| base |" in row  # worse on both axes than the model as served
     assert "reasoning_effort-low" in page
+
+
+def test_the_page_shows_seconds_and_money_and_names_the_dominated_in_each(capfd: pytest.CaptureFixture[str]) -> None:
+    make_task(Path("task.jsonl"), count=24)
+
+    def wasteful(body: dict[str, Any]) -> str:
+        much = 40 if "effort" in body else len(body["messages"][-1]["content"]) % 7
+        return f"{'so ' * much}{short(body) if much < 40 else chr(92) + 'boxed{0}'}"
+
+    with serving(answer=wasteful) as (url, _):
+        assert main(asked(url, "--request", "effort=high")) == 0
+    assert main(["compare", "ev/stand-in", "--out", "page", "--price", "1,10", "--currency", "EUR"]) == 0
+    page = Path("page/compare.md").read_text().replace("\\", "")
+    for axis in ("tokens", "money"):
+        assert f"Dominated in {axis}, beyond the intervals: none; by value alone: effort-high (by base)" in page
+    assert "Dominated in seconds, " in page
+    (table,) = Path("page/tables").glob("served_*.csv")
+    base, high = csv.DictReader(table.open())
+    assert (base["model"], high["model"]) == ("base", "effort-high")
+    assert all(float(base[name]) > 0 for name in ("tokens", "seconds", "first_token_s", "money"))
+    assert float(base["money_low"]) < float(base["money"]) < float(base["money_high"])
+    # 1000 x (7 x 1 + 410 x 10) / a million
+    assert float(high["money"]) == pytest.approx(4.107)
+    assert main(["compare", "ev/stand-in", "--out", "page", "--price", "10"]) == 0
+    assert "Dominated in money" not in Path("page/compare.md").read_text()
+    for price in ("cheap", "-1", "1,0", "1,2,3", "0"):
+        assert main(["compare", "ev/stand-in", "--out", "page", "--price", price]) == 2
+    assert capfd.readouterr().err.count("is no price") == 5
 
 
 def test_python_measures_a_server_as_the_command_does(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tersely.commands.verb import folder_in, out_for
 from tersely.errors import UserError
 
 if TYPE_CHECKING:
-    from tersely.evaluation.efforts import Price
+    from tersely.analysis.served import Price
     from tersely.samplers.endpoint import Endpoint
 
 NEEDS = ("model", "sent", "system", "request", "completions", "tokenizer", "concurrency", "timeout", "retries")
