@@ -16,6 +16,7 @@ that needs it. Names that are not here are the house's own and may change.
 """
 GROUPS = {
     "Training and measuring": ("train", "evaluate", "sweep", "load_run", "RunResult", "Evaluation"),
+    "A model behind a server": ("endpoint_at", "Endpoint"),
     "The parts alone": ("Objective", "Judge"),
     "Records": ("Problem", "Rollout", "Verdict", "Status", "Group", "Credit", "StepRecord", "Estimate"),
     "Statistics": ("clustered_mean", "clustered_rate", "paired_difference", "paired_ratio", "paired_saving"),

@@ -17,7 +17,8 @@ import api_docs
 PARAMETERS = {
     "train": "config_or_recipe, *, model, task, alpha, out, settings, judge, sampler, callbacks, display",
     "evaluate": "model, *, task, out, size, k, max_new_tokens, temperature, top_p, seed, template, judge, "
-    "drop_unjudgeable, sampler, display, effort, decoding",
+    "drop_unjudgeable, sampler, display, effort, decoding, request, system",
+    "endpoint_at": "url, model, *, options, system, completions, tokenizer, concurrency, timeout, retries, pause",
     "load_run": "path",
     "RunResult": "path, config, finished, steps, checkpoint, evaluations",
     "clustered_mean": "clusters",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tersely.journal import StepRecord
     from tersely.objective import Objective
     from tersely.records import Credit, Estimate, Group, Problem, Rollout, Status, Verdict
+    from tersely.samplers.endpoint import Endpoint, endpoint_at
     from tersely.verify import Judge
 
 __version__ = "0.1.0"
@@ -36,6 +37,8 @@ _HOMES = {
     "sweep": "tersely.api",
     "load_run": "tersely.api",
     "RunResult": "tersely.api",
+    "Endpoint": "tersely.samplers.endpoint",
+    "endpoint_at": "tersely.samplers.endpoint",
     "Evaluation": "tersely.evaluation.records",
     "Objective": "tersely.objective",
     "Judge": "tersely.verify",
@@ -62,6 +65,7 @@ _HOMES = {
 
 __all__ = [
     "Credit",
+    "Endpoint",
     "Estimate",
     "Evaluation",
     "Group",
@@ -80,6 +84,7 @@ __all__ = [
     "Verdict",
     "clustered_mean",
     "clustered_rate",
+    "endpoint_at",
     "evaluate",
     "load_run",
     "paired_difference",

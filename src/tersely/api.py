@@ -24,9 +24,11 @@ from tersely.runs.manifest import step_folders
 from tersely.verify.verifier import refer
 
 if TYPE_CHECKING:
+    from tersely.evaluation.work import Choices
     from tersely.rollouts import Grader
     from tersely.samplers import Sampler
     from tersely.samplers.decoding import Decoding
+    from tersely.samplers.endpoint import Endpoint
     from tersely.verify.verifier import Verifier
 
 GIVEN = "given"
@@ -107,7 +109,7 @@ def train(
 
 
 def evaluate(
-    model: str | Path,
+    model: str | Path | Endpoint,
     *,
     task: str | Path | Sequence[Problem | Mapping[str, Any]] = "arithmetic",
     out: str | Path | None = None,
@@ -124,55 +126,45 @@ def evaluate(
     display: Display | None = None,
     effort: str | None = None,
     decoding: Decoding | None = None,
+    request: str | None = None,
+    system: str | Path | None = None,
 ) -> Evaluation:
     """Measure a model on held-out problems; what was evaluated before under the same protocol is not done again.
 
-    ``model``: run folder, model folder or hub id; ``out``: folder for the evaluation, needed where ``model`` is no run
-    folder. ``task``, ``judge`` and ``sampler`` as for ``train``. ``size``: problems (None: all of a file, 600 of the
-    embedded task); ``k``: responses a problem; ``max_new_tokens``: cap in tokens (None: as trained, else 32768);
-    ``template`` None: as trained, else "boxed". A model trained with a verifier asks for the same one here, or for a
-    ``Judge``. ``drop_unjudgeable`` leaves out problems whose gold answers cannot be judged. ``effort``: the level asked
-    for, of a model trained for several; ``decoding``: as ``Decoding("budget:512")``. Returns accuracy and tokens with
-    95 % intervals over problems (``Evaluation.summary``) and the responses. Raises as ``train`` does.
+    ``model``: run folder, model folder, hub id, or a server (``endpoint_at``); ``out``: folder for the evaluation,
+    needed where ``model`` is no run folder. ``task``, ``judge`` and ``sampler`` as for ``train``. ``size``: problems
+    (None: all of a file, 600 of the embedded task); ``k``: responses a problem; ``max_new_tokens``: cap in tokens
+    (None: as trained, else 32768); ``template`` None: as trained, else "boxed". A model trained with a verifier asks
+    for the same one here, or for a ``Judge``. ``drop_unjudgeable`` leaves out problems whose gold answers cannot be
+    judged. ``effort``: the level asked for, of a model trained for several; ``decoding``: ``Decoding("budget:512")``.
+    Of a server alone: ``request``, NAME=VALUE to ask besides, or ``system``, a system prompt or a file that holds it,
+    is a point of its own, kept beside the model as served. Returns accuracy and tokens with 95 % intervals over
+    problems (``Evaluation.summary``) and the responses. Raises as ``train`` does.
     """
     from tersely.evaluation.run import evaluate as run
 
     problems = None if isinstance(task, str | Path) else list(task)
     verifier, grader = _split_judge(judge)
+    found, asked = _asked_so(model, request, system, {"effort": effort, "decoding": decoding, "sampler": sampler})
     protocol = EvalProtocol(
         task=str(task) if problems is None else GIVEN,
         size=size,
         k=k,
-        max_new_tokens=max_new_tokens or _cap_of(model),
+        max_new_tokens=max_new_tokens or _cap_of(found),
         temperature=temperature,
         top_p=top_p,
         seed=seed,
         template=template,
         effort=effort,
         decoding=decoding,
+        request=asked,
     )
-    with display or make_display(f"evaluate {Path(model).name}") as shown:
-        folder = run(
-            Path(model),
-            protocol,
-            None if out is None else Path(out),
-            shown,
-            command="tersely.evaluate(...)",
-            problems=problems,
-            judge=grader,
-            verifier=verifier,
-            drop_unjudgeable=drop_unjudgeable,
-            sampler=sampler,
-        )
+    with display or make_display(f"evaluate {found.name if isinstance(found, Path) else found.label}") as shown:
+        place = None if out is None else Path(out)
+        more: Choices = {"problems": problems, "drop_unjudgeable": drop_unjudgeable, "sampler": sampler,
+                         "command": "tersely.evaluate(...)"}  # fmt: skip
+        folder = run(found, protocol, place, shown, judge=grader, verifier=verifier, **more)
     return read_evaluation(folder)
-
-
-def _cap_of(model: str | Path) -> int:
-    """In tokens, what the model was trained with."""
-    from tersely.models.locate import locate_model
-    from tersely.models.trained_for import read_trained_for
-
-    return read_trained_for(locate_model(str(model))).max_new_tokens or CAP
 
 
 def sweep(
@@ -268,6 +260,42 @@ def _configured(given: TrainConfig | str | None, over: Mapping[str, Any], settin
     if given is None and "model" not in known:
         raise UserError("nothing says what to train: give model=, or a recipe such as 'tiny'")
     return assemble(given, known)
+
+
+def _asked_so(
+    model: str | Path | Endpoint,
+    request: str | None,
+    system: str | Path | None,
+    of_folders: Mapping[str, object],
+) -> tuple[Path | Endpoint, str | None]:
+    """(what is measured, the name of the point that was asked for). ``of_folders``: what was given that a server does
+    not take. UserError for what does not go together."""
+    from tersely.samplers.endpoint import Endpoint
+    from tersely.samplers.endpoint.points import at, requests, systems
+
+    points = [
+        *requests([request] if request is not None else []),
+        *systems([str(system)] if system is not None else []),
+    ]
+    if not isinstance(model, Endpoint):
+        if points:
+            raise UserError("request and system speak of a server: give one as the model, tersely.endpoint_at(...)")
+        return Path(model), None
+    if len(points) > 1:
+        raise UserError("several requests are several points: give one request, or one system prompt, in a call")
+    for name, given in of_folders.items():
+        if given is not None:
+            raise UserError(f"{name} goes with a model's folder: ask a server by request= or its options")
+    return (at(model, points[0]), points[0].name) if points else (model, None)
+
+
+def _cap_of(model: Path | Endpoint) -> int:
+    """Of a response, as the model was trained."""
+    from tersely.models.locate import locate_model
+    from tersely.models.trained_for import read_trained_for
+
+    trained = read_trained_for(locate_model(str(model))).max_new_tokens if isinstance(model, Path) else None
+    return trained or CAP
 
 
 def _split_judge(judge: Grader | Verifier | str | None) -> tuple[Verifier | str | None, Grader | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import tersely
 from stand_in import Manners, serving
 from tersely.cli import main
 from tersely.evaluation.records import read_evaluation
@@ -173,6 +175,70 @@ def test_the_page_shows_the_points_beside_the_model_as_served(capfd: pytest.Capt
     row = next(line for line in page.splitlines() if line.startswith("| reasoning_effort-high | prompted"))
     assert "| base |" in row  # worse on both axes than the model as served
     assert "reasoning_effort-low" in page
+
+
+def test_the_page_shows_seconds_and_money_and_names_the_dominated_in_each(capfd: pytest.CaptureFixture[str]) -> None:
+    make_task(Path("task.jsonl"), count=24)
+
+    def wasteful(body: dict[str, Any]) -> str:
+        much = 40 if "effort" in body else len(body["messages"][-1]["content"]) % 7
+        return f"{'so ' * much}{short(body) if much < 40 else chr(92) + 'boxed{0}'}"
+
+    with serving(answer=wasteful) as (url, _):
+        assert main(asked(url, "--request", "effort=high")) == 0
+    assert main(["compare", "ev/stand-in", "--out", "page", "--price", "1,10", "--currency", "EUR"]) == 0
+    page = Path("page/compare.md").read_text().replace("\\", "")
+    for axis in ("tokens", "money"):
+        assert f"Dominated in {axis}, beyond the intervals: none; by value alone: effort-high (by base)" in page
+    assert "Dominated in seconds, " in page
+    (table,) = Path("page/tables").glob("served_*.csv")
+    base, high = csv.DictReader(table.open())
+    assert (base["model"], high["model"]) == ("base", "effort-high")
+    assert all(float(base[name]) > 0 for name in ("tokens", "seconds", "first_token_s", "money"))
+    assert float(base["money_low"]) < float(base["money"]) < float(base["money_high"])
+    # 1000 x (7 x 1 + 410 x 10) / a million
+    assert float(high["money"]) == pytest.approx(4.107)
+    assert main(["compare", "ev/stand-in", "--out", "page", "--price", "10"]) == 0
+    assert "Dominated in money" not in Path("page/compare.md").read_text()
+    for price in ("cheap", "-1", "1,0", "1,2,3", "0"):
+        assert main(["compare", "ev/stand-in", "--out", "page", "--price", price]) == 2
+    assert capfd.readouterr().err.count("is no price") == 5
+
+
+def test_python_measures_a_server_as_the_command_does(tmp_path: Path) -> None:
+    Path("brief.txt").write_text("Be brief.\n")
+    with serving(answer=short) as (url, manners):
+        assert main(asked(url, "--request", "reasoning_effort=low", "--system", "brief.txt", out="command")) == 0
+        served = tersely.endpoint_at(url, "stand-in", concurrency=8)
+        how: dict[str, Any] = {"task": "task.jsonl", "max_new_tokens": 64, "out": "python"}
+        plain = tersely.evaluate(served, **how)
+        low = tersely.evaluate(served, **how, request="reasoning_effort=low")
+        tersely.evaluate(served, **how, system=Path("brief.txt"))
+        asked_for = len(manners.bodies)
+        assert tersely.evaluate(served, **how).summary == plain.summary  # gone on with: nothing is lacking
+        assert len(manners.bodies) == asked_for + 1
+    assert plain.summary.overall.tokens.value > low.summary.overall.tokens.value
+    for name in ("task", "task@reasoning_effort-low", "task@system-brief"):
+        mine, theirs = (without_times(out / name) for out in (Path("python"), Path("command/stand-in")))
+        assert mine == theirs
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"request": "effort=low,high"}, "give one request, or one system prompt, in a call"),
+        ({"request": "effort=low", "system": "Be brief."}, "give one request, or one system prompt, in a call"),
+        ({"request": "effort"}, "write NAME=VALUE"),
+        ({"effort": "low"}, "effort goes with a model's folder"),
+        ({"sampler": object()}, "sampler goes with a model's folder"),
+    ],
+)
+def test_in_python_what_does_not_go_with_a_server_is_refused(how: dict[str, Any], words: str) -> None:
+    with serving() as (url, manners), pytest.raises(tersely.UserError, match=words):
+        tersely.evaluate(tersely.endpoint_at(url, "stand-in"), task="task.jsonl", out="ev", **how)
+    assert not manners.bodies
+    with pytest.raises(tersely.UserError, match="request and system speak of a server"):
+        tersely.evaluate("model", task="task.jsonl", out="ev", request="effort=low")
 
 
 def test_without_usage_a_tokenizer_counts_and_the_numbers_say_so(capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,27 +19,27 @@ from pages import PAYLOADS, Page, blank_figures
 from tersely.analysis import cut, paired_saving
 from tersely.analysis.clusters import token_clusters
 from tersely.analysis.cutoff import cutoff_limits
+from tersely.analysis.payback import Payback
 from tersely.analysis.seeds import SeedMean
 from tersely.errors import UserError
-from tersely.evaluation.cost import cost_of
+from tersely.evaluation.cost import cost_of, joined
 from tersely.evaluation.protocol import parse_name
 from tersely.evaluation.runs import read_run
 from tersely.page.block import Options
 from tersely.page.blocks.ablations import ablations
 from tersely.page.blocks.behaviours import behaviour_tables, unmeasured
 from tersely.page.blocks.checkpoints import curves
-from tersely.page.blocks.costs import Payback, cost_table, paybacks, prompts_sentence
+from tersely.page.blocks.costs import cost_table, paybacks, prompts_sentence
 from tersely.page.blocks.findings import monotone
 from tersely.page.blocks.frontier import below_view
 from tersely.page.blocks.matched import matched
 from tersely.page.collect import collect
-from tersely.page.cost import joined
 from tersely.page.figure import make_looks
 from tersely.page.message import make_message, warnings
 from tersely.page.published import published_planes, published_standings, read_published
 from tersely.page.records import Comparison, Role, View, Who
 from tersely.page.render import write_comparison, write_published
-from tersely.page.standings import Plane, Spot, Standing, best_of, plane_of, stand, standings
+from tersely.page.standings import Plane, Spot, Standing, best_of, plane_of, plane_sentence, stand, standings
 from tersely.records import Estimate
 
 
@@ -585,6 +585,12 @@ def test_another_protocol_is_refused_or_marked_and_never_averaged(tmp_path: Path
     assert marked.label not in {s.label for s in standings(found)}
     assert marked.label not in {e.label for e in found.view().line}
     assert any(marked.label in s for s in warnings(found, standings(found)))
+    plane = plane_of(found)
+    assert marked.label in {spot.label for spot in plane.spots}  # shown, and compared with nothing
+    ranks = plane.dominance()
+    assert [spot.label for spot in plane.spots] == [rank.name for rank in ranks]
+    assert not any(marked.label in rank.by or (rank.name == marked.label and rank.by) for rank in ranks)
+    assert marked.label not in plane_sentence(plane)
 
 
 def test_one_problem_has_no_interval_and_the_page_says_so(tmp_path: Path) -> None:

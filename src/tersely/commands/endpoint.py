@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tersely.commands.verb import folder_in, out_for
 from tersely.errors import UserError
 
 if TYPE_CHECKING:
-    from tersely.evaluation.efforts import Price
+    from tersely.analysis.served import Price
     from tersely.samplers.endpoint import Endpoint
 
 NEEDS = ("model", "sent", "system", "request", "completions", "tokenizer", "concurrency", "timeout", "retries")
 """Options that mean nothing without --endpoint."""
 FLAGS = {"sent": "with"}
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One way in which the server is asked. Example: ``Point("reasoning_effort=low", "reasoning_effort", "low")``"""
-
-    name: str | None = None
-    """In tables and in the name of the evaluation; None: as it serves by itself."""
-    option: str | None = None
-    value: Any = None
-    system: str | None = None
 
 
 def add_endpoint(parser: argparse.ArgumentParser, points: bool = False) -> None:
@@ -72,10 +58,11 @@ def endpoint_of(args: argparse.Namespace, models: Sequence[Path]) -> Endpoint | 
 
 def _made(args: argparse.Namespace) -> Endpoint:
     from tersely.samplers.endpoint import endpoint_at
+    from tersely.samplers.endpoint.points import nested, pair
 
     settings = {name: getattr(args, name) for name in ("concurrency", "timeout", "retries")}
     given = {name: value for name, value in settings.items() if value is not None}
-    options = dict(_nested(*_pair(one, "--with")) for one in args.sent)
+    options = dict(nested(*pair(one, "--with")) for one in args.sent)
     return endpoint_at(
         args.endpoint,
         args.model,
@@ -118,9 +105,11 @@ def points_of(args: argparse.Namespace, served: Endpoint) -> list[tuple[str | No
 
     UserError for what is no value, and for one given twice.
     """
+    from tersely.samplers.endpoint.points import Point, at, requests, systems
+
     if args.all_checkpoints:
         raise UserError("--all-checkpoints belongs to a run folder, and a server serves one model: leave it out")
-    found = [Point(), *_requests(args.request), *_systems(args.system)]
+    found = [Point(), *requests(args.request), *systems(args.system)]
     names = [point.name for point in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -128,59 +117,3 @@ def points_of(args: argparse.Namespace, served: Endpoint) -> list[tuple[str | No
     if args.completions and args.system:
         raise UserError("--system is a turn of a chat, and --completions sends none: leave one of the two out")
     return [(point.name, f"{served.label} {point.name or ''}".strip(), at(served, point)) for point in found]
-
-
-def at(endpoint: Endpoint, point: Point) -> Endpoint:
-    """The same server, asked so."""
-    from dataclasses import replace
-
-    from tersely.frozen import freeze_mapping, thaw
-
-    options = dict(thaw(endpoint.options))
-    if point.option is not None:
-        name, value = _nested(point.option, point.value)
-        both = isinstance(value, dict) and isinstance(options.get(name), dict)
-        options[name] = {**options[name], **value} if both else value
-    return replace(endpoint, options=freeze_mapping(options, "options"), system=point.system)
-
-
-def _requests(given: Sequence[str]) -> Iterator[Point]:
-    for one in given:
-        name, equals, values = one.partition("=")
-        for value in values.split(",") if equals else [None]:
-            _, read = _pair(name if value is None else f"{name}={value}", "--request")
-            yield Point(f"{name}={value}", name, read)
-
-
-def _systems(given: Sequence[str]) -> Iterator[Point]:
-    """Each by the name of its file, or by a digest of its text."""
-    for one in given:
-        path = Path(one) if len(one) < 256 and "\n" not in one else None
-        if path is not None and path.is_file():
-            text, name = path.read_text(encoding="utf-8").strip(), path.stem
-        else:
-            text, name = one.strip(), hashlib.sha256(one.encode()).hexdigest()[:6]
-        if not text:
-            raise UserError(f"--system {one!r} is empty: give the text of a system prompt, or a file that holds it")
-        yield Point(f"system={name}", system=text)
-
-
-def _pair(given: str, option: str) -> tuple[str, Any]:
-    """A name and its value: JSON where it is some, "none" for a field that is left out, else text."""
-    name, equals, value = given.partition("=")
-    if not (name.strip() and equals and value.strip()):
-        raise UserError(f"{option} {given!r} is no request: write NAME=VALUE, such as reasoning_effort=low")
-    if value == "none":
-        return name, None
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
-
-
-def _nested(name: str, value: Any) -> tuple[str, Any]:
-    """``chat_template_kwargs.enable_thinking`` as an object within an object."""
-    first, *rest = name.split(".")
-    for part in reversed(rest):
-        value = {part: value}
-    return first, value

@@ -25,7 +25,7 @@ def add_page_options(p: argparse.ArgumentParser, out: Path) -> None:
     """What every page can be asked for."""
     p.add_argument("--base", type=Path, default=None, help="base (default: the model that the runs were trained from)")
     p.add_argument("--out", type=Path, default=out, help=f"folder of the page (default {out})")
-    p.add_argument("--price", type=float, default=None, help="price of a million generated tokens")
+    p.add_argument("--price", default=None, metavar="[IN,]OUT", help="of a million tokens of prompts, and generated")
     p.add_argument("--gpu-hour", type=float, default=None, help="price of an hour of the training machine")
     p.add_argument("--currency", default="USD", help="of the prices (default USD)")
     p.add_argument("--allow-mixed", action="store_true", help="show runs of another protocol, marked and uncompared")
@@ -36,12 +36,35 @@ def asked_for(args: argparse.Namespace, with_ablations: bool = False) -> Options
     """The options of ``add_page_options``; UserError for a price that is none."""
     from tersely.page.block import Options
 
-    for name in ("price", "gpu_hour"):
-        value = getattr(args, name)
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise UserError(f"--{name.replace('_', '-')} {value:g} is no price: give a number above 0, or leave it out")
+    hour = args.gpu_hour
+    if hour is not None and not (math.isfinite(hour) and hour > 0):
+        raise UserError(f"--gpu-hour {hour:g} is no price: give a number above 0, or leave it out")
+    read, written = _prices(args.price)
     commands = [*args.command, command_line()]
-    return Options(args.price, args.gpu_hour, args.currency, with_ablations, args.allow_mixed, commands)
+    mixed = args.allow_mixed
+    return Options(written, hour, args.currency, with_ablations, mixed, commands, price_read=read)
+
+
+def _prices(given: str | None) -> tuple[float | None, float | None]:
+    """(of prompts, of generated tokens), either None where it was not given; UserError for what is no price."""
+    from tersely.evaluation.efforts import parse_price
+
+    if given is None:
+        return None, None
+    if "," in given:
+        both = parse_price(given)
+        return both.read, both.written
+    written = _number(given)
+    if not (written is not None and math.isfinite(written) and written > 0):
+        raise UserError(f"--price {given} is no price: give a number above 0, or leave it out")
+    return None, written
+
+
+def _number(given: str) -> float | None:
+    try:
+        return float(given)
+    except ValueError:
+        return None
 
 
 def run_report(args: argparse.Namespace) -> int:

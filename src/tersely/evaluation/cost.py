@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from tersely.evaluation.runs import Run
 from tersely.records import Json
@@ -57,3 +58,14 @@ def cost_of(run: Run, until: int | None = None) -> Cost:
     sampling = total(clock, "sample_s")
     pace = sampling / sampled if sampling and sampled else None
     return Cost(sampled, trained, total(clock, "step_s"), pace, bool(read))
+
+
+def joined(costs: Sequence[Cost], join: Callable[[Sequence[float]], float]) -> Cost:
+    """Part by part, the pace always as the mean; None for a part that any of the costs lacks."""
+
+    def part(key: str, how: Callable[[Sequence[float]], float] = join) -> float | None:
+        known = [value for cost in costs if (value := getattr(cost, key)) is not None]
+        return how(known) if known and len(known) == len(costs) else None
+
+    prompts = any(cost.with_prompts for cost in costs)
+    return Cost(part("sampled"), part("trained"), part("wall"), part("seconds_per_token", fmean), prompts)

@@ -45,6 +45,8 @@ class Options:
     """Against the base, over all data sets."""
     chosen: str | None = None
     """Label of the model that the message names."""
+    price_read: float | None = None
+    """Of a million tokens of prompts."""
 
 
 Make = Callable[[Comparison, Options], Block | None]

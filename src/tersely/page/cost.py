@@ -1,9 +1,8 @@
 """What training cost: of a setting over its seeds, and of a family of which one member was chosen."""
 
-from collections.abc import Callable, Sequence
 from statistics import fmean
 
-from tersely.evaluation.cost import Cost, cost_of
+from tersely.evaluation.cost import Cost, cost_of, joined
 from tersely.page.records import TRAINED, Comparison, Contender, Role
 
 
@@ -19,14 +18,3 @@ def search_cost(comparison: Comparison, chosen: Contender) -> tuple[int, Cost]:
     """(members trained to choose this one, their cost together): who picks alpha from a family has paid for all."""
     family = [c for c in comparison.contenders if c.is_member] if chosen.is_member else [chosen]
     return len(family), joined([contender_cost(c) for c in family], sum)
-
-
-def joined(costs: Sequence[Cost], join: Callable[[Sequence[float]], float]) -> Cost:
-    """Part by part, the pace always as the mean; None for a part that any of the costs lacks."""
-
-    def part(key: str, how: Callable[[Sequence[float]], float] = join) -> float | None:
-        known = [value for cost in costs if (value := getattr(cost, key)) is not None]
-        return how(known) if known and len(known) == len(costs) else None
-
-    prompts = any(cost.with_prompts for cost in costs)
-    return Cost(part("sampled"), part("trained"), part("wall"), part("seconds_per_token", fmean), prompts)

@@ -11,6 +11,7 @@ from tersely.analysis import PairedComparison, ProtocolFacts, Summary, over_seed
 from tersely.analysis.clusters import difficulty_order, label_of, token_clusters
 from tersely.analysis.noise import NoiseFloor
 from tersely.analysis.profile import clustered_quantile
+from tersely.analysis.served import QUANTITIES, Quantity, mean_of
 from tersely.evaluation.records import Evaluation
 from tersely.evaluation.runs import Run
 from tersely.records import Estimate, EvalRecord
@@ -142,6 +143,11 @@ class Entry(Who):
     def over_results(self, value: Callable[[Sequence[EvalRecord]], Estimate | None]) -> Estimate | None:
         """An estimate of each seed's responses, over seeds."""
         return over_seeds([value(self.records(result)) for result in self.results], (0.0, math.inf))
+
+    def spent(self, quantity: Quantity | str) -> Estimate | None:
+        """Mean a response of what a server's answer takes, or by its name in ``analysis.served``."""
+        of_one = QUANTITIES[quantity] if isinstance(quantity, str) else quantity
+        return self.over_results(lambda records: mean_of(records, of_one))
 
     def clusters(self, make: Callable[[Sequence[EvalRecord]], dict[str, list[float]]]) -> dict[str, list[float]]:
         """Problem id -> the values of all seeds together."""

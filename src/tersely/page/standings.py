@@ -59,7 +59,9 @@ class Plane:
     """Ratios to the base; else tokens, and accuracy in [0, 1]."""
 
     def dominance(self) -> list[Dominance]:
-        return dominance([Point(s.label, s.tokens, s.accuracy) for s in self.spots])
+        """Of every spot; who is marked is compared with nothing."""
+        found = iter(dominance([Point(s.label, s.tokens, s.accuracy) for s in self.spots if not s.mark]))
+        return [Dominance(s.label, (), ()) if s.mark else next(found) for s in self.spots]
 
     @property
     def printed(self) -> bool:
@@ -177,7 +179,7 @@ def aggregate_plane(found: Sequence[Spot], count: int) -> Plane:
 
 def plane_sentence(plane: Plane) -> str:
     """Dominated points by name: beyond the intervals, or by value alone where there are none."""
-    found, beaten = plane.dominance(), []
+    found, beaten = [o for o, s in zip(plane.dominance(), plane.spots, strict=True) if not s.mark], []
     if len(found) < 2:
         return ""
     sure = any(s.tokens.low is not None and s.accuracy.low is not None for s in plane.spots)

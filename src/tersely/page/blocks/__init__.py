@@ -16,6 +16,7 @@ from tersely.page.blocks import (
     matched,
     overview,
     ratios,
+    served,
     training,
 )
 
@@ -23,6 +24,7 @@ BLOCKS: Mapping[str, Maker] = {
     "aggregate": once(frontier.aggregate_block),
     "frontier": each_set(frontier.block),
     "overview": each_set(overview.block),
+    "served": each_set(served.block),
     "findings": once(findings.block),
     "sets": once(frontier.sets_block),
     "ratios": once(ratios.block),

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -64,8 +65,49 @@ class Endpoint:
         return said | ({} if self.system is None else {"system": self.system})
 
 
-def endpoint_at(url: str, model: str, **more: Any) -> Endpoint:
-    """UserError for an address that is none, or that holds a key."""
+def endpoint_at(
+    url: str,
+    model: str,
+    *,
+    options: Mapping[str, Any] = NOTHING,
+    system: str | None = None,
+    completions: bool = False,
+    tokenizer: str | Path | None = None,
+    concurrency: int = 64,
+    timeout: float = 600.0,
+    retries: int = 6,
+    pause: float = 1.0,
+) -> Endpoint:
+    """A model behind an OpenAI-compatible server, in place of a model's folder; nothing is asked yet.
+
+    ``url`` up to ``/v1``; ``model`` as the server calls it; the key stands in the environment (TERSELY_API_KEY or
+    OPENAI_API_KEY). ``options`` are sent with every request, ``system`` is the system prompt of every one.
+    ``completions`` sends our own prompt instead of a chat; ``tokenizer`` is the folder of the model's own, which counts
+    where the server does not. ``concurrency`` requests at once; one that is silent for ``timeout`` seconds has failed,
+    and is tried ``retries`` more times, first after ``pause`` seconds. UserError for an address that is none or holds
+    a key.
+    """
+    _require_address(url)
+    if not model.strip():
+        raise UserError("--model is empty: give the name under which the server serves the model")
+    frozen = options if isinstance(options, FrozenMapping) else freeze_mapping(options, "options")
+    if secret := next(filter(_SECRET.search, frozen), None):
+        raise UserError(
+            f"the option {secret!r} looks like a key, which would be written into logs: set {KEYS[0]} instead"
+        )
+    for name, value, least in (("concurrency", concurrency, 1), ("retries", retries, 0)):
+        if value < least:
+            raise UserError(f"--{name} is {value}: it must be at least {least}")
+    if not timeout > 0:
+        raise UserError(f"--timeout is {timeout:g}: a server needs some seconds to answer")
+    bare = url.rstrip("/")
+    for path in _PATHS:
+        bare = bare.removesuffix(path)
+    own = None if tokenizer is None else str(tokenizer)
+    return Endpoint(bare.rstrip("/"), model, frozen, system, completions, own, concurrency, timeout, retries, pause)
+
+
+def _require_address(url: str) -> None:
     if not _is_address(url):
         raise UserError(f"--endpoint {url!r} is no address: give one such as http://127.0.0.1:8000/v1")
     parts = urlsplit(url)
@@ -74,24 +116,6 @@ def endpoint_at(url: str, model: str, **more: Any) -> Endpoint:
             "--endpoint holds more than an address, which would be written into logs: give it up to /v1, and the key "
             f"in the environment as {KEYS[0]}"
         )
-    if not model.strip():
-        raise UserError("--model is empty: give the name under which the server serves the model")
-    bare = url.rstrip("/")
-    for path in _PATHS:
-        bare = bare.removesuffix(path)
-    options = more.pop("options", NOTHING)
-    frozen = options if isinstance(options, FrozenMapping) else freeze_mapping(options, "options")
-    if secret := next(filter(_SECRET.search, frozen), None):
-        raise UserError(
-            f"the option {secret!r} looks like a key, which would be written into logs: set {KEYS[0]} instead"
-        )
-    found = Endpoint(bare.rstrip("/"), model, frozen, **more)
-    for name, least in (("concurrency", 1), ("retries", 0)):
-        if getattr(found, name) < least:
-            raise UserError(f"--{name} is {getattr(found, name)}: it must be at least {least}")
-    if not found.timeout > 0:
-        raise UserError(f"--timeout is {found.timeout:g}: a server needs some seconds to answer")
-    return found
 
 
 def api_key() -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +15,10 @@ FINISHES: Mapping[str, Finish] = {"stop": Finish.EOS, "length": Finish.LENGTH}
 
 THINKING = ("reasoning", "reasoning_content")
 """Where servers with a parser of their own put the thinking: vLLM's and OpenRouter's name, and the older one."""
+
+END = b"data: [DONE]"
+BATCH = 2**16
+"""Bytes of a stream that are read at once, behind the first text."""
 
 
 class Broken(ValueError):  # noqa: N818 - one try; the caller may have more
@@ -69,6 +73,8 @@ class _Gathered:
     model: str = ""
     usage: Mapping[str, Any] | None = None
     first: float | None = None
+    ended: bool = False
+    """A stream has said so."""
 
     def take(self, chunk: Json, at: float) -> None:
         """One event, or the whole answer."""
@@ -104,21 +110,40 @@ class _Gathered:
         )
 
 
-def read_stream(lines: Iterable[bytes], began: float, go_on: Callable[[], None]) -> Reply:
-    """Of server-sent events. ``began`` on ``time.perf_counter``; ``go_on`` raises where nobody waits any more.
+def read_stream(pieces: Iterable[bytes], began: float, go_on: Callable[[], None]) -> Reply:
+    """Of server-sent events, cut anywhere. ``began`` on ``time.perf_counter``; ``go_on`` raises where nobody waits any
+    more. Each piece is read as it comes only up to the first text, whose time is told: where the server shares this
+    machine, to read every token on its own would cost it some of its speed.
 
     Broken for what is no such stream or ends early; whatever reading itself raises comes through.
     """
-    gathered, ended = _Gathered(), False
-    for data in _events(lines):
+    gathered, held = _Gathered(), bytearray()
+    for piece in pieces:
         go_on()
-        if data == b"[DONE]":
-            ended = True
+        held += piece
+        if gathered.first is None or len(held) >= BATCH:
+            whole, mark, rest = bytes(held).rpartition(b"\n")
+            _take_events(gathered, whole + mark)
+            held = bytearray(rest)
+        if gathered.ended or piece.rstrip().endswith(END):
             break
-        _guarded(lambda chunk: gathered.take(chunk, time.perf_counter()), data)
-    if not ended and gathered.usage is None:
+    _take_events(gathered, bytes(held))
+    if not gathered.ended and gathered.usage is None:
         raise Broken("its answer breaks off")
     return gathered.reply(began, time.perf_counter(), streamed=True)
+
+
+def _take_events(gathered: _Gathered, data: bytes) -> None:
+    """Whole lines; comments and other fields are for other readers."""
+    at = time.perf_counter()
+    for line in data.split(b"\n"):
+        if gathered.ended or not line.startswith(b"data:"):
+            continue
+        event = line[5:].strip()
+        if event == b"[DONE]":
+            gathered.ended = True
+        else:
+            _guarded(lambda chunk: gathered.take(chunk, at), event)
 
 
 def read_whole(data: bytes, began: float) -> Reply:
@@ -145,13 +170,6 @@ def said(found: Json) -> str:
     if isinstance(error, dict):
         error = error.get("message", error)
     return " ".join(str(error).split())[:300].rstrip(".")
-
-
-def _events(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The data of each event; comments and other fields are for other readers."""
-    for line in lines:
-        if line.startswith(b"data:"):
-            yield line[5:].strip()
 
 
 def _guarded(take: Callable[[Json], None], data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +17,7 @@ from typing import Any
 from tersely.errors import RunError, UserError, plainly
 from tersely.records import Json, JsonObject
 from tersely.samplers.endpoint.address import KEYS, Endpoint, api_key
-from tersely.samplers.endpoint.reply import Broken, Reply, read_object, read_stream, read_whole, said
+from tersely.samplers.endpoint.reply import BATCH, Broken, Reply, read_object, read_stream, read_whole, said
 
 AGAIN = (408, 409, 425, 429)
 """Answers, besides those of 500 and above, after which the same request may succeed."""
@@ -54,7 +55,9 @@ class Wire:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint, self._key = endpoint, api_key()
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        # One context for all requests: to read the machine's certificates takes longer than to send a request.
+        secure = urllib.request.HTTPSHandler(context=ssl.create_default_context())
+        self._opener = urllib.request.build_opener(_NoRedirect, secure)
 
     def get(self, path: str) -> Json | None:
         """A JSON object at the first try; None where none came. UserError where no server is there, Denied where it
@@ -73,7 +76,7 @@ class Wire:
 
         def read(answer: Any, began: float) -> Reply:
             if "event-stream" in (answer.headers.get("Content-Type") or ""):
-                return read_stream(answer, began, lambda: _go_on(stop))
+                return read_stream(iter(lambda: answer.read1(BATCH), b""), began, lambda: _go_on(stop))
             return read_whole(answer.read(LARGEST), began)
 
         return self._patiently(lambda: self._open(self.endpoint.path, body, read), stop, begun)
