@@ -62,7 +62,7 @@ def plane_block(plane: Plane, looks: Looks) -> Block:
     shown = draw_spots(axes, plane, looks)
     drawing.legend_below(figure, axes)
     # Settings without their method's name stand in its colour, so that neighbours are not mixed up.
-    inks = [looks[s.label].color if s.role is Role.BASELINE else INK for s in shown]
+    inks = [looks[s.label].color if s.role in (Role.BASELINE, Role.PROMPTED) else INK for s in shown]
     places = [(s.tokens.value, s.accuracy.value * plane.scale, _short(s)) for s in shown]
     drawing.place_labels(figure, axes, [(*place, ink) for place, ink in zip(places, inks, strict=True)])
     return Block(plane.name, plane.title, (plane_sentence(plane),), figure, _caption(plane), (_numbers(plane),))
