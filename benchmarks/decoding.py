@@ -66,8 +66,10 @@ def commands(out: Path, seed: int) -> Iterator[Command]:
 def page(out: Path) -> Command:
     """Of one seed, which has intervals."""
     folder = out / f"seed-{compare.SEEDS[0]}"
-    models = [str(folder / name) for name in ("base", *FAMILY)]
-    return Command("page", ("compare", *models, "--out", str(out / "page")), out / "none.jsonl")
+    models = [str(folder / name) for name in FAMILY]
+    # The copies were trained from the original of their base, which may lie there still.
+    words = ("compare", *models, "--base", str(folder / "base"), "--out", str(out / "page"))
+    return Command("page", words, out / "none.jsonl")
 
 
 def pack(out: Path, seeds: Sequence[int], made_by: str, where: Path = DECODING) -> None:

@@ -9,6 +9,7 @@
     records/NAME/steps.csv.gz             a step of training a line, numbers to six digits
     records/NAME/runs.json                commit, commands from nothing, versions; for every run its configuration, the
                                           SHA-256 of its weights and what it cost
+    records/decoding                      responses alone, to the problems of ``comparison`` and by its models
 
 ``run`` is the name of a run folder; ``base@repeat-1`` is the base asked once more, ``alpha-0.2@step-000010`` a
 checkpoint, ``iterated-sft-3e-4/round-2`` what its second round led to. The same runs give the same bytes.
@@ -69,10 +70,10 @@ def response_rows(run: str, records: Sequence[EvalRecord], numbers: Mapping[str,
 
 
 class Records:
-    """A folder of records, read as far as it is asked for."""
+    """A folder of records, read as far as it is asked for; ``beside``: further responses to its problems."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *beside: Path) -> None:
+        self.folder, self.beside = folder, beside
 
     @cached_property
     def about(self) -> dict[str, Any]:
@@ -90,7 +91,7 @@ class Records:
     def seeds(self) -> dict[int, dict[str, list[Response]]]:
         """Seed -> run -> its responses."""
         found: dict[int, dict[str, list[Response]]] = {}
-        for path in sorted(self.folder.glob("responses-seed-*.csv.gz")):
+        for path in sorted(p for place in (self.folder, *self.beside) for p in place.glob("responses-seed-*.csv.gz")):
             runs = found.setdefault(int(path.name.removeprefix("responses-seed-").partition(".")[0]), {})
             for row in read_csv(path):
                 runs.setdefault(row["run"], []).append(self._response(row))

@@ -1,6 +1,6 @@
-"""Every number of README's results and of docs/results/reading.md, computed from the committed records.
+"""Every number of README's results, docs/results/reading.md and results/decoding.md, computed from committed records.
 
-    python benchmarks/published.py                                    # fills both pages and docs/results/models.csv
+    python benchmarks/published.py                                    # fills the pages and docs/results/models.csv
     python benchmarks/published.py --check                            # says which of them are no longer what it gives
     python benchmarks/published.py --ask "saved alpha-0.2 alpha-0"    # any number you like; benchmarks/asked.py has all
 
@@ -24,6 +24,7 @@ from packed import Records
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "benchmarks" / "records" / "comparison"
+DECODING = ROOT / "benchmarks" / "records" / "decoding"
 PAGES = ROOT / "benchmarks" / "pages"
 BEGIN, END = "<!-- results: made by benchmarks/published.py -->\n", "<!-- end of results -->\n"
 QUESTION = re.compile(r"\{\{([^{}]+)\}\}")
@@ -82,7 +83,17 @@ def pages(numbers: Numbers, missing: set[str]) -> dict[Path, str]:
         ROOT / "README.md": f"{before}{BEGIN}{results}{END}{rest.partition(END)[2]}",
         ROOT / "docs" / "results" / "reading.md": reading,
         ROOT / "docs" / "results" / "models.csv": models_csv(numbers),
+        ROOT / "benchmarks" / "results" / "decoding.md": decoding(numbers, missing),
     }
+
+
+def decoding(numbers: Numbers, missing: set[str]) -> str:
+    """Options of decoding beside the family, whose records they stand beside."""
+    found = Numbers(Records(numbers.records.folder, DECODING), numbers.seeds)
+    text, about = (PAGES / "decoding.md").read_text(encoding="utf-8"), Records(DECODING).about
+    for name in ("date", "commit"):
+        text = text.replace(f"[[{name}]]", about[name])
+    return fill(text, found, missing)
 
 
 def differing(path: Path, wanted: str) -> list[str]:
