@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -174,8 +175,9 @@ def page(found: dict[int, dict[str, dict[str, float]]], steps: int) -> str:
     head = [
         "# The objective in TRL and in our own learner",
         "",
-        f"{date.today()}, trl {version('trl')}, torch {version('torch')}, {os.cpu_count()} cores. Command: "
-        f"`python benchmarks/trl_end_to_end.py --bases runs/compare --steps {steps}`.",
+        f"{date.today()}, {', '.join(f'{name} {version(name)}' for name in ('trl', 'transformers', 'torch'))}, Python "
+        f"{platform.python_version()}, {os.cpu_count()} cores. Command: `python benchmarks/trl_end_to_end.py --bases "
+        f"runs/compare --steps {steps}`.",
         "",
         f"{steps} iterations of {PROMPTS} problems x {SIBLINGS} responses from the same base of each seed, alpha "
         f"{ALPHA}, no KL; {SIZE} held-out problems, {K} responses each. Intervals: 95 % t over {len(found)} seeds.",
@@ -190,7 +192,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/trl"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results" / "trl_end_to_end")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results" / "trl_end_to_end.md")
     args = parser.parse_args()
     found = {}
     for seed in args.seeds:
@@ -200,9 +202,8 @@ def main() -> None:
         train_trl(place, args.steps)
         evaluate(place)
         found[seed] = effects(place)
-    args.results.parent.mkdir(exist_ok=True)
-    args.results.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
-    args.results.with_suffix(".md").write_text(page(found, args.steps))
+    (args.out / "found.json").write_text(json.dumps(found, indent=1) + "\n")
+    args.results.write_text(page(found, args.steps))
     print(page(found, args.steps))
 
 

@@ -443,7 +443,7 @@ def test_who_it_is_does_not_depend_on_where_it_is_nor_on_how_fast_it_is_asked() 
 
 
 def test_nothing_is_trained_with_it() -> None:
-    with refused("the endpoint engine only measures"):
+    with refused("the endpoint engine only samples"):
         require_engine("endpoint")
     with refused("nothing can be trained with it"):
         EndpointSampler(at("http://127.0.0.1:1/v1")).load_weights(None, 1)

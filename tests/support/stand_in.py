@@ -41,6 +41,8 @@ class Manners:
     """A field that is not taken."""
     answer: Callable[[dict[str, Any]], str] | None = None
     """Request -> the whole answer."""
+    ids: Callable[[dict[str, Any]], tuple[list[int], list[float], str]] | None = None
+    """Request for ids -> those sampled, their log-probabilities, why it stopped; None: it gives texts alone."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
@@ -190,6 +192,10 @@ def _chunks(manners: Manners, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _whole(manners: Manners, body: dict[str, Any]) -> dict[str, Any]:
+    if manners.ids is not None and body.get("return_token_ids"):
+        ids, logprobs, finish = manners.ids(body)
+        choice = {"text": "", "token_ids": ids, "logprobs": {"token_logprobs": logprobs}, "finish_reason": finish}
+        return {"model": manners.reported, "choices": [choice], "usage": {"completion_tokens": len(ids)}}
     thinking, answer = _text(manners, body)
     said = {"text": answer} if "prompt" in body else {"message": {"content": answer}}
     if manners.reasoning and "message" in said:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from tersely.baselines.kept import SamplesSummary, count_responses, group_to_json, read_groups
+from tersely.baselines.served import Served
 from tersely.baselines.settings import SamplesConfig
 from tersely.display import Display
 from tersely.errors import RunError
@@ -38,6 +39,8 @@ from tersely.runs.identity import never
 from tersely.runs.kinds import Log, RunKind
 from tersely.samplers import Sampler, Sampling
 from tersely.samplers.base import close_after
+from tersely.samplers.endpoint import Endpoint
+from tersely.samplers.endpoint.kept import keep_replies
 from tersely.samplers.engines import require_engine
 from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
@@ -73,9 +76,15 @@ Opened = tuple[Any, Sampler, ModelCheck, PromptIds]
 
 
 def draw_samples(
-    config: SamplesConfig, out: Path, display: Display, judge: Grader | None = None, part: Part | None = None
+    config: SamplesConfig,
+    out: Path,
+    display: Display,
+    judge: Grader | None = None,
+    part: Part | None = None,
+    endpoint: Endpoint | None = None,
 ) -> None:
-    """Draw and judge what is missing in the folder ``out``: responses to all problems, or to a ``part`` of them.
+    """Draw and judge what is missing in the folder ``out``: responses to all problems, or to a ``part`` of them; from
+    the server at ``endpoint``, where one is given that serves the very model.
 
     Raises UserError where model, task or folder cannot be used, Stopped after a stop was asked for, RunError when too
     many answers cannot be judged.
@@ -94,18 +103,22 @@ def draw_samples(
         prompts = render_all(problems, tokenizer, config.template)
         asking = prompt_identity_of(folder, tokenizer, prompts)
         wanted = {**samples_identity(config, folder, problems), **loaded.identity, **asking}
+        served = None if endpoint is None else Served.at(endpoint, config, next(iter(prompts.values())))
+        wanted |= {} if served is None else {"endpoint": served.identity}
         grows = more_samples(wanted, problems, lambda problem: {problem.id: prompts[problem.id]})
         if part is not None:  # which problems are reached depends on how many are drawn at once
             wanted["part"], grows = {**asdict(part), "rows": config.sampling.max_rows}, never
         finished = RunFolder.look(out, RunKind.SAMPLES, wanted, grows) is not None
         if finished and not any(map(_from_outside, read_groups(out))):
             return
-        ready = _open_sampler(config, folder, tokenizer, prompts) if _lacks(out, config, problems, part) else None
+        lacks = _lacks(out, config, problems, part)
+        ready = _open_sampler(config, folder, tokenizer, prompts, served) if lacks else None
         with RunFolder.open(out, RunKind.SAMPLES, wanted, grows=grows) as run:
             keep_trained_on(run.path, [p.id for p in problems])
             _judge_again(run, grader)
             if ready is not None:
                 _draw(config, problems, ready, grader, run, display, part)
+            run.empty(Log.REPLIES)
             run.mark_done(_summary(read_groups(out)).to_json())
 
 
@@ -184,6 +197,7 @@ def _draw(
     missing = part.tokens - _tokens_drawn(run.path, have) if part else None
     reading = ResponseText(tokenizer)
     check.record(run.path, display.note)
+    keep_replies(sampler, run)
     with StopRequest() as stop, close_after(sampler):
         for first, block in _blocks(config, problems, have):
             clock = Clock()
@@ -226,11 +240,15 @@ def _joined(old: Group | None, new: Group) -> Group:
     return Group(old.problem, (*old.rollouts, *new.rollouts), (*old.verdicts, *new.verdicts))
 
 
-def _open_sampler(config: SamplesConfig, folder: Path, tokenizer: Any, prompts: PromptIds) -> Opened:
+def _open_sampler(
+    config: SamplesConfig, folder: Path, tokenizer: Any, prompts: PromptIds, served: Served | None
+) -> Opened:
     opened = open_model(folder, Facts.of(config.sampling.engine, config.run.device, config.run.dtype), tokenizer)
     opened.require_room(
         prompts.values(), config.sampling.max_new_tokens, "--set sampling.max_new_tokens=", config.template
     )
+    if served is not None:
+        return opened.tokenizer, *served.sampler(opened), prompts
     sampler, check = opened.make_sampler(config.sampling, prompts.values())
     return opened.tokenizer, sampler, check, prompts
 

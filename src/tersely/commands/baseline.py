@@ -32,6 +32,10 @@ def add_baseline(verbs: Any) -> None:
     budget.add_argument("--like", type=Path, default=None, metavar="RUN", help="sample as many tokens as this run did")
     budget.add_argument("--tokens", type=int, default=None, help="sample so many tokens")
     add_baseline_options(p)
+    served = p.add_argument_group("samples alone", "drawn where --model is served by vLLM; docs/endpoint.md")
+    served.add_argument("--endpoint", default=None, metavar="URL", help="its address, such as http://127.0.0.1:8000/v1")
+    served.add_argument("--served-as", default=None, metavar="NAME", help="what the server calls it (default: --model)")
+    served.add_argument("--concurrency", type=int, default=None, metavar="N", help="requests at once (default 64)")
 
 
 def run_baseline(args: argparse.Namespace) -> int:
@@ -43,7 +47,7 @@ def run_baseline(args: argparse.Namespace) -> int:
         if args.samples or args.learning_rate or args.epochs:
             raise UserError("baseline samples only draws: --samples, --learning-rate and --epochs have no meaning here")
         samples_config = resolve_samples(settings)
-        _draw(samples_config, args.out)
+        _draw(samples_config, args)
         following = paste("baseline", "sft", "--samples", args.out, "--learning-rate", "5e-6", "--out", "RUN")
         say(f"samples: {args.out} (next: {following})")
         return 0
@@ -68,6 +72,15 @@ def _require_its_own(args: argparse.Namespace) -> None:
     given = [f"--{name}" for name in ("rounds", "like", "tokens") if getattr(args, name) is not None]
     if given and not iterated:
         raise UserError(f"{given[0]} is for iterated-sft: leave it out")
+    if args.endpoint is not None and args.name != "samples":
+        raise UserError(
+            f"{args.name} learns from samples, and only those come from a server: draw them with `tersely baseline "
+            "samples --endpoint URL`, and name their folder with --samples"
+        )
+    apart = [f"--{name.replace('_', '-')}" for name in ("served_as", "concurrency") if getattr(args, name) is not None]
+    if apart and args.endpoint is None:
+        option = apart[0]
+        raise UserError(f"{option} speaks of a server: name that with --endpoint URL, or leave {option} out")
     if iterated and args.samples:
         raise UserError("iterated-sft draws its own samples in every round: leave --samples out")
     if iterated and args.like is None and args.tokens is None:
@@ -81,9 +94,12 @@ def _iterate(config: Any, args: argparse.Namespace, display: Any) -> None:
     run_iterated(config, Rounds(ROUNDS if args.rounds is None else args.rounds, tokens), args.out, display)
 
 
-def _draw(config: Any, out: Path) -> None:
+def _draw(config: Any, args: argparse.Namespace) -> None:
     from tersely.baselines.samples import draw_samples
     from tersely.display import make_display
+    from tersely.samplers.endpoint import endpoint_at
 
+    wide = {} if args.concurrency is None else {"concurrency": args.concurrency}
+    served = None if args.endpoint is None else endpoint_at(args.endpoint, args.served_as or config.model, **wide)
     with make_display("samples") as display:
-        draw_samples(config, out, display)
+        draw_samples(config, args.out, display, endpoint=served)

@@ -15,10 +15,9 @@ from tersely.opened import open_model, sampling_alone
 from tersely.records import LengthSource, Rollout
 from tersely.rollouts import Reading
 from tersely.runs.folder import RunFolder
-from tersely.runs.kinds import Log
-from tersely.runs.logs import read_log
 from tersely.samplers import Sampler
 from tersely.samplers.endpoint import Endpoint
+from tersely.samplers.endpoint.kept import keep_replies
 from tersely.samplers.endpoint.look import Looked
 from tersely.samplers.endpoint.sampler import Count, EndpointSampler
 from tersely.samplers.engines import ENDPOINT, find_engine
@@ -43,12 +42,7 @@ class Ready:
     def take_up(self, run: RunFolder) -> bool:
         """Go on with the replies that the folder keeps, and keep new ones there, where the sampler does that: then it
         can be stopped between any two responses."""
-        if not isinstance(self.sampler, EndpointSampler):
-            return False
-        log = run.path / f"{Log.REPLIES}.jsonl"
-        there = read_log(log, allow_torn=True) if log.is_file() else []
-        self.sampler.keep(there, lambda line: run.append(Log.REPLIES, [line]))
-        return True
+        return keep_replies(self.sampler, run)
 
 
 class Source(Protocol):

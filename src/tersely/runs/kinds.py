@@ -51,7 +51,7 @@ LOGS: Mapping[str, frozenset[str]] = MappingProxyType(
         RunKind.TRAIN: frozenset({Log.JOURNAL, Log.CLOCK, Log.SAMPLES, Log.SCREEN}),
         RunKind.BASE: frozenset({Log.JOURNAL}),
         RunKind.BASELINE: frozenset({Log.JOURNAL, Log.CLOCK}),
-        RunKind.SAMPLES: frozenset({Log.GROUPS, Log.CLOCK}),
+        RunKind.SAMPLES: frozenset({Log.GROUPS, Log.CLOCK, Log.REPLIES}),
         RunKind.EVALUATION: frozenset({Log.RESPONSES, Log.REPLIES}),
         RunKind.FAITHFULNESS: frozenset({Log.RESPONSES, Log.REPLIES}),
     }

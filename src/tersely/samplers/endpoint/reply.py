@@ -16,6 +16,7 @@ FINISHES: Mapping[str, Finish] = {"stop": Finish.EOS, "length": Finish.LENGTH}
 THINKING = ("reasoning", "reasoning_content")
 """Where servers with a parser of their own put the thinking: vLLM's and OpenRouter's name, and the older one."""
 
+OF_IDS = ("ids", "logprobs")
 END = b"data: [DONE]"
 BATCH = 2**16
 """Bytes of a stream that are read at once, behind the first text."""
@@ -41,6 +42,10 @@ class Reply:
     prompt_tokens: int | None
     seconds: float
     first_token_s: float | None = None
+    ids: tuple[int, ...] | None = None
+    """Sampled token ids, where they were asked for and given."""
+    logprobs: tuple[float, ...] | None = None
+    """Of ``ids``."""
 
     @property
     def finish(self) -> Finish:
@@ -55,12 +60,13 @@ class Reply:
         return f"<think>{self.thinking}{'</think>' if closed else ''}{self.content}"
 
     def to_json(self) -> JsonObject:
-        return asdict(self)
+        """Ids only where there are some."""
+        return {name: v for name, v in asdict(self).items() if v is not None or name not in OF_IDS}
 
     @classmethod
     def from_json(cls, line: Json) -> Reply:
         """What ``to_json`` wrote; TypeError for anything else."""
-        return cls(**line)
+        return cls(**{**line, **{name: tuple(line[name]) for name in OF_IDS if name in line}})
 
 
 @dataclass(slots=True)
@@ -75,6 +81,8 @@ class _Gathered:
     first: float | None = None
     ended: bool = False
     """A stream has said so."""
+    ids: tuple[int, ...] | None = None
+    logprobs: tuple[float, ...] | None = None
 
     def take(self, chunk: Json, at: float) -> None:
         """One event, or the whole answer."""
@@ -91,6 +99,9 @@ class _Gathered:
             self.content += content
             self.thinking += thinking
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
+            if (ids := choice.get("token_ids")) is not None:
+                self.ids = tuple(map(int, ids))
+                self.logprobs = tuple(map(float, (choice.get("logprobs") or {}).get("token_logprobs") or ()))
 
     def reply(self, began: float, ended: float, streamed: bool) -> Reply:
         """All of it; Broken where the end is missing."""
@@ -107,6 +118,8 @@ class _Gathered:
             _count(usage.get("prompt_tokens")),
             seconds=ended - began,
             first_token_s=None if self.first is None or not streamed else self.first - began,
+            ids=None if streamed else self.ids,
+            logprobs=None if streamed else self.logprobs,
         )
 
 
@@ -176,7 +189,7 @@ def _guarded(take: Callable[[Json], None], data: bytes) -> None:
     found = read_object(data)
     try:
         take(found)
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Broken(f"it answers {_shown(data)}, which has another form than a completion") from error
 
 

@@ -22,8 +22,8 @@ SEED_BITS = 31
 """Of a request's seed: what every server takes."""
 
 ONLY_SAMPLES = (
-    "the endpoint engine only measures: a server gives no token ids and takes no weights, so nothing can be trained "
-    "with it; train with vllm or transformers, and measure with `tersely evaluate --endpoint URL --model NAME`"
+    "the endpoint engine only samples: a server takes no weights, so nothing can be trained with it; train with vllm "
+    "or transformers, and measure with `tersely evaluate --endpoint URL --model NAME`"
 )
 
 Count = Callable[[str], int]
