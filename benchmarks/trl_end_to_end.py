@@ -5,19 +5,19 @@
 Both sides: the quickstart's recipe from the same base of each seed, alpha 0.2, 60 iterations of 32 problems x 8
 responses, two gradient steps each, no KL (TRL has it in the loss alone), the same judge; the held-out problems are
 measured by ``tersely evaluate``. Draws and the order of problems differ, so that the two sides are compared by what
-they do to tokens and accuracy, with t intervals over the seeds. Resumable: run it again and finished work is left as it
-is; a TRL run goes on from its last checkpoint.
+they do to tokens and accuracy, seed by seed, with intervals over problems, and over the seeds with t intervals.
+Resumable: run it again and finished work is left as it is; a TRL run goes on from its last checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +25,12 @@ from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
+
+from tersely.analysis.paired import compare_paired
+from tersely.analysis.records import PairedBlock
+from tersely.analysis.summary import summarise
+from tersely.evaluation.records import read_evaluation
+from tersely.records import Estimate
 
 ALPHA, PROMPTS, SIBLINGS, CAP, UPDATES = 0.2, 32, 8, 320, 2
 SIZE, K = 1200, 2
@@ -124,54 +130,89 @@ def evaluate(place: Place) -> None:
         tersely("evaluate", model, *ASKED, *(() if model == place.base else ("--out", place.evaluations)))
 
 
-def measured(folder: Path) -> dict[str, float]:
-    """Tokens and accuracy of an evaluation."""
-    summary = json.loads((folder / "summary.json").read_text())["summary"]["overall"]
-    return {name: float(summary[name]["value"]) for name in ("tokens", "accuracy")}
+@dataclass(frozen=True)
+class Found:
+    """One seed: each side against the base, and TRL against ours, on the same problems."""
+
+    against_base: Mapping[str, PairedBlock]
+    tokens: Mapping[str, float]
+    accuracy: Mapping[str, float]
+    between: PairedBlock
 
 
-def effects(place: Place) -> dict[str, dict[str, float]]:
-    """Side -> tokens saved (percent) and accuracy gained (points), against the base of the same seed."""
+def effects(place: Place) -> Found:
     folders = {
         "base": place.base / "evaluation" / "arithmetic",
         "tersely": place.native / "evaluation" / "arithmetic",
         "trl": place.evaluations / "trl" / "arithmetic",
     }
-    found = {name: measured(folder) for name, folder in folders.items()}
-    base = found["base"]
-    return {
-        side: {
-            "saved": 100 * (1 - found[side]["tokens"] / base["tokens"]),
-            "gained": 100 * (found[side]["accuracy"] - base["accuracy"]),
-            **found[side],
-        }
-        for side in SIDES
-    }
+    read = {name: read_evaluation(folder) for name, folder in folders.items()}
+    records = {name: one.responses() for name, one in read.items()}
+    summaries = {name: summarise(records[name], read[name].protocol).overall for name in SIDES}
+    return Found(
+        {side: compare_paired(records["base"], records[side]).overall for side in SIDES},
+        {side: one.tokens.value for side, one in summaries.items()},
+        {side: one.accuracy.value for side, one in summaries.items()},
+        compare_paired(records["tersely"], records["trl"]).overall,
+    )
 
 
-def interval(values: list[float]) -> tuple[float, float, float]:
-    """Mean with its 95 % t interval over seeds, two at least."""
-    taken = np.array(values)
-    reach = stdtrit(len(taken) - 1, 0.975) * taken.std(ddof=1) / np.sqrt(len(taken))
-    return float(taken.mean()), float(taken.mean() - reach), float(taken.mean() + reach)
+def shown(estimate: Estimate | None, digits: int = 1) -> str:
+    """In percent or points, with its 95 % interval."""
+    assert estimate is not None
+    ends = f" [{100 * estimate.low:+.{digits}f}, {100 * estimate.high:+.{digits}f}]" if estimate.low is not None else ""
+    return f"{100 * estimate.value:+.{digits}f}{ends}"
 
 
-def page(found: dict[int, dict[str, dict[str, float]]], steps: int) -> str:
-    """The table over seeds, and whether the intervals of the two sides overlap."""
+def overlap(one: Estimate | None, other: Estimate | None) -> bool:
+    assert one is not None
+    assert other is not None
+    return one.low <= other.high and other.low <= one.high
+
+
+def by_seeds(what: str, values: Mapping[str, Sequence[float]]) -> str:
+    """Mean and t interval of each side over its seeds, two at least."""
+    said, ends = [], []
+    for side, of_seeds in values.items():
+        taken = 100 * np.array(of_seeds)
+        reach = stdtrit(len(taken) - 1, 0.975) * taken.std(ddof=1) / np.sqrt(len(taken))
+        ends.append((taken.mean() - reach, taken.mean() + reach))
+        said.append(f"{side} {taken.mean():.1f} [{ends[-1][0]:.1f}, {ends[-1][1]:.1f}]")
+    (low, high), (other_low, other_high) = ends
+    words = "overlap" if low <= other_high and other_low <= high else "do not overlap"
+    return f"- {what}: {'; '.join(said)}: the intervals {words}"
+
+
+def page(found: Mapping[int, Found], steps: int) -> str:
+    """The table by seed, and whether the intervals of the two sides overlap."""
     lines = ["| seed | side | tokens | saved, % | accuracy, % | change, points |", "|---|---|---:|---:|---:|---:|"]
-    for seed, sides in found.items():
-        for side, row in sides.items():
-            numbers = f"{row['tokens']:.1f} | {row['saved']:.1f} | {100 * row['accuracy']:.1f} | {row['gained']:+.1f}"
-            lines.append(f"| {seed} | {side} | {numbers} |")
-    said = []
-    for name, what in (("saved", "tokens saved, %"), ("gained", "change of accuracy, points")):
-        if len(found) < 2:
-            continue
-        bounds = {side: interval([sides[side][name] for sides in found.values()]) for side in SIDES}
-        shown = "; ".join(f"{side} {mean:.1f} [{low:.1f}, {high:.1f}]" for side, (mean, low, high) in bounds.items())
-        (_, low, high), (_, other_low, other_high) = bounds.values()
-        overlap = "overlap" if low <= other_high and other_low <= high else "do not overlap"
-        said.append(f"- {what}: {shown}: the intervals {overlap}")
+    for seed, one in found.items():
+        for side, block in one.against_base.items():
+            numbers = f"{one.tokens[side]:.1f} | {shown(block.token_saving)} | {100 * one.accuracy[side]:.1f}"
+            lines.append(f"| {seed} | {side} | {numbers} | {shown(block.accuracy_difference)} |")
+    lines += ["", "TRL minus ours, on the same problems:", ""]
+    lines += [
+        "| seed | tokens, % of ours | accuracy, points | saved: intervals | change: intervals |",
+        "|---|---:|---:|---|---|",
+    ]
+    words = {True: "overlap", False: "do not overlap"}
+    for seed, one in found.items():
+        ours, theirs = (one.against_base[side] for side in SIDES)
+        saved = words[overlap(ours.token_saving, theirs.token_saving)]
+        gained = words[overlap(ours.accuracy_difference, theirs.accuracy_difference)]
+        assert one.between.token_saving is not None
+        less = one.between.token_saving
+        more = replace(less, value=-less.value, low=-less.high, high=-less.low)
+        lines.append(f"| {seed} | {shown(more)} | {shown(one.between.accuracy_difference)} | {saved} | {gained} |")
+    if len(found) > 1:
+        blocks = {side: [one.against_base[side] for one in found.values()] for side in SIDES}
+        saved = {side: [b.token_saving.value for b in of_it if b.token_saving] for side, of_it in blocks.items()}
+        gained = {
+            side: [b.accuracy_difference.value for b in of_it if b.accuracy_difference]
+            for side, of_it in blocks.items()
+        }
+        lines += ["", f"Over the {len(found)} seeds, 95 % t (so few are worth it only if they fall normally):", ""]
+        lines += [by_seeds("tokens saved, %", saved), by_seeds("change of accuracy, points", gained)]
     head = [
         "# The objective in TRL and in our own learner",
         "",
@@ -180,10 +221,10 @@ def page(found: dict[int, dict[str, dict[str, float]]], steps: int) -> str:
         f"runs/compare --steps {steps}`.",
         "",
         f"{steps} iterations of {PROMPTS} problems x {SIBLINGS} responses from the same base of each seed, alpha "
-        f"{ALPHA}, no KL; {SIZE} held-out problems, {K} responses each. Intervals: 95 % t over {len(found)} seeds.",
+        f"{ALPHA}, no KL; {SIZE} held-out problems, {K} responses each. Intervals of a seed: 95 % over its problems.",
         "",
     ]
-    return "\n".join([*head, *lines, "", *said]) + "\n"
+    return "\n".join([*head, *lines]) + "\n"
 
 
 def main() -> None:
@@ -202,7 +243,6 @@ def main() -> None:
         train_trl(place, args.steps)
         evaluate(place)
         found[seed] = effects(place)
-    (args.out / "found.json").write_text(json.dumps(found, indent=1) + "\n")
     args.results.write_text(page(found, args.steps))
     print(page(found, args.steps))
 
