@@ -119,6 +119,7 @@ def miscounting() -> Ids:
         (miscounting, "gives no ids of the tokens that it samples"),
         (lambda: sampling_from("other"), "does not sample from this qwen2 model"),
         (lambda: lambda body: ([7], [-0.1], "stop"), "none of the model's end tokens"),
+        (lambda: lambda body: ([7, 10**6], [-0.1, -0.1], "length"), "samples token 1000000, and the model of --model"),
     ],
 )
 def test_what_cannot_be_learnt_from_is_refused(
@@ -129,6 +130,13 @@ def test_what_cannot_be_learnt_from_is_refused(
     said = capfd.readouterr().err
     assert words in said
     assert not Path("samples").exists()
+
+
+def test_a_folder_that_is_served_under_another_name_is_told_which(capfd: pytest.CaptureFixture[str]) -> None:
+    with serving() as (url, _):
+        words = ["--model", str(Path("model").resolve()), "--endpoint", url, "--task", "task.jsonl", "--out", "samples"]
+        assert main(["baseline", "samples", *words]) == 2
+    assert "that it serves with --model (baseline samples: --served-as): stand-in" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

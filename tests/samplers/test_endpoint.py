@@ -316,7 +316,11 @@ def test_a_model_that_reasons_may_call_the_cap_otherwise() -> None:
             "asks for a key (401), and none is set: set the environment variable TERSELY_API_KEY",
         ),
         ({}, {"model": "stand-on"}, "serves no model 'stand-on' (did you mean 'stand-in'?)"),
-        ({"models": ("a", "b")}, {"model": "qwen"}, "name one of those that it serves with --model: a, b"),
+        (
+            {"models": ("a", "b")},
+            {"model": "qwen"},
+            "name one of those that it serves with --model (baseline samples: --served-as): a, b",
+        ),
         ({"lists": False}, {"model": "qwen"}, "has no chat/completions for the model 'qwen' (404"),
         ({"refuses": "top_k"}, {"options": {"top_k": 5}}, "Unsupported parameter: 'top_k')"),
         ({"usage": False}, {}, "nothing is invented"),

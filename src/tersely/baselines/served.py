@@ -43,6 +43,7 @@ class Served:
         model's own forward. It may compute less precisely, as it pleases whoever serves."""
         ends = end_tokens(opened.model, opened.tokenizer)
         text = ResponseText(opened.tokenizer, ends)
-        sampler = IdsSampler(self.endpoint, text, ends, self.looked.cap_name)
+        size = opened.model.config.get_text_config().vocab_size
+        sampler = IdsSampler(self.endpoint, text, size, ends, self.looked.cap_name)
         found = check_engine(ENDPOINT, sampler, Truth(opened.model), less_precise=True)
         return sampler, ModelCheck((tokenizer_check(opened.tokenizer), found))

@@ -20,7 +20,7 @@ def block(comparison: Comparison, options: Options) -> Block | None:
         more.append(Column("money", title, "small", lambda entry: entry.spent(money)))
     compared = [entry for entry in entries if not entry.mark]
     said = [beaten(axis, [(entry.label, entry.overall("accuracy"), entry.spent(spent)) for entry in compared])
-            for axis, spent in axes.items()]  # fmt: skip
+            for axis, spent in axes.items() if len(compared) > 1]  # fmt: skip
     words = (say("served.words"), *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in said))
     return Block("served", "Answers of a server, in tokens, seconds and money", words, None, "",
                  (table("served", entries, more=more),))  # fmt: skip

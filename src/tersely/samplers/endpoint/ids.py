@@ -21,13 +21,14 @@ EXACT = {"return_token_ids": True, "logprobs": 0, "top_k": -1, "min_p": 0.0, "re
 
 
 class IdsSampler(EndpointSampler):
-    """``text`` decodes ids; ``ends`` are the model's end tokens. A rollout is as a sampler here would give it."""
+    """``text`` decodes ids, of which the model has ``size``; ``ends`` are its end tokens. A rollout is as a sampler
+    here would give it."""
 
     def __init__(
-        self, endpoint: Endpoint, text: Callable[[Sequence[int]], str], ends: Collection[int], cap_name: str
+        self, endpoint: Endpoint, text: Callable[[Sequence[int]], str], size: int, ends: Collection[int], cap_name: str
     ) -> None:
         super().__init__(replace(endpoint, completions=True), None, True, cap_name)
-        self._text, self._ends = text, frozenset(ends)
+        self._text, self._size, self._ends = text, size, frozenset(ends)
 
     def body(self, prompt: tuple[int, ...], sampling: Sampling, seed: int) -> JsonObject:
         streamed = super().body(prompt, sampling, seed)
@@ -43,6 +44,11 @@ class IdsSampler(EndpointSampler):
             )
         if reply.tokens is not None and reply.tokens != len(reply.ids):
             raise UserError(f"{url} counts {reply.tokens} tokens of a response and gives {len(reply.ids)} ids of it")
+        if not all(0 <= token < self._size for token in reply.ids):
+            raise UserError(
+                f"{url} samples token {max(reply.ids)}, and the model of --model has {self._size}: serve the very "
+                "folder that --model names"
+            )
         if reply.finish is Finish.EOS and (not reply.ids or reply.ids[-1] not in self._ends):
             raise UserError(
                 f"{url} ended a response by a token that is none of the model's end tokens: serve the very folder that "

@@ -50,14 +50,14 @@ def look(endpoint: Endpoint, prompt: tuple[int, ...], sampling: Sampling, count:
     that is not taken, and counts that nobody can give.
     """
     wire = Wire(endpoint)
-    room = _room(wire, endpoint)
+    room = _room(wire, endpoint, ids)
     few = Sampling(1, min(LOOK_TOKENS, sampling.max_new_tokens), sampling.temperature, sampling.top_p)
     reply, cap_name = _first_reply(wire, endpoint, prompt, few, ids)
     counted(reply, count, endpoint)
     return Looked(reply.model or endpoint.model, cap_name, room, reply.prompt_tokens)
 
 
-def _room(wire: Wire, endpoint: Endpoint) -> int | None:
+def _room(wire: Wire, endpoint: Endpoint, ids: bool) -> int | None:
     """Of the model among those served; None where the server does not tell."""
     try:
         found = wire.get("/models")
@@ -72,19 +72,19 @@ def _room(wire: Wire, endpoint: Endpoint) -> int | None:
         found = None  # some servers list none: the first request will tell
     listed = None if found is None else found.get("data")
     served = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    return _room_of(served, endpoint)
+    return _room_of(served, endpoint, ids)
 
 
-def _room_of(served: Sequence[Json], endpoint: Endpoint) -> int | None:
-    """UserError where the model is not among those that are served. A path is not looked for: `transformers serve`
-    lists only what came from the hub."""
+def _room_of(served: Sequence[Json], endpoint: Endpoint, ids: bool) -> int | None:
+    """UserError where the model is not among those that are served. A path is not looked for but where ids are sent:
+    `transformers serve`, which takes none, lists only what came from the hub."""
     mine = next((one for one in served if one.get("id") == endpoint.model), None)
-    if mine is None and served and not endpoint.model.startswith(("/", ".")):
+    if mine is None and served and (ids or not endpoint.model.startswith(("/", "."))):
         names = [str(one.get("id")) for one in served]
         listed = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
         raise UserError(
             f"{endpoint.url} serves no model {endpoint.model!r}{nearest(endpoint.model, names)}: name one of those "
-            f"that it serves with --model: {listed}"
+            f"that it serves with --model (baseline samples: --served-as): {listed}"
         )
     room = None if mine is None else mine.get("max_model_len")
     return room if type(room) is int and room > 0 else None
