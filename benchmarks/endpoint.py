@@ -20,6 +20,7 @@ import json
 import math
 import os
 import platform
+import signal
 import socket
 import subprocess
 import sys
@@ -210,6 +211,7 @@ def main() -> None:
     if args.side is not None:
         print(json.dumps(one_side(args)))
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server ends too
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
