@@ -193,7 +193,7 @@ def rescored(value: object) -> Any:
         (lambda log: log.update(version=3), "is of version 3 of inspect's logs: here 2 is known"),
         (lambda log: log.update(samples=None), "holds no samples: evaluate again with --log-samples"),
         (no_usage, "does not say how many tokens a response has, and they are not invented: give --tokenizer FOLDER"),
-        (each("scores", None), "has no scores: give --judge"),
+        (each("scores", None), "has no score of each response: give --judge"),
         (rescored(7.5), "includes gave the score 7.5, which is no share of right"),
         (each("input", " "), "sample 1: 'problem' is empty"),
         (each("input", 5), "cannot be read as a log of inspect-ai"),

@@ -41,8 +41,8 @@ class AsLogged:
     """Responses that the log counted and does not hold."""
     repeated: int = 0
     """Problems that the log asks under several names."""
-    unfinished_from_length: bool = False
-    """The log does not say which responses ended by themselves."""
+    says_finish: bool = True
+    """Whether the log says which responses ended by themselves."""
 
     @staticmethod
     def counts(records: Sequence[EvalRecord]) -> tuple[float | None, int, int]:
@@ -72,7 +72,7 @@ class AsLogged:
             yield f"{self.missing} responses that the log counted are not in it"
         if self.repeated:
             yield f"{self.repeated} problems stand in the log under several names: their responses are taken together"
-        if self.unfinished_from_length:
+        if not self.says_finish:
             yield "the log does not say which responses ended by themselves: those as long as the cap count as cut off"
 
     def _who(self) -> str:

@@ -75,8 +75,8 @@ class ForeignLog:
     """That the log says of itself, by the name of the scorer; only where that is a mean."""
     missing: int = 0
     """Responses that the log does not hold although it counted them."""
-    unfinished_from_length: bool = False
-    """It does not say which responses ended by themselves: those as long as the cap count as cut off."""
+    says_finish: bool = True
+    """Whether it says which responses ended by themselves: else those as long as the cap count as cut off."""
 
     @property
     def scorers(self) -> list[str]:
