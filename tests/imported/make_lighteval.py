@@ -52,6 +52,8 @@ def main(folder: Path) -> None:
         pipeline.evaluate()
         pipeline.save_and_push_results()
         shutil.copytree("out", folder, dirs_exist_ok=True)
+    for path in folder.glob("details/**/*|*"):  # a name that not every file system takes
+        path.rename(path.with_name(path.name.replace("|", "-")))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ import pytest
 
 from logs import INSPECT, changed, imported, ours
 from tersely.errors import UserError
+from tersely.imported.as_ours import as_ours
 from tersely.imported.formats import read_log
 from tersely.imported.inspect_log import read
 from tersely.records import Finish, LengthSource, Status, content_id
+from tersely.verify import Judge
 
 
 def test_epochs_become_samples_of_problems_known_by_their_content() -> None:
@@ -141,6 +143,17 @@ def test_several_scorers_must_be_chosen_from() -> None:
     found = ours(INSPECT / "two_scorers.eval", "match")
     assert found.rules.verifier == "inspect_ai:match"
     assert found.as_logged.accuracy is None  # it reduces its epochs by their maximum
+
+
+def test_our_judge_as_its_scorer_says_what_our_judge_says_here() -> None:
+    scored = ours(INSPECT / "judged.eval")
+    with Judge(workers=1) as judge:
+        here = as_ours(read_log(INSPECT / "judged.eval"), None, judge, None)
+    assert scored.rules.verifier == "inspect_ai:tersely_judge"
+    assert [(r.status, r.extracted) for r in scored.records] == [(r.status, r.extracted) for r in here.records]
+    # A right answer that was cut off is none there either.
+    assert scored.as_logged.accuracy == scored.as_logged.of_scores == 6 / 8
+    assert scored.as_logged.unfinished == 0
 
 
 def test_a_scorer_of_several_numbers_is_several() -> None:

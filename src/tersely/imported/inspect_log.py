@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tersely.adapters.inspect import CUT_OFF
 from tersely.errors import UserError
 from tersely.imported.content import digest, problem
 from tersely.imported.reading import read_object
@@ -21,9 +22,9 @@ from tersely.records import Finish, Kind, Problem
 
 VERSION = 2
 FINISHES = {
-    "stop": Finish.EOS, "tool_calls": Finish.EOS, "unknown": Finish.EOS,
-    "max_tokens": Finish.LENGTH, "model_length": Finish.LENGTH,
-}  # fmt: skip
+    **dict.fromkeys(("stop", "tool_calls", "unknown"), Finish.EOS),
+    **dict.fromkeys(CUT_OFF, Finish.LENGTH),
+}
 """Any other stop reason (a filter) counts as aborted; an agent may end with the call that submits its answer."""
 LENGTH_LIMITS = ("token", "context")
 """Limits of a sample that are about length; any other one (time, cost, messages) aborted it."""
