@@ -193,6 +193,10 @@ def no_usage(log: dict[str, Any]) -> None:
         sample["output"]["usage"], sample["model_usage"] = None, {}
 
 
+def counted(tokens: object) -> Any:
+    return lambda log: [s["output"]["usage"].update(output_tokens=tokens) for s in log["samples"]]
+
+
 def rescored(value: object) -> Any:
     return lambda log: [sample["scores"]["includes"].update(value=value) for sample in log["samples"]]
 
@@ -209,6 +213,8 @@ def rescored(value: object) -> Any:
         (each("scores", None), "has no score of each response: give --judge"),
         (rescored(7.5), "includes gave the score 7.5, which is no share of right"),
         (each("input", " "), "sample 1: 'problem' is empty"),
+        (counted(-5), "tokens is -5, no number of tokens"),
+        (counted("many"), "cannot be read as a log of inspect-ai"),
         (each("input", 5), "cannot be read as a log of inspect-ai"),
         (each("output", None), "cannot be read as a log of inspect-ai"),
         (lambda log: log["plan"]["config"].update(temperature="hot"), "temperature is 'hot', no number"),

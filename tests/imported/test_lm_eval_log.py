@@ -89,6 +89,22 @@ def test_several_responses_with_one_score_need_our_judge(tmp_path: Path, capsys:
     assert found.protocol.temperature == 0.6
 
 
+def test_a_thought_that_the_prompt_opened_and_nothing_closes_has_no_answer(tmp_path: Path) -> None:
+    def change(_: Any, lines: list[dict[str, Any]]) -> None:
+        for line in lines:
+            line["resps"] = [[f"It is \\boxed{{{line['target']}}}"]]
+
+    (found,) = imported(tmp_path / "ev", changed(tmp_path, change), "--judge", "--tokenizer", REASONER)
+    assert {record.status for record in found.responses()} == {Status.NO_ANSWER}
+
+    def closed(_: Any, lines: list[dict[str, Any]]) -> None:
+        for line in lines:
+            line["resps"] = [[f"so</think> It is \\boxed{{{line['target']}}}"]]
+
+    (found,) = imported(tmp_path / "closed", changed(tmp_path, closed), "--judge", "--tokenizer", REASONER)
+    assert {record.status for record in found.responses()} == {Status.CORRECT}
+
+
 def test_how_the_model_was_asked_is_the_protocol(tmp_path: Path) -> None:
     rules = ours(BASE).rules
     assert (rules.task, rules.temperature, rules.max_new_tokens) == ("sums", 0.0, 45)

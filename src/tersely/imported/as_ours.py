@@ -73,8 +73,8 @@ def as_ours(log: ForeignLog, scorer: str | None, judge: Judge | None, count: Cou
     of_scores, unfinished, partial = AsLogged.counts(records)
     as_logged = AsLogged(
         log.made_by, chosen, judge is not None, log.accuracies.get(chosen or ""), of_scores, unfinished, partial,
-        failed=sum(one.failed for one in log.answers), missing=log.missing, repeated=_repeated(log.answers),
-        says_finish=log.says_finish,
+        failed=sum(one.failed and not one.scores for one in log.answers), missing=log.missing,
+        repeated=_repeated(log.answers), says_finish=log.says_finish,
     )  # fmt: skip
     return Imported(log.model, records, facts_of(log, chosen, judge is not None), as_logged)
 
@@ -135,7 +135,7 @@ def _judged(answers: Sequence[tuple[Answered, int]], judge: Judge) -> list[Verdi
     faults = [(repr(p.gold[:60]), why) for p, why in zip(asked, reasons, strict=True) if why is not None]
     raise_faults(faults, f"{{count}} of {len(asked)} gold answers of the log cannot be judged: leave --judge out")
     pairs = [(one.problem, Rollout(one.problem.id, i, (), (), None, one.text, one.finish, 0)) for one, i in answers]
-    return judged(pairs, judge, ())
+    return judged(pairs, judge, {one.problem.id for one, _ in answers if one.opened})
 
 
 def _length(one: Answered, log: ForeignLog, count: Count | None) -> Length:

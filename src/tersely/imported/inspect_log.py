@@ -212,8 +212,8 @@ def _named(name: str, params: Any) -> str:
 
 def _text(content: Any) -> str:
     """Thinking first, in tags, as a model that is sampled here writes it."""
-    if isinstance(content, str):
-        return content
+    if content is None or isinstance(content, str):
+        return content or ""
     parts = [part for part in content if part["type"] == "reasoning"]
     thought = "".join(part.get("summary") or "" if part.get("redacted") else part["reasoning"] for part in parts)
     said = "".join(part["text"] for part in content if part["type"] == "text")

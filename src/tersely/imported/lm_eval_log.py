@@ -20,6 +20,8 @@ from tersely.records import Finish, Problem
 
 QUESTIONS = ("question", "problem", "query", "prompt", "input")
 """Columns of a task that may hold the question; one of them does where it is another one in every problem."""
+OPENS = "<think>"
+"""Opens a thought at the end of a prompt."""
 CAPS = ("max_gen_toks", "max_new_tokens", "max_tokens")
 PROMPT = ("doc_to_text", "description", "gen_prefix", "target_delimiter", "fewshot_delimiter", "fewshot_config")
 """Settings of a task that make the prompt."""
@@ -81,7 +83,16 @@ def _answers(by_doc: Mapping[int, Sequence[Mapping[str, Any]]], task: str, path:
             if sample < len(responses):
                 # Several responses have one score together, which is none of each.
                 scores = dict(_scores(lines)) if len(responses) == 1 else {}
-                yield Answered(str(name), of_doc, str(responses[sample]), Finish.EOS, None, None, scores)
+                yield Answered(
+                    log_id=str(name),
+                    problem=of_doc,
+                    text=str(responses[sample]),
+                    finish=Finish.EOS,
+                    tokens=None,
+                    thinking_tokens=None,
+                    scores=scores,
+                    opened=lines[0]["arguments"]["gen_args_0"]["arg_0"].rstrip().endswith(OPENS),
+                )
 
 
 def _scores(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Scored]]:

@@ -35,7 +35,15 @@ class Answered:
     scores: Mapping[str, Scored]
     """By the name of the scorer; none for a response that nobody scored."""
     failed: bool = False
-    """It ended in an error, so that the log reckons without it."""
+    """It ended in an error, and the log reckons without it unless it was scored all the same."""
+    opened: bool = False
+    """Its prompt opened a thought, as far as the log tells: the text has to close it."""
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "thinking_tokens"):
+            count = getattr(self, name)
+            if count is not None and not (isinstance(count, int) and count >= 0):
+                raise ValueError(f"{name} is {count!r:.40}, no number of tokens")
 
 
 @dataclass(frozen=True, slots=True)
