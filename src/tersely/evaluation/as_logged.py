@@ -8,7 +8,7 @@ from math import isclose
 from statistics import mean
 
 from tersely.analysis.clusters import clusters_of
-from tersely.records import EvalRecord, Finish, JsonObject
+from tersely.records import EvalRecord, Finish, Json, JsonObject
 
 ALIKE = 1e-9
 """Two sums of the same scores in another order differ by less."""
@@ -56,6 +56,16 @@ class AsLogged:
 
     def to_json(self) -> JsonObject:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: Json) -> AsLogged:
+        """What ``to_json`` wrote; TypeError or ValueError for anything else."""
+        made = cls(**found)
+        for name, value in asdict(made).items():
+            kind = str if name in ("made_by", "scorer") else int | float
+            if not isinstance(value, kind) and not (value is None and name in ("scorer", "accuracy", "of_scores")):
+                raise ValueError(f"{name} is {value!r:.40}")
+        return made
 
     def sentences(self, responses: int) -> Iterator[str]:
         """What must be said beside the numbers of so many responses."""
