@@ -24,10 +24,13 @@ from inspect_ai.model import (
     ModelAPI,
     ModelOutput,
     ModelUsage,
+    get_model,
     modelapi,
 )
 from inspect_ai.scorer import Score, accuracy, includes, match, scorer
 from inspect_ai.solver import Generate, TaskState, generate, solver, system_message
+
+from tersely.adapters.inspect import judge
 
 SUMS = [(12, 30), (7, 8), (100, 11), (3, 4)]
 
@@ -101,11 +104,10 @@ def made(model: str, sums: Any = tuple(SUMS), version: int = 1, solvers: Any = N
     dataset = MemoryDataset(samples, name="sums")
     task = Task(dataset=dataset, solver=solvers or generate(), scorer=scorers, name="sums", version=version)
     with tempfile.TemporaryDirectory() as place:
-        options = {"temperature": 0.6, "max_tokens": 200, **more}
-        (log,) = eval(
-            task, model=f"sums/{model}", epochs=epochs, log_dir=place, display="none", max_samples=1, max_connections=1,
-            log_realtime=False, **options,
-        )  # fmt: skip
+        # An instance of its own, which begins to count anew.
+        adder, in_turn = get_model(f"sums/{model}", memoize=False), {"max_samples": 1, "max_connections": 1}
+        options: dict[str, Any] = {"temperature": 0.6, "max_tokens": 200, **in_turn, **more}
+        (log,) = eval(task, model=adder, epochs=epochs, log_dir=place, log_realtime=False, display="none", **options)
         return read_eval_log(log.location)
 
 
@@ -121,6 +123,7 @@ LOGS: dict[str, Callable[[], EvalLog]] = {
     "graded": lambda: made("short-9-1", scorer=graded()),
     "twice": lambda: made("short-9-0.8", solvers=[system_message("Add."), think_again()]),
     "failed": lambda: made("short-9-1", solvers=fail_sometimes(), fail_on_error=False),
+    "judged": lambda: made("base-40-0.8", scorer=judge()),
     "stopped": lambda: made("short-9-1", solvers=fail_sometimes()),
 }
 WHOLE = "base"

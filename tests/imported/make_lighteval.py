@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import sys
 import tempfile
+import types
 from pathlib import Path
 
 from lighteval.logging.evaluation_tracker import EvaluationTracker
 from lighteval.models.model_input import GenerationParameters
 from lighteval.models.transformers.transformers_model import TransformersModelConfig
 from lighteval.pipeline import ParallelismManager, Pipeline, PipelineParameters
+
+# It would fetch a pickle from the web when it is imported, as every task is.
+absent = types.ModuleType("lighteval.tasks.tasks.tiny_benchmarks")
+absent.TASKS_TABLE = []  # type: ignore[attr-defined]
+sys.modules[absent.__name__] = absent
 
 HERE = Path(__file__).parent
 BASE = HERE.parents[1] / "src" / "tersely" / "toy" / "shipped" / "base"
@@ -47,8 +52,8 @@ def main(folder: Path) -> None:
         pipeline.evaluate()
         pipeline.save_and_push_results()
         shutil.copytree("out", folder, dirs_exist_ok=True)
-    for path in folder.glob("results/**/*.json"):  # that stay as they are but for what names this machine
-        json.loads(path.read_text(encoding="utf-8"))
+    for path in folder.glob("details/**/*|*"):  # a name that not every file system takes
+        path.rename(path.with_name(path.name.replace("|", "-")))
 
 
 if __name__ == "__main__":

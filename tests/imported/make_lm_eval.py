@@ -31,7 +31,7 @@ def task(**more: Any) -> dict[str, Any]:
         "output_type": "generate_until",
         "doc_to_text": "{{question}}",
         "doc_to_target": "{{answer}}",
-        "generation_kwargs": {"until": ["<eos>"], "max_gen_toks": 72, "do_sample": False},
+        "generation_kwargs": {"until": ["<eos>"], "max_gen_toks": 45, "do_sample": False},
         "filter_list": [regex("boxed", r"boxed\{ (\d+) \}"), regex("last", r"(\d+)")],
         "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
         "metadata": {"version": 1.0},

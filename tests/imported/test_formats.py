@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -87,6 +89,19 @@ def test_a_member_that_unpacks_to_more_than_it_says_is_cut_short() -> None:
     packed = zstandard.ZstdCompressor().compress(bytes(50_000_000))
     assert len(packed) < 10_000
     assert len(zipped._unpacked(packed, 1000)) == 1001
+
+
+def test_a_deflated_member_that_unpacks_to_more_than_it_says_is_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.eval"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("header.json", bytes(50_000_000))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(struct.pack("<I", 50_000_000), struct.pack("<I", 1000)))
+    tracemalloc.start()
+    assert "cannot be read as a log of inspect-ai" in refused(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 5_000_000
 
 
 def test_several_frames_of_zstd_are_one_member(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from logs import INSPECT, changed, imported
 from tersely.cli import main
+from tersely.evaluation.as_logged import AsLogged
 from tersely.evaluation.records import read_evaluation
 from tersely.records import LengthSource
 from tiny_models import make_model_folder
@@ -152,6 +153,16 @@ def test_a_gold_that_our_judge_cannot_read_is_refused(tmp_path: Path, capsys: py
     path = changed(tmp_path, lambda log: [s.update(target=["six", "6"]) for s in log["samples"]])
     err = said(capsys, 2, "import", path, "--judge", "--out", tmp_path / "ev")
     assert "gold answers of the log cannot be judged: leave --judge out" in err
+
+
+def test_what_a_log_said_is_read_back_or_refused(tmp_path: Path) -> None:
+    (found,) = imported(tmp_path, INSPECT / "base.eval")
+    assert found.as_logged is not None
+    written = {**found.as_logged.to_json()}
+    assert AsLogged.from_json(written) == found.as_logged
+    for name, value in (("accuracy", "x"), ("unfinished", None), ("scorer", 7), ("made_by", None)):
+        with pytest.raises(ValueError, match=f"{name} is "):
+            AsLogged.from_json({**written, name: value})
 
 
 def test_the_folder_says_what_made_it(tmp_path: Path) -> None:

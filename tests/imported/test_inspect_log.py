@@ -11,9 +11,11 @@ import pytest
 
 from logs import INSPECT, changed, imported, ours
 from tersely.errors import UserError
+from tersely.imported.as_ours import as_ours
 from tersely.imported.formats import read_log
 from tersely.imported.inspect_log import read
 from tersely.records import Finish, LengthSource, Status, content_id
+from tersely.verify import Judge
 
 
 def test_epochs_become_samples_of_problems_known_by_their_content() -> None:
@@ -143,6 +145,17 @@ def test_several_scorers_must_be_chosen_from() -> None:
     assert found.as_logged.accuracy is None  # it reduces its epochs by their maximum
 
 
+def test_our_judge_as_its_scorer_says_what_our_judge_says_here() -> None:
+    scored = ours(INSPECT / "judged.eval")
+    with Judge(workers=1) as judge:
+        here = as_ours(read_log(INSPECT / "judged.eval"), None, judge, None)
+    assert scored.rules.verifier == "inspect_ai:tersely_judge"
+    assert [(r.status, r.extracted) for r in scored.records] == [(r.status, r.extracted) for r in here.records]
+    # A right answer that was cut off is none there either.
+    assert scored.as_logged.accuracy == scored.as_logged.of_scores == 6 / 8
+    assert scored.as_logged.unfinished == 0
+
+
 def test_a_scorer_of_several_numbers_is_several() -> None:
     from tersely.imported.inspect_log import _scores
 
@@ -180,6 +193,10 @@ def no_usage(log: dict[str, Any]) -> None:
         sample["output"]["usage"], sample["model_usage"] = None, {}
 
 
+def counted(tokens: object) -> Any:
+    return lambda log: [s["output"]["usage"].update(output_tokens=tokens) for s in log["samples"]]
+
+
 def rescored(value: object) -> Any:
     return lambda log: [sample["scores"]["includes"].update(value=value) for sample in log["samples"]]
 
@@ -193,9 +210,11 @@ def rescored(value: object) -> Any:
         (lambda log: log.update(version=3), "is of version 3 of inspect's logs: here 2 is known"),
         (lambda log: log.update(samples=None), "holds no samples: evaluate again with --log-samples"),
         (no_usage, "does not say how many tokens a response has, and they are not invented: give --tokenizer FOLDER"),
-        (each("scores", None), "has no scores: give --judge"),
+        (each("scores", None), "has no score of each response: give --judge"),
         (rescored(7.5), "includes gave the score 7.5, which is no share of right"),
         (each("input", " "), "sample 1: 'problem' is empty"),
+        (counted(-5), "tokens is -5, no number of tokens"),
+        (counted("many"), "cannot be read as a log of inspect-ai"),
         (each("input", 5), "cannot be read as a log of inspect-ai"),
         (each("output", None), "cannot be read as a log of inspect-ai"),
         (lambda log: log["plan"]["config"].update(temperature="hot"), "temperature is 'hot', no number"),

@@ -8,7 +8,7 @@ from math import isclose
 from statistics import mean
 
 from tersely.analysis.clusters import clusters_of
-from tersely.records import EvalRecord, Finish, JsonObject
+from tersely.records import EvalRecord, Finish, Json, JsonObject
 
 ALIKE = 1e-9
 """Two sums of the same scores in another order differ by less."""
@@ -41,8 +41,8 @@ class AsLogged:
     """Responses that the log counted and does not hold."""
     repeated: int = 0
     """Problems that the log asks under several names."""
-    unfinished_from_length: bool = False
-    """The log does not say which responses ended by themselves."""
+    says_finish: bool = True
+    """Whether the log says which responses ended by themselves."""
 
     @staticmethod
     def counts(records: Sequence[EvalRecord]) -> tuple[float | None, int, int]:
@@ -56,6 +56,16 @@ class AsLogged:
 
     def to_json(self) -> JsonObject:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: Json) -> AsLogged:
+        """What ``to_json`` wrote; TypeError or ValueError for anything else."""
+        made = cls(**found)
+        for name, value in asdict(made).items():
+            kind = str if name in ("made_by", "scorer") else int | float
+            if not isinstance(value, kind) and not (value is None and name in ("scorer", "accuracy", "of_scores")):
+                raise ValueError(f"{name} is {value!r:.40}")
+        return made
 
     def sentences(self, responses: int) -> Iterator[str]:
         """What must be said beside the numbers of so many responses."""
@@ -72,7 +82,7 @@ class AsLogged:
             yield f"{self.missing} responses that the log counted are not in it"
         if self.repeated:
             yield f"{self.repeated} problems stand in the log under several names: their responses are taken together"
-        if self.unfinished_from_length:
+        if not self.says_finish:
             yield "the log does not say which responses ended by themselves: those as long as the cap count as cut off"
 
     def _who(self) -> str:

@@ -93,7 +93,7 @@ def read_evaluation(folder: Path) -> Evaluation:
             length_source=content.get("length_source"),
             remarks=Remarks(**content.get("judged", {})),
             policy=PolicyCount(**content["policy"]) if "policy" in content else None,
-            as_logged=AsLogged(**content["log"]) if "log" in content else None,
+            as_logged=AsLogged.from_json(content["log"]) if "log" in content else None,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not a summary of tersely ({plainly(error)}): evaluate again") from error

@@ -23,6 +23,21 @@ Count = Callable[[str], int]
 """Tokens of a text."""
 
 
+CLOSES = "</think>"
+"""Ends the thinking in a text."""
+SLACK = 0.01
+"""Share by which the tokens of a text that is encoded again may differ from those that were sampled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Of a response."""
+
+    tokens: int
+    thinking: int | None
+    source: LengthSource
+
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """A log as ours: everything that could be refused has been looked at, and nothing is written yet."""
@@ -45,17 +60,21 @@ def as_ours(log: ForeignLog, scorer: str | None, judge: Judge | None, count: Cou
     are no share of right.
     """
     chosen = _scorer(log, scorer, needed=judge is None)
-    answers = _numbered(log.answers)
+    lengths = [_length(one, log, count) for one in log.answers]
+    ended = [
+        one if log.says_finish else _cut_at(one, length, log) for one, length in zip(log.answers, lengths, strict=True)
+    ]
+    answers = _numbered(ended)
     verdicts = [_by_score(one, chosen) for one, _ in answers] if judge is None else _judged(answers, judge)
     records = tuple(
-        _record(one, sample, verdict, _length(one, log, count), chosen)
-        for (one, sample), verdict in zip(answers, verdicts, strict=True)
+        _record(one, sample, verdict, length, chosen)
+        for (one, sample), verdict, length in zip(answers, verdicts, lengths, strict=True)
     )
     of_scores, unfinished, partial = AsLogged.counts(records)
     as_logged = AsLogged(
         log.made_by, chosen, judge is not None, log.accuracies.get(chosen or ""), of_scores, unfinished, partial,
-        failed=sum(one.failed for one in log.answers), missing=log.missing, repeated=_repeated(log.answers),
-        unfinished_from_length=log.unfinished_from_length,
+        failed=sum(one.failed and not one.scores for one in log.answers), missing=log.missing,
+        repeated=_repeated(log.answers), says_finish=log.says_finish,
     )  # fmt: skip
     return Imported(log.model, records, facts_of(log, chosen, judge is not None), as_logged)
 
@@ -69,7 +88,9 @@ def _scorer(log: ForeignLog, asked: str | None, needed: bool) -> str | None:
             f"{', '.join(known) or 'none, as nobody scored it'}"
         )
     if needed and not known:
-        raise UserError(f"the log of {log.task} has no scores: give --judge, which judges its responses here")
+        raise UserError(
+            f"the log of {log.task} has no score of each response: give --judge, which judges the responses here"
+        )
     if needed and asked is None and len(known) > 1:
         raise UserError(f"the log of {log.task} has scores of {', '.join(known)}: say which count, --scorer {known[0]}")
     return asked or (known[0] if len(known) == 1 else None)
@@ -114,26 +135,31 @@ def _judged(answers: Sequence[tuple[Answered, int]], judge: Judge) -> list[Verdi
     faults = [(repr(p.gold[:60]), why) for p, why in zip(asked, reasons, strict=True) if why is not None]
     raise_faults(faults, f"{{count}} of {len(asked)} gold answers of the log cannot be judged: leave --judge out")
     pairs = [(one.problem, Rollout(one.problem.id, i, (), (), None, one.text, one.finish, 0)) for one, i in answers]
-    return judged(pairs, judge, ())
+    return judged(pairs, judge, {one.problem.id for one, _ in answers if one.opened})
 
 
-def _length(one: Answered, log: ForeignLog, count: Count | None) -> tuple[int, LengthSource]:
+def _length(one: Answered, log: ForeignLog, count: Count | None) -> Length:
     """As the log counted, else as ``count`` says; what failed before its first word has none."""
     if one.tokens is not None:
-        return one.tokens, LengthSource.USAGE
+        return Length(one.tokens, one.thinking_tokens, LengthSource.USAGE)
     if one.failed and not one.text:
-        return 0, LengthSource.USAGE
+        return Length(0, None, LengthSource.USAGE)
     if count is None:
         raise UserError(
             f"the log of {log.task} does not say how many tokens a response has, and they are not invented: give "
             "--tokenizer FOLDER of its model, which counts them approximately"
         )
-    return max(1, count(one.text)), LengthSource.RETOKENISED
+    thought, closed, _ = one.text.rpartition(CLOSES)
+    return Length(max(1, count(one.text)), count(thought + closed) if closed else None, LengthSource.RETOKENISED)
 
 
-def _record(
-    one: Answered, sample: int, verdict: Verdict, length: tuple[int, LengthSource], scorer: str | None
-) -> EvalRecord:
+def _cut_at(one: Answered, length: Length, log: ForeignLog) -> Answered:
+    """As long as the cap, which a response that was encoded again may miss by little, is cut off."""
+    cap, slack = log.asked.max_new_tokens, SLACK if length.source is LengthSource.RETOKENISED else 0.0
+    return replace(one, finish=Finish.LENGTH) if cap and length.tokens >= cap * (1 - slack) else one
+
+
+def _record(one: Answered, sample: int, verdict: Verdict, length: Length, scorer: str | None) -> EvalRecord:
     scored = one.scores.get(scorer or "")
     return EvalRecord(
         problem_id=one.problem.id,
@@ -143,12 +169,12 @@ def _record(
         sample=sample,
         status=verdict.status,
         correct=verdict.status is Status.CORRECT,
-        tokens=length[0],
+        tokens=length.tokens,
         finish=one.finish,
         extracted=verdict.extracted,
         text=one.text,
-        thinking_tokens=one.thinking_tokens,
-        length_source=length[1],
+        thinking_tokens=length.thinking,
+        length_source=length.source,
         outside=verdict.outside,
         remark=remark(verdict),
         score=None if scored is None or math.isnan(scored.value) else scored.value,

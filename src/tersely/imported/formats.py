@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tersely.errors import UserError, nearest
-from tersely.imported import inspect_log
+from tersely.imported import inspect_log, lighteval_log, lm_eval_log
 from tersely.imported.reading import reading
 from tersely.imported.record import ForeignLog
 from tersely.runs.json_file import open_regular
@@ -32,6 +32,8 @@ class Format:
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "inspect-ai": Format("a .eval or .json file of its log folder", inspect_log.knows, inspect_log.read),
+        "lm-eval": Format("samples_TASK_DATE.jsonl of --log_samples", lm_eval_log.knows, lm_eval_log.read),
+        "lighteval": Format("details_TASK_DATE.parquet of --save-details", lighteval_log.knows, lighteval_log.read),
     }
 )
 

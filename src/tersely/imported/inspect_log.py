@@ -6,25 +6,25 @@ A ``.eval`` file is a zip of JSON: ``header.json`` and a file for each sample an
 
 from __future__ import annotations
 
-import hashlib
 import json
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tersely.adapters.inspect import CUT_OFF
 from tersely.errors import UserError
+from tersely.imported.content import digest, problem
 from tersely.imported.reading import read_object
 from tersely.imported.record import Answered, Asked, ForeignLog, Scored, number
 from tersely.imported.zipped import read_members
-from tersely.records import Finish, Problem
-from tersely.tasks.sources import Reading
-from tersely.tasks.sources.rows import problem_from_row
+from tersely.records import Finish, Kind, Problem
 
 VERSION = 2
 FINISHES = {
-    "stop": Finish.EOS, "tool_calls": Finish.EOS, "unknown": Finish.EOS,
-    "max_tokens": Finish.LENGTH, "model_length": Finish.LENGTH,
-}  # fmt: skip
+    **dict.fromkeys(("stop", "tool_calls", "unknown"), Finish.EOS),
+    **dict.fromkeys(CUT_OFF, Finish.LENGTH),
+}
 """Any other stop reason (a filter) counts as aborted; an agent may end with the call that submits its answer."""
 LENGTH_LIMITS = ("token", "context")
 """Limits of a sample that are about length; any other one (time, cost, messages) aborted it."""
@@ -127,14 +127,10 @@ def _spoken(sample: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _answered(sample: Mapping[str, Any], about: Mapping[str, Any], path: Path) -> Answered:
-    try:
-        problem = _problem(sample, str(about["task"]))
-    except UserError as error:
-        raise UserError(f"{path}, sample {sample['id']}: {error}") from error
     tokens, thought = sample["usage"]
     return Answered(
         log_id=str(sample["id"]),
-        problem=problem,
+        problem=_problem(sample, str(about["task"]), path),
         text="\n\n".join(filter(None, (_text(message["content"]) for message in _spoken(sample)))),
         finish=_finish(sample),
         tokens=tokens,
@@ -207,41 +203,31 @@ def _requests(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}={config[name]}"
     for name, called in (("system_message", "system"), ("extra_body", "extra_body")):
         if config.get(name):
-            yield f"{called}={_digest(config[name])}"
+            yield f"{called}={digest(config[name])}"
 
 
 def _named(name: str, params: Any) -> str:
-    return f"{name}:{_digest(params)}" if params else name
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:6]
+    return f"{name}:{digest(params)}" if params else name
 
 
 def _text(content: Any) -> str:
     """Thinking first, in tags, as a model that is sampled here writes it."""
-    if isinstance(content, str):
-        return content
+    if content is None or isinstance(content, str):
+        return content or ""
     parts = [part for part in content if part["type"] == "reasoning"]
     thought = "".join(part.get("summary") or "" if part.get("redacted") else part["reasoning"] for part in parts)
     said = "".join(part["text"] for part in content if part["type"] == "text")
     return f"<think>{thought}</think>\n{said}" if thought else said
 
 
-def _problem(sample: Mapping[str, Any], task: str) -> Problem:
-    """Known by what was asked and what is right, never by the log's own id."""
-    target, choices, about = sample["target"], sample.get("choices") or [], sample.get("metadata") or {}
+def _problem(sample: Mapping[str, Any], task: str, path: Path) -> Problem:
+    target, choices = sample["target"], sample.get("choices") or []
     answer = target if isinstance(target, str) else " | ".join(map(str, target))
-    options = [f"({chr(ord('A') + place)}) {text}" for place, text in enumerate(choices)]
-    labels = [about.get(name) for name in ("difficulty", "level")]
-    row: dict[str, Any] = {
-        "problem": "\n".join([_question(sample["input"]), *options]),
-        "answer": answer,
-        "kind": "choice" if answer in map(chr, range(ord("A"), ord("A") + len(choices))) else "math",
-        "difficulty": next((str(label) for label in labels if isinstance(label, str | int | float)), None),
-    }
-    # A scorer may do without an answer, as a verifier may.
-    return problem_from_row(row, task, "held_out", Reading(verified=True))
+    letters = string.ascii_uppercase[: len(choices)]
+    options = [f"({letter}) {text}" for letter, text in zip(letters, choices, strict=True)]
+    question = "\n".join([_question(sample["input"]), *options])
+    kind = Kind.CHOICE if answer and answer in letters and len(answer) == 1 else Kind.MATH
+    return problem(question, answer, sample.get("metadata") or {}, task, f"{path}, sample {sample['id']}", kind)
 
 
 def _question(asked: Any) -> str:
@@ -256,6 +242,4 @@ def _shown(content: Any) -> str:
     """Text, and what is none by a digest: another picture is another problem."""
     if isinstance(content, str):
         return content
-    return "\n".join(
-        part["text"] if part["type"] == "text" else f"[{part['type']} {_digest(part)}]" for part in content
-    )
+    return "\n".join(part["text"] if part["type"] == "text" else f"[{part['type']} {digest(part)}]" for part in content)

@@ -35,7 +35,15 @@ class Answered:
     scores: Mapping[str, Scored]
     """By the name of the scorer; none for a response that nobody scored."""
     failed: bool = False
-    """It ended in an error, so that the log reckons without it."""
+    """It ended in an error, and the log reckons without it unless it was scored all the same."""
+    opened: bool = False
+    """Its prompt opened a thought, as far as the log tells: the text has to close it."""
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "thinking_tokens"):
+            count = getattr(self, name)
+            if count is not None and not (isinstance(count, int) and count >= 0):
+                raise ValueError(f"{name} is {count!r:.40}, no number of tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +83,8 @@ class ForeignLog:
     """That the log says of itself, by the name of the scorer; only where that is a mean."""
     missing: int = 0
     """Responses that the log does not hold although it counted them."""
-    unfinished_from_length: bool = False
-    """It does not say which responses ended by themselves: those as long as the cap count as cut off."""
+    says_finish: bool = True
+    """Whether it says which responses ended by themselves: else those as long as the cap count as cut off."""
 
     @property
     def scorers(self) -> list[str]:

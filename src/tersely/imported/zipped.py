@@ -47,16 +47,24 @@ def _require_bounded(path: Path, members: Any) -> None:
 
 
 def _member(archive: zipfile.ZipFile, file: Any, info: zipfile.ZipInfo) -> bytes:
-    if info.compress_type != ZSTD:
-        return archive.read(info)
+    content = _packed_by_zstd(file, info) if info.compress_type == ZSTD else _known(archive, info)
+    if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
+        raise ValueError(f"{info.filename} is damaged")
+    return content
+
+
+def _known(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """At most a byte more than the directory says, whatever is packed."""
+    with archive.open(info) as member:
+        return member.read(info.file_size + 1)
+
+
+def _packed_by_zstd(file: Any, info: zipfile.ZipInfo) -> bytes:
     file.seek(info.header_offset)
     header = file.read(_LOCAL_HEADER)
     # The lengths of name and extra field stand at the end of the local header, and may differ from the directory's.
     file.seek(sum(struct.unpack("<HH", header[26:30])), 1)
-    content = _unpacked(file.read(info.compress_size), info.file_size)
-    if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
-        raise ValueError(f"{info.filename} is damaged")
-    return content
+    return _unpacked(file.read(info.compress_size), info.file_size)
 
 
 def _unpacked(packed: bytes, size: int) -> bytes:

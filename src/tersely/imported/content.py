@@ -1,0 +1,42 @@
+"""What every format does alike: a problem out of what was asked, and long values by a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tersely.errors import UserError
+from tersely.records import Kind, Problem
+from tersely.tasks.sources import Reading
+from tersely.tasks.sources.rows import problem_from_row
+
+LABELS = ("difficulty", "level")
+"""Columns that say how hard a problem is."""
+
+
+def problem(
+    question: str, answer: str, about: Mapping[str, Any], task: str, where: str, kind: str = Kind.MATH
+) -> Problem:
+    """Known by what was asked and what is right, never by the log's own id; ``about`` are its further columns.
+
+    A scorer may do without an answer, as a verifier may. UserError that begins with ``where`` for no question.
+    """
+    labels = (about.get(name) for name in LABELS)
+    difficulty = next((str(label) for label in labels if isinstance(label, str | int | float)), None)
+    row = {"problem": question, "answer": answer, "kind": kind, "difficulty": difficulty}
+    try:
+        return problem_from_row(row, task, "held_out", Reading(verified=True))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def digest(value: Any) -> str:
+    """Six hex digits of SHA-256 over the value as JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:6]
+
+
+def is_number(value: object) -> bool:
+    """True and False count as numbers, as scores have them."""
+    return isinstance(value, bool | int | float)

@@ -1,0 +1,140 @@
+"""Logs of lm-eval (``--log_samples``): ``samples_TASK_DATE.jsonl`` with the ``results_DATE.json`` beside it.
+
+Read is what ``lm_eval.loggers.EvaluationTracker`` (0.4.13) writes: a line for each problem and filter, with the
+responses before the filter. It counts no tokens and does not say why a response ended.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tersely.errors import UserError
+from tersely.imported.content import digest, is_number, problem
+from tersely.imported.reading import read_bytes, read_object
+from tersely.imported.record import Answered, Asked, ForeignLog, Scored, number
+from tersely.jsonl import parse_lines
+from tersely.records import Finish, Problem
+
+QUESTIONS = ("question", "problem", "query", "prompt", "input")
+"""Columns of a task that may hold the question; one of them does where it is another one in every problem."""
+OPENS = "<think>"
+"""Opens a thought at the end of a prompt."""
+CAPS = ("max_gen_toks", "max_new_tokens", "max_tokens")
+PROMPT = ("doc_to_text", "description", "gen_prefix", "target_delimiter", "fewshot_delimiter", "fewshot_config")
+"""Settings of a task that make the prompt."""
+
+
+def knows(head: bytes) -> bool:
+    return head.startswith(b'{"doc_id"')
+
+
+def read(path: Path) -> ForeignLog:
+    """UserError where the results are not beside it, and for a task that only looks at likelihoods."""
+    results = read_object(_results(path))
+    task = next((name for name in results["configs"] if path.name.startswith(f"samples_{name}_")), None)
+    if task is None:
+        raise UserError(
+            f"{path} is of no task in its results: give it the name that lm-eval gave it, samples_TASK_DATE"
+        )
+    config = results["configs"][task]
+    if config.get("output_type") != "generate_until":
+        raise UserError(f"{path} holds likelihoods of given answers and no response, so that nothing can be shorter")
+    if "think_end_token" in str((results.get("config") or {}).get("model_args")):
+        raise UserError(
+            f"{path} is without the thinking, which lm-eval cut off (think_end_token): evaluate without that"
+        )
+    lines = [row for _, row in parse_lines(read_bytes(path).decode("utf-8").split("\n"), str(path))]
+    by_doc: dict[int, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        by_doc.setdefault(int(line["doc_id"]), []).append(line)
+    of_task = results["results"][task]
+    return ForeignLog(
+        made_by=f"lm_eval {results.get('lm_eval_version', '')}".strip(),
+        task=task,
+        version=str((results.get("versions") or {}).get(task, "")),
+        model=str(results.get("model_name") or results["config"]["model"]),
+        answers=tuple(_answers(by_doc, task, path)),
+        asked=_asked(results, config, lines[0]["arguments"]["gen_args_0"]["arg_1"]),
+        accuracies={name: float(value) for name, value in of_task.items() if "," in name and is_number(value)},
+        missing=max(0, int(((results.get("n-samples") or {}).get(task) or {}).get("effective") or 0) - len(by_doc)),
+        says_finish=False,
+    )
+
+
+def _results(path: Path) -> Path:
+    """Of the same date."""
+    date = path.stem.rpartition("_")[2]
+    found = sorted(path.parent.glob(f"*_{date}.json"))
+    if not found:
+        raise UserError(f"{path} needs the file of its results beside it, results_{date}.json: put it there")
+    return found[0]
+
+
+def _answers(by_doc: Mapping[int, Sequence[Mapping[str, Any]]], task: str, path: Path) -> Iterator[Answered]:
+    """The first response to every problem, then the second, ..."""
+    column = _column([lines[0]["doc"] for lines in by_doc.values()])
+    asked = [(name, lines, _problem(lines[0], column, task, path)) for name, lines in by_doc.items()]
+    for sample in range(max(len(lines[0]["resps"][0]) for _, lines, _ in asked)):
+        for name, lines, of_doc in asked:
+            responses = lines[0]["resps"][0]
+            if sample < len(responses):
+                # Several responses have one score together, which is none of each.
+                scores = dict(_scores(lines)) if len(responses) == 1 else {}
+                yield Answered(
+                    log_id=str(name),
+                    problem=of_doc,
+                    text=str(responses[sample]),
+                    finish=Finish.EOS,
+                    tokens=None,
+                    thinking_tokens=None,
+                    scores=scores,
+                    opened=lines[0]["arguments"]["gen_args_0"]["arg_0"].rstrip().endswith(OPENS),
+                )
+
+
+def _scores(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Scored]]:
+    """By METRIC,FILTER, as lm-eval itself names them."""
+    for line in lines:
+        said = line["filtered_resps"][0] if line.get("filtered_resps") else None
+        for metric in line["metrics"]:
+            if is_number(line.get(metric)):
+                yield (
+                    f"{metric},{line['filter']}",
+                    Scored(number(line[metric]), said if isinstance(said, str) else None),
+                )
+
+
+def _column(docs: Sequence[Mapping[str, Any]]) -> str | None:
+    """Which column says by itself what is asked; None where none does."""
+    different = len({_as_text(doc) for doc in docs})
+    for name in QUESTIONS:
+        said = [doc.get(name) for doc in docs]
+        if all(isinstance(one, str) and one.strip() for one in said) and len(set(said)) == different:
+            return name
+    return None
+
+
+def _problem(line: Mapping[str, Any], column: str | None, task: str, path: Path) -> Problem:
+    doc = line["doc"]
+    question = _as_text(doc) if column is None else doc[column]
+    return problem(question, str(line["target"]), doc, task, f"{path}, problem {line['doc_id']}")
+
+
+def _as_text(doc: Mapping[str, Any]) -> str:
+    return json.dumps(doc, sort_keys=True, ensure_ascii=False)
+
+
+def _asked(results: Mapping[str, Any], config: Mapping[str, Any], sampling: Mapping[str, Any]) -> Asked:
+    shots, system = (results.get("n-shot") or {}).get(config["task"], 0), results.get("system_instruction")
+    made = {name: config.get(name) for name in PROMPT} | {"until": sampling.get("until")}
+    chat = ", chat" if results.get("chat_template") else ""
+    return Asked(
+        template=f"{shots}-shot:{digest(made)}{chat}",
+        temperature=0.0 if sampling.get("do_sample") is False else sampling.get("temperature"),
+        top_p=sampling.get("top_p"),
+        max_new_tokens=next((sampling[name] for name in CAPS if sampling.get(name) is not None), None),
+        request=f"system={digest(system)}" if system else None,
+    )
