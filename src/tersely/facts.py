@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ Own = Callable[[torch.device], torch.device]
 
 PLAIN = EngineTraits()
 
-NO_OPTIONS: Mapping[str, Any] = {}
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Facts:
     """What decodes."""
     traits: EngineTraits = PLAIN
     """What its options make of it."""
+    options: Mapping[str, Any] = field(default_factory=lambda: NO_OPTIONS)
+    """Of the engine, by its own names."""
 
     @classmethod
     def of(
@@ -46,7 +49,7 @@ class Facts:
         """
         place = own(pick_device(device))
         decodes = resolve_engine(engine, place.type)
-        return cls(place, pick_dtype(dtype, place), decodes, read_options(decodes, options))
+        return cls(place, pick_dtype(dtype, place), decodes, read_options(decodes, options), options)
 
     def to_json(self) -> dict[str, str]:
         """As a checkpoint keeps them."""

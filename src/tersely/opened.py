@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from tersely.config import SamplingConfig
-from tersely.facts import Facts
+from tersely.facts import NO_OPTIONS, Facts
 from tersely.models.agreement import ModelCheck, PartCheck, Truth
 from tersely.models.end_tokens import end_tokens
 from tersely.models.load import check_vocabulary, load_model, load_tokenizer
@@ -86,6 +86,8 @@ def open_model(folder: Path, facts: Facts, tokenizer: Any | None = None) -> Open
     return OpenedModel(folder, model, tokenizer, facts, decoder)
 
 
-def sampling_alone(cap: int, max_rows: int) -> SamplingConfig:
-    """Settings of a sampler beside which nothing is trained."""
-    return SamplingConfig(max_new_tokens=cap, max_rows=max_rows, engine_memory=ENGINE_MEMORY)
+def sampling_alone(cap: int, max_rows: int, options: Mapping[str, Any] = NO_OPTIONS) -> SamplingConfig:
+    """Settings of a sampler beside which nothing is trained; ``options`` are the engine's own."""
+    return SamplingConfig(
+        max_new_tokens=cap, max_rows=max_rows, engine_memory=ENGINE_MEMORY, engine_options=dict(options)
+    )

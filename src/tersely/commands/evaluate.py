@@ -13,7 +13,16 @@ from tersely.commands.as_trained import Terms, terms_of
 from tersely.commands.decoding import add_decoding, decodings_of
 from tersely.commands.endpoint import add_endpoint, endpoint_of, place_for, points_of, price_of, print_points
 from tersely.commands.mix import add_mix, mixtures_of, require_unknown_to
-from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, kept_checkpoints, label
+from tersely.commands.verb import (
+    add_engine,
+    add_engine_options,
+    add_verb,
+    add_verifier,
+    command_line,
+    engine_options,
+    kept_checkpoints,
+    label,
+)
 from tersely.errors import UserError
 from tersely.terminal import say
 
@@ -66,6 +75,7 @@ def add_evaluate(verbs: Any) -> None:
     p.add_argument("--out", type=Path, default=None, help=OUT)
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     add_engine(p)
+    add_engine_options(p)
     add_decoding(p)
     add_endpoint(p, points=True)
     p.add_argument("--price", default=None, metavar="IN,OUT", help="of a million tokens: the requests in money too")
@@ -223,6 +233,8 @@ def _protocols(args: argparse.Namespace, cap: int, template: str | None) -> list
     from tersely.evaluation.suites import suite_sets
 
     shared = {"seed": args.seed, "template": template, "instruction": args.instruction}
+    if args.engine_option:
+        shared["request"] = " ".join(args.engine_option)
     if args.suite is not None:
         sets = suite_sets(args.suite, args.data, args.data_dir, args.sets, **shared)
         return [(one.source, one.protocol) for one in sets]
@@ -247,6 +259,7 @@ def _prepare(args: argparse.Namespace, job: Job, judge: Grader, world: World) ->
         allow_overlap=args.allow_overlap,
         threads=args.threads,
         engine=args.engine,
+        engine_options=engine_options(args),
         max_rows=args.max_rows,
         source=job.source,
         checkpoint=job.checkpoint,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.examples import EXAMPLES
+from tersely.config import set_key
 from tersely.errors import UserError
 from tersely.text import from_markdown_cell
 
@@ -30,6 +31,21 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     what = "what decodes: vllm, transformers or package.module:SPEC (default: vllm on a GPU that has it)"
     parser.add_argument("--engine", default="auto", metavar="NAME", help=what)
     parser.add_argument("--max-rows", type=int, default=256, help="responses decoded at once (default 256)")
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    what = "an option of the engine by its own name, such as kv_cache_dtype=fp8: a point of its own (docs/scaling.md)"
+    parser.add_argument("--engine-option", action="append", default=[], metavar="KEY=VALUE", help=what)
+
+
+def engine_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given; UserError for one that is not KEY=VALUE."""
+    found: dict[str, Any] = {}
+    for one in args.engine_option:
+        if not one.partition("=")[2]:
+            raise UserError(f"--engine-option {one!r} is not of the form KEY=VALUE, for example kv_cache_dtype=fp8")
+        set_key(found, one)
+    return found
 
 
 DROP = "leave out problems whose gold answers cannot be judged, which are otherwise refused"

@@ -152,7 +152,7 @@ def _missing(work: Work, have: Collection[tuple[str, int]]) -> dict[int, list[Pr
 
 def _blocks(work: Work, have: Collection[tuple[str, int]]) -> list[tuple[int, Sequence[Problem]]]:
     """(number of their first new response, problems) of each block that is sampled at once."""
-    at_once = work.source.blocks * work.max_rows * work.world.size
+    at_once = work.source.blocks * work.max_rows * work.world.size // work.together
     blocks: list[tuple[int, Sequence[Problem]]] = []
     for first, todo in _missing(work, have).items():
         size = max(1, at_once // (work.protocol.k - first))
@@ -180,7 +180,7 @@ def _respond(
         for number, (first, block) in enumerate(blocks, start=1):
             groups = list[Group]()
             with work.world.collective_errors():
-                if own := work.world.share(block):
+                if own := work.world.share(block, work.together):
                     groups = respond(
                         own,
                         work.prompts,
@@ -191,7 +191,7 @@ def _respond(
                         reading=ready.reading,
                         on_progress=progress,
                     )
-            fresh = _of_all(work.world, [eval_records(group, ready.thinking) for group in groups])
+            fresh = _of_all(work, [eval_records(group, ready.thinking) for group in groups])
             with work.world.collective_errors():
                 if run:
                     run.append(RESPONSES, fresh)
@@ -206,10 +206,10 @@ def _respond(
         display.note(f"{text}; they enter no accuracy")
 
 
-def _of_all(world: World, own: Sequence[Sequence[EvalRecord]]) -> list[JsonObject]:
+def _of_all(work: Work, own: Sequence[Sequence[EvalRecord]]) -> list[JsonObject]:
     """The responses of all processes, problem by problem as they were asked; ``own``: to each problem of our share."""
-    shares = world.all_gather([[record.to_json() for record in records] for records in own])
-    return [record for records in world.merge(shares) for record in records]
+    shares = work.world.all_gather([[record.to_json() for record in records] for records in own])
+    return [record for records in work.world.merge(shares, work.together) for record in records]
 
 
 def _progress(display: Display, stop: StopRequest, kept: Path | None) -> Progress:

@@ -82,7 +82,7 @@ class FolderSource:
     def ready(self, prompts: Prompts, cap: int, max_rows: int, sampler: Sampler | None = None) -> Ready:
         opened = open_model(self.weights, self.facts, self.tokenizer)
         if sampler is None:
-            sampler, check = opened.make_sampler(sampling_alone(cap, max_rows), prompts)
+            sampler, check = opened.make_sampler(sampling_alone(cap, max_rows, self.facts.options), prompts)
         else:
             check = opened.check()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Required, TypedDict, Unpack
+from typing import Any, Required, TypedDict, Unpack
 
 import torch
 
@@ -25,8 +25,8 @@ from tersely.evaluation.terms import (
     require_verifier_of_training,
     within_positions,
 )
-from tersely.facts import Facts
-from tersely.learn.parallel import World
+from tersely.facts import NO_OPTIONS, Facts
+from tersely.learn.parallel import World, require_teams
 from tersely.models.digest import weights_digest_once
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
@@ -81,6 +81,8 @@ class Work:
     """Finished before: nothing is left to do."""
     world: World = ALONE
     """The processes that share the problems."""
+    together: int = 1
+    """Neighbouring ones that sample the same share with one engine."""
 
 
 class Choices(TypedDict, total=False):
@@ -98,6 +100,8 @@ class Choices(TypedDict, total=False):
     threads: int
     """Of the CPU; 0 leaves torch's own choice."""
     engine: str
+    engine_options: Mapping[str, Any]
+    """Of the engine, by its own names."""
     max_rows: int
     source: str | None
     """Where the problems come from, where the task of the protocol is only its name in a suite."""
@@ -147,7 +151,9 @@ def _prepare_folder(
     """``prepare`` for weights on this machine."""
     checkpoint = more.get("checkpoint")
     world = more.get("world", ALONE)
-    facts = Facts.of(more.get("engine", "auto"), own=world.own_device)
+    options = more.get("engine_options") or NO_OPTIONS
+    facts = Facts.of(more.get("engine", "auto"), own=world.own_device, options=options)
+    require_teams(world, facts.traits.processes)
     weights = locate_model(str(checkpoint or model_path))
     protocol = _under_its_step(protocol, model_path, weights)
     place_of = partial(_place, model_path, out)
@@ -166,6 +172,7 @@ def _prepare_folder(
     protocol = within_positions(weights, protocol, max(map(len, prompts.values())), asking.template)
     rules = protocol.facts(template, task_digest(asked)).asked_for(protocol.effort).judged_by(verifier_of(grader))
     rules = rules.counted_by(policy).lowered_from(protocol.suite_cap).drawn_by(strata_of(asked))
+    rules = rules.asked_with(protocol.request)
     rules = rules.decoded_by(None if protocol.decoding is None else protocol.decoding.fact)
     digests = {"weights_sha256": weights_digest_once(weights), **prompt_identity_of(weights, tokenizer, prompts)}
     # Not among the facts: models sampled by different engines are compared, but one folder is of one engine.
@@ -191,6 +198,7 @@ def _prepare_folder(
         earlier=earlier,
         is_done=earlier is None and is_done(folder, identifying, grows),
         world=world,
+        together=facts.traits.processes,
     )
 
 

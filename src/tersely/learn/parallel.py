@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from tersely.errors import RunError, TerselyError
+from tersely.errors import RunError, TerselyError, UserError
 from tersely.models.shares import whole
 
 T = TypeVar("T")
@@ -128,6 +128,15 @@ class World:
         """The whole that was shared out: of processes that worked together, what the first of them says."""
         firsts = shares[::together]
         return [firsts[i % len(firsts)][i // len(firsts)] for i in range(sum(map(len, firsts)))]
+
+
+def require_teams(world: World, together: int) -> None:
+    """UserError where the processes cannot be shared out among engines of ``together`` processes each."""
+    if world.size % together:
+        raise UserError(
+            f"one engine takes {together} processes together (its options say so), and {world.size} cannot be shared "
+            f"out so: start a multiple of {together} with torchrun --nproc-per-node, or leave the option out"
+        )
 
 
 def shard(module: nn.Module, layers: Sequence[str], setting: str, world: World, device: torch.device) -> None:

@@ -23,7 +23,7 @@ from tersely.learn.health.asked import Asked, asked
 from tersely.learn.health.stopped import require_not_stopped
 from tersely.learn.losses import find_loss
 from tersely.learn.memory import explain_training_memory
-from tersely.learn.parallel import World
+from tersely.learn.parallel import World, require_teams
 from tersely.models.digest import weights_digest_once
 from tersely.models.environment import differences, environment
 from tersely.models.locate import locate_model
@@ -190,11 +190,7 @@ def require_budgets(config: TrainConfig, objective: Objective) -> None:
 
 def require_work_for_all(config: TrainConfig, world: World, together: int = 1) -> None:
     """Whole groups are sampled by one engine, which ``together`` processes are, and each engine has one at least."""
-    if world.size % together:
-        raise UserError(
-            f"one engine takes {together} processes together (sampling.engine_options), and {world.size} cannot be "
-            f"shared out so: start a multiple of {together} with torchrun --nproc-per-node, or leave the option out"
-        )
+    require_teams(world, together)
     engines = world.size // together
     if config.sampling.prompts < engines:
         raise UserError(
