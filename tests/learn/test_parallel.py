@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import tersely.rollouts as rollouts
 from graders import ParityJudge
@@ -64,6 +64,19 @@ SETTINGS = {
 
 OTHER_HEADS = ("granite", "llama4_text")
 """A scale behind the head, and a base that gives logits: sharded with zero3."""
+
+
+def make_half(folder: Path) -> None:
+    """The same model with weights that bfloat16 holds exactly, as those of a base that is published in it."""
+    shutil.copytree(folder.parent / "model", folder / "model")
+    shutil.copy(folder.parent / "task.jsonl", folder)
+    weights = folder / "model/model.safetensors"
+    save_file({name: w.bfloat16().float() for name, w in load_file(weights).items()}, weights, {"format": "pt"})
+
+
+def home(root: Path, name: str) -> Path:
+    """Where model and task of a scenario lie."""
+    return root / "half" if name == "bf16" else root
 
 
 def make_other(folder: Path, architecture: str) -> None:
@@ -120,11 +133,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     root = tmp_path_factory.mktemp("parallel")
     make_model_folder(root / "model")
     make_task(root / "task.jsonl")
+    make_half(root / "half")
     judge, threads = rollouts.Judge, torch.get_num_threads()
     rollouts.Judge = ParityJudge  # type: ignore[misc]
     try:
         for name, over in SETTINGS.items():
-            assert main(command(root, root / f"one-{name}", **over)) == 0
+            assert main(command(home(root, name), root / f"one-{name}", **over)) == 0
         for name in OTHER_HEADS:
             make_other(root / name, name)
             assert main(command(root / name, root / f"one-{name}", **SETTINGS["zero3"])) == 0
@@ -135,7 +149,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         forget_the_end(root / "lora-one-then-two")
         ran = Ran(root)
         for name, over in SETTINGS.items():
-            ran.add(name, command(root, root / f"two-{name}", **over))
+            ran.add(name, command(home(root, name), root / f"two-{name}", **over))
         for name in OTHER_HEADS:
             ran.add(name, command(root / name, root / f"two-{name}", **SETTINGS["zero3"]))
         ran.add("one-then-two", command(root, root / "one-then-two", **SETTINGS["zero2"]))
@@ -226,7 +240,8 @@ def test_files_are_those_of_one_process(ran: Ran) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["bf16", "lora-bf16"])
 def test_bfloat16_on_sharded_masters_starts_where_one_process_does(ran: Ran, name: str) -> None:
-    """bf16 rounds sums of another order apart within steps; the first step's numbers are of the same weights."""
+    """bf16 rounds sums of another order apart within steps; the first step's numbers are of the same weights. Those
+    that are gathered in bf16 are what autocast casts in one process, and lie between fp32 sums there too."""
     one, two = (read_log(ran.root / run / "journal.jsonl")[0] for run in (f"one-{name}", f"two-{name}"))
     assert one["response_tokens"] == two["response_tokens"]
     for key in ("reward", "loss", "entropy", "grad_norm", "logprob_gap_mean"):

@@ -32,7 +32,7 @@ from tersely.config import LearnerConfig, TrainConfig, merge, read_recipe, resol
 from tersely.errors import UserError
 from tersely.learn.batch import micro_batches
 from tersely.learn.heads import CHUNK_LOGITS
-from tersely.learn.learner import recompute_activations
+from tersely.learn.placing import recompute_activations
 from tersely.plan import (
     ASSUMED,
     FLOOR,

@@ -139,12 +139,13 @@ def look_before_training(
         loaded = load_problems(problems or config.task, "train", config.train_size, judge, config.template, drop=drop)
         chosen = loaded.problems
         require_enough_problems(config, len(chosen))
-        with explain_training_memory("loading", config, world.size):
-            base = LoadedBase.load(folder, config, facts, world, chosen)
+    with explain_training_memory("loading", config, world.size):
+        base = LoadedBase.load(folder, config, facts, world, chosen)
+    with world.collective_errors():
         asking = base.prompt_identity()
         verifier = verifier_of(judge)
-        parts = (objective, caps, rules, loaded, base.prompts, asking, folder, facts, verifier, longest_measured)
-        return Ready(*parts), base
+    parts = (objective, caps, rules, loaded, base.prompts, asking, folder, facts, verifier, longest_measured)
+    return Ready(*parts), base
 
 
 def refuse_settings(config: TrainConfig) -> tuple[Objective, CapSchedule, list[Asked]]:

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from tersely.config import TrainConfig
 from tersely.display import Display
 from tersely.errors import RunError
 from tersely.facts import Facts
 from tersely.journal import StepEvent, StepRecord
-from tersely.learn.base_model import LoadedBase
+from tersely.learn.base_model import LoadedBase, load_weights
 from tersely.learn.batch import collate, split_updates
 from tersely.learn.caps import CONSTANT
 from tersely.learn.clock import Clock
@@ -32,7 +30,6 @@ from tersely.learn.scorer_check import head_name
 from tersely.learn.state import load_training_state, training_state, write_training_state
 from tersely.learn.step_record import notable_samples, shown_numbers, step_record
 from tersely.models.agreement import ModelCheck
-from tersely.models.load import load_model
 from tersely.models.save import save_model
 from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor, write_trained_for
@@ -80,7 +77,7 @@ class Trainer:
         self.learner = self._make_learner(base, ready.facts)
         earlier = [StepRecord.from_json(line) for line in world.broadcast(lambda: read_steps(run.path) if run else [])]
         self.watch = Watch(config, ready.rules, run.path if run else None, earlier)
-        model = self.learner.whole_model()
+        model = self.learner.served_model()
         if sampler is None:
             with world.collective_errors():
                 self.sampler, engine = base.make_sampler(config.sampling, ready.facts, model, ready.longest_prompt)
@@ -109,7 +106,7 @@ class Trainer:
         if checkpoint is not None and self.config.learner.lora is None:
             reference = base.model
             with self.world.collective_errors():
-                model = load_model(checkpoint.path, facts.device, torch.float32)
+                model = load_weights(checkpoint.path, self.config, facts, self.world)
         sampling = self.config.sampling
         learner = Learner(
             model,
@@ -121,10 +118,11 @@ class Trainer:
             self.world,
             self.config.seed,
             head_name(base.check.head),
+            facts.device,
         )
         if checkpoint is not None:
             with self.world.collective_errors():
-                load_training_state(checkpoint.path, model, learner.optimizer)
+                load_training_state(checkpoint.path, learner.model, learner.optimizer)
             learner.optimizer_steps = checkpoint.state["optimizer_steps"]
             self.method_state = checkpoint.state.get("method", self.method_state)
             self.first_step = checkpoint.step
@@ -167,7 +165,7 @@ class Trainer:
             masks = self.config.learner.mask_truncated
             rows = [collate(used[p], earned[p], mask_truncated=masks) for p in parts]
             metrics = self.learner.update(rows)
-            self.sampler.load_weights(self.learner.whole_model(), step)
+            self.sampler.load_weights(self.learner.served_model(), step)
         clock.lap("update_s", minus={"reference_s": metrics.reference_s})
         moved = objective.alpha if alpha is not None or self.config.objective.schedule != "constant" else None
         cap = self._cap(step) if self.config.run.cap_schedule != CONSTANT else None
@@ -241,7 +239,7 @@ class Trainer:
     def model_writer(self, tune: JsonObject | None = None) -> Write:
         """What writes the present weights as an ordinary model folder; every process must ask for it. ``tune``: what
         `tersely tune` knows of them."""
-        served = self.learner.whole_model()
+        served = self.learner.served_model()
         moved = {} if self.steered_alpha is None else {"alpha": self.steered_alpha}
         write_adapter = adapter_writer(self.learner.adapter, self.config.model)
         trained_for = TrainedFor(
