@@ -48,6 +48,12 @@ SETTINGS = {
     "odd": {"sampling.prompts": 5, "learner.updates": 1},
     # Tokens are ranked together: each process holds some of the largest covariances.
     "kl_cov": {"learner.token_budget": 80, "learner.loss": "kl_cov", "learner.kl_cov_share": 0.1},
+    "streams": {
+        "learner.token_budget": 80,
+        "learner.sharding": "zero3",
+        "sampling.engine": "streaming_engine:SPEC",
+        "run.probe": 1,
+    },
     "bf16": {"run.dtype": "bfloat16"},
     # The reference pass comes first and with the adapter off: weights must train nevertheless.
     "lora": {"learner.token_budget": 80, "learner.lora.rank": 4, "learner.learning_rate": 1e-2},
@@ -199,7 +205,7 @@ def assert_alike(one: Path, two: Path, tolerance: float = TOLERANCE) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["zero2", "zero3", "skipping", "kl_cov", "lora", "lora-zero3"])
+@pytest.mark.parametrize("name", ["zero2", "zero3", "skipping", "kl_cov", "streams", "lora", "lora-zero3"])
 def test_two_processes_do_what_one_does(ran: Ran, name: str) -> None:
     assert ran.result(name, 0)["code"] == ran.result(name, 1)["code"] == 0, ran.result(name, 0)["err"]
     assert_alike(ran.root / f"one-{name}", ran.root / f"two-{name}")
@@ -226,6 +232,16 @@ def test_a_sharded_model_is_scored_through_the_head_that_was_right_for_the_whole
     one, two = (json.loads((ran.root / f"{which}-{name}" / MODEL_CHECK).read_text()) for which in ("one", "two"))
     assert one == two
     assert two["output head"]["chosen"] != "weights"
+
+
+@pytest.mark.slow
+def test_an_engine_that_takes_shares_is_handed_nothing_else_and_compared_with_them(ran: Ran) -> None:
+    leader, follower = (ran.result("streams", rank) for rank in (0, 1))
+    assert leader["shares"] == follower["shares"]
+    assert all(leader["shares"])
+    assert len(leader["shares"]) >= 4
+    found = json.loads((ran.root / "two-streams" / MODEL_CHECK).read_text())["engine"]
+    assert found["tried"][0]["gap"] < 1e-5
 
 
 @pytest.mark.slow
@@ -270,7 +286,7 @@ def test_a_signal_to_one_process_stops_all_after_saving_and_the_same_command_goe
     assert ran.result("again", 0)["code"] == ran.result("again", 1)["code"] == 0
     assert_alike(ran.root / "one-zero2", ran.root / "stopped")
     assert "finished already" in ran.result("finished", 0)["err"]
-    assert ran.result("finished", 1) == {"code": 0, "out": "", "err": "", "tokens": []}
+    assert ran.result("finished", 1) == {"code": 0, "out": "", "err": "", "tokens": [], "shares": []}
 
 
 @pytest.mark.slow

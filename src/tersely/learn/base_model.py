@@ -74,13 +74,17 @@ class LoadedBase:
                 check_adapter(model, lora, world.size)
         return cls(folder, model, tokenizer, prompts, check)
 
+    def start_sampler(self, settings: SamplingConfig, facts: Facts, model: Any, longest_prompt: int) -> Sampler:
+        """A sampler of which nothing was compared yet."""
+        settings = self.check.sampling(settings).model_copy(update={"engine": facts.engine})
+        return make_sampler(settings, model, self.tokenizer, self.folder, facts.dtype, longest_prompt)
+
     def make_sampler(
         self, settings: SamplingConfig, facts: Facts, model: Any, longest_prompt: int
     ) -> tuple[Sampler, PartCheck | None]:
         """What samples from the weights of ``model`` (this base, or what it has become), and what was compared of an
         engine that is not ours. UserError where that samples from something else."""
-        settings = self.check.sampling(settings).model_copy(update={"engine": facts.engine})
-        sampler = make_sampler(settings, model, self.tokenizer, self.folder, facts.dtype, longest_prompt)
+        sampler = self.start_sampler(settings, facts, model, longest_prompt)
         if self.check.decoder is not None:
             return sampler, None
         with closed_if_refused(sampler):

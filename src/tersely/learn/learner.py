@@ -177,6 +177,17 @@ class Learner:
                 found.append(scorer(batch.rows, self.temperature, self.packed).logprobs_N)
         return found
 
+    def score(self, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[list[float]]:
+        """Log-probabilities of the tokens after each prompt, under the weights as they are now. Where those are shared
+        out every rank must call, with as many pairs."""
+        found: list[list[float]] = []
+        for prompt, tokens in pairs:
+            row = TrainingRow(prompt, tokens, None, 0.0, has_signal=True)
+            with torch.no_grad(), self._precision():
+                found.append(self.scorer([row], 1.0, False).logprobs_N.tolist())
+        let_go(self.scorer)
+        return found
+
     @property
     def has_separate_masters(self) -> bool:
         """Whether the weights that train are kept apart from those that are served."""

@@ -3,6 +3,7 @@ a cure; no finding, no sentence. Pure: numbers and dictionaries in, sentences ou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ from tersely.config import LoraConfig, TrainConfig
 from tersely.errors import UserError
 from tersely.models.folder import quantisation
 from tersely.models.positions import Room
+from tersely.plan.engine import least_bytes
 from tersely.plan.lengths import LengthProfile, default_profile
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
 from tersely.plan.shape import SUPPORTED, ModelShape
@@ -22,6 +24,9 @@ TRUNCATION_LIMIT = 0.10
 
 TRUNCATION_GOAL = 0.01
 """Share truncated at the cap that is proposed instead."""
+
+MOST_OF_A_GPU = 0.9
+"""Share of a GPU's memory beyond which none is proposed for vLLM: the trainer lies there too."""
 
 LEAST_CAP = 8
 """A cap is lowered to this fraction at most: shorter ones would make another experiment of it."""
@@ -53,6 +58,7 @@ def check_plan(
         shape = ModelShape.of(model_config)
         setup = Setup(config, layout_of(config, device, gpus))
         found += check_memory(shape, setup, lengths or default_profile(shape.parameters), prompt, available, device)
+        found += check_engine_room(shape, setup, prompt, available, device)
     return found
 
 
@@ -147,7 +153,7 @@ def check_memory(
     """One sentence where the larger of the two peaks exceeds ``available`` bytes: what to change, and to what."""
 
     def needs(some: Setup) -> Memory:
-        return predict_memory(shape, some.config, some.layout, lengths, prompt, device)
+        return predict_memory(shape, some.config, some.layout, lengths, prompt, device, available)
 
     memory = needs(setup)
     if memory.peak <= available:
@@ -159,6 +165,27 @@ def check_memory(
         return [said + "no setting makes it fit: take a smaller model, a GPU with more memory, or more GPUs"]
     words, cured = cure
     return [said + f"use {' and '.join(f'--set {word}' for word in words)} (then {_gb(needs(cured).peak)})"]
+
+
+def check_engine_room(shape: ModelShape, setup: Setup, prompt: int, available: float, device: str) -> Iterator[str]:
+    """One sentence where vLLM's share of ``available`` bytes is less than it starts with."""
+    if not setup.layout.vllm or device != "cuda":
+        return
+    share = setup.config.sampling.engine_memory
+    least = least_bytes(shape, setup.config, setup.layout.element, prompt)
+    if share * available >= least:
+        return
+    enough = math.ceil(100 * least / available) / 100
+    cure = (
+        f"use --set sampling.engine_memory={enough:g}"
+        if enough < MOST_OF_A_GPU
+        else "let several processes decode together (--set sampling.engine_options.tensor_parallel_size=2), or take a "
+        "smaller model or a GPU with more memory"
+    )
+    yield (
+        f"sampling.engine_memory = {share:g} leaves vLLM {_gb(share * available)}, and its weights, graphs and the "
+        f"cache of one response at the cap need {_gb(least)}: {cure}"
+    )
 
 
 def possible_changes(setup: Setup, prompt: int, phase: str) -> list[list[Change]]:
