@@ -12,6 +12,7 @@ from tersely.config import LoraConfig, TrainConfig
 from tersely.errors import UserError
 from tersely.models.folder import quantisation
 from tersely.models.positions import Room
+from tersely.plan.checkpoints import gb
 from tersely.plan.engine import least_bytes
 from tersely.plan.lengths import LengthProfile, default_profile
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
@@ -159,12 +160,12 @@ def check_memory(
     if memory.peak <= available:
         return []
     phase = max(("updating", "sampling", "loading"), key=lambda name: float(getattr(memory, name)))
-    said = f"memory does not suffice: {phase} needs {_gb(memory.peak)} and {_gb(available)} are there; "
+    said = f"memory does not suffice: {phase} needs {gb(memory.peak)} and {gb(available)} are there; "
     cure = find_cure(setup, possible_changes(setup, prompt, phase), lambda some: needs(some).peak <= available)
     if cure is None:
         return [said + "no setting makes it fit: take a smaller model, a GPU with more memory, or more GPUs"]
     words, cured = cure
-    return [said + f"use {' and '.join(f'--set {word}' for word in words)} (then {_gb(needs(cured).peak)})"]
+    return [said + f"use {' and '.join(f'--set {word}' for word in words)} (then {gb(needs(cured).peak)})"]
 
 
 def check_engine_room(shape: ModelShape, setup: Setup, prompt: int, available: float, device: str) -> Iterator[str]:
@@ -183,8 +184,8 @@ def check_engine_room(shape: ModelShape, setup: Setup, prompt: int, available: f
         "smaller model or a GPU with more memory"
     )
     yield (
-        f"sampling.engine_memory = {share:g} leaves vLLM {_gb(share * available)}, and its weights, graphs and the "
-        f"cache of one response at the cap need {_gb(least)}: {cure}"
+        f"sampling.engine_memory = {share:g} leaves vLLM {gb(share * available)}, and its weights, graphs and the "
+        f"cache of one response at the cap need {gb(least)}: {cure}"
     )
 
 
@@ -277,7 +278,3 @@ def _lower(start: int, floor: int) -> list[int]:
         start = max(start * 3 // 4, floor)
         values.append(start)
     return values
-
-
-def _gb(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.2f} MB"
