@@ -391,6 +391,23 @@ def test_vllm_is_given_room_for_its_weights_and_one_response() -> None:
     assert "need 10.0 GB: use --set sampling.engine_memory=0.51" in still
 
 
+def test_vllm_gives_up_what_the_trainer_needs() -> None:
+    shape, lengths = ModelShape.of(LARGE), default_profile(10**10)
+
+    def said_of(**sampling: Any) -> tuple[TrainConfig, list[str]]:
+        asked = {"sampling": {"engine": "vllm", **sampling}, "learner": {"sharding": "zero3"}}
+        wanted = resolve(merge(read_recipe("paper-7b"), {"model": "m", "task": "t", **asked}))
+        return wanted, check_memory(shape, Setup(wanted, layout_of(wanted, "cuda", 8)), lengths, 500, 80e9, "cuda")
+
+    greedy, (sentence,) = said_of(engine_memory=0.85)
+    assert "sampling needs 83.3 GB and 80.0 GB are there; use --set sampling.engine_memory=0.8 (" in sentence
+    assert cured(greedy, sentence).sampling.engine_memory == 0.8
+    _, (sentence,) = said_of(engine_sleep=False)
+    assert (
+        "updating needs 101.9 GB and 80.0 GB are there; use --set sampling.engine_sleep=true (then 63.4 GB)" in sentence
+    )
+
+
 def test_sharding_is_the_one_of_the_configuration() -> None:
     zero3 = config(learner={"sharding": "zero3"})
     assert [layout_of(c, "cuda", gpus).shard for c, gpus in ((zero3, 1), (zero3, 2), (config(), 2))] == [

@@ -100,7 +100,7 @@ def materialise(model: nn.Module, device: torch.device) -> None:
                 module._parameters[name] = made[parameter]
     for module, name, tensor in beside_weights(model):
         there = torch.empty_like(tensor, device=device) if tensor.is_meta else tensor.to(device)
-        setattr(module, name, there)
+        setattr(module, name, there.contiguous())
 
 
 def like(tensor: Tensor, parameter: Tensor, from_first: bool = False) -> Tensor:

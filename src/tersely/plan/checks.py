@@ -161,11 +161,27 @@ def check_memory(
         return []
     phase = max(("updating", "sampling", "loading"), key=lambda name: float(getattr(memory, name)))
     said = f"memory does not suffice: {phase} needs {gb(memory.peak)} and {gb(available)} are there; "
-    cure = find_cure(setup, possible_changes(setup, prompt, phase), lambda some: needs(some).peak <= available)
+    changes = _engine_changes(shape, setup, prompt, phase, available, device) + possible_changes(setup, prompt, phase)
+    cure = find_cure(setup, changes, lambda some: needs(some).peak <= available)
     if cure is None:
         return [said + "no setting makes it fit: take a smaller model, a GPU with more memory, or more GPUs"]
     words, cured = cure
     return [said + f"use {' and '.join(f'--set {word}' for word in words)} (then {gb(needs(cured).peak)})"]
+
+
+def _engine_changes(
+    shape: ModelShape, setup: Setup, prompt: int, phase: str, available: float, device: str
+) -> list[list[Change]]:
+    """What vLLM can give up: its sleep while the update runs, or a part of its share that it starts without."""
+    if not setup.layout.vllm or device != "cuda":
+        return []
+    sampling = setup.config.sampling
+    if phase == "updating" and not sampling.engine_sleep:
+        return [[_set("sampling", "engine_sleep", value=True)]]
+    least = least_bytes(shape, setup.config, setup.layout.element, prompt)
+    shares = [percent / 100 for percent in range(90, 0, -5)]
+    fewer = [share for share in shares if share < sampling.engine_memory and share * available >= least]
+    return [[_set("sampling", "engine_memory", share) for share in fewer]] if phase == "sampling" and fewer else []
 
 
 def check_engine_room(shape: ModelShape, setup: Setup, prompt: int, available: float, device: str) -> Iterator[str]:
@@ -251,7 +267,7 @@ def _set(section: str, key: str, value: float) -> Change:
         part = getattr(setup.config, section).model_copy(update={key: value})
         return replace(setup, config=setup.config.model_copy(update={section: part}))
 
-    return f"{section}.{key}={value}", change
+    return f"{section}.{key}={str(value).lower()}", change
 
 
 def _cap(cap: int, prompt: int, budget: int) -> Change:
