@@ -161,10 +161,10 @@ def update(setting: Setting, _: float) -> Numbers:
     learner, rows, device = make_learner(setting), setting.rows(), setting.device
     shortest = sorted(rows, key=lambda r: r.width)[:8]
     learner.update([shortest, shortest])
-    sampler = TransformersSampler(learner.whole_model(), build_tokenizer(), dtype=setting.dtype)
+    sampler = TransformersSampler(learner.served_model(), build_tokenizer(), dtype=setting.dtype)
     parts = [rows[: len(rows) // 2], rows[len(rows) // 2 :]]
     seconds, peak, metrics = timed(device, lambda: learner.update(parts))
-    adopting = median_seconds(device, lambda: sampler.load_weights(learner.whole_model(), 1), 5)
+    adopting = median_seconds(device, lambda: sampler.load_weights(learner.served_model(), 1), 5)
     batches = learner._cut(weigh(rows, learner.config.averaging, setting.cap))
 
     def passes(scorer: Any) -> Any:
@@ -264,7 +264,7 @@ def iteration(setting: Setting, budget: float) -> Numbers:
     """Sampling, credit, update and hand-over, whole, with vLLM where it is installed."""
     learner, objective = make_learner(setting), Objective(alpha=0.1)
     kind = "vllm" if setting.device.type == "cuda" and importlib.util.find_spec("vllm") else "model"
-    rollouts, found = Rollouts(setting, kind, learner.whole_model(), budget), []
+    rollouts, found = Rollouts(setting, kind, learner.served_model(), budget), []
 
     def once() -> float:
         start = time.perf_counter()
@@ -275,7 +275,7 @@ def iteration(setting: Setting, budget: float) -> Numbers:
         credits = objective.credits([(g.correct_G, g.lengths_G, g.judged_G) for g in groups])
         parts = split_updates(groups, learner.config.updates)
         learner.update([collate(groups[p], credits[p]) for p in parts])
-        rollouts.sampler.load_weights(learner.whole_model(), 1)
+        rollouts.sampler.load_weights(learner.served_model(), 1)
         return sampled
 
     for _ in range(ITERATIONS + 1):

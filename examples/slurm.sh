@@ -19,5 +19,4 @@ srun --kill-on-bad-exit=1 torchrun \
     --nnodes "$SLURM_NNODES" --nproc-per-node 4 \
     --rdzv-id "$SLURM_JOB_ID" --rdzv-backend c10d --rdzv-endpoint "$head:29500" \
     --shutdown-timeout 1500 \
-    -m tersely train --model "$model" --task "$task" --recipe paper-7b --out "$out" \
-    --set learner.sharding=zero3 --set learner.optimizer=adam
+    -m tersely train --model "$model" --task "$task" --recipe paper-7b --out "$out"

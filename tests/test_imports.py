@@ -23,7 +23,7 @@ ROOMS = [
     {"plugins", "jsonl", "toml_file", "display", "stop", "extras", "text"},
     {"objective"},
     {"setting_names"},
-    {"sections", "config", "recipes", "reference"},
+    {"section", "run_sections", "sections", "config", "recipes", "reference"},
     {"runs"},
     {"verify"},
     {"tasks"},

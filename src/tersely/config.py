@@ -14,6 +14,8 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from tersely.errors import UserError, nearest
+from tersely.run_sections import RunConfig
+from tersely.section import Section
 from tersely.sections import (
     AskedConfig,
     DecoderName,
@@ -21,9 +23,7 @@ from tersely.sections import (
     LearnerConfig,
     LoraConfig,
     ObjectiveConfig,
-    RunConfig,
     SamplingConfig,
-    Section,
     TrainConfig,
 )
 from tersely.setting_names import meant

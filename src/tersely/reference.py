@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from tersely.errors import UserError, nearest
-from tersely.sections import Section
+from tersely.section import Section
 from tersely.setting_names import SHORT_NAMES
 
 _KINDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}

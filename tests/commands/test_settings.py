@@ -17,7 +17,8 @@ from tersely.objective.advantage import ADVANTAGES, NORMALIZATIONS
 from tersely.objective.methods import METHODS
 from tersely.objective.schedule import SCHEDULES
 from tersely.samplers.engines import ENGINES
-from tersely.sections import Section, TrainConfig
+from tersely.section import Section
+from tersely.sections import TrainConfig
 from tersely.tasks.prompts import TEMPLATES
 from tersely.trackers import TRACKERS
 

@@ -228,7 +228,7 @@ def test_every_kept_checkpoint_is_a_point_of_the_curve(root: Path, capsys: pytes
     assert run(root, root / "run", "--task", task, "--max-new-tokens", "12", "--all-checkpoints") == 0
     said = capsys.readouterr().out
     assert "run step 10" in said
-    assert "run.keep=N" in said
+    assert "run.checkpoint_every" in said
     curve = read_curve(root / "run", "easy")
     assert [step for step, _ in curve] == [10, 20]
     assert [evaluation.protocol.step for _, evaluation in curve] == [10, 20]

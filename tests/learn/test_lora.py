@@ -66,12 +66,12 @@ def test_the_merged_model_is_the_base_before_a_step_and_the_wrapped_policy_after
     base = make_model(VOCABULARY, kind)
     before = {name: weight.clone() for name, weight in base.state_dict().items()}
     learner, rows = learner_of(base), make_rows()
-    merged = learner.whole_model()
+    merged = learner.served_model()
     assert all(torch.equal(weight, before[name]) for name, weight in merged.state_dict().items())
     for _ in range(3):
         learner.update([rows[:3], rows[3:]])
     wrapped = logprobs(learner.model, rows)
-    assert learner.whole_model() is merged
+    assert learner.served_model() is merged
     assert merged.state_dict().keys() == before.keys()
     torch.testing.assert_close(logprobs(merged, rows), wrapped, rtol=0, atol=1e-5)
     changed = {name for name, weight in merged.state_dict().items() if not torch.equal(weight, before[name])}
@@ -131,9 +131,9 @@ def test_under_bfloat16_the_base_is_bfloat16_and_the_adapter_keeps_what_rounding
     for _ in range(3):
         learner.update([rows])
     assert all(torch.equal(weight, base[name]) for name, weight in learner.model.named_parameters() if name in base)
-    first = {name: weight.clone() for name, weight in learner.whole_model().named_parameters()}
+    first = {name: weight.clone() for name, weight in learner.served_model().named_parameters()}
     # Merging again and again from the same adapter gives the same bits: nothing adds up.
-    for name, weight in learner.whole_model().named_parameters():
+    for name, weight in learner.served_model().named_parameters():
         assert weight.dtype == torch.bfloat16
         assert torch.equal(weight, first[name])
     adapter = [weight for name, weight in learner.model.named_parameters() if "lora_" in name]
@@ -143,7 +143,7 @@ def test_under_bfloat16_the_base_is_bfloat16_and_the_adapter_keeps_what_rounding
 def test_the_fused_decoder_does_not_take_a_model_with_adapters() -> None:
     learner = learner_of(make_model(VOCABULARY))
     assert not fused_supports(learner.model)
-    assert fused_supports(learner.whole_model())
+    assert fused_supports(learner.served_model())
 
 
 # ---- in a run

@@ -28,7 +28,7 @@ def test_the_merged_model_is_the_trained_one_where_experts_and_routers_are_adapt
     learner.update([rows, rows])
     with torch.no_grad():
         trained = token_logprobs(learner.model, rows, 1.0).logprobs_N
-        served = token_logprobs(learner.whole_model(), rows, 1.0).logprobs_N
+        served = token_logprobs(learner.served_model(), rows, 1.0).logprobs_N
     assert float((trained - served).abs().max()) < FP32_BOUND
 
 

@@ -161,7 +161,7 @@ def test_training_stays_close_to_adam_with_fp32_moments() -> None:
 
 def test_the_policy_in_bfloat16_is_the_one_that_is_sampled_from() -> None:
     made = learner(torch.bfloat16)
-    assert made.whole_model() is made.model
+    assert made.served_model() is made.model
     assert {p.dtype for p in made.model.parameters()} == {torch.bfloat16}
     assert {b.dtype for n, b in made.model.named_buffers() if "inv_freq" in n} == {torch.float32}
     made.update([rows(6)])

@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import tersely.rollouts as rollouts
 from graders import ParityJudge
@@ -48,6 +48,12 @@ SETTINGS = {
     "odd": {"sampling.prompts": 5, "learner.updates": 1},
     # Tokens are ranked together: each process holds some of the largest covariances.
     "kl_cov": {"learner.token_budget": 80, "learner.loss": "kl_cov", "learner.kl_cov_share": 0.1},
+    "streams": {
+        "learner.token_budget": 80,
+        "learner.sharding": "zero3",
+        "sampling.engine": "streaming_engine:SPEC",
+        "run.probe": 1,
+    },
     "bf16": {"run.dtype": "bfloat16"},
     # The reference pass comes first and with the adapter off: weights must train nevertheless.
     "lora": {"learner.token_budget": 80, "learner.lora.rank": 4, "learner.learning_rate": 1e-2},
@@ -64,6 +70,19 @@ SETTINGS = {
 
 OTHER_HEADS = ("granite", "llama4_text")
 """A scale behind the head, and a base that gives logits: sharded with zero3."""
+
+
+def make_half(folder: Path) -> None:
+    """The same model with weights that bfloat16 holds exactly, as those of a base that is published in it."""
+    shutil.copytree(folder.parent / "model", folder / "model")
+    shutil.copy(folder.parent / "task.jsonl", folder)
+    weights = folder / "model/model.safetensors"
+    save_file({name: w.bfloat16().float() for name, w in load_file(weights).items()}, weights, {"format": "pt"})
+
+
+def home(root: Path, name: str) -> Path:
+    """Where model and task of a scenario lie."""
+    return root / "half" if name == "bf16" else root
 
 
 def make_other(folder: Path, architecture: str) -> None:
@@ -120,11 +139,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     root = tmp_path_factory.mktemp("parallel")
     make_model_folder(root / "model")
     make_task(root / "task.jsonl")
+    make_half(root / "half")
     judge, threads = rollouts.Judge, torch.get_num_threads()
     rollouts.Judge = ParityJudge  # type: ignore[misc]
     try:
         for name, over in SETTINGS.items():
-            assert main(command(root, root / f"one-{name}", **over)) == 0
+            assert main(command(home(root, name), root / f"one-{name}", **over)) == 0
         for name in OTHER_HEADS:
             make_other(root / name, name)
             assert main(command(root / name, root / f"one-{name}", **SETTINGS["zero3"])) == 0
@@ -135,7 +155,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         forget_the_end(root / "lora-one-then-two")
         ran = Ran(root)
         for name, over in SETTINGS.items():
-            ran.add(name, command(root, root / f"two-{name}", **over))
+            ran.add(name, command(home(root, name), root / f"two-{name}", **over))
         for name in OTHER_HEADS:
             ran.add(name, command(root / name, root / f"two-{name}", **SETTINGS["zero3"]))
         ran.add("one-then-two", command(root, root / "one-then-two", **SETTINGS["zero2"]))
@@ -154,14 +174,23 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         shutil.copytree(root / "two-zero3", root / "two-then-one")
         forget_the_end(root / "two-then-one")
         assert main(command(root, root / "two-then-one", **SETTINGS["zero3"])) == 0
+        # Begun by two processes, ended by four.
+        shutil.copytree(root / "two-zero2", root / "then-four")
+        forget_the_end(root / "then-four")
+        four = root / "four"
+        four.mkdir()
+        scenario = {"argv": command(root, root / "then-four", **SETTINGS["zero2"]), "stop_after": None}
+        (four / "scenarios.json").write_text(json.dumps([scenario]))
+        launch(four, processes=4)
     finally:
         rollouts.Judge = judge  # type: ignore[misc]
         torch.set_num_threads(threads)
     return ran
 
 
-def launch(root: Path) -> None:
-    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(CHILD)]
+def launch(root: Path, processes: int = 2) -> None:
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    words.append(str(CHILD))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*words, str(root / "scenarios.json"), str(root)], capture_output=True, text=True, env=environment, timeout=300
@@ -185,7 +214,7 @@ def assert_alike(one: Path, two: Path, tolerance: float = TOLERANCE) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["zero2", "zero3", "skipping", "kl_cov", "lora", "lora-zero3"])
+@pytest.mark.parametrize("name", ["zero2", "zero3", "skipping", "kl_cov", "streams", "lora", "lora-zero3"])
 def test_two_processes_do_what_one_does(ran: Ran, name: str) -> None:
     assert ran.result(name, 0)["code"] == ran.result(name, 1)["code"] == 0, ran.result(name, 0)["err"]
     assert_alike(ran.root / f"one-{name}", ran.root / f"two-{name}")
@@ -215,6 +244,16 @@ def test_a_sharded_model_is_scored_through_the_head_that_was_right_for_the_whole
 
 
 @pytest.mark.slow
+def test_an_engine_that_takes_shares_is_handed_nothing_else_and_compared_with_them(ran: Ran) -> None:
+    leader, follower = (ran.result("streams", rank) for rank in (0, 1))
+    assert leader["shares"] == follower["shares"]
+    assert all(leader["shares"])
+    assert len(leader["shares"]) >= 4
+    found = json.loads((ran.root / "two-streams" / MODEL_CHECK).read_text())["engine"]
+    assert found["tried"][0]["gap"] < 1e-5
+
+
+@pytest.mark.slow
 def test_files_are_those_of_one_process(ran: Ran) -> None:
     one, two = (
         {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
@@ -226,7 +265,8 @@ def test_files_are_those_of_one_process(ran: Ran) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["bf16", "lora-bf16"])
 def test_bfloat16_on_sharded_masters_starts_where_one_process_does(ran: Ran, name: str) -> None:
-    """bf16 rounds sums of another order apart within steps; the first step's numbers are of the same weights."""
+    """bf16 rounds sums of another order apart within steps; the first step's numbers are of the same weights. Those
+    that are gathered in bf16 are what autocast casts in one process, and lie between fp32 sums there too."""
     one, two = (read_log(ran.root / run / "journal.jsonl")[0] for run in (f"one-{name}", f"two-{name}"))
     assert one["response_tokens"] == two["response_tokens"]
     for key in ("reward", "loss", "entropy", "grad_norm", "logprob_gap_mean"):
@@ -244,6 +284,10 @@ def test_a_run_goes_on_with_another_number_of_processes(ran: Ran) -> None:
     assert_alike(ran.root / "one-zero2", ran.root / "one-then-two")
     assert_alike(ran.root / "one-lora", ran.root / "lora-one-then-two")
     assert_alike(ran.root / "one-zero3", ran.root / "two-then-one")
+    last = json.loads((ran.root / "four/0.0.json").read_text())
+    assert last["code"] == 0, last["err"]
+    assert "processes was 2 when the checkpoint was made and is 4 now" in last["err"]
+    assert_alike(ran.root / "one-zero2", ran.root / "then-four")
 
 
 @pytest.mark.slow
@@ -255,7 +299,7 @@ def test_a_signal_to_one_process_stops_all_after_saving_and_the_same_command_goe
     assert ran.result("again", 0)["code"] == ran.result("again", 1)["code"] == 0
     assert_alike(ran.root / "one-zero2", ran.root / "stopped")
     assert "finished already" in ran.result("finished", 0)["err"]
-    assert ran.result("finished", 1) == {"code": 0, "out": "", "err": "", "tokens": []}
+    assert ran.result("finished", 1) == {"code": 0, "out": "", "err": "", "tokens": [], "shares": []}
 
 
 @pytest.mark.slow

@@ -130,7 +130,7 @@ def test_unused_weights_are_named_once_in_one_line(tmp_path: Path, capfd: pytest
     assert not any(parameter.isnan().any() for model in loaded for parameter in model.parameters())
 
 
-def test_a_whole_model_loads_without_a_word(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_served_model_loads_without_a_word(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = make_model_folder(tmp_path / "model", "llama")
     capfd.readouterr()
     state = load(folder).state_dict()

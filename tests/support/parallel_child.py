@@ -1,7 +1,8 @@
 """One of several processes that train together, for tests/test_parallel.py: runs commands one after another.
 
 ``python parallel_child.py SCENARIOS.json OUT``: each scenario is {"argv": [...], "stop_after": step or null}. What
-became of scenario i in rank r is written to OUT/i.r.json, with the tokens of its share of each gradient step. A random
+became of scenario i in rank r is written to OUT/i.r.json, with the tokens of its share of each gradient step, and
+whether its streaming engine was handed shares, call by call. A random
 model never answers, so odd texts count as right.
 """
 
@@ -22,6 +23,7 @@ import torch
 
 import tersely.rollouts as rollouts
 from graders import ParityJudge
+from streaming_engine import StreamingSampler
 from tersely.cli import main
 from tersely.journal import StepRecord
 from tersely.learn.batch import Batch
@@ -48,6 +50,8 @@ def run(argv: list[str], stop_after: int | None, rank: int) -> dict[str, Any]:
         return own
 
     Learner._cut = cut_and_count  # type: ignore[method-assign]
+    shares: list[bool] = []
+    StreamingSampler.heard = shares
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
@@ -57,7 +61,7 @@ def run(argv: list[str], stop_after: int | None, rank: int) -> dict[str, Any]:
         finally:
             Trainer.step = step  # type: ignore[method-assign]
             Learner._cut = cut  # type: ignore[method-assign]
-    return {"code": code, "out": out.getvalue(), "err": err.getvalue(), "tokens": tokens}
+    return {"code": code, "out": out.getvalue(), "err": err.getvalue(), "tokens": tokens, "shares": shares}
 
 
 def agreed_port(note: Path, rank: int) -> int:

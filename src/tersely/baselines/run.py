@@ -236,5 +236,5 @@ class Baseline:
                 "in every problem of the samples all responses are equally long and equally right: there is nothing "
                 "for o1-pruner to learn from"
             )
-        trainee.model, trainee.adapter = learner.whole_model(), learner.adapter
+        trainee.model, trainee.adapter = learner.served_model(), learner.adapter
         return steps, sum(len(group.rollouts) for group in self.samples.groups)

@@ -133,7 +133,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     if served is not None:
         print_points(found, served.label, price)
     if args.all_checkpoints:
-        say("a run keeps its last run.keep checkpoints (default 2): train with --set run.keep=N for a longer curve")
+        say("a run keeps the weights of every checkpoint, one every run.checkpoint_every steps (default 10)")
     return 0
 
 

@@ -60,13 +60,13 @@ def add_verifier(parser: argparse.ArgumentParser) -> None:
 
 
 def kept_checkpoints(run: Path) -> list[tuple[int, Path]]:
-    """(step, folder) of every kept checkpoint, earliest first."""
+    """(step, folder) of every kept checkpoint, of older ones the weights, earliest first."""
     from tersely.runs.identity import is_run_folder
-    from tersely.runs.manifest import step_folders
+    from tersely.runs.manifest import model_folders
 
     if not is_run_folder(run):
         raise UserError(f"{run} is not a run folder of tersely, so it has no checkpoints: leave --all-checkpoints out")
-    found = sorted(step_folders(run))
+    found = sorted(model_folders(run))
     if not found:
         raise UserError(f"{run} has no checkpoint yet: run its command again, it goes on where it stopped")
     return found

@@ -18,7 +18,7 @@ from tersely.runs.identity import Grows, read_run_config, same_work
 from tersely.runs.json_file import read_json
 from tersely.runs.kinds import RunKind
 from tersely.runs.logs import whole_bytes
-from tersely.runs.manifest import STEP_NAME, step_folders
+from tersely.runs.manifest import STEP_NAME, model_folders
 
 WEIGHTS_STEP = "weights_step"
 """In a summary: the step of the run whose weights were measured."""
@@ -104,6 +104,6 @@ def _steps(model: Path, folder: Path, config: Any) -> Iterator[int]:
     if type(recorded) is int:
         yield recorded
         return
-    for step, checkpoint in step_folders(model):
+    for step, checkpoint in model_folders(model):
         if weights_digest(checkpoint) == config["weights_sha256"]:
             yield step

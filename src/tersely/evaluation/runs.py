@@ -23,7 +23,7 @@ from tersely.models.digest import recorded_digest
 from tersely.records import Json
 from tersely.runs.json_file import read_json
 from tersely.runs.logs import read_log
-from tersely.runs.manifest import step_folders
+from tersely.runs.manifest import model_folders
 
 _UNKNOWN = dict.fromkeys((f.name for f in fields(StepRecord)), None)
 
@@ -141,7 +141,7 @@ def _holds(place: Path, weights: str) -> bool:
         config = {} if settings is None else settings.get("config")
         if isinstance(config, dict) and config.get("model_sha256") == weights:
             return False  # nothing was learnt in it
-        if any(recorded_digest(checkpoint) == weights for _, checkpoint in step_folders(place)):
+        if any(recorded_digest(checkpoint) == weights for _, checkpoint in model_folders(place)):
             return True
         folders = evaluation_folders(place, settings is None, variants=True)
         summaries = [folder / "summary.json" for folder in folders if (folder / "summary.json").is_file()]

@@ -21,6 +21,7 @@ from tersely.models.agreement import ModelCheck, PartCheck, Truth
 from tersely.models.end_tokens import end_tokens
 from tersely.models.load import check_vocabulary, load_config, load_model, load_tokenizer
 from tersely.models.prompt_identity import prompt_identity
+from tersely.models.skeleton import skeleton
 from tersely.models.tokenizer_check import tokenizer_check
 from tersely.plan.checks import check_plan, check_tokenizer
 from tersely.plan.files import ModelFiles, folder_files, has_tokenizer
@@ -31,6 +32,8 @@ from tersely.samplers.base import closed_if_refused
 from tersely.samplers.engine_check import check_engine
 from tersely.samplers.engines import make_sampler
 from tersely.tasks.training_prompts import TrainingPrompts
+
+MAIN_MEMORY = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -49,33 +52,39 @@ class LoadedBase:
     def load(
         cls, folder: Path, config: TrainConfig, facts: Facts, world: World, problems: Sequence[Problem]
     ) -> LoadedBase:
-        device, dtype = facts.device, facts.dtype
-        files = folder_files(folder)
-        require_end(files)
-        tokenizer = load_tokenizer(folder)
-        prompts = TrainingPrompts.of(config).render(problems, tokenizer)
-        # As transformers reads it: some files leave to their class how many positions there are.
-        model_config = {**files["config.json"], **load_config(folder).to_dict()}
-        refuse_what_cannot_fit(config, model_config, device, world, max(map(len, prompts.values())))
-        # fp32 whatever the dtype of forward and backward: these are the master weights. Frozen ones need none.
-        lora = config.learner.lora
-        model = load_model(folder, device, dtype if lora else torch.float32)
-        check_vocabulary(model, tokenizer)
-        if lora:
-            refuse_targets(model, lora)
-        end_tokens(model, tokenizer)
-        check = check_base(model, config, facts)
-        if lora:
-            check_adapter(model, lora, world.size)
+        """Loaded and looked at; every rank must call. UserError, said once, where it cannot be trained."""
+        with world.collective_errors():
+            files = folder_files(folder)
+            require_end(files)
+            tokenizer = load_tokenizer(folder)
+            prompts = TrainingPrompts.of(config).render(problems, tokenizer)
+            # As transformers reads it: some files leave to their class how many positions there are.
+            model_config = {**files["config.json"], **load_config(folder).to_dict()}
+            refuse_what_cannot_fit(config, model_config, facts.device, world, max(map(len, prompts.values())))
+            model = load_weights(folder, config, facts, world)
+            check_vocabulary(model, tokenizer)
+            lora = config.learner.lora
+            if lora:
+                refuse_targets(model, lora)
+            end_tokens(model, tokenizer)
+        # By the first process, which alone is sure to hold the weights.
+        check = BaseCheck.from_json(world.broadcast(lambda: check_base(model, config, facts).to_json()))
+        with world.collective_errors():
+            if lora:
+                check_adapter(model, lora, world.size)
         return cls(folder, model, tokenizer, prompts, check)
+
+    def start_sampler(self, settings: SamplingConfig, facts: Facts, model: Any, longest_prompt: int) -> Sampler:
+        """A sampler of which nothing was compared yet."""
+        settings = self.check.sampling(settings).model_copy(update={"engine": facts.engine})
+        return make_sampler(settings, model, self.tokenizer, self.folder, facts.dtype, longest_prompt)
 
     def make_sampler(
         self, settings: SamplingConfig, facts: Facts, model: Any, longest_prompt: int
     ) -> tuple[Sampler, PartCheck | None]:
         """What samples from the weights of ``model`` (this base, or what it has become), and what was compared of an
         engine that is not ours. UserError where that samples from something else."""
-        settings = self.check.sampling(settings).model_copy(update={"engine": facts.engine})
-        sampler = make_sampler(settings, model, self.tokenizer, self.folder, facts.dtype, longest_prompt)
+        sampler = self.start_sampler(settings, facts, model, longest_prompt)
         if self.check.decoder is not None:
             return sampler, None
         with closed_if_refused(sampler):
@@ -89,6 +98,19 @@ class LoadedBase:
     def prompt_identity(self) -> JsonObject:
         """What a resumed run must share of prompts, chat template and end tokens."""
         return prompt_identity(self.folder, self.tokenizer, end_tokens(self.model, self.tokenizer), self.prompts)
+
+
+def load_weights(folder: Path, config: TrainConfig, facts: Facts, world: World) -> Any:
+    """A model to train from. Of several processes the first holds it whole in main memory, to deal it out, and the
+    others its frame; with LoRA all do on their devices.
+
+    fp32 whatever the dtype of forward and backward: these are the master weights. Frozen ones need none.
+    """
+    if config.learner.lora:
+        return load_model(folder, facts.device, facts.dtype)
+    if world.size == 1:
+        return load_model(folder, facts.device, torch.float32)
+    return load_model(folder, MAIN_MEMORY, torch.float32) if world.is_main else skeleton(folder, torch.float32)
 
 
 def require_libraries(config: TrainConfig) -> None:

@@ -18,15 +18,14 @@ from tersely.learn.attention import attention_of_update, packs, switched
 from tersely.learn.batch import EMPTY, Batch, TrainingRow, balanced_shares, micro_batches, weigh
 from tersely.learn.heads import BY_WEIGHTS, HeadName
 from tersely.learn.logprobs import Scorer
-from tersely.learn.lora import Adapter
 from tersely.learn.losses import KL_COV, LossInputs, find_loss
 from tersely.learn.losses.kl import kl_to_go, truncated_importance
 from tersely.learn.losses.kl_cov import holds
 from tersely.learn.metrics import UpdateMetrics
 from tersely.learn.optimizer import clip_gradients, make_optimizer
-from tersely.learn.parallel import World, gather_into, shard
-from tersely.models.load import cast_weights
-from tersely.samplers.weights import cast_copy
+from tersely.learn.parallel import World
+from tersely.learn.placing import Place, place
+from tersely.learn.shards import let_go
 
 
 class Learner:
@@ -38,8 +37,9 @@ class Learner:
     frozen and held in ``dtype``; with the adapter off it is the reference too, and the adapter alone is fp32
     (``tersely.learn.lora``).
 
-    With several processes the policy and its optimizer are sharded; the reference is whole on each. Every process gives
-    all rows of a gradient step to ``update`` and computes its share of their tokens (``balanced_shares``).
+    With several processes the policy, its optimizer and the reference are sharded (``tersely.learn.placing``), and lie
+    on ``device``, wherever ``model`` does; ``streams`` says that the sampler takes shares. Every process gives all rows
+    of a gradient step to ``update`` and computes its share of their tokens (``balanced_shares``).
     """
 
     def __init__(
@@ -53,41 +53,25 @@ class Learner:
         world: World | None = None,
         seed: int = 0,
         head: HeadName = BY_WEIGHTS,
+        device: torch.device | None = None,
+        streams: bool = False,
     ) -> None:
-        self.model, self.config, self.temperature, self.cap = model, config, temperature, cap
+        self.config, self.temperature, self.cap = config, temperature, cap
         self.loss = find_loss(config.loss)
-        self.dtype = dtype or model.dtype
-        self.adapter = Adapter(cast_weights(model, self.dtype), config.lora, seed) if config.lora else None
-        # No dropout: the ratio to the sampling policy compares the same function.
-        self.model.eval()
-        self.reference = None
-        if config.kl_coefficient and self.adapter is None:
-            reference = cast_copy(model, self.dtype) if reference is None else cast_weights(reference, self.dtype)
-            self.reference = Scorer(reference.eval().requires_grad_(False), head)
-        self.attention = attention_of_update(model, config.layout, self.dtype)
+        self.dtype, self.world = dtype or model.dtype, world or World()
+        to = Place(self.dtype, device or model.device, self.world, head, seed, streams)
+        placed = place(model, reference, config, to)
+        self.scorer, self.reference, self.adapter = placed.policy, placed.reference, placed.adapter
+        self.served_model = placed.serve
+        """The policy as the sampler takes it, with its weights as they are now: itself, or where it is sharded or has
+        an adapter a plain copy in ``dtype`` (the same one each time)."""
+        self.model = self.scorer.model
+        self.attention = attention_of_update(self.model, config.layout, self.dtype)
         self.packed = packs(self.attention, config.layout)
-        self.world = world or World()
-        self._whole = model
-        if self.world.size > 1 and self.adapter is None:
-            self._whole = cast_copy(model, self.dtype).requires_grad_(False)
-        if config.gradient_checkpointing:
-            recompute_activations(model)
-            without_dropout(model)
-        self.scorer = Scorer(model, head)
-        if config.kl_coefficient and self.adapter is not None:
-            self.reference = self.scorer
-        shard(self.scorer, list(model._no_split_modules or ()), config.sharding, self.world, model.device)
-        self.optimizer = make_optimizer(model, config, self.dtype)
+        self.optimizer = make_optimizer(self.model, config, self.dtype)
         self.optimizer_steps = 0
-
-    def whole_model(self) -> Any:
-        """The policy with all its weights as they are now: itself, or where it is sharded or has an adapter a plain
-        copy in ``dtype`` (the same one each time)."""
-        if self.adapter is not None:
-            return self.adapter.merge()
-        if self._whole is not self.model:
-            gather_into(self._whole, self.model)
-        return self._whole
+        # Asked once: while sharded weights are gathered, the model says the type that they are gathered in.
+        self._held = self.model.dtype
 
     def learning_rate(self) -> float:
         """Linear warm-up over the first ``warmup_steps`` optimizer steps, then constant."""
@@ -110,6 +94,7 @@ class Learner:
                     loss += self._micro_batch(batch, metrics)
                 self.model.eval()
                 self._step(self.world.all_sum(loss), metrics)
+        let_go(self.scorer)
         return metrics.over(self.world)
 
     # ---- before any weight of the iteration changes
@@ -192,13 +177,24 @@ class Learner:
                 found.append(scorer(batch.rows, self.temperature, self.packed).logprobs_N)
         return found
 
+    def score(self, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[list[float]]:
+        """Log-probabilities of the tokens after each prompt, under the weights as they are now. Where those are shared
+        out every rank must call, with as many pairs."""
+        found: list[list[float]] = []
+        for prompt, tokens in pairs:
+            row = TrainingRow(prompt, tokens, None, 0.0, has_signal=True)
+            with torch.no_grad(), self._precision():
+                found.append(self.scorer([row], 1.0, False).logprobs_N.tolist())
+        let_go(self.scorer)
+        return found
+
     @property
     def has_separate_masters(self) -> bool:
         """Whether the weights that train are kept apart from those that are served."""
-        return self.adapter is not None or self.dtype != self.model.dtype
+        return self.adapter is not None or self.dtype != self._held
 
     def _precision(self) -> torch.autocast:
-        trained = self.model.dtype if self.adapter is None else torch.float32
+        trained = self._held if self.adapter is None else torch.float32
         return torch.autocast(self.model.device.type, self.dtype, enabled=self.dtype != trained)
 
     # ---- one gradient step
@@ -284,21 +280,3 @@ class PreparedBatch:
     """[N] of the frozen reference; None with KL off."""
     hold_N: Tensor | None = None
     """[N] what ``kl_cov`` holds its tokens with; None with every other loss."""
-
-
-def recompute_activations(model: Any) -> None:
-    """Keep each layer's input alone and compute the layer again in the backward pass (transformers' own switch)."""
-    options = {"use_reentrant": False}
-    if hasattr(model, "activation_checkpointing_enable"):
-        model.activation_checkpointing_enable(activation_checkpointing_kwargs=options)
-    else:  # transformers before 5.23
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=options)
-
-
-def without_dropout(model: torch.nn.Module) -> None:
-    """Set every dropout probability to 0, the attention layers' own attribute included."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        if hasattr(module, "attention_dropout"):
-            setattr(module, "attention_dropout", 0.0)  # noqa: B010 - no declared attribute of Module

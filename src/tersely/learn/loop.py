@@ -64,7 +64,7 @@ def train(
         further = further_notes(ready.folder, config.template, config.objective.levels)
         for said in filter(None, (ready.loaded.words(), *further, ready.notice)):
             display.note(said)
-        with open_run(out, config, ready, world, steering.identity) as run:
+        with open_run(out, config, ready, world, steering.identity, base.model) as run:
             state = read_resume_state(run, ready, world)
             if state.done is not None:
                 display.note(f"{out} is finished already: nothing to do")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tersely.config import LearnerConfig
 from tersely.errors import UserError
 from tersely.extras import install_command
-from tersely.learn.parallel import like
+from tersely.learn.shards import like
 from tersely.models.shares import whole
 
 LOW = "low"

@@ -1,9 +1,8 @@
-"""Several processes as one: who they are, what they tell each other, and how weights are shared out among them.
+"""Several processes as one: who they are and what they tell each other.
 
 Started by torchrun, every process runs the same program on its share of the prompts. What they tell each other travels
-as JSON in byte tensors over gloo; gradients and weights go through FSDP2 (``torch.distributed.fsdp.fully_shard``). With
-one process nothing here does anything, and what shares weights out (``DTensor`` and FSDP2) is not even imported, which
-takes seconds.
+as JSON in byte tensors over gloo; how weights are shared out among them is ``tersely.learn.shards``'s. With one process
+nothing here does anything.
 """
 
 from __future__ import annotations
@@ -18,10 +17,9 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 
 from tersely.errors import RunError, TerselyError, UserError
-from tersely.models.shares import whole
 
 T = TypeVar("T")
 
@@ -137,41 +135,3 @@ def require_teams(world: World, together: int) -> None:
             f"one engine takes {together} processes together (its options say so), and {world.size} cannot be shared "
             f"out so: start a multiple of {together} with torchrun --nproc-per-node, or leave the option out"
         )
-
-
-def shard(module: nn.Module, layers: Sequence[str], setting: str, world: World, device: torch.device) -> None:
-    """Share out parameters, gradients and optimizer state among the ranks, layer by layer.
-
-    ``layers`` are class names of the modules to be gathered one at a time. "zero2" keeps a layer's weights from its
-    forward to its backward pass, "zero3" frees them in between and gathers them again. The module's own forward must
-    be the only way in: its hooks gather what lies outside the layers (embedding, norm, output head).
-    """
-    if world.size == 1:
-        return
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
-
-    mesh = init_device_mesh(device.type, (world.size,))
-    for layer in [m for m in module.modules() if type(m).__name__ in layers]:
-        fully_shard(layer, mesh=mesh, reshard_after_forward=setting == "zero3")
-    fully_shard(module, mesh=mesh, reshard_after_forward=False)
-
-
-def like(tensor: Tensor, parameter: Tensor) -> Tensor:
-    """A whole tensor that every rank has, shared out as the parameter is."""
-    tensor = tensor.to(parameter.device)
-    placements = getattr(parameter, "placements", None)  # a DTensor has them
-    if placements is None:
-        return tensor
-    from torch.distributed.tensor import DTensor, distribute_tensor
-
-    assert isinstance(parameter, DTensor)
-    return distribute_tensor(tensor, parameter.device_mesh, placements, src_data_rank=None)
-
-
-@torch.no_grad()
-def gather_into(copy: nn.Module, model: nn.Module) -> None:
-    """Copy shared-out weights into a whole model, in place, one tensor at a time and in its dtype."""
-    sharded = dict(model.named_parameters())
-    for name, parameter in copy.named_parameters():
-        parameter.copy_(whole(sharded[name].to(parameter.dtype)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -64,7 +65,8 @@ def probe_base(
             with explain_training_memory("sampling", config, world.size):
                 sample = draw(config, chosen, prompts, sampler, judge, display)
     if not kept:
-        sample = joined(world.all_gather(sample.to_json())[::together])
+        # As it is: a process without a problem of its own has no share of truncated ones.
+        sample = joined(world.all_gather(asdict(sample))[::together])
         with world.collective_errors():
             if path:
                 disk.write_json_atomic(path, sample.to_json())

@@ -24,6 +24,7 @@ from tersely.learn.health.stopped import require_not_stopped
 from tersely.learn.losses import find_loss
 from tersely.learn.memory import explain_training_memory
 from tersely.learn.parallel import World, require_teams
+from tersely.learn.room import require_disk
 from tersely.models.digest import weights_digest_once
 from tersely.models.environment import differences, environment
 from tersely.models.locate import locate_model
@@ -139,12 +140,13 @@ def look_before_training(
         loaded = load_problems(problems or config.task, "train", config.train_size, judge, config.template, drop=drop)
         chosen = loaded.problems
         require_enough_problems(config, len(chosen))
-        with explain_training_memory("loading", config, world.size):
-            base = LoadedBase.load(folder, config, facts, world, chosen)
+    with explain_training_memory("loading", config, world.size):
+        base = LoadedBase.load(folder, config, facts, world, chosen)
+    with world.collective_errors():
         asking = base.prompt_identity()
         verifier = verifier_of(judge)
-        parts = (objective, caps, rules, loaded, base.prompts, asking, folder, facts, verifier, longest_measured)
-        return Ready(*parts), base
+    parts = (objective, caps, rules, loaded, base.prompts, asking, folder, facts, verifier, longest_measured)
+    return Ready(*parts), base
 
 
 def refuse_settings(config: TrainConfig) -> tuple[Objective, CapSchedule, list[Asked]]:
@@ -200,14 +202,19 @@ def require_work_for_all(config: TrainConfig, world: World, together: int = 1) -
 
 
 def open_run(
-    out: Path, config: TrainConfig, ready: Ready, world: World, steered_by: JsonObject
+    out: Path, config: TrainConfig, ready: Ready, world: World, steered_by: JsonObject, model: Any
 ) -> AbstractContextManager[RunFolder | None]:
-    """The run folder, locked, on rank 0; nothing on the others. ``steered_by``: a part of what identifies the run."""
+    """The run folder, locked, on rank 0; nothing on the others. ``steered_by``: a part of what identifies the run.
+
+    UserError where its disk has no room for the checkpoints of such a ``model``.
+    """
     with world.collective_errors():
         if world.is_main:
+            require_disk(out, config, ready.facts, model, world.size)
             own = run_identity(config, ready.folder, ready.loaded, ready.verifier, ready.prompt_identity)
             identity = {**own, **steered_by}
-            return RunFolder.open(out, RunKind.TRAIN, identity, keep=config.run.keep, grows=more_steps(identity))
+            kept = {"keep": config.run.keep, "keep_weights": config.checkpoint.weights_only}
+            return RunFolder.open(out, RunKind.TRAIN, identity, grows=more_steps(identity), **kept)  # type: ignore[arg-type]
     return nullcontext()
 
 
@@ -222,6 +229,7 @@ def run_identity(
         for key in keys:
             settings[section].pop(key)
     digests = {"model_sha256": weights_digest_once(folder), "task_sha256": task_digest(loaded.problems)}
+    del settings["checkpoint"]  # what is kept of the work
     del settings["drop_unjudgeable"]  # what it dropped is said
     del settings["health"]  # looks on, and changes nothing that a step does
     settings["objective"] = config.objective.record()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from tersely.models.first_layers import first_layers, holds_whole
 from tersely.models.memory import ran_out
 from tersely.models.positions import refuse_chunks
 from tersely.models.tokenizer_check import TokenizerCheck
+from tersely.records import Json, JsonObject
 from tersely.samplers.decoder_check import check_decoder
 from tersely.samplers.engines import TRANSFORMERS
 from tersely.samplers.weights import cast_copy
@@ -47,6 +48,16 @@ class BaseCheck:
         repaired = len(self.layout.tried) > 1
         return settings.model_copy(update={"layout": self.layout.chosen}) if repaired else settings
 
+    def to_json(self) -> JsonObject:
+        """What another process needs to know of it."""
+        parts = {"decoder": self.decoder, "precision": self.precision, "head": self.head, "layout": self.layout}
+        return {name: None if part is None else asdict(part) for name, part in parts.items()}
+
+    @classmethod
+    def from_json(cls, content: Json) -> BaseCheck:
+        parts = {name: None if part is None else PartCheck.from_json(part) for name, part in content.items()}
+        return cls(**parts)  # type: ignore[arg-type]
+
     def whole(self, tokenizer: TokenizerCheck, engine: PartCheck | None = None) -> ModelCheck:
         """With what was found of the tokenizer, and of an engine that is not ours."""
         parts = (self.decoder, engine, self.precision, self.head, self.layout)
@@ -55,8 +66,10 @@ class BaseCheck:
 
 def check_base(model: Any, config: TrainConfig, facts: Facts) -> BaseCheck:
     """Compare before anything is sampled, sharded or adapted. UserError where no way is right, RunError for a model
-    whose log-probabilities are not numbers. Where no process holds the whole model, its first layers stand for it."""
-    exact = Truth(model if holds_whole(model) else first_layers(model))
+    whose log-probabilities are not numbers. Where the device does not hold the whole model, its first layers stand for
+    it there."""
+    there = holds_whole(model) and model.device.type == facts.device.type
+    exact = Truth(model if there else first_layers(model, facts.device))
     running = exact if facts.dtype == model.dtype else Truth(exact.model, facts.dtype)
     ours = facts.engine == TRANSFORMERS
     decoder = _check_served(exact, facts.dtype, config.sampling.decoder) if ours else None

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from tersely.errors import StorageError, first_line
 from tersely.learn.optimizer import state_of_parts, state_parts
-from tersely.learn.parallel import like
+from tersely.learn.shards import like
 from tersely.models.digest import OPTIMIZER_FILE
 from tersely.models.save import save_model
 from tersely.models.shares import whole
@@ -59,16 +59,18 @@ def load_training_state(folder: Path, model: Any, optimizer: torch.optim.Optimiz
     """The other half of ``save_training_state``: master weights, moments, and the random state into torch."""
     place = folder / TRAINING_STATE
     try:
-        state = load_file(place if place.exists() else folder / OPTIMIZER_FILE)
+        # One weight at a time: where weights are shared out, no process has room for the whole.
+        with safe_open(place if place.exists() else folder / OPTIMIZER_FILE, "pt") as file:
+            torch.set_rng_state(file.get_tensor("rng.torch"))
+            kinds: dict[str, list[str]] = {}
+            for key in file.keys():  # noqa: SIM118 - no mapping
+                kind, _, name = key.partition(".")
+                kinds.setdefault(name, []).append(kind)
+            for name, parameter in model.named_parameters():
+                parts = {kind: file.get_tensor(f"{kind}.{name}") for kind in kinds.get(name, [])}
+                if MASTER in parts:
+                    parameter.data.copy_(like(parts.pop(MASTER), parameter))
+                if parts:
+                    optimizer.state[parameter] = state_of_parts(parts, parameter, optimizer)
     except (OSError, SafetensorError) as error:
         raise StorageError(f"the optimizer state in {folder} cannot be read: {first_line(error)}") from error
-    torch.set_rng_state(state.pop("rng.torch"))
-    by_name: dict[str, dict[str, torch.Tensor]] = {}
-    for key, value in state.items():
-        kind, _, name = key.partition(".")
-        by_name.setdefault(name, {})[kind] = value
-    for name, parameter in model.named_parameters():
-        if MASTER in by_name.get(name, {}):
-            parameter.data.copy_(like(by_name[name].pop(MASTER), parameter))
-        if by_name.get(name):
-            optimizer.state[parameter] = state_of_parts(by_name[name], parameter, optimizer)

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from tersely.config import TrainConfig
 from tersely.display import Display
 from tersely.errors import RunError
 from tersely.facts import Facts
 from tersely.journal import StepEvent, StepRecord
-from tersely.learn.base_model import LoadedBase
+from tersely.learn.base_model import LoadedBase, load_weights
 from tersely.learn.batch import collate, split_updates
 from tersely.learn.caps import CONSTANT
 from tersely.learn.clock import Clock
@@ -29,10 +27,11 @@ from tersely.learn.probe import probe_base
 from tersely.learn.respond import Responder
 from tersely.learn.run_setup import Ready, ResumeState, TrainSummary, resume_point, run_environment
 from tersely.learn.scorer_check import head_name
+from tersely.learn.shards import gathered_state
 from tersely.learn.state import load_training_state, training_state, write_training_state
 from tersely.learn.step_record import notable_samples, shown_numbers, step_record
-from tersely.models.agreement import ModelCheck
-from tersely.models.load import load_model
+from tersely.learn.streaming import streamed_sampler
+from tersely.models.agreement import ModelCheck, PartCheck
 from tersely.models.save import save_model
 from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor, write_trained_for
@@ -41,6 +40,7 @@ from tersely.rollouts import Grader
 from tersely.runs.checkpoints import Write
 from tersely.runs.folder import RunFolder
 from tersely.samplers import Sampler, Sampling
+from tersely.samplers.engines import find_engine
 from tersely.tasks.order import problems_of_step
 from tersely.tasks.training_prompts import TrainingPrompts
 from tersely.verify import Judge
@@ -77,16 +77,11 @@ class Trainer:
         self.first_step = 0
         self.method_state = ready.objective.initial_state()
         self.steered_alpha: float | None = None
+        self.streams = self._streams(sampler, ready.facts)
         self.learner = self._make_learner(base, ready.facts)
         earlier = [StepRecord.from_json(line) for line in world.broadcast(lambda: read_steps(run.path) if run else [])]
         self.watch = Watch(config, ready.rules, run.path if run else None, earlier)
-        model = self.learner.whole_model()
-        if sampler is None:
-            with world.collective_errors():
-                self.sampler, engine = base.make_sampler(config.sampling, ready.facts, model, ready.longest_prompt)
-        else:
-            self.sampler, engine = sampler, None
-            sampler.load_weights(model, self.first_step)
+        self.sampler, engine = self._sampler(base, ready, sampler)
         reading, self.together = ResponseText(base.tokenizer), ready.facts.traits.processes
         self.responder = Responder(config, self.sampler, judge, reading, run, display, world, self.together)
         self._record_check(base.whole_check(engine))
@@ -94,10 +89,27 @@ class Trainer:
             judge.known.update(state.unjudged)
             judge.unjudged.update(state.unjudged)
 
+    def _sampler(self, base: LoadedBase, ready: Ready, given: Sampler | None) -> tuple[Sampler, PartCheck | None]:
+        """What samples, and what was compared of it."""
+        parts = (self.config.sampling, ready.facts)
+        if given is not None:
+            given.load_weights(self.learner.served_model(), self.first_step)
+            return given, None
+        if self.streams:
+            return streamed_sampler(base, self.learner, *parts, ready.longest_prompt)
+        model = self.learner.served_model()
+        with self.world.collective_errors():
+            return base.make_sampler(*parts, model, ready.longest_prompt)
+
     def _record_check(self, check: ModelCheck) -> None:
         """What the model's own forward was compared with, into the run folder; a note for what was repaired."""
         with self.world.collective_errors():
             check.record(self.run.path if self.run else None, self.display.note)
+
+    def _streams(self, given: Sampler | None, facts: Facts) -> bool:
+        """Whether the sampler takes weights as they are shared out. A caller's own is given whole ones."""
+        shared_out = self.world.size > 1 and self.config.learner.lora is None
+        return shared_out and given is None and find_engine(facts.engine).streams
 
     def _make_learner(self, base: LoadedBase, facts: Facts) -> Learner:
         """The learner at the newest whole checkpoint, or at the base."""
@@ -109,7 +121,7 @@ class Trainer:
         if checkpoint is not None and self.config.learner.lora is None:
             reference = base.model
             with self.world.collective_errors():
-                model = load_model(checkpoint.path, facts.device, torch.float32)
+                model = load_weights(checkpoint.path, self.config, facts, self.world)
         sampling = self.config.sampling
         learner = Learner(
             model,
@@ -121,10 +133,12 @@ class Trainer:
             self.world,
             self.config.seed,
             head_name(base.check.head),
+            facts.device,
+            self.streams,
         )
         if checkpoint is not None:
             with self.world.collective_errors():
-                load_training_state(checkpoint.path, model, learner.optimizer)
+                load_training_state(checkpoint.path, learner.model, learner.optimizer)
             learner.optimizer_steps = checkpoint.state["optimizer_steps"]
             self.method_state = checkpoint.state.get("method", self.method_state)
             self.first_step = checkpoint.step
@@ -146,6 +160,9 @@ class Trainer:
                 self.world,
                 self.together,
             )
+            if self.streams:
+                # A process that had nothing to sample did not fall asleep as the others did.
+                self.sampler.load_weights(self.learner.served_model(), 0)
 
     # ---- one step
 
@@ -167,7 +184,7 @@ class Trainer:
             masks = self.config.learner.mask_truncated
             rows = [collate(used[p], earned[p], mask_truncated=masks) for p in parts]
             metrics = self.learner.update(rows)
-            self.sampler.load_weights(self.learner.whole_model(), step)
+            self.sampler.load_weights(self.learner.served_model(), step)
         clock.lap("update_s", minus={"reference_s": metrics.reference_s})
         moved = objective.alpha if alpha is not None or self.config.objective.schedule != "constant" else None
         cap = self._cap(step) if self.config.run.cap_schedule != CONSTANT else None
@@ -241,7 +258,9 @@ class Trainer:
     def model_writer(self, tune: JsonObject | None = None) -> Write:
         """What writes the present weights as an ordinary model folder; every process must ask for it. ``tune``: what
         `tersely tune` knows of them."""
-        served = self.learner.whole_model()
+        served = self.learner.served_model()
+        mixed = self.learner.dtype if self.learner.has_separate_masters else None
+        state = gathered_state(served, mixed, self.world.is_main) if self.streams else None
         moved = {} if self.steered_alpha is None else {"alpha": self.steered_alpha}
         write_adapter = adapter_writer(self.learner.adapter, self.config.model)
         trained_for = TrainedFor(
@@ -255,7 +274,7 @@ class Trainer:
         )
 
         def write(folder: Path) -> None:
-            save_model(folder, served, self.tokenizer, self.learner.dtype)
+            save_model(folder, served, self.tokenizer, self.learner.dtype, state)
             write_trained_for(folder, trained_for)
             write_adapter(folder)
 

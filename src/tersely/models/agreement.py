@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tersely.errors import RunError, UserError, in_one_line
 from tersely.models.memory import ran_out
-from tersely.records import JsonObject
+from tersely.records import Json, JsonObject
 from tersely.runs import disk
 
 MODEL_CHECK = "model_check.json"
@@ -60,6 +60,11 @@ class PartCheck:
     part: str
     bound: float
     tried: tuple[Tried, ...]
+
+    @classmethod
+    def from_json(cls, content: Json) -> PartCheck:
+        """From its fields by name."""
+        return cls(content["part"], content["bound"], tuple(Tried(**tried) for tried in content["tried"]))
 
     @property
     def chosen(self) -> str:

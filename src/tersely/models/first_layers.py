@@ -1,4 +1,4 @@
-"""The first two layers of a model as a model of their own: what is compared where no process holds the whole one."""
+"""The first two layers of a model as a model of their own: what is compared where no device holds the whole one."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ def holds_whole(model: Any) -> bool:
     return not any(map(is_share, model.parameters()))
 
 
-def first_layers(model: Any) -> Any:
-    """A model of the same kind with embedding, first layers, final norm and output head, whole, in their own weights.
+def first_layers(model: Any, device: torch.device | None = None) -> Any:
+    """A model of the same kind with embedding, first layers, final norm and output head, whole, in their own weights,
+    on ``device`` (None: where the model is).
 
     Shares are gathered one weight at a time: a collective, the same on every process. Draws no random number. UserError
     where the architecture cannot be had with so few layers.
     """
     own: dict[str, Tensor] = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     with torch.random.fork_rng(devices=[]):
-        short = _of_few_layers(model).to(model.device)
+        short = _of_few_layers(model).to(device or model.device)
     for name, tensor in [*short.named_parameters(), *short.named_buffers()]:
         found = own.get(name)
         if found is None or found.shape != tensor.shape:

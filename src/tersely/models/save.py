@@ -14,11 +14,16 @@ from transformers import GenerationConfig
 from tersely.models.tokenizer_files import has_generation_settings, write_tokenizer
 
 
-def save_model(folder: Path, model: Any, tokenizer: Any, dtype: torch.dtype) -> None:
+def save_model(
+    folder: Path, model: Any, tokenizer: Any, dtype: torch.dtype, state: dict[str, torch.Tensor] | None = None
+) -> None:
     """Weights in ``dtype``, configuration and tokenizer, as transformers and vLLM load them. Tokenizer, chat template
-    and generation settings are those of the folder that the tokenizer came from, unchanged."""
+    and generation settings are those of the folder that the tokenizer came from, unchanged. ``state``: the weights,
+    whole and in ``dtype``, where the model holds shares of them."""
     mixed = dtype != model.dtype
-    served = {name: tensor.to(dtype) for name, tensor in model.state_dict().items()} if mixed else None
+    served = state
+    if mixed and state is None:
+        served = {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
     with _without_settings(model) if has_generation_settings(tokenizer) else nullcontext():
         model.save_pretrained(folder, max_shard_size="5GB", state_dict=served)
     if mixed:

@@ -3,6 +3,7 @@ a cure; no finding, no sentence. Pure: numbers and dictionaries in, sentences ou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,8 @@ from tersely.config import LoraConfig, TrainConfig
 from tersely.errors import UserError
 from tersely.models.folder import quantisation
 from tersely.models.positions import Room
+from tersely.plan.checkpoints import gb
+from tersely.plan.engine import least_bytes
 from tersely.plan.lengths import LengthProfile, default_profile
 from tersely.plan.memory import Layout, Memory, layout_of, predict_memory
 from tersely.plan.shape import SUPPORTED, ModelShape
@@ -22,6 +25,9 @@ TRUNCATION_LIMIT = 0.10
 
 TRUNCATION_GOAL = 0.01
 """Share truncated at the cap that is proposed instead."""
+
+MOST_OF_A_GPU = 0.9
+"""Share of a GPU's memory beyond which none is proposed for vLLM: the trainer lies there too."""
 
 LEAST_CAP = 8
 """A cap is lowered to this fraction at most: shorter ones would make another experiment of it."""
@@ -53,6 +59,7 @@ def check_plan(
         shape = ModelShape.of(model_config)
         setup = Setup(config, layout_of(config, device, gpus))
         found += check_memory(shape, setup, lengths or default_profile(shape.parameters), prompt, available, device)
+        found += check_engine_room(shape, setup, prompt, available, device)
     return found
 
 
@@ -147,18 +154,55 @@ def check_memory(
     """One sentence where the larger of the two peaks exceeds ``available`` bytes: what to change, and to what."""
 
     def needs(some: Setup) -> Memory:
-        return predict_memory(shape, some.config, some.layout, lengths, prompt, device)
+        return predict_memory(shape, some.config, some.layout, lengths, prompt, device, available)
 
     memory = needs(setup)
     if memory.peak <= available:
         return []
     phase = max(("updating", "sampling", "loading"), key=lambda name: float(getattr(memory, name)))
-    said = f"memory does not suffice: {phase} needs {_gb(memory.peak)} and {_gb(available)} are there; "
-    cure = find_cure(setup, possible_changes(setup, prompt, phase), lambda some: needs(some).peak <= available)
+    said = f"memory does not suffice: {phase} needs {gb(memory.peak)} and {gb(available)} are there; "
+    changes = _engine_changes(shape, setup, prompt, phase, available, device) + possible_changes(setup, prompt, phase)
+    cure = find_cure(setup, changes, lambda some: needs(some).peak <= available)
     if cure is None:
         return [said + "no setting makes it fit: take a smaller model, a GPU with more memory, or more GPUs"]
     words, cured = cure
-    return [said + f"use {' and '.join(f'--set {word}' for word in words)} (then {_gb(needs(cured).peak)})"]
+    return [said + f"use {' and '.join(f'--set {word}' for word in words)} (then {gb(needs(cured).peak)})"]
+
+
+def _engine_changes(
+    shape: ModelShape, setup: Setup, prompt: int, phase: str, available: float, device: str
+) -> list[list[Change]]:
+    """What vLLM can give up: its sleep while the update runs, or a part of its share that it starts without."""
+    if not setup.layout.vllm or device != "cuda":
+        return []
+    sampling = setup.config.sampling
+    if phase == "updating" and not sampling.engine_sleep:
+        return [[_set("sampling", "engine_sleep", value=True)]]
+    least = least_bytes(shape, setup.config, setup.layout.element, prompt)
+    shares = [percent / 100 for percent in range(90, 0, -5)]
+    fewer = [share for share in shares if share < sampling.engine_memory and share * available >= least]
+    return [[_set("sampling", "engine_memory", share) for share in fewer]] if phase == "sampling" and fewer else []
+
+
+def check_engine_room(shape: ModelShape, setup: Setup, prompt: int, available: float, device: str) -> Iterator[str]:
+    """One sentence where vLLM's share of ``available`` bytes is less than it starts with."""
+    if not setup.layout.vllm or device != "cuda":
+        return
+    share = setup.config.sampling.engine_memory
+    least = least_bytes(shape, setup.config, setup.layout.element, prompt)
+    if share * available >= least:
+        return
+    enough = math.ceil(100 * least / available) / 100
+    cure = (
+        f"use --set sampling.engine_memory={enough:g}"
+        if enough < MOST_OF_A_GPU
+        else "let several processes decode together (--set sampling.engine_options.tensor_parallel_size=2), or take a "
+        "smaller model or a GPU with more memory"
+    )
+    yield (
+        f"sampling.engine_memory = {share:g} leaves vLLM {gb(share * available)}, and its weights, graphs and the "
+        f"cache of one response at the cap need {gb(least)}: {cure}"
+    )
 
 
 def possible_changes(setup: Setup, prompt: int, phase: str) -> list[list[Change]]:
@@ -223,7 +267,7 @@ def _set(section: str, key: str, value: float) -> Change:
         part = getattr(setup.config, section).model_copy(update={key: value})
         return replace(setup, config=setup.config.model_copy(update={section: part}))
 
-    return f"{section}.{key}={value}", change
+    return f"{section}.{key}={str(value).lower()}", change
 
 
 def _cap(cap: int, prompt: int, budget: int) -> Change:
@@ -250,7 +294,3 @@ def _lower(start: int, floor: int) -> list[int]:
         start = max(start * 3 // 4, floor)
         values.append(start)
     return values
-
-
-def _gb(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.2f} MB"

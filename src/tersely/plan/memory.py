@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tersely.config import LoraConfig, TrainConfig
+from tersely.plan.engine import asleep_bytes, decodes_with_vllm, engine_bytes
 from tersely.plan.lengths import LengthProfile
 from tersely.plan.shape import ModelShape
 
@@ -54,8 +55,11 @@ class Layout:
     """Adapters train in fp32 with Adam; the base is frozen in ``element``, and merged weights lie beside it for the
     sampler. With the adapter off the base is the reference."""
     shard: str = "none"
-    """``learner.sharding`` where there are several GPUs, else "none". Both settings share out weights, gradients and
-    optimizer; during an update "zero2" keeps all gathered weights, "zero3" those of two layers and of the head."""
+    """``learner.sharding`` where there are several GPUs, else "none". Both settings share out weights, gradients,
+    optimizer and reference; during an update "zero2" keeps all gathered weights, "zero3" those of two layers, of the
+    embedding and of the head."""
+    vllm: bool = False
+    """It decodes, from weights of its own that are handed over one tensor at a time."""
 
     @property
     def state_bytes(self) -> tuple[float, float, float]:
@@ -71,8 +75,14 @@ class Layout:
 
     @property
     def cast(self) -> bool:
-        """The weights are wider than what is computed with: the sampler has a copy, and autocast casts them."""
+        """The weights are wider than what is computed with: the sampler has a copy, and autocast casts them (or they
+        are gathered so)."""
         return self.state_bytes[0] > self.element
+
+    @property
+    def gathered_bytes(self) -> float:
+        """Of a weight that is gathered from several GPUs."""
+        return float(self.element) if self.cast else self.state_bytes[0]
 
 
 def layout_of(config: TrainConfig, device: str, gpus: int = 1) -> Layout:
@@ -94,6 +104,7 @@ def layout_of(config: TrainConfig, device: str, gpus: int = 1) -> Layout:
         lora=config.learner.lora,
         gpus=gpus,
         shard=config.learner.sharding if gpus > 1 else "none",
+        vllm=decodes_with_vllm(config, device),
     )
 
 
@@ -105,8 +116,13 @@ class Memory:
     gradients: float
     optimizer: float
     copy: float
-    """Whole weights in the sampler's type, where the masters are of another or shared out; merged ones of LoRA."""
+    """Whole weights in the sampler's type, where the masters are of another or shared out; merged ones of LoRA. vLLM
+    has its own, in ``engine``."""
     reference: float
+    engine: float
+    """vLLM's weights, cache and graphs while it samples."""
+    asleep: float
+    """What is left of them while the update runs."""
     cache: float
     """Peak of the key-value cache with the lengths expected."""
     cache_worst: float
@@ -116,11 +132,13 @@ class Memory:
     casts: float
     """Weights that autocast has cast, kept for the backward pass."""
     gathered: float
-    """Weights of other GPUs, here for forward and backward."""
+    """Whole weights, here for forward and backward."""
+    reducing: float
+    """With several GPUs: gradients of whole weights on their way to their shares."""
     chunk: float
     loading: float
     """Peak before the first step: two models in fp32 (of a resume: base and checkpoint), or one and its copies; of
-    LoRA the base in the type computed with, and its copy."""
+    LoRA the base in the type computed with, and its copy; with several GPUs the shares, and what is compared."""
     reserve: float
 
     @property
@@ -129,12 +147,13 @@ class Memory:
 
     @property
     def sampling(self) -> float:
-        return self.state + self.cache + self.sampling_logits
+        return self.state + self.engine + self.cache + self.sampling_logits
 
     @property
     def updating(self) -> float:
         """Gradients are freed right after the optimizer's step, so they lie at this peak alone."""
-        return self.state + self.gradients + self.activations + self.casts + self.gathered + self.chunk
+        passing = self.activations + self.casts + self.gathered + self.reducing + self.chunk
+        return self.state + self.asleep + self.gradients + passing
 
     @property
     def peak(self) -> float:
@@ -146,16 +165,23 @@ class Memory:
 
 
 def predict_memory(
-    shape: ModelShape, config: TrainConfig, layout: Layout, lengths: LengthProfile, prompt: int, device: str
+    shape: ModelShape,
+    config: TrainConfig,
+    layout: Layout,
+    lengths: LengthProfile,
+    prompt: int,
+    device: str,
+    available: float | None = None,
 ) -> Memory:
-    """All uses for one configuration. ``prompt``: tokens of the longest prompt.
+    """All uses for one configuration. ``prompt``: tokens of the longest prompt; ``available``: bytes of each GPU, of
+    which vLLM takes its share.
 
-    Weights, gradients and optimizer state of N parameters as STATE says, divided by the GPUs where they are shared out;
-    the reference, the sampler's copy and the casts ``b N`` each on every GPU, b = ``layout.element`` (the embedding is
-    not cast). Updating: what is gathered, and the largest micro-batch (the
-    token budget, or one response at the cap if that is longer) times ``micro_batch_bytes``. Sampling: ``cache_bytes``
-    and the logits of one step with what is made of them in ``draw`` (fp32 logits and log-probabilities, fp64
-    probabilities and cumulative sums: 24 bytes a row and word).
+    Weights, gradients, optimizer state and reference of N parameters as STATE says (the reference ``b N``, b =
+    ``layout.element``), divided by the GPUs where they are shared out; the sampler's copy and the casts ``b N`` each on
+    every GPU (the embedding is not cast, and nothing where weights are gathered in that type). Updating: what is
+    gathered, and the largest micro-batch (the token budget, or one response at the cap if that is longer) times
+    ``micro_batch_bytes``. Sampling: ``cache_bytes`` and the logits of one step with what is made of them in ``draw``
+    (fp32 logits and log-probabilities, fp64 probabilities and cumulative sums: 24 bytes a row and word).
     """
     parameters, element = shape.parameters, layout.element
     weight, gradient, state = layout.state_bytes
@@ -163,36 +189,71 @@ def predict_memory(
     adapter = 0 if lora is None else shape.adapter_parameters(lora.rank, lora.target_names)
     adapter_weight, adapter_gradient, adapter_state = STATE["adam"]
     shared = 1 if layout.shard == "none" else layout.gpus
-    copy = float(element * parameters) if layout.cast or shared > 1 or lora else 0.0
-    reference = float(element * parameters) if layout.reference and lora is None else 0.0
-    loaded = max(2 * 4.0 * parameters, 4.0 * parameters + reference + copy)
-    rows = block_rows(config, layout.gpus)
+    copied = (layout.cast or shared > 1) and not layout.vllm
+    copy = float(element * parameters) if copied or lora else 0.0
+    reference = element * parameters / shared if layout.reference and lora is None else 0.0
+    engine = engine_bytes(shape, config, element, prompt, device, available) if layout.vllm else 0.0
+    weights = (weight * parameters + adapter_weight * adapter) / shared
+    rows = 0 if layout.vllm else block_rows(config, layout.gpus)
     sampling = config.sampling
     tokens = micro_batch_tokens(config, prompt)
     return Memory(
-        weights=(weight * parameters + adapter_weight * adapter) / shared,
+        weights=weights,
         gradients=(gradient * parameters + adapter_gradient * adapter) / shared,
         optimizer=(state * parameters + adapter_state * adapter) / shared,
         copy=copy,
         reference=reference,
-        cache=cache_bytes(shape, lengths, rows, sampling.max_new_tokens, prompt, element),
+        engine=engine,
+        asleep=asleep_bytes(config, device, engine) if layout.vllm else 0.0,
+        cache=cache_bytes(shape, lengths, rows, sampling.max_new_tokens, prompt, element) if rows else 0.0,
         cache_worst=shape.kv_bytes(element) * rows * (prompt + sampling.max_new_tokens) * (1.0 + 1.0 / shape.layers),
         sampling_logits=24.0 * rows * shape.vocabulary,
         activations=micro_batch_bytes(shape, tokens, layout),
-        casts=float(element * shape.read_per_step) if layout.cast else 0.0,
-        gathered=weight * gathered_parameters(shape, layout) * (1 - 1 / shared),
+        casts=float(element * shape.read_per_step) if layout.cast and shared == 1 else 0.0,
+        gathered=layout.gathered_bytes * gathered_parameters(shape, layout) if shared > 1 else 0.0,
+        reducing=reducing_bytes(shape, layout, adapter),
         chunk=chunk_bytes(shape, tokens, element),
-        loading=(loaded if lora is None else weight * parameters + copy) + RESERVE[device],
+        loading=loading_bytes(shape, layout, weights, reference, copy) + RESERVE[device],
         reserve=float(RESERVE[device]),
     )
 
 
-def gathered_parameters(shape: ModelShape, layout: Layout) -> float:
+def gathered_parameters(shape: ModelShape, layout: Layout) -> int:
     """Parameters that are whole at once during an update: with "zero3" two layers (one works, the next is on its way)
     and what lies outside the layers, else all."""
     if layout.shard != "zero3":
-        return float(shape.parameters)
-    return shape.parameters - shape.body_parameters * max(0.0, 1 - 2 / shape.layers)
+        return shape.parameters
+    return outside_parameters(shape) + min(2, shape.layers) * layer_parameters(shape)
+
+
+def outside_parameters(shape: ModelShape) -> int:
+    """Embedding, head and last norm: gathered together, and the largest of what is."""
+    return shape.parameters - shape.layers * layer_parameters(shape)
+
+
+def layer_parameters(shape: ModelShape) -> int:
+    return (shape.body_parameters - shape.hidden) // shape.layers
+
+
+def reducing_bytes(shape: ModelShape, layout: Layout, adapter: int) -> float:
+    """Gradients of whole weights, in the type these are gathered in, and fp32 copies in the order of the shares: of a
+    layer at a time, and last of what lies outside the layers. Of LoRA the adapter's alone."""
+    if layout.shard == "none":
+        return 0.0
+    if layout.lora is not None:
+        return 8.0 * adapter / shape.layers
+    return (layout.gathered_bytes + 4) * max(layer_parameters(shape), outside_parameters(shape))
+
+
+def loading_bytes(shape: ModelShape, layout: Layout, weights: float, reference: float, copy: float) -> float:
+    """Before the first step, without the reserve. Of several GPUs none holds a whole model: the shares are filled one
+    tensor at a time, and the first two layers with all that lies outside them are compared in fp32 and in ``b``."""
+    if layout.lora is not None:
+        return layout.state_bytes[0] * shape.parameters + copy
+    if layout.shard == "none":
+        return max(2 * 4.0 * shape.parameters, 4.0 * shape.parameters + reference + copy)
+    compared = outside_parameters(shape) + min(2, shape.layers) * layer_parameters(shape)
+    return weights + reference + copy + (4.0 + layout.element) * compared
 
 
 def block_rows(config: TrainConfig, gpus: int = 1) -> int:

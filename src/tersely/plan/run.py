@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tersely.config import TrainConfig
 from tersely.errors import UserError
+from tersely.plan.checkpoints import disk_need, gb, main_memory_bytes
 from tersely.plan.checks import check_plan, check_tokenizer
 from tersely.plan.files import folder_files, has_tokenizer, locate_files, prompt_tokens
 from tersely.plan.gpus import find_gpu, machines_of
@@ -143,12 +144,12 @@ def make_plan(config: TrainConfig, inputs: PlanInputs | None = None) -> Plan:
         device=device,
         lengths=lengths,
         prompt=prompt,
-        memory=predict_memory(shape, config, layout, lengths, prompt[1], device),
+        memory=predict_memory(shape, config, layout, lengths, prompt[1], device, available or None),
         available=float(available),
         available_from=available_from,
         seconds={name: predict_seconds(shape, config, on_gpu, lengths, prompt[0], m) for name, m in machines.items()},
         refusals=refusals,
-        notes=notes + _notes(config, lengths, device, inputs),
+        notes=notes + _notes(config, lengths, device, inputs) + _kept(config, shape, layout, device),
     )
 
 
@@ -178,6 +179,18 @@ def _available(device: str, inputs: PlanInputs) -> tuple[float, str]:
     if inputs.gpu:
         return find_gpu(inputs.gpu).memory, f"of one {inputs.gpu.upper()}"
     return available_memory(device)
+
+
+def _kept(config: TrainConfig, shape: ModelShape, layout: Layout, device: str) -> list[str]:
+    """What the disk must hold, and beside a GPU main memory."""
+    lora = layout.lora
+    adapter = 0 if lora is None else shape.adapter_parameters(lora.rank, lora.target_names)
+    need = disk_need(config, layout, shape.parameters, adapter)
+    notes = [f"the disk must hold {need.words()}: {gb(need.total)}"]
+    if device == "cuda":
+        main = main_memory_bytes(shape.parameters, layout, adapter)
+        notes.append(f"the first process needs {gb(main)} of main memory to load the model and to write a checkpoint")
+    return notes
 
 
 def _notes(config: TrainConfig, lengths: LengthProfile, device: str, inputs: PlanInputs) -> list[str]:

@@ -47,12 +47,16 @@ def _memory_table(plan: Plan) -> Table:
     held += [("sampler's copy", memory.copy), ("reference", memory.reference), ("reserve", memory.reserve)]
     sampling = [("cache, expected", memory.cache), ("logits of a step", memory.sampling_logits)]
     sampling += [("(cache if none ends", memory.cache_worst)]
+    if plan.layout.vllm:
+        sampling = [("vLLM in all", memory.engine)]
     updating = [("gradients", memory.gradients), ("activations", memory.activations), ("cast weights", memory.casts)]
     updating += [("gathered weights", memory.gathered)] if memory.gathered else []
+    updating += [("their gradients", memory.reducing)] if memory.reducing else []
     updating += [("logits of a chunk", memory.chunk)]
-    for i, (name, value) in enumerate(held):
-        row = [name, size(value)]
-        for column in (sampling, updating):
+    updating += [("vLLM asleep", memory.asleep)] if plan.layout.vllm else []
+    for i in range(max(map(len, (held, sampling, updating)))):
+        row: list[str] = []
+        for column in (held, sampling, updating):
             row += [column[i][0], size(column[i][1])] if i < len(column) else ["", ""]
         row[3] += ")" if row[2].startswith("(") else ""
         table.add_row(*row)

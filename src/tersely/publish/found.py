@@ -20,7 +20,7 @@ from tersely.models.trained_for import TrainedFor, read_trained_for
 from tersely.records import Json
 from tersely.runs.identity import is_run_folder, read_own_config
 from tersely.runs.json_file import read_record
-from tersely.runs.manifest import CHECKPOINTS
+from tersely.runs.manifest import CHECKPOINTS, WEIGHTS
 from tersely.tune.found import CERTIFICATES, LAST_WORD, MEASURED, MIXES, RUN, is_tuned
 from tersely.tune.measured import BASE
 from tersely.tune.members import KEPT
@@ -63,7 +63,7 @@ def find(path: Path) -> Published:
         return _certified(around, path)
     if is_tuned(path):
         return _certified(path, _only_certificate(path))
-    run = around if path.absolute().parent.name in (CHECKPOINTS, KEPT) else path
+    run = around if path.absolute().parent.name in (CHECKPOINTS, WEIGHTS, KEPT) else path
     if not is_run_folder(run):
         raise UserError(
             f"{path} is no run folder of tersely, so nobody could say how its weights came about: name the folder that "

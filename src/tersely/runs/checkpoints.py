@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Collection, Mapping
 from glob import escape as glob_escape
 from pathlib import Path
@@ -18,10 +19,13 @@ from tersely.errors import StorageError, UserError
 from tersely.records import JsonObject
 from tersely.runs import disk as storage
 from tersely.runs import manifest
-from tersely.runs.manifest import CHECKPOINTS, STATE, Checkpoint, read_checkpoint, verify_checkpoint
+from tersely.runs.manifest import CHECKPOINTS, STATE, WEIGHTS, Checkpoint, read_checkpoint, verify_checkpoint
 
 _LEFTOVER_STEP = re.compile(r"step-\d{6,}\.tmp-\d+")
 _SPACE_MARGIN = 1.2
+
+TRAINING = ("training", "optimizer.safetensors")
+"""What a trainer keeps in a checkpoint for a resume alone (the second until training state had a folder of its own)."""
 
 Write = Callable[[Path], None]
 """Fills the folder of a checkpoint with what its caller keeps there."""
@@ -30,7 +34,8 @@ Write = Callable[[Path], None]
 class Checkpoints:
     """``RUN/checkpoints``. Only ``tersely.runs.folder.RunFolder`` holds one, under the run's lock."""
 
-    def __init__(self, run: Path, keep: int) -> None:
+    def __init__(self, run: Path, keep: int, keep_weights: bool = False) -> None:
+        """``keep``: how many that work can go on from; of older ones the weights stay where ``keep_weights`` is set."""
         if keep < 2:
             raise UserError(
                 f"keep={keep} checkpoints is too few: at least 2, so that one is whole while one is written"
@@ -39,7 +44,7 @@ class Checkpoints:
         self.folder = run / CHECKPOINTS
         self.warnings: list[str] = []
         """What was set aside and why, one sentence each."""
-        self._keep = keep
+        self._keep, self._keep_weights = keep, keep_weights
         self._verified: set[Path] = set()
 
     def recover(self) -> None:
@@ -91,7 +96,7 @@ class Checkpoints:
 
     def set_newer_aside(self, step: int) -> None:
         """Rename all of a later step out of the way, so that work can go on from ``step``."""
-        for number, folder in self._steps():
+        for number, folder in self._steps() + manifest.step_folders(self.run, WEIGHTS):
             if number > step:
                 self._set_aside(folder, "aside", [f"{folder} is newer than the step to go on from"])
 
@@ -156,8 +161,10 @@ class Checkpoints:
     def _rotate(self) -> None:
         """Keep the newest ``keep`` valid checkpoints; older ones get a leftover's name first, so none is ever half."""
         steps, valid = self._steps(), 0
-        for _, folder in steps if len(steps) > self._keep else []:
+        for step, folder in steps if len(steps) > self._keep else []:
             if valid >= self._keep:
+                if self._keep_weights:
+                    self._move_weights(step, folder)
                 leaving = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
                 storage.rename(folder, leaving)
                 storage.remove_tree(leaving)
@@ -168,6 +175,12 @@ class Checkpoints:
             else:
                 self._verified.add(folder)
                 valid += 1
+
+    def _move_weights(self, step: int, folder: Path) -> None:
+        """What a checkpoint serves, sealed anew among the weights; of a damaged one nothing is kept."""
+        if folder not in self._verified and verify_checkpoint(folder):
+            return
+        keep_model(self.run / WEIGHTS / folder.name, step, lambda beside: _link_model(folder, beside))
 
     def _set_aside(self, folder: Path, why: str, problems: list[str]) -> None:
         """Rename a checkpoint out of the way, keeping every byte, and tell it."""
@@ -191,6 +204,19 @@ def _build(beside: Path, step: int, write: Write, state: str) -> None:
         raise ValueError(f"a checkpoint's writer must not write {taken[0]}: the run folder does")
     storage.write_file(beside / STATE, state.encode())
     manifest.seal(beside, step)
+
+
+def _link_model(checkpoint: Path, beside: Path) -> None:
+    """All of a checkpoint but what a resume alone needs, under second names where the file system has them."""
+    for path in storage.regular_files(checkpoint):
+        name = path.relative_to(checkpoint)
+        if name.parts[0] in (STATE, manifest.MANIFEST, *TRAINING):
+            continue
+        (beside / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, beside / name)
+        except OSError:
+            shutil.copyfile(path, beside / name)
 
 
 def keep_model(target: Path, step: int, write: Write) -> None:

@@ -179,7 +179,8 @@ def produce(folder: Path, writer: Callable[[Path], None]) -> None:
         except Exception as error:  # the boundary to foreign writers, which hide errno in exceptions of their own
             raise _hidden_oserror(error) or error from error
         if tear:
-            for path in regular_files(folder):
+            # What has a name elsewhere was whole before, and nothing was written to it.
+            for path in [p for p in regular_files(folder) if p.stat().st_nlink == 1]:
                 os.truncate(path, path.stat().st_size // 2)
         _sync_tree(folder)
 

@@ -5,6 +5,7 @@
     RUN/config.json              kind, version and configuration; decides whether a command may go on here
     RUN/<name>.jsonl             append-only logs (``tersely.runs.kinds``)
     RUN/checkpoints/step-000010/ what the caller wrote, state.json, MANIFEST.json (``tersely.runs.checkpoints``)
+    RUN/weights/step-000010/     what is kept of an older one
     RUN/sealed.json              where each log of finished work ends (``tersely.runs.checks``)
     RUN/done.json                summary of finished work
     RUN/.lock                    held while a process works here
@@ -77,15 +78,24 @@ class RunFolder:
         """Of the logs that were read or written by this process."""
 
     @classmethod
-    def open(cls, path: Path, kind: str, config: JsonObject, *, keep: int = 2, grows: Grows = never) -> RunFolder:
+    def open(
+        cls,
+        path: Path,
+        kind: str,
+        config: JsonObject,
+        *,
+        keep: int = 2,
+        grows: Grows = never,
+        keep_weights: bool = False,
+    ) -> RunFolder:
         """Make the run folder ``path`` or take up the one that is there, and lock it.
 
         ``kind`` (``tersely.runs.kinds.RunKind``) decides which logs it may hold, ``config`` is everything that
         identifies the work, as JSON values; work whose configuration ``grows`` into it is gone on with, and no longer
-        finished. Raises UserError for a folder that is not ours, of another kind or
-        configuration, in use, or unwritable; nothing is written then.
+        finished. ``keep_weights``: of checkpoints beyond the newest ``keep`` the weights stay. Raises UserError for a
+        folder that is not ours, of another kind or configuration, in use, or unwritable; nothing is written then.
         """
-        checkpoints = Checkpoints(path, keep)
+        checkpoints = Checkpoints(path, keep, keep_weights)
         wanted = _as_read(kind, config)
         with _opening(path):
             require_ours(path, wanted, grows)

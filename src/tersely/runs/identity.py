@@ -23,7 +23,7 @@ from tersely.runs.json_file import RESTORE, fault, read_regular
 from tersely.runs.kinds import logs_of
 from tersely.runs.lock import LOCK
 from tersely.runs.logs import whole_bytes
-from tersely.runs.manifest import CHECKPOINTS
+from tersely.runs.manifest import CHECKPOINTS, WEIGHTS
 
 CONFIG = "config.json"
 LEFTOVER = re.compile(
@@ -31,7 +31,8 @@ LEFTOVER = re.compile(
     flags=re.ASCII,
 )
 """Names of files that a crash can leave at the top of a run folder."""
-_OURS = re.compile(rf"{re.escape(LOCK)}|{CHECKPOINTS}|.+\.jsonl?")
+_FOLDERS = (CHECKPOINTS, WEIGHTS)
+_OURS = re.compile(rf"{re.escape(LOCK)}|{CHECKPOINTS}|{WEIGHTS}|.+\.jsonl?")
 """Names that we write to, read or cut at the top of a run folder."""
 _BEGUN = frozenset({CONFIG, LOCK, "expected.json", "trained_on.json", "probe.json", "model_check.json"})
 """What is written before the first result."""
@@ -184,8 +185,8 @@ def _require_plain(path: Path) -> None:
         if entry.is_symlink() and not LEFTOVER.fullmatch(entry.name):
             if is_ours or not Path(os.path.realpath(entry)).is_relative_to(home):
                 places.require_no_links(entry, below=path)
-        elif is_ours and not (entry.is_dir() if entry.name == CHECKPOINTS else entry.is_file()):
-            what = "folder" if entry.name == CHECKPOINTS else "regular file"
+        elif is_ours and not (entry.is_dir() if entry.name in _FOLDERS else entry.is_file()):
+            what = "folder" if entry.name in _FOLDERS else "regular file"
             raise UserError(f"{entry} is no {what}: remove it, or name another folder")
 
 

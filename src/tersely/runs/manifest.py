@@ -27,6 +27,8 @@ STATE = "state.json"
 CARD = "README.md"
 """Written beside the weights by `tersely publish`, after the seal: no loader reads it."""
 CHECKPOINTS = "checkpoints"
+WEIGHTS = "weights"
+"""In a run folder: what is kept of checkpoints that made room for newer ones; nothing goes on from it."""
 STEP_NAME = re.compile(r"step-(\d{6,})")
 
 T = TypeVar("T")
@@ -153,13 +155,18 @@ def _changed_by_others(folder: Path, missing: str) -> UserError:
     )
 
 
-def step_folders(run: Path) -> list[tuple[int, Path]]:
+def step_folders(run: Path, place: str = CHECKPOINTS) -> list[tuple[int, Path]]:
     """(step, folder) of every checkpoint by name, newest first; nothing is verified."""
     try:
-        names = [(STEP_NAME.fullmatch(path.name), path) for path in (run / CHECKPOINTS).iterdir()]
+        names = [(STEP_NAME.fullmatch(path.name), path) for path in (run / place).iterdir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(((int(found[1]), path) for found, path in names if found), reverse=True)
+
+
+def model_folders(run: Path) -> list[tuple[int, Path]]:
+    """The same of every step whose weights are there, with or without what a resume needs."""
+    return sorted({**dict(step_folders(run, WEIGHTS)), **dict(step_folders(run))}.items(), reverse=True)
 
 
 def replaced_folders(run: Path) -> list[tuple[int, Path]]:

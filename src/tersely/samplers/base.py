@@ -151,6 +151,9 @@ class EngineSpec:
     loads_on_cpu: bool = False
     """It holds its own copy of the weights on the device, so that a model that is not trained beside it can stay in
     main memory."""
+    streams: bool = False
+    """It takes weights that are shared out among processes, whole tensor after whole tensor, into memory of its own; it
+    starts without any. Others are given a whole model in each process."""
     bit_exact: bool = False
     """Its responses are, bit by bit, those of the ``transformers`` engine: results need not name it."""
     decodes: frozenset[str] = frozenset()

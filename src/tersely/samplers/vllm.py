@@ -13,6 +13,7 @@ from torch import Tensor
 from tersely.config import SamplingConfig
 from tersely.errors import RunError, UserError
 from tersely.models.end_tokens import end_tokens
+from tersely.models.first_layers import holds_whole
 from tersely.models.memory import Phase
 from tersely.models.shares import whole
 from tersely.models.text import ResponseText
@@ -44,6 +45,7 @@ State = Literal["awake", "loaded", "asleep"]
 class VllmSampler:
     """The ``Sampler`` protocol on a vLLM engine.
 
+    Of a model whose weights are shared out the first are loaded by ``load_weights``, when every rank has an engine.
     With ``sleeps`` the engine gives its GPU memory back after every ``generate`` until weights are loaded again.
 
     Log-probabilities are those of softmax(logits / temperature). None are recorded under a top-p cut, which no trainer
@@ -62,7 +64,9 @@ class VllmSampler:
         self.end_ids = end_tokens(model, tokenizer)
         self.text = ResponseText(tokenizer, self.end_ids)
         self._state: State = "awake"
-        self.load_weights(model, 0)
+        self.model: Any = None
+        if holds_whole(model):
+            self.load_weights(model, 0)
 
     def load_weights(self, model: Any, version: int) -> None:
         """Push the weights into the engine, in place. All ranks must call it together where they are sharded."""
@@ -168,7 +172,7 @@ def named_weights(model: Any, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]
     Sharded ones (DTensor) are gathered as they come: a collective, the same on every rank.
     """
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        yield name, whole(parameter.detach()).to(dtype)
+        yield name, whole(parameter.detach().to(dtype))
 
 
 def check_weights(model: Any, shapes: Shapes) -> None:
@@ -215,4 +219,6 @@ def memory_cure(phase: Phase, settings: SamplingConfig) -> str | None:
     return None
 
 
-SPEC = EngineSpec(make, available, blocks=4, loads_on_cpu=True, memory_cure=memory_cure, read_options=read_options)
+SPEC = EngineSpec(
+    make, available, blocks=4, loads_on_cpu=True, streams=True, memory_cure=memory_cure, read_options=read_options
+)
