@@ -16,6 +16,7 @@ import tersely.rollouts as rollouts
 from graders import ParityJudge
 from tersely.cli import main
 from tersely.errors import UserError
+from tersely.evaluation.profile import PROFILE, read_profile
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import SUMMARY, read_responses
 from tersely.evaluation.work import prepare
@@ -45,6 +46,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[dict[
         # Begun by one process, with fewer responses a problem.
         assert main(words(root, "grown", "--k", "1")) == 0
     commands = [words(root, "two"), words(root, "two"), words(root, "grown"), words(root, "none", "--task", "nowhere")]
+    commands.append(["profile", *words(root, "profiled")[1:], "--k", "2"])
     (root / "scenarios.json").write_text(json.dumps([{"argv": argv, "stop_after": None} for argv in commands]))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(CHILD)]
     done = subprocess.run(
@@ -91,6 +93,15 @@ def test_a_mistake_is_said_once_and_ends_both(ran: tuple[Path, list[list[dict[st
     assert "nowhere" in results[3][0]["err"]
     assert results[3][1]["err"] == ""
     assert not (root / "none").exists()
+
+
+@pytest.mark.slow
+def test_a_profile_of_two_processes_is_written_and_shown_once(ran: tuple[Path, list[list[dict[str, Any]]]]) -> None:
+    root, results = ran
+    assert [one["code"] for one in results[4]] == [0, 0], results[4]
+    assert "pass@2" in results[4][0]["out"]
+    assert (results[4][1]["out"], results[4][1]["err"]) == ("", "")
+    assert read_profile(next((root / "profiled").rglob(PROFILE))).k == 2
 
 
 def test_a_server_is_asked_by_one_process(tmp_path: Path) -> None:

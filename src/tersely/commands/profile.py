@@ -37,7 +37,7 @@ def add_profile(verbs: Any) -> None:
 
 
 def run_profile(args: argparse.Namespace) -> int:
-    from tersely.display import make_display
+    from tersely.display import make_display, speaks
     from tersely.evaluation.profile import print_profile, profile, read_profile
     from tersely.evaluation.protocol import EvalProtocol
 
@@ -67,6 +67,8 @@ def run_profile(args: argparse.Namespace) -> int:
             engine=args.engine,
             max_rows=args.max_rows,
         )
+    if not speaks():
+        return 0
     found = read_profile(path)
     print_profile(found)
     judged = ["--verifier", args.verifier] if args.verifier else []

@@ -12,7 +12,7 @@ from rich.table import Table
 from tersely.analysis.profile import profile_records
 from tersely.analysis.profile_blocks import Histogram, Profile, ProfileBlock, Signal
 from tersely.config import Engine, SamplingConfig
-from tersely.display import Display
+from tersely.display import Display, speaks
 from tersely.errors import UserError
 from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import AGAIN, read_evaluation
@@ -79,9 +79,10 @@ def profile(
         engine=engine,
         max_rows=max_rows,
     )
-    found = read_evaluation(folder)
-    made = profile_records(found.responses(), found.protocol)
-    disk.write_json_atomic(folder / PROFILE, {**made.to_json(), "command": command})
+    if speaks():  # of the processes that torchrun starts the first alone writes
+        found = read_evaluation(folder)
+        made = profile_records(found.responses(), found.protocol)
+        disk.write_json_atomic(folder / PROFILE, {**made.to_json(), "command": command})
     return folder / PROFILE
 
 
