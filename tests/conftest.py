@@ -32,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONGEST = {"test_parallel", "test_quickstart", "test_loop", "test_folder", "test_first_model", "test_wheel"}
+LONGEST |= {"test_bytes", "test_cli", "test_parallel_evaluation", "test_trl"}
 """Modules with tests that take long: begun first, so that no worker waits at the end for another one's last test."""
 
 

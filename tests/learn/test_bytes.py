@@ -69,7 +69,7 @@ def planned(folder: Path, scenario: dict[str, Any], processes: int) -> Memory:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.long)])
 def test_bytes_of_a_process_are_those_of_the_plan_term_by_term(folder: Path, processes: int) -> None:
     parameters = sum(p.numel() for p in Qwen2ForCausalLM(Qwen2Config(**SIZES)).parameters())
     for scenario, ranks in zip(SCENARIOS, counted(folder, processes), strict=True):

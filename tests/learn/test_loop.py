@@ -116,7 +116,7 @@ def test_same_seed_same_bits_other_seed_other_bits(root: Path, finished: Path, t
 @pytest.mark.parametrize(
     ("old_logprobs", "kinds", "stride"),
     [
-        ("sampler", True, 1),
+        ("sampler", True, 2),
         ("trainer", True, 7),
         *(pytest.param(name, False, 1, marks=pytest.mark.long) for name in ("sampler", "trainer")),
     ],
@@ -124,7 +124,7 @@ def test_same_seed_same_bits_other_seed_other_bits(root: Path, finished: Path, t
 def test_killed_at_every_storage_call_it_ends_with_the_same_bits(
     root: Path, tmp_path: Path, old_logprobs: str, kinds: bool, stride: int
 ) -> None:
-    """By default at one of each kind of call, before, after and in the middle of it; ``long`` takes all of them."""
+    """By default at every other kind of call, before, after and in the middle of it; ``long`` takes all of them."""
     config = settings(root, learner={"old_logprobs": old_logprobs}, run={"steps": 3, "checkpoint_every": 1})
     points = survive_every_crash(
         lambda out: train_for_odd_texts(config, out), tmp_path, outcome, kinds=kinds, stride=stride

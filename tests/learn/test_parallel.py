@@ -174,14 +174,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         shutil.copytree(root / "two-zero3", root / "two-then-one")
         forget_the_end(root / "two-then-one")
         assert main(command(root, root / "two-then-one", **SETTINGS["zero3"])) == 0
-        # Begun by two processes, ended by four.
-        shutil.copytree(root / "two-zero2", root / "then-four")
-        forget_the_end(root / "then-four")
-        four = root / "four"
-        four.mkdir()
-        scenario = {"argv": command(root, root / "then-four", **SETTINGS["zero2"]), "stop_after": None}
-        (four / "scenarios.json").write_text(json.dumps([scenario]))
-        launch(four, processes=4)
     finally:
         rollouts.Judge = judge  # type: ignore[misc]
         torch.set_num_threads(threads)
@@ -284,7 +276,18 @@ def test_a_run_goes_on_with_another_number_of_processes(ran: Ran) -> None:
     assert_alike(ran.root / "one-zero2", ran.root / "one-then-two")
     assert_alike(ran.root / "one-lora", ran.root / "lora-one-then-two")
     assert_alike(ran.root / "one-zero3", ran.root / "two-then-one")
-    last = json.loads((ran.root / "four/0.0.json").read_text())
+
+
+@pytest.mark.long
+def test_a_run_begun_by_two_processes_is_ended_by_four(ran: Ran) -> None:
+    shutil.copytree(ran.root / "two-zero2", ran.root / "then-four")
+    forget_the_end(ran.root / "then-four")
+    four = ran.root / "four"
+    four.mkdir()
+    scenario = {"argv": command(ran.root, ran.root / "then-four", **SETTINGS["zero2"]), "stop_after": None}
+    (four / "scenarios.json").write_text(json.dumps([scenario]))
+    launch(four, processes=4)
+    last = json.loads((four / "0.0.json").read_text())
     assert last["code"] == 0, last["err"]
     assert "processes was 2 when the checkpoint was made and is 4 now" in last["err"]
     assert_alike(ran.root / "one-zero2", ran.root / "then-four")

@@ -72,8 +72,9 @@ def test_without_being_asked_a_run_keeps_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_at_any_storage_call_a_run_ends_with_the_same_weights(tmp_path: Path) -> None:
-    points = survive_every_crash(lambda path: work(path, (1, 2, 3, 4)), tmp_path, files)
+@pytest.mark.parametrize("kinds", [True, pytest.param(False, marks=pytest.mark.long)])
+def test_killed_at_any_storage_call_a_run_ends_with_the_same_weights(tmp_path: Path, kinds: bool) -> None:
+    points = survive_every_crash(lambda path: work(path, (1, 2, 3, 4)), tmp_path, files, kinds=kinds)
     assert any(WEIGHTS in str(point) for point in points)
 
 

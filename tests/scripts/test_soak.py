@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"\| ([^|]+) \| [^|]+ \| ([\d,]+) \| [^|]+ \| (\d+) \|")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_few_seconds_break_no_promise() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts/soak.py"), "--seconds", "8", "--seed", "5"], capture_output=True, text=True

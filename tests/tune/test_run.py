@@ -107,7 +107,7 @@ def test_killed_anywhere_it_comes_to_the_same_path_checkpoints_and_choice(root: 
     assert len(points) > 3
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_in_any_step_of_a_path_with_every_turn_it_takes_the_same_turns(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

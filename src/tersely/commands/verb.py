@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from tersely.commands.examples import EXAMPLES
-from tersely.config import set_key
 from tersely.errors import UserError
 from tersely.text import from_markdown_cell
 
@@ -40,6 +39,8 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 def engine_options(args: argparse.Namespace) -> dict[str, Any]:
     """The options that were given; UserError for one that is not KEY=VALUE."""
+    from tersely.config import set_key
+
     found: dict[str, Any] = {}
     for one in args.engine_option:
         if not one.partition("=")[2]:
