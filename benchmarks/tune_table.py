@@ -153,9 +153,9 @@ def page(records: TuneRecords) -> str:
             "## Promises",
             "",
             "A base on which nothing was certified counts as a failure. *Kept*: the change on the further problems is "
-            f"no worse than was promised; for a length, the tokens lie within {CLOSE:.0%} of it. A length takes the most "
-            "accurate member that needs at most so many tokens on the screening problems: where a shorter one is more "
-            "accurate, it lies far below.",
+            f"no worse than was promised; for a length, the tokens lie within {CLOSE:.0%} of it. A length takes the "
+            "most accurate member that needs at most so many tokens on the screening problems: where a shorter one is "
+            "more accurate, it lies far below.",
             "",
             *what_came(records),
             "## Against the best fixed alpha",
