@@ -45,7 +45,7 @@ Measured = dict[str, float]
 """tokens_s, and of ours cpu_ms a request."""
 
 
-def make_model(folder: Path) -> None:
+def make_model(folder: Path, hidden: int, layers: int) -> None:
     """Random weights whose heads are as wide as vLLM's kernels ask for."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -55,9 +55,9 @@ def make_model(folder: Path) -> None:
     torch.manual_seed(0)
     tokenizer = build_tokenizer()
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, max_position_embeddings=1024, eos_token_id=tokenizer.eos_token_id, pad_token_id=0,
-        bos_token_id=None,
+        vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=2 * hidden, num_hidden_layers=layers,
+        num_attention_heads=hidden // 64, num_key_value_heads=hidden // 128, max_position_embeddings=1024,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=0, bos_token_id=None,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -184,7 +184,8 @@ def page(args: argparse.Namespace, found: dict[str, list[Measured]], load: float
         "",
         f"{date.today()}, vLLM {version}, Python {platform.python_version()}, {os.cpu_count()} cores "
         f"{platform.machine()} for server and client together; load {load:.1f} before. Command: "
-        f"`python benchmarks/endpoint.py --vllm ENV/bin/vllm --rounds {args.rounds}`.",
+        f"`python benchmarks/endpoint.py --vllm ENV/bin/vllm --rounds {args.rounds} --hidden {args.hidden} --layers "
+        f"{args.layers} --requests {args.requests} --tokens {args.tokens}`.",
         "",
         f"{args.requests} chats of {args.tokens} tokens, streamed, {args.concurrency} at once; {args.rounds} rounds in "
         "which the sides alternate. Ratio: geometric mean over rounds, 95 % t interval over their logarithms. The "
@@ -204,6 +205,8 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--hidden", type=int, default=128, help="width of the model that is made, in steps of 128")
+    parser.add_argument("--layers", type=int, default=2, help="of the model that is made")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results" / "endpoint.md")
     parser.add_argument("--side", type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--no-seeds", action="store_true", help=argparse.SUPPRESS)
@@ -217,7 +220,7 @@ def main() -> None:
         place = Path(folder)
         if args.model is None:
             args.model = place / "model"
-            make_model(args.model)
+            make_model(args.model, args.hidden, args.layers)
         with contextlib.ExitStack() as stack:
             url = args.url or stack.enter_context(served(args.vllm, args.model, args.name, place / "server.log"))
             found = measure(args, url, place)
