@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -29,6 +30,18 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # until all is imported, of which hardly anything is garbage
     if config.option.markexpr == "not slow":
         settings.load_profile("fast")
+
+
+@pytest.fixture
+def group() -> Iterator[None]:
+    """A group of this process alone: its shares are what they are among many, only larger."""
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
 
 
 LONGEST = {"test_parallel", "test_quickstart", "test_loop", "test_folder", "test_first_model", "test_wheel"}

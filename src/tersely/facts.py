@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from tersely.config import SamplingConfig
 from tersely.models.device import pick_device, pick_dtype
 from tersely.samplers.base import EngineTraits
 from tersely.samplers.engines import read_options, resolve_engine
@@ -50,6 +51,11 @@ class Facts:
         place = own(pick_device(device))
         decodes = resolve_engine(engine, place.type)
         return cls(place, pick_dtype(dtype, place), decodes, read_options(decodes, options), options)
+
+    @classmethod
+    def asked(cls, sampling: SamplingConfig, device: str, dtype: str, own: Own = lambda d: d) -> Facts:
+        """``of`` the settings of a configuration."""
+        return cls.of(sampling.engine, device, dtype, own, sampling.engine_options)
 
     def to_json(self) -> dict[str, str]:
         """As a checkpoint keeps them."""

@@ -115,6 +115,15 @@ class LoraConfig(Section):
         return self.targets.split(",")
 
 
+def adapters_take_adam(section: str, lora: LoraConfig | None, optimizer: str) -> None:
+    """ValueError where adapters are to be trained by another optimizer."""
+    if lora is not None and optimizer != "adam":
+        raise ValueError(
+            f"{section}.optimizer = {optimizer} would save next to nothing with {section}.lora, where the optimizer "
+            f"holds adapters alone: use --set {section}.optimizer=adam"
+        )
+
+
 class LearnerConfig(Section):
     updates: Annotated[int, Field(ge=1)] = 2
     """Gradient steps an iteration (the paper: 256 responses, global batch 128)."""
@@ -194,11 +203,7 @@ class LearnerConfig(Section):
 
     @model_validator(mode="after")
     def _adapters_take_adam(self) -> LearnerConfig:
-        if self.lora is not None and self.optimizer != "adam":
-            raise ValueError(
-                f"learner.optimizer = {self.optimizer} would save next to nothing with learner.lora, where the "
-                "optimizer holds adapters alone: use --set learner.optimizer=adam"
-            )
+        adapters_take_adam("learner", self.lora, self.optimizer)
         return self
 
 

@@ -71,6 +71,10 @@ def test_what_does_not_fit_is_refused_with_numbers_and_a_mend_that_works() -> No
         require_memory("sft", config(), QWEN_7B, "cuda", available)
     assert str(said.value).endswith("--set tuning.gradient_checkpointing=true --set tuning.lora.rank=32")
     require_memory("sft", config(optimizer="adam", lora={"rank": 32}), QWEN_7B, "cuda", available)
+    with pytest.raises(
+        UserError, match=r"use --set tuning\.optimizer=adam --set .*lora\.rank=32$"
+    ):  # adapters take no other
+        require_memory("sft", config(optimizer="adam8bit"), QWEN_7B, "cuda", available)
     with pytest.raises(UserError, match="no setting makes it fit"):
         require_memory("dpo", config(), QWEN_7B, "cuda", lambda kind: (int(30e9), ""))
     require_memory("sft", config(), QWEN_7B, "cuda", lambda kind: (int(141e9), ""))

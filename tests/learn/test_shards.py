@@ -6,13 +6,11 @@ test_parallel.py's).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from tersely.errors import UserError
@@ -30,15 +28,6 @@ CPU = torch.device("cpu")
 ROWS = [TrainingRow((60, 61, 75), (90, 64, 70, 71), None, 1.0, True), TrainingRow((62,), (91, 65), None, -1.0, True)]
 ARCHITECTURES = ("llama", "gpt2", "cohere", "gemma2", "mixtral", "lfm2")
 """With torch's own LayerNorm, a scale behind the head, scaled embeddings, experts, convolutions."""
-
-
-@pytest.fixture
-def group() -> Iterator[None]:
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
 
 
 def half(model: Any) -> Any:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
@@ -20,16 +18,6 @@ from tersely.models.first_layers import first_layers, holds_whole
 from tiny_architectures import tiny_model
 
 DEEP = {"num_hidden_layers": 4}
-
-
-@pytest.fixture
-def group() -> Iterator[None]:
-    """A group of this process alone: its shares are what they are among many, only larger."""
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
 
 
 def shared_out(model: Any) -> Any:

@@ -14,6 +14,8 @@ import pytest
 import torch
 
 from tersely.adapters.recipe import OF_ANY_ENGINE
+from tersely.baselines.samples import draw_samples
+from tersely.baselines.settings import resolve_samples
 from tersely.config import SamplingConfig, assemble
 from tersely.errors import UserError
 from tersely.facts import Facts
@@ -21,13 +23,14 @@ from tersely.learn.correction import corrected, correction_notice
 from tersely.learn.loop import train
 from tersely.learn.parallel import World
 from tersely.learn.run_setup import require_work_for_all
+from tersely.models.agreement import Truth
 from tersely.samplers import EngineSpec, SamplerRequest
 from tersely.samplers.base import EngineTraits
 from tersely.samplers.engine_check import LESS_PRECISE, check_engine
-from tersely.samplers.engines import read_options
+from tersely.samplers.engines import make_sampler, read_options
 from tersely.samplers.transformers import TransformersSampler
 from tersely.samplers.vllm_options import less_precise
-from tiny_models import make_model_folder, make_task, make_tokenizer
+from tiny_models import make_model, make_model_folder, make_task, make_tokenizer
 from training import QUIET
 
 # --- a toy engine with two options, and our own sampler behind it -----------------------------------------------
@@ -79,6 +82,27 @@ def test_option_that_is_unknown_ends_the_command_before_anything_is_loaded(tmp_p
     assert not (tmp_path / "run").exists()
 
 
+def test_option_that_is_unknown_ends_the_drawing_of_samples_too(tmp_path: Path) -> None:
+    model, task = make_model_folder(tmp_path / "model"), make_task(tmp_path / "task.jsonl", 4)
+    sampling = {"engine": OWN, "engine_options": {"color": 1}, "n": 2, "max_new_tokens": 8}
+    config = resolve_samples({"model": str(model), "task": str(task), "template": "question", "sampling": sampling})
+    with pytest.raises(UserError, match="the toy knows no color"):
+        draw_samples(config, tmp_path / "samples", QUIET)
+    together = config.model_copy(
+        update={"sampling": config.sampling.model_copy(update={"engine_options": {"together": 2}})}
+    )
+    with pytest.raises(UserError, match="one engine takes 2 processes together"):
+        draw_samples(together, tmp_path / "samples", QUIET)
+    assert not (tmp_path / "samples").exists()
+
+
+def test_an_engine_is_never_started_under_options_that_nobody_looked_at() -> None:
+    tokenizer = make_tokenizer()
+    settings = SamplingConfig(engine=OWN, engine_options={"color": 1})
+    with pytest.raises(UserError, match="the toy knows no color"):
+        make_sampler(settings, make_model(len(tokenizer)), tokenizer, Path(), torch.float32)
+
+
 # --- importance weights where the engine is less precise, and only there ----------------------------------------
 
 
@@ -125,9 +149,6 @@ def test_a_run_with_a_rounded_engine_weighs_its_tokens(options: list[str], weigh
 
 
 def test_a_rounded_engine_may_be_further_from_the_model_but_is_still_compared() -> None:
-    from tersely.models.agreement import Truth
-    from tiny_models import make_model
-
     tokenizer = make_tokenizer()
     model = make_model(len(tokenizer))
     engine = Coarse(model, tokenizer, max_rows=8)

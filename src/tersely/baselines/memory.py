@@ -12,12 +12,15 @@ from tersely.plan.machine import available_memory
 from tersely.plan.memory import RESERVE, STATE, Layout, chunk_bytes, micro_batch_bytes
 from tersely.plan.shape import SUPPORTED, ModelShape
 
-CHANGES: Mapping[str, Mapping[str, Any]] = {
-    "tuning.gradient_checkpointing=true": {"gradient_checkpointing": True},
-    "tuning.optimizer=adam8bit": {"optimizer": "adam8bit"},
-    "tuning.lora.rank=32": {"optimizer": "adam", "lora": {"rank": 32}},
-}
-"""Settings that save memory, the cheapest first; each is tried with those before it."""
+CURES: tuple[tuple[tuple[str, ...], Mapping[str, Any]], ...] = (
+    (("gradient_checkpointing=true",), {"gradient_checkpointing": True}),
+    (("gradient_checkpointing=true", "optimizer=adam8bit"), {"gradient_checkpointing": True, "optimizer": "adam8bit"}),
+    (
+        ("gradient_checkpointing=true", "lora.rank=32"),
+        {"gradient_checkpointing": True, "optimizer": "adam", "lora": {"rank": 32}},
+    ),
+)
+"""Settings of tuning that save memory, as they are given and as they are, the cheapest first."""
 
 
 def tuning_bytes(method: str, shape: ModelShape, config: BaselineConfig, element: int) -> float:
@@ -72,14 +75,12 @@ def require_memory(
 
 
 def _cure(config: BaselineConfig, fits: Callable[[BaselineConfig], bool]) -> str | None:
-    """The shortest beginning of ``CHANGES`` that makes it fit, in words."""
-    changed, said = config, list[str]()
-    for setting, change in CHANGES.items():
-        if setting == "tuning.lora.rank=32":
-            said = [one for one in said if "optimizer" not in one]
-        tuning = {**changed.tuning.model_dump(), **change}
-        changed = type(config).model_validate({**changed.model_dump(), "tuning": tuning})
-        said.append(f"--set {setting}")
-        if fits(changed):
-            return f"use {' '.join(said)}"
+    """The first of ``CURES`` that makes it fit, in words."""
+    for words, change in CURES:
+        tuning = {**config.tuning.model_dump(), **change}
+        cured = type(config).model_validate({**config.model_dump(), "tuning": tuning})
+        if fits(cured):
+            # Adapters take no other optimizer.
+            further = ("optimizer=adam",) if cured.tuning.lora and config.tuning.optimizer != "adam" else ()
+            return "use " + " ".join(f"--set tuning.{word}" for word in (*further, *words))
     return None

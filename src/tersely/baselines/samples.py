@@ -23,6 +23,7 @@ from tersely.errors import RunError
 from tersely.evaluation.growth import more_samples
 from tersely.facts import Facts
 from tersely.learn.clock import Clock
+from tersely.learn.parallel import World, require_teams
 from tersely.learn.run_setup import RESOURCE_KEYS
 from tersely.models.agreement import ModelCheck
 from tersely.models.digest import weights_digest
@@ -243,7 +244,9 @@ def _joined(old: Group | None, new: Group) -> Group:
 def _open_sampler(
     config: SamplesConfig, folder: Path, tokenizer: Any, prompts: PromptIds, served: Served | None
 ) -> Opened:
-    opened = open_model(folder, Facts.of(config.sampling.engine, config.run.device, config.run.dtype), tokenizer)
+    facts = Facts.asked(config.sampling, config.run.device, config.run.dtype)
+    require_teams(World(), facts.traits.processes)
+    opened = open_model(folder, facts, tokenizer)
     opened.require_room(
         prompts.values(), config.sampling.max_new_tokens, "--set sampling.max_new_tokens=", config.template
     )

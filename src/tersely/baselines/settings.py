@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from tersely.config import AskedConfig, LoraConfig, SamplingConfig, Section, validated
 from tersely.errors import UserError
 from tersely.records import Json
+from tersely.sections import adapters_take_adam
 
 BASELINES = ("sft", "dpo", "o1-pruner")
 
@@ -69,11 +70,7 @@ class TuningConfig(Section):
 
     @model_validator(mode="after")
     def _adapters_take_adam(self) -> TuningConfig:
-        if self.lora is not None and self.optimizer != "adam":
-            raise ValueError(
-                f"tuning.optimizer = {self.optimizer} would save next to nothing with tuning.lora, where the optimizer "
-                "holds adapters alone: use --set tuning.optimizer=adam"
-            )
+        adapters_take_adam("tuning", self.lora, self.optimizer)
         return self
 
 

@@ -132,8 +132,7 @@ def look_before_training(
     """Refuse, in one sentence, whatever cannot work (UserError); nothing is written. Loads the base."""
     with world.collective_errors():
         objective, caps, rules = refuse_settings(config)
-        sampling, place = config.sampling, (config.run.device, config.run.dtype)
-        facts = Facts.of(sampling.engine, *place, world.own_device, sampling.engine_options)
+        facts = Facts.asked(config.sampling, config.run.device, config.run.dtype, world.own_device)
         require_work_for_all(config, world, facts.traits.processes)
         folder = locate_model(config.model, config.revision)
         drop = config.drop_unjudgeable
@@ -213,8 +212,14 @@ def open_run(
             require_disk(out, config, ready.facts, model, world.size)
             own = run_identity(config, ready.folder, ready.loaded, ready.verifier, ready.prompt_identity)
             identity = {**own, **steered_by}
-            kept = {"keep": config.run.keep, "keep_weights": config.checkpoint.weights_only}
-            return RunFolder.open(out, RunKind.TRAIN, identity, grows=more_steps(identity), **kept)  # type: ignore[arg-type]
+            return RunFolder.open(
+                out,
+                RunKind.TRAIN,
+                identity,
+                keep=config.run.keep,
+                keep_weights=config.checkpoint.weights_only,
+                grows=more_steps(identity),
+            )
     return nullcontext()
 
 

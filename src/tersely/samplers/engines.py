@@ -92,6 +92,7 @@ def make_sampler(
     ``folder`` holds the model's configuration; ``longest_prompt`` (tokens) bounds what an engine must hold a request.
     """
     engine = resolve_engine(settings.engine, model.device.type)
+    read_options(engine, settings.engine_options)
     request = SamplerRequest(settings, model, tokenizer, folder, dtype, longest_prompt)
     sampler = find_engine(engine).make(request)
     missing = [name for name in REQUIRED if not callable(getattr(sampler, name, None))]
