@@ -37,7 +37,16 @@ from tersely.tune.measured import BASE, Measured
 RECORDS = Path(__file__).parent / "records" / "tune"
 PROBLEM = ("number", "id", "difficulty")
 ANSWERED = ("model", "temperature", "problem", "right", "judged", "tokens")
-KEPT = ("verdict", "member", "confidence", "target", "trials", "problems_that_would_decide", "shortest_found")
+KEPT = (
+    "verdict",
+    "member",
+    "confidence",
+    "target",
+    "trials",
+    "problems_that_would_decide",
+    "length",
+    "length_problems",
+)
 """Of a certificate."""
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tersely.tune.ladder import APART, GAP, RUNGS, around, frontier, gaps, may_pass, rungs
+from tersely.tune.ladder import APART, GAP, RUNGS, from_above, frontier, gaps, may_pass, rungs
 from tersely.tune.measured import Point
 
 
@@ -36,13 +36,11 @@ def test_gaps_are_filled_between_rungs_and_behind_the_last() -> None:
     assert gaps([at(30, -0.05)], 0.01) == []
 
 
-def test_around_a_length() -> None:
-    longer, within = around(MEASURED, 35)
-    assert longer is not None
-    assert within is not None
-    assert (longer.tokens, within.tokens) == (38.9, 32.5)
-    assert around(MEASURED, 20) == (frontier(MEASURED)[-1], None)
-    assert around(MEASURED, 90)[0] is None
+def test_the_frontier_from_above_a_length() -> None:
+    line = frontier(MEASURED)
+    assert [one.tokens for one in from_above(MEASURED, 35)][:2] == [38.9, 32.5]
+    assert from_above(MEASURED, 20) == line[-1:]
+    assert from_above(MEASURED, 90) == line
 
 
 points = st.lists(

@@ -79,8 +79,18 @@ FAILED = Trial("step-000040", "test", 2400, -0.012, -0.018, 0.05, False)
         ),
         (Choice("base", False, "base", (FAILED,)), Target(loss=0.01), "not certified", "no number of problems"),
         (Choice("base", False, "base"), Target(loss=0.01), "not certified", "No checkpoint came near it"),
-        (Choice("step-000035", True, "base"), Target(tokens=40), "met", "needs at most 40 tokens on average"),
-        (Choice("step-000100", False, "base", best=25.04), Target(tokens=20), "not met", "step-000100, needs 25.0"),
+        (
+            Choice("step-000035", True, "base", length=39.04, problems=1200),
+            Target(tokens=40),
+            "met",
+            "step-000035 needs at most 40 tokens on average: 39.0 on 1200 problems of the test.",
+        ),
+        (
+            Choice("step-000100", False, "base", length=25.04, problems=1200),
+            Target(tokens=20),
+            "not met",
+            "the shortest, step-000100, needs 25.0 on 1200 problems of the test;",
+        ),
     ],
 )
 def test_what_came_of_it_in_words(choice: Choice, target: Target, verdict: str, said: str) -> None:

@@ -50,7 +50,8 @@ class Certificate:
             "reference": self.choice.reference,
             "trials": [trial.to_json() for trial in self.choice.trials],
             "problems_that_would_decide": self.choice.undecided,
-            "shortest_found": self.choice.best,
+            "length": self.choice.length,
+            "length_problems": self.choice.problems,
             "last_word": self.word.to_json(),
             "sets": self.sets,
             "protocol": self.protocol,
@@ -64,10 +65,11 @@ class Certificate:
         choice, asked = self.choice, self.target.words()
         if self.target.loss is None:
             if choice.met:
-                return f"{choice.member} is the most accurate that {asked}, by the screening problems."
+                return f"{choice.member} {asked}: {choice.length:.1f} on {choice.problems} problems of the test."
             return (
-                f"None of these models {asked}: the shortest, {choice.member}, needs {choice.best:.1f}; a run with "
-                "more steps, in another folder, may find a shorter one."
+                f"None of these models {asked}: the shortest, {choice.member}, needs {choice.length:.1f} on "
+                f"{choice.problems} problems of the test; a run with more steps, in another folder, may find a shorter "
+                "one."
             )
         sure = f"{100 * self.confidence:g} % confidence"
         if choice.met:

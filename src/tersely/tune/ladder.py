@@ -50,10 +50,8 @@ def gaps(points: Sequence[Point], loss: float) -> list[tuple[Point, Point]]:
     return [(a, b) for a, b in pairwise([*kept, *beyond[:1]]) if b.tokens < (1 - GAP) * a.tokens]
 
 
-def around(points: Sequence[Point], tokens: float) -> tuple[Point | None, Point | None]:
-    """On the frontier the tersest that is longer than ``tokens``, and the longest that is not; None where there is
-    none."""
+def from_above(points: Sequence[Point], tokens: float) -> list[Point]:
+    """The frontier from the tersest that is longer than ``tokens``; at least its shortest."""
     line = frontier(points)
     longer = [one for one in line if one.tokens > tokens]
-    within = [one for one in line if one.tokens <= tokens]
-    return (longer[-1] if longer else None), (within[0] if within else None)
+    return line[max(len(longer) - 1, 0) :]
