@@ -11,24 +11,20 @@ benchmarks/published.py fills (benchmarks/results/decoding.md). ``--commit`` nam
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
-from datetime import date
 from pathlib import Path
 
 import compare
 from asked import FAMILY
 from mixes import is_ready
 from pack import finished
-from packed import RESPONSE, Records, response_rows, write_csv
+from packed import Records, write_about, write_responses
 from published import DECODING, RECORDS
 from rich.console import Console
 
 from tersely.errors import TerselyError
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own
-from tersely.runs.json_file import read_json
 from tersely.stop import Stopped, StopRequest
 
 BUDGETS, MARGINS = (16, 32, 48, 64, 96, 128), ("0.1", "1", "2", "3", "4")
@@ -74,21 +70,11 @@ def page(out: Path) -> Command:
 
 def pack(out: Path, seeds: Sequence[int], made_by: str, where: Path = DECODING) -> None:
     """The points; problems have their numbers of the comparison's records, where the models as they are stand too."""
-    where.mkdir(parents=True, exist_ok=True)
-    numbers = {name: int(number) for number, (name, _) in Records(RECORDS).problems.items()}
-    for seed in seeds:
-        found = [(name, one) for name, one in finished(out / f"seed-{seed}") if "@" in name]
-        rows = (row for name, one in found for row in response_rows(name, one.responses(), numbers))
-        write_csv(where / f"responses-seed-{seed}.csv.gz", RESPONSE, rows)
-    place = out / f"seed-{seeds[0]}" / "base" / "evaluation" / "arithmetic@nowait" / "summary.json"
-    content = {
-        "date": str(date.today()),
-        "commit": made_by,
-        "commands": [command.text for seed in seeds for command in commands(Path("runs/decoding"), seed)],
-        "versions": read_json(place, "a summary")["versions"],
-        "machine": f"{os.cpu_count()} cores",
-    }
-    (where / "runs.json").write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    found = {seed: [one for one in finished(out / f"seed-{seed}") if "@" in one[0]] for seed in seeds}
+    held = {seed: [(name, one.responses()) for name, one in points] for seed, points in found.items()}
+    write_responses(where, held, Records(RECORDS).numbers)
+    made = [command.text for seed in seeds for command in commands(Path("runs/decoding"), seed)]
+    write_about(where, made_by, made, found[seeds[0]][0][1].versions)
 
 
 def publish(out: Path, where: Path = PAGE) -> None:

@@ -1,26 +1,29 @@
 """One model with three levels of effort beside three runs that sample as many tokens together, on the embedded task.
 
-    python benchmarks/efforts.py --out runs/efforts          # and its table into benchmarks/results
+    python benchmarks/efforts.py --out runs/efforts --commit COMMIT    # records and table
+    python benchmarks/efforts.py --table                               # the table of the records
 
-Resumable: run it again and finished work is left as it is. Each run of the family is measured at the checkpoint up to
-which it sampled a third of the tokens of the run with levels.
+``--commit`` names the code that makes them. Resumable: run it again and finished work is left as it is. Each run of the
+family is measured at the checkpoint up to which it sampled a third of the tokens of the run with levels.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pack import number_problems
+from packed import PROBLEM, Records, write_about, write_csv, write_responses
 from rich.console import Console
 
 from tersely.analysis import compare_paired
+from tersely.analysis.clusters import accuracy_clusters, token_clusters
+from tersely.analysis.intervals import clustered_mean, clustered_rate
 from tersely.errors import TerselyError
-from tersely.evaluation.records import Evaluation, read_evaluation
+from tersely.evaluation.records import read_evaluation, read_responses
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own
-from tersely.records import Estimate
+from tersely.records import EvalRecord
 from tersely.runs.logs import read_log
 from tersely.stop import Stopped, StopRequest
 from tersely.table import show
@@ -30,19 +33,8 @@ STEPS, EVERY = 100, 2
 MOST = 46
 """Steps of a run of the family at most: each samples its third in fewer."""
 SIZE, K = 1200, 2
+EFFORTS = Path(__file__).parent / "records" / "efforts"
 RESULT = Path(__file__).parent / "results" / "efforts.md"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A model of the table."""
-
-    name: str
-    alpha: float | None
-    steps: int | None
-    sampled: int | None
-    """Tokens to train on, of the whole run."""
-    evaluation: Evaluation
 
 
 def made(out: Path, seed: int) -> Iterator[Command]:
@@ -85,63 +77,108 @@ def checkpoint(out: Path, alpha: float) -> tuple[Path, int]:
     return run / "checkpoints" / f"step-{step:06d}", step
 
 
-def lines(out: Path) -> tuple[Evaluation, list[Line]]:
-    """The base's evaluation, and every model's."""
-    found = []
-    for level, alpha in LEVELS.items():
-        evaluation = read_evaluation(out / "levels" / "evaluation" / f"arithmetic@effort-{level}")
-        found.append(Line(f"level {level}", alpha, STEPS, sampled(out / "levels"), evaluation))
+# ---- the records
+
+
+def evaluations(out: Path) -> Iterator[tuple[str, Path]]:
+    """(name in the records, folder) of every model's evaluation."""
+    yield "base", out / "base" / "evaluation" / "arithmetic"
+    for level in LEVELS:
+        yield f"levels@effort-{level}", out / "levels" / "evaluation" / f"arithmetic@effort-{level}"
     for alpha in LEVELS.values():
-        place, step = checkpoint(out, alpha)
-        evaluation = read_evaluation(out / "measured" / f"alpha-{alpha:g}" / place.name / "arithmetic")
-        found.append(Line("run of its own", alpha, step, sampled(out / f"alpha-{alpha:g}", step), evaluation))
-    return read_evaluation(out / "base" / "evaluation" / "arithmetic"), found
+        yield f"alpha-{alpha:g}", out / "measured" / f"alpha-{alpha:g}" / checkpoint(out, alpha)[0].name / "arithmetic"
 
 
-def page(out: Path, seed: int) -> str:
-    base, found = lines(out)
-    tokens, accuracy = cells(base.summary.overall.tokens, base.summary.overall.accuracy)
-    rows = [f"| base | – | – | – | {tokens} | {accuracy} | – | – |"]
-    for one in found:
-        versus = compare_paired(base.responses(), one.evaluation.responses(), base.protocol, one.evaluation.protocol)
-        tokens, accuracy = cells(one.evaluation.summary.overall.tokens, one.evaluation.summary.overall.accuracy)
-        saving = show(versus.overall.token_saving, "percent")
-        change = show(versus.overall.accuracy_difference, "points")
-        spent = f"{one.steps} | {(one.sampled or 0) / 1e6:.3f}"
-        rows.append(f"| {one.name} | {one.alpha:g} | {spent} | {tokens} | {accuracy} | {saving} | {change} |")
-    own = sum(one.sampled or 0 for one in found[len(LEVELS) :])
+def pack(out: Path, seed: int, commit: str, where: Path = EFFORTS) -> None:
+    """Responses, and what each run had sampled where it was measured."""
+    places = dict(evaluations(out))
+    held = {seed: [(name, read_responses(place)) for name, place in places.items()]}
+    problems = number_problems([records for _, records in held[seed]])
+    write_responses(where, held, {name: number for name, (number, _) in problems.items()})
+    write_csv(where / "problems.csv.gz", PROBLEM, [(n, name, level) for name, (n, level) in problems.items()])
+    ends = {f"alpha-{alpha:g}": checkpoint(out, alpha)[1] for alpha in LEVELS.values()} | {"levels": STEPS}
+    spent = {name: {"steps": step, "tokens_sampled": sampled(out / name, step)} for name, step in ends.items()}
+    words = f"python benchmarks/efforts.py --seed {seed} --commit {commit}"
+    write_about(where, commit, [words], read_evaluation(places["base"]).versions, seed=seed, runs=spent)
+
+
+# ---- the table
+
+
+def page(records: Records) -> str:
+    seed, spent = records.about["seed"], records.about["runs"]
+    runs = {name: [one.record for one in found] for name, found in records.seeds[seed].items()}
+    own = sum(spent[f"alpha-{alpha:g}"]["tokens_sampled"] for alpha in LEVELS.values())
     return "\n".join(
         [
             "# One model, three levels of effort",
             "",
-            f"{date.today()}, seed {seed}, embedded reasoner with words for levels (`tersely base --levels`), recipe "
-            f"`tiny`. Command: `python benchmarks/efforts.py`. {SIZE} problems x {K}, temperature 0.6; intervals over "
-            "problems, changes paired with the base. The levels are one run of "
-            f"{sampled(out / 'levels') / 1e6:.3f} million sampled tokens; the runs of their own are measured where "
-            f"each had sampled about a third of that, {own / 1e6:.3f} million together.",
+            f"Commit {records.about['commit']}, seed {seed}, embedded reasoner with words for levels (`tersely base "
+            f"--levels`), recipe `tiny`. Command: `{records.about['commands'][0]}`; computed from [the "
+            f"records](../records/README.md) by `python benchmarks/efforts.py --table`. {SIZE} problems x {K}, "
+            "temperature 0.6; 95 % intervals over problems, changes paired with the base. The levels are one run of "
+            f"{spent['levels']['tokens_sampled'] / 1e6:.3f} million sampled tokens; the runs of their own are measured "
+            f"where each had sampled about a third of that, {own / 1e6:.3f} million together.",
             "",
             "| model | alpha | steps | sampled, million | tokens | accuracy | saved | change, points |",
             "|---|---:|---:|---:|---:|---:|---:|---:|",
-            *rows,
+            f"| base | – | – | – | {' | '.join(cells(runs['base']))} | – | – |",
+            *(row(runs, spent, f"level {name}", f"levels@effort-{name}", alpha) for name, alpha in LEVELS.items()),
+            *(row(runs, spent, "run of its own", f"alpha-{alpha:g}", alpha) for alpha in LEVELS.values()),
             "",
             "Level against the run of its own at the same alpha, paired by problem:",
             "",
             "| alpha | tokens saved by the level | accuracy of the level, points |",
             "|---:|---:|---:|",
-            *(between(found[i], found[i + len(LEVELS)]) for i in range(len(LEVELS))),
+            *(
+                f"| {alpha:g} | {' | '.join(changes(runs[f'alpha-{alpha:g}'], runs[f'levels@effort-{name}']))} |"
+                for name, alpha in LEVELS.items()
+            ),
             "",
         ]
     )
 
 
-def between(level: Line, own: Line) -> str:
-    versus = compare_paired(own.evaluation.responses(), level.evaluation.responses()).overall
-    saving, change = show(versus.token_saving, "percent"), show(versus.accuracy_difference, "points")
-    return f"| {level.alpha:g} | {saving} | {change} |"
+def row(
+    runs: Mapping[str, Sequence[EvalRecord]],
+    spent: Mapping[str, Mapping[str, int]],
+    title: str,
+    name: str,
+    alpha: float,
+) -> str:
+    cost = spent[name.partition("@")[0]]
+    spending = f"{cost['steps']} | {cost['tokens_sampled'] / 1e6:.3f}"
+    shown = " | ".join((*cells(runs[name]), *changes(runs["base"], runs[name])))
+    return f"| {title} | {alpha:g} | {spending} | {shown} |"
 
 
-def cells(tokens: Estimate | None, accuracy: Estimate | None) -> tuple[str, str]:
-    return show(tokens, "tokens"), show(accuracy, "percent")
+def cells(records: Sequence[EvalRecord]) -> tuple[str, str]:
+    """Tokens and accuracy."""
+    return (
+        show(clustered_mean(token_clusters(records)), "tokens"),
+        show(clustered_rate(accuracy_clusters(records)), "percent"),
+    )
+
+
+def changes(before: Sequence[EvalRecord], after: Sequence[EvalRecord]) -> tuple[str, str]:
+    """Tokens saved and change of accuracy."""
+    versus = compare_paired(before, after).overall
+    return show(versus.token_saving, "percent"), show(versus.accuracy_difference, "points")
+
+
+def make(out: Path, seed: int, jobs: int) -> None:
+    """Train and measure whatever is not finished."""
+    require_own(out, "this benchmark")
+    with StopRequest() as stop:
+        runner = Runner(out / "logs", Console(stderr=True), stop)
+        base, *trained = made(out, seed)
+        runner.run([CommandChain((base,))], 1)
+        runner.run([CommandChain((command,)) for command in trained], jobs)
+        measured = [evaluate(out / "base"), evaluate(out / "levels")]
+        for alpha in LEVELS.values():
+            place, _ = checkpoint(out, alpha)
+            measured.append(evaluate(place, out / "measured" / f"alpha-{alpha:g}"))
+        runner.run([CommandChain((command,)) for command in measured], jobs)
 
 
 def main() -> None:
@@ -149,20 +186,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/efforts"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--commit", help="of the code that makes them, for the records")
+    what.add_argument("--table", action="store_true", help="of the records that are there")
     args = parser.parse_args()
-    out = args.out
-    require_own(out, "this benchmark")
-    with StopRequest() as stop:
-        runner = Runner(out / "logs", Console(stderr=True), stop)
-        base, *trained = made(out, args.seed)
-        runner.run([CommandChain((base,))], 1)
-        runner.run([CommandChain((command,)) for command in trained], args.jobs)
-        measured = [evaluate(out / "base"), evaluate(out / "levels")]
-        for alpha in LEVELS.values():
-            place, _ = checkpoint(out, alpha)
-            measured.append(evaluate(place, out / "measured" / f"alpha-{alpha:g}"))
-        runner.run([CommandChain((command,)) for command in measured], args.jobs)
-    RESULT.write_text(page(out, args.seed), encoding="utf-8")
+    if args.commit:
+        make(args.out, args.seed, args.jobs)
+        pack(args.out, args.seed, args.commit)
+    RESULT.write_text(page(Records(EFFORTS)), encoding="utf-8")
 
 
 if __name__ == "__main__":

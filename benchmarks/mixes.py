@@ -1,55 +1,55 @@
 """Do weights between two models lie on the frontier? Between base and alpha 0.4, and between alpha 0 and alpha 0.4.
 
-    python benchmarks/mixes.py --runs runs/compare --out runs/mixes          # and its table into benchmarks/results
+    python benchmarks/mixes.py --runs runs/compare --out runs/mixes --commit COMMIT    # records and table
+    python benchmarks/mixes.py --table                                                  # the table of the records
 
 ``--runs``: what benchmarks/compare.py made, of which the base and the family must be evaluated; seeds that are not
 there yet are left out, and nothing is written there. Resumable: run it again and finished work is left as it is.
+``--commit`` names the code that made them.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from packed import Records, write_about, write_responses
+from published import RECORDS
 from rich.console import Console
+from tune_facts import at_tokens
 
-from tersely.analysis.paired import shared
+from tersely.analysis.intervals import clustered_mean, clustered_rate, paired_difference
 from tersely.errors import TerselyError
-from tersely.evaluation.records import read_responses
+from tersely.evaluation.records import read_evaluation, read_responses
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own
-from tersely.records import EvalRecord
+from tersely.records import Estimate
 from tersely.stop import Stopped, StopRequest
+from tersely.table import show
+from tersely.tune.measured import Measured
 
 SEEDS = (0, 1, 2)
 FAMILY = ("alpha-0", "alpha-0.05", "alpha-0.1", "alpha-0.2", "alpha-0.4")
 ENDS = (("base", "alpha-0.4"), ("alpha-0", "alpha-0.4"))
 WEIGHTS = (0.25, 0.5, 0.75)
 SIZE, K = 600, 2
+MIXES = Path(__file__).parent / "records" / "mixes"
 RESULT = Path(__file__).parent / "results" / "mixes.md"
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """Of one model, on the same problems as all others."""
-
-    tokens: float
-    accuracy: float
-    """In percent."""
-
-    @classmethod
-    def of(cls, records: Sequence[EvalRecord]) -> Spot:
-        count = len(records)
-        return cls(sum(r.tokens for r in records) / count, 100 * sum(r.correct for r in records) / count)
 
 
 def mix_name(first: str, second: str, weight: float) -> str:
     """As ``tune.members.Blend`` calls it."""
     parts = sorted({first: 1 - weight, second: weight}.items())
     return "mix-" + "-".join(f"{share:.4f}-{name}" for name, share in parts)
+
+
+def names() -> dict[str, str]:
+    """Model -> what the table calls it."""
+    models = {name: name.replace("alpha-", "alpha ") for name in ("base", *FAMILY)}
+    for a, b in ENDS:
+        for weight in WEIGHTS:
+            models[mix_name(a, b, weight)] = f"{1 - weight:g} {models[a]} + {weight:g} {models[b]}"
+    return models
 
 
 def command(runs: Path, out: Path, seed: int) -> Command:
@@ -66,56 +66,86 @@ def is_ready(runs: Path, seed: int) -> bool:
     return all((place / "summary.json").is_file() for place in places)
 
 
-def spots(runs: Path, out: Path, seed: int) -> dict[str, Spot]:
+def pack(out: Path, seeds: Sequence[int], commit: str, where: Path = MIXES) -> None:
+    """The mixes' responses; those of their ends and of the family stand in the comparison's records."""
+    mixed = [name for name in names() if name.startswith("mix-")]
+    places = {seed: [(name, out / f"seed-{seed}" / name / "arithmetic") for name in mixed] for seed in seeds}
+    held = {seed: [(name, read_responses(place)) for name, place in found] for seed, found in places.items()}
+    write_responses(where, held, Records(RECORDS).numbers)
+    made = [command(Path("runs/compare"), Path("runs/mixes"), seed).text for seed in seeds]
+    write_about(where, commit, made, read_evaluation(places[seeds[0]][0][1]).versions)
+
+
+# ---- the table
+
+
+def seeds_of(records: Records) -> list[int]:
+    """Those that have all of the table's models."""
+    return [seed for seed, runs in sorted(records.seeds.items()) if set(names()) <= set(runs)]
+
+
+def measured(records: Records, seed: int) -> dict[str, Measured]:
     """Every model of a seed, on the problems that the mixes answered."""
-    names = [mix_name(a, b, weight) for a, b in ENDS for weight in WEIGHTS]
-    mixed = {name: read_responses(out / f"seed-{seed}" / name / "arithmetic") for name in names}
-    asked = next(iter(mixed.values()))
-    given = {n: read_responses(runs / f"seed-{seed}" / n / "evaluation" / "arithmetic") for n in ("base", *FAMILY)}
-    found = {name: Spot.of(shared(records, asked)) for name, records in given.items()}
-    return found | {name: Spot.of(records) for name, records in mixed.items()}
+    runs = {name: [one.record for one in records.seeds[seed][name]] for name in names()}
+    asked = {record.problem_id for record in runs[mix_name(*ENDS[0], WEIGHTS[0])]}
+    order = sorted(asked)
+    kept = {name: [record for record in found if record.problem_id in asked] for name, found in runs.items()}
+    return {name: Measured.of_records(name, 0, found, order) for name, found in kept.items()}
 
 
-def off_the_line(spot: Spot, line: Sequence[Spot]) -> float | None:
-    """Points of accuracy above the straight lines between neighbours of the family; None outside of its lengths."""
-    for a, b in pairwise(sorted(line, key=lambda one: one.tokens)):
-        if a.tokens <= spot.tokens <= b.tokens:
-            share = (spot.tokens - a.tokens) / (b.tokens - a.tokens) if b.tokens > a.tokens else 0.0
-            return spot.accuracy - (a.accuracy + share * (b.accuracy - a.accuracy))
-    return None
+def above(mix: Measured, family: Sequence[Measured]) -> Estimate | None:
+    """Accuracy above the straight lines between neighbours of the family at the mix's own tokens, paired by problem;
+    None outside of the family's lengths. The lengths are taken as they were measured."""
+    line_P = at_tokens(family, mix.length())
+    if line_P is None:
+        return None
+    before, after = ({str(n): [float(rate)] for n, rate in enumerate(rates_P)} for rates_P in (line_P, mix.rates_P))
+    return paired_difference(before, after, rates=True)
 
 
-def row(title: str, name: str, found: Sequence[dict[str, Spot]]) -> str:
-    tokens = ", ".join(f"{one[name].tokens:.1f}" for one in found)
-    accuracy = ", ".join(f"{one[name].accuracy:.2f}" for one in found)
-    gaps = []
-    for one in found:
-        gap = None if name in FAMILY else off_the_line(one[name], [one[member] for member in FAMILY])
-        gaps.append("–" if gap is None else f"{gap:+.2f}")
-    return f"| {title} | {tokens} | {accuracy} | {', '.join(gaps)} |"
+def rows(records: Records, seeds: Sequence[int]) -> Iterator[str]:
+    found = {seed: measured(records, seed) for seed in seeds}
+    for name, title in names().items():
+        for seed, models in found.items():
+            one = models[name]
+            tokens = clustered_mean({str(n): list(of_it) for n, of_it in enumerate(one.tokens_PK)})
+            right = clustered_rate({str(n): [float(rate)] for n, rate in enumerate(one.rates_P)})
+            gap = above(one, [models[member] for member in FAMILY]) if name.startswith("mix-") else None
+            cells = (show(tokens, "tokens"), show(right, "percent"), show(gap, "points"))
+            yield f"| {title if seed == seeds[0] else ''} | {seed} | {' | '.join(cells)} |"
 
 
-def page(runs: Path, out: Path, seeds: Sequence[int]) -> str:
-    found = [spots(runs, out, seed) for seed in seeds]
-    rows = [row(name.replace("alpha-", "alpha "), name, found) for name in ("base", *FAMILY)]
-    for a, b in ENDS:
-        ends = [name.replace("alpha-", "alpha ") for name in (a, b)]
-        rows += [row(f"{1 - w:g} {ends[0]} + {w:g} {ends[1]}", mix_name(a, b, w), found) for w in WEIGHTS]
+def page(records: Records, seeds: Sequence[int]) -> str:
+    made = Records(MIXES).about
     return "\n".join(
         [
             "# Weights between two models",
             "",
-            f"{date.today()}, embedded reasoner, seeds {', '.join(map(str, seeds))} of benchmarks/compare.py, values "
-            f"in this order. Command: `python benchmarks/mixes.py`. {SIZE} problems x {K}, temperature 0.6, all "
-            "models on the same problems. The last column is the accuracy above the straight lines between "
-            "neighbouring runs of the family at the same tokens; a dash where the family has no such lengths.",
+            f"Commit {made['commit']}, embedded reasoner, seeds {', '.join(map(str, seeds))} of benchmarks/compare.py. "
+            f"Command: `python benchmarks/mixes.py --commit {made['commit']}`; computed from "
+            "[the records](../records/README.md) by `python benchmarks/mixes.py --table`. "
+            f"{SIZE} problems x {K}, temperature 0.6, all models on the same problems; 95 % intervals over problems. "
+            "The last column is the accuracy above the straight lines between neighbouring runs of the family at the "
+            "same tokens, paired by problem; a dash where the family has no such lengths.",
             "",
-            "| weights | tokens | accuracy, % | above the family, points |",
-            "|---|---:|---:|---:|",
-            *rows,
+            "| weights | seed | tokens | accuracy | above the family |",
+            "|---|---:|---:|---:|---:|",
+            *rows(records, seeds),
             "",
         ]
     )
+
+
+def measure(runs: Path, out: Path, jobs: int) -> list[int]:
+    """Ask the mixes of every seed that is there; which those are."""
+    require_own(out, "this benchmark")
+    seeds = [seed for seed in SEEDS if is_ready(runs, seed)]
+    if not seeds:
+        raise TerselyError(f"no seed in {runs} has its base and family evaluated: run benchmarks/compare.py first")
+    with StopRequest() as stop:
+        runner = Runner(out / "logs", Console(stderr=True), stop)
+        runner.run([CommandChain((command(runs, out, seed),)) for seed in seeds], jobs)
+    return seeds
 
 
 def main() -> None:
@@ -123,15 +153,14 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/compare"))
     parser.add_argument("--out", type=Path, default=Path("runs/mixes"))
     parser.add_argument("--jobs", type=int, default=1)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--commit", help="of the code that makes them, for the records")
+    what.add_argument("--table", action="store_true", help="of the records that are there")
     args = parser.parse_args()
-    require_own(args.out, "this benchmark")
-    seeds = [seed for seed in SEEDS if is_ready(args.runs, seed)]
-    if not seeds:
-        raise TerselyError(f"no seed in {args.runs} has its base and family evaluated: run benchmarks/compare.py first")
-    with StopRequest() as stop:
-        runner = Runner(args.out / "logs", Console(stderr=True), stop)
-        runner.run([CommandChain((command(args.runs, args.out, seed),)) for seed in seeds], args.jobs)
-    RESULT.write_text(page(args.runs, args.out, seeds), encoding="utf-8")
+    if args.commit:
+        pack(args.out, measure(args.runs, args.out, args.jobs), args.commit)
+    records = Records(RECORDS, MIXES)
+    RESULT.write_text(page(records, seeds_of(records)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@
     records/NAME/steps.csv.gz             a step of training a line, numbers to six digits
     records/NAME/runs.json                commit, commands from nothing, versions; for every run its configuration, the
                                           SHA-256 of its weights and what it cost
-    records/decoding                      responses alone, to the problems of ``comparison`` and by its models
+    records/{decoding,mixes}              responses alone, to the problems of ``comparison`` and by its models
 
 ``run`` is the name of a run folder; ``base@repeat-1`` is the base asked once more, ``alpha-0.2@step-000010`` a
 checkpoint, ``iterated-sft-3e-4/round-2`` what its second round led to. The same runs give the same bytes.
@@ -21,8 +21,10 @@ import csv
 import gzip
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,23 @@ def response_rows(run: str, records: Sequence[EvalRecord], numbers: Mapping[str,
         yield run, numbers[r.problem_id], r.sample, r.tokens, r.status.value, finish, checks, f"{after:.4f}"
 
 
+def write_responses(
+    where: Path, seeds: Mapping[int, Sequence[tuple[str, Sequence[EvalRecord]]]], numbers: Mapping[str, int]
+) -> None:
+    """The (run, responses) of every seed, a file each."""
+    where.mkdir(parents=True, exist_ok=True)
+    for seed, runs in seeds.items():
+        rows = (row for name, records in runs for row in response_rows(name, records, numbers))
+        write_csv(where / f"responses-seed-{seed}.csv.gz", RESPONSE, rows)
+
+
+def write_about(where: Path, commit: str, commands: Sequence[str], versions: Mapping[str, Any], **more: Any) -> None:
+    """runs.json: what made the records of a folder."""
+    made = {"date": str(date.today()), "commit": commit, "commands": list(commands), "versions": dict(versions)}
+    text = json.dumps({**made, "machine": f"{os.cpu_count()} cores", **more}, indent=1, sort_keys=True)
+    (where / "runs.json").write_text(text + "\n", encoding="utf-8")
+
+
 class Records:
     """A folder of records, read as far as it is asked for; ``beside``: further responses to its problems."""
 
@@ -86,6 +105,11 @@ class Records:
         """Number -> (id, difficulty)."""
         rows = read_csv(self.folder / "problems.csv.gz")
         return {row["number"]: (row["id"], row["difficulty"] or None) for row in rows}
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Id of a problem -> its number."""
+        return {name: int(number) for number, (name, _) in self.problems.items()}
 
     @cached_property
     def seeds(self) -> dict[int, dict[str, list[Response]]]:

@@ -12,8 +12,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import efforts
 import mixes
-from mixes import Spot
+from packed import Records
 
+from tersely.tune.measured import Measured
 from tersely.tune.mixing import Mixture
 
 
@@ -23,12 +24,26 @@ def test_a_mix_is_looked_for_under_the_name_that_it_is_made_under() -> None:
         assert [blend.name for blend in blends] == [mixes.mix_name(first, second, w) for w in mixes.WEIGHTS]
 
 
-def test_a_spot_is_compared_with_the_lines_between_its_neighbours() -> None:
-    line = [Spot(20, 90.0), Spot(40, 100.0), Spot(30, 98.0)]
-    assert mixes.off_the_line(Spot(25, 95.0), line) == pytest.approx(1.0)
-    assert mixes.off_the_line(Spot(35, 98.0), line) == pytest.approx(-1.0)
-    assert mixes.off_the_line(Spot(30, 98.5), line) == pytest.approx(0.5)
-    assert mixes.off_the_line(Spot(41, 99.0), line) is None
+def model(tokens: int, right: int) -> Measured:
+    """100 problems, so many of them right, all of one length."""
+    rights = tuple(int(n < right) for n in range(100))
+    return Measured("m", 0, None, rights, (1,) * 100, ((tokens,),) * 100)
+
+
+def test_a_mix_is_compared_with_the_lines_between_its_neighbours() -> None:
+    line = [model(20, 90), model(40, 100), model(30, 98)]
+    gaps = [mixes.above(model(tokens, right), line) for tokens, right in ((25, 95), (35, 98), (30, 98))]
+    assert [gap and gap.value for gap in gaps] == pytest.approx([0.01, -0.01, 0.0])
+    assert gaps[0] is not None
+    assert gaps[0].low is not None
+    assert gaps[0].low < 0.01
+    assert mixes.above(model(41, 99), line) is None
+
+
+def test_the_tables_are_those_of_their_records() -> None:
+    found = Records(mixes.RECORDS, mixes.MIXES)
+    assert mixes.RESULT.read_text(encoding="utf-8") == mixes.page(found, mixes.seeds_of(found))
+    assert efforts.RESULT.read_text(encoding="utf-8") == efforts.page(Records(efforts.EFFORTS))
 
 
 def test_a_run_is_measured_where_it_had_sampled_its_share(tmp_path: Path) -> None:
