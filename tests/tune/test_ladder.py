@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tersely.tune.ladder import APART, GAP, RUNGS, from_above, frontier, gaps, may_pass, rungs
+from tersely.tune.ladder import APART, GAP, RUNGS, frontier, gaps, may_pass, rungs
 from tersely.tune.measured import Point
 
 
@@ -34,13 +34,6 @@ def test_gaps_are_filled_between_rungs_and_behind_the_last() -> None:
     steep = [at(50, 0.01), at(47, 0.005), at(38, 0.0), at(30, -0.05)]
     assert [(a.tokens, b.tokens) for a, b in gaps(steep, 0.01)] == [(47, 38), (38, 30)]
     assert gaps([at(30, -0.05)], 0.01) == []
-
-
-def test_the_frontier_from_above_a_length() -> None:
-    line = frontier(MEASURED)
-    assert [one.tokens for one in from_above(MEASURED, 35)][:2] == [38.9, 32.5]
-    assert from_above(MEASURED, 20) == line[-1:]
-    assert from_above(MEASURED, 90) == line
 
 
 points = st.lists(

@@ -77,7 +77,7 @@ def test_in_nine_of_ten_draws_it_is_truly_within_five_percent() -> None:
     assert np.mean(np.array(off) > 0) < 0.25
 
 
-@pytest.mark.parametrize(("better", "kept"), [(0.05, False), (-0.05, True)])
+@pytest.mark.parametrize(("better", "kept"), [(0.15, False), (-0.05, True)])
 def test_a_shorter_one_is_taken_where_it_is_surely_more_accurate(better: float, kept: bool) -> None:
     """A base that reinforcement learning lifts: between it and the first checkpoint lies nothing worth its tokens."""
     world = World({"base": (70.0, 0.8), "step-000010": (28.0, 0.8 + better)})
@@ -86,11 +86,20 @@ def test_a_shorter_one_is_taken_where_it_is_surely_more_accurate(better: float, 
     assert found.met
 
 
+def test_of_checkpoints_alike_in_accuracy_the_one_nearest_to_the_length() -> None:
+    """Whichever screening made the best of them by chance."""
+    alike = {f"step-{n:06}": (25.0 + n, 0.985) for n in range(0, 20, 2)}
+    found = [asked(World({"base": (70.0, 0.99), **alike}, seed), 40).length or 0 for seed in range(40)]
+    assert max(found) <= 40
+    # One in twenty is taken for surely better by chance.
+    assert np.mean(np.array(found) >= 0.95 * 40) >= 0.85
+
+
 def test_what_screening_took_for_longer_may_be_short_enough() -> None:
     world = World(FALLING)
     world.truth["step-000020"] = (37.0, 0.98)  # The screening problems made it 50.
     assert asked(world, 39.5).member == "step-000020"
-    assert world.asked == ["step-000020"]
+    assert world.asked[0] == "step-000020"
 
 
 def test_none_is_short_enough() -> None:

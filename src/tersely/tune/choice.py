@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 from tersely.records import FloatArray, Problem
 from tersely.tune import gate, ladder
@@ -24,8 +25,8 @@ NEAR = 0.03
 """Share of the tokens wanted that may be left unused: less is within what other problems need more or less."""
 AIM = 0.985
 """Share of the tokens wanted that is aimed at."""
-SURE = 1.645
-"""Standard errors by which a shorter model must be the more accurate one to be preferred: one-sided 95 %."""
+CHANCE = 0.05
+"""At most of preferring a shorter model that is not the more accurate one, to where a length would be met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +136,30 @@ def _within_length(shelf: Shelf, tokens: float, reference: Measured, quantile: f
 
     The screening problems say where to look, those of the test how long each is.
     """
-    line = [one.member for one in ladder.from_above(shelf.points(reference, quantile), tokens)]
-    longer, within = None, shelf.tested(line[0])
-    for member in line[1:]:
+    line = _from_above(shelf.measured, tokens, quantile)
+    longer, within = None, shelf.tested(line[0].member)
+    for one in line[1:]:
         if within.length(quantile) <= tokens:
             break
-        longer, within = within, shelf.tested(member)
+        longer, within = within, shelf.tested(one.member)
     met = within.length(quantile) <= tokens
     if met and longer is not None:
-        near = _interpolated(shelf, longer, within, tokens, quantile)
-        within = within if _surely_better(within, near) else near
+        within = _interpolated(shelf, longer, within, tokens, quantile)
+    if met:
+        within = _unless_beaten(shelf, within, quantile)
     return Choice(within.member, met, reference.member, length=within.length(quantile), problems=len(within.tokens_PK))
+
+
+def _from_above(measured: Sequence[Measured], tokens: float, quantile: float | None) -> list[Measured]:
+    """Those that no shorter one surely beats, longest first, from the tersest that is longer than ``tokens``."""
+    line = sorted(measured, key=lambda one: one.length(quantile), reverse=True)
+    kept = [one for n, one in enumerate(line) if not _is_beaten(one, line[n + 1 :])]
+    longer = [one for one in kept if one.length(quantile) > tokens]
+    return kept[max(len(longer) - 1, 0) :]
+
+
+def _is_beaten(one: Measured, shorter: Sequence[Measured]) -> bool:
+    return any(_surely_better(other, one, len(shorter)) for other in shorter)
 
 
 def _interpolated(shelf: Shelf, longer: Measured, within: Measured, tokens: float, quantile: float | None) -> Measured:
@@ -165,7 +179,15 @@ def _interpolated(shelf: Shelf, longer: Measured, within: Measured, tokens: floa
     return within
 
 
-def _surely_better(one: Measured, other: Measured) -> bool:
-    """Whether it is the more accurate by more than chance makes of equals."""
+def _unless_beaten(shelf: Shelf, near: Measured, quantile: float | None) -> Measured:
+    """This one, or the most accurate by screening of those no longer, where the test makes it surely the better one."""
+    length = near.length(quantile)
+    rivals = [one for one in shelf.measured if one.length(quantile) <= length and one.member != near.member]
+    rival = shelf.tested(most_accurate(rivals).member) if rivals else near
+    return rival if rival.length(quantile) <= length and _surely_better(rival, near) else near
+
+
+def _surely_better(one: Measured, other: Measured, comparisons: int = 1) -> bool:
+    """Whether it is the more accurate by more than chance makes of equals in one of so many comparisons."""
     seen = point(one, other)
-    return seen.change > SURE * seen.error
+    return seen.change > NormalDist().inv_cdf(1 - CHANCE / comparisons) * seen.error

@@ -48,10 +48,3 @@ def gaps(points: Sequence[Point], loss: float) -> list[tuple[Point, Point]]:
         return []
     beyond = [one for one in frontier(points) if one.tokens < kept[-1].tokens and not may_pass(one, loss)]
     return [(a, b) for a, b in pairwise([*kept, *beyond[:1]]) if b.tokens < (1 - GAP) * a.tokens]
-
-
-def from_above(points: Sequence[Point], tokens: float) -> list[Point]:
-    """The frontier from the tersest that is longer than ``tokens``; at least its shortest."""
-    line = frontier(points)
-    longer = [one for one in line if one.tokens > tokens]
-    return line[max(len(longer) - 1, 0) :]
