@@ -9,9 +9,8 @@ that what is there is whole seeds. ``--bases`` names a folder of `benchmarks/com
 taken where they are finished.
 
 Parts of a seed: ``base``; ``tune`` (at most 1 point, at most 3 points, half the base's tokens: one run, three
-choices); ``check`` (base and chosen models on the further problems); on the seeds ``GRID_SEEDS`` also ``grid`` (runs
-at a fixed alpha, measured on the same) and ``frontier`` (the run's own frontier, by its screening, against the grid at
-both temperatures).
+choices); ``check`` (base and chosen models on the further problems); ``grid`` (runs at a fixed alpha, measured on the
+same) and ``frontier`` (the run's own frontier, by its screening, against the grid at both temperatures).
 """
 
 from __future__ import annotations
@@ -40,7 +39,6 @@ from tersely.tune.members import Models
 from tersely.tune.split import LAST_WORD, SCREEN, TEST
 
 SEEDS = tuple(range(10))
-GRID_SEEDS = SEEDS[:5]
 LOSSES = (1, 3)
 """Points that may be lost."""
 ALPHAS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
@@ -178,8 +176,6 @@ PARTS: dict[str, Sequence[Callable[[Place], Iterator[Job]]]] = {
     "grid": (grid,),
     "frontier": (traced,),
 }
-OF_THE_GRID = (grid, traced)
-"""Made on ``GRID_SEEDS`` alone."""
 
 
 def _run(title: str, arguments: Sequence[str], run: Path, total: int | None = None) -> Job:
@@ -235,8 +231,7 @@ def work(places: Sequence[Place], parts: Sequence[str], runner: Runner, jobs: in
     for first in range(0, len(places), jobs):
         some = places[first : first + jobs]
         for stage in (stage for part in parts for stage in PARTS[part]):
-            of_these = [at for at in some if stage not in OF_THE_GRID or at.seed in GRID_SEEDS]
-            chains = [tuple(job.command for job in stage(at) if not job.done) for at in of_these]
+            chains = [tuple(job.command for job in stage(at) if not job.done) for at in some]
             runner.run([CommandChain(chain) for chain in chains if chain], jobs)
 
 

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from packed import read_csv, write_csv
-from tune import ALPHAS, GRID_SEEDS, TEMPERATURES, Place, screened
+from tune import ALPHAS, TEMPERATURES, Place, screened
 
 from tersely.evaluation.records import SUMMARY, read_evaluation, read_responses
 from tersely.models.environment import environment
@@ -103,7 +103,7 @@ def answered_rows(model: str, temperature: float, folder: Path, order: Sequence[
 
 def about_seed(at: Place) -> JsonObject:
     certificates = {name: at.certificate(name) for name in at.targets()}
-    there = [alpha for alpha in ALPHAS if at.seed in GRID_SEEDS and (at.fixed(alpha) / "done.json").is_file()]
+    there = [alpha for alpha in ALPHAS if (at.fixed(alpha) / "done.json").is_file()]
     return {
         "targets": {name: {key: one[key] for key in KEPT} for name, one in certificates.items()},
         "screened": [folder.name for folder in screened(at)],
