@@ -21,6 +21,7 @@ from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import SUMMARY, read_responses
 from tersely.evaluation.work import prepare
 from tersely.learn.parallel import World
+from tersely.runs.ended import ended_logs
 from tersely.runs.folder import read_log
 from tersely.samplers.endpoint import Endpoint
 from tiny_models import make_model_folder, make_task
@@ -47,7 +48,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[dict[
         assert main(words(root, "grown", "--k", "1")) == 0
     commands = [words(root, "two"), words(root, "two"), words(root, "grown"), words(root, "none", "--task", "nowhere")]
     commands.append(["profile", *words(root, "profiled")[1:], "--k", "2"])
-    (root / "scenarios.json").write_text(json.dumps([{"argv": argv, "stop_after": None} for argv in commands]))
+    commands += 2 * [words(root, "full", "--engine", "refilling_engine:SPEC")]
+    stops = [None, None, None, None, None, 5, None]
+    scenarios = [{"argv": argv, "stop_after": stop} for argv, stop in zip(commands, stops, strict=True)]
+    (root / "scenarios.json").write_text(json.dumps(scenarios))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(CHILD)]
     done = subprocess.run(
         [*launcher, str(root / "scenarios.json"), str(root)],
@@ -102,6 +106,18 @@ def test_a_profile_of_two_processes_is_written_and_shown_once(ran: tuple[Path, l
     assert "pass@2" in results[4][0]["out"]
     assert (results[4][1]["out"], results[4][1]["err"]) == ("", "")
     assert read_profile(next((root / "profiled").rglob(PROFILE))).k == 2
+
+
+@pytest.mark.slow
+def test_full_engines_wait_for_each_other_at_the_end_alone_and_a_stop_keeps_what_has_ended(
+    ran: tuple[Path, list[list[dict[str, Any]]]],
+) -> None:
+    root, results = ran
+    assert [one["code"] for one in results[5]] == [143, 143], results[5]
+    assert "every response that has ended is kept" in results[5][0]["err"]
+    assert [one["code"] for one in results[6]] == [0, 0], results[6]
+    assert read_log(folder(root, "full") / "responses.jsonl") == read_log(folder(root, "one") / "responses.jsonl")
+    assert ended_logs(folder(root, "full")) == []
 
 
 def test_a_server_is_asked_by_one_process(tmp_path: Path) -> None:

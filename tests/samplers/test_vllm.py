@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from tersely.learn.batch import TrainingRow
 from tersely.learn.logprobs import token_logprobs
 from tersely.records import Finish, Rollout
 from tersely.samplers import Prompt, Sampler, Sampling, row_seeds
+from tersely.samplers.base import Refilling
 from tersely.samplers.engines import make_sampler, read_options
 from tersely.samplers.transformers import TransformersSampler
 from tersely.samplers.vllm import VllmSampler
@@ -141,6 +143,36 @@ def test_an_error_while_answers_are_handed_on_leaves_no_request_behind() -> None
     assert len(drawn.generate(PROMPTS, Sampling(n=1, max_new_tokens=5))) == 3
 
 
+def siblings(sampling: Sampling) -> list[Prompt]:
+    """A prompt for each response that ``sampling`` asks of PROMPTS."""
+    return [replace(prompt, first_sample=i) for prompt in PROMPTS for i in range(sampling.n)]
+
+
+def test_an_engine_that_is_kept_full_has_few_requests_open_and_gives_the_responses_of_one_call() -> None:
+    drawn, engine = fake(open_requests=3)
+    sampling = Sampling(n=4, max_new_tokens=30, seed=2)
+    whole = fake()[0].generate(PROMPTS, sampling)
+    read = [0]
+
+    def counted() -> Iterator[Prompt]:
+        for prompt in siblings(sampling):
+            read[0] += 1
+            yield prompt
+
+    found, ended = list[Rollout](), 0
+    for over in drawn.as_they_end(counted(), replace(sampling, n=1)):
+        assert read[0] == min(12, ended + 3)
+        ended += len(over)
+        found += over
+    assert sorted(found, key=lambda r: (r.problem_id, r.index)) == whole
+    assert [r.length for r in found] != [r.length for r in whole]
+    flow = drawn.as_they_end(siblings(sampling), replace(sampling, n=1))
+    next(flow)
+    assert engine.busy()
+    flow.close()
+    assert not engine.busy()
+
+
 def test_loaded_weights_and_version_are_those_of_the_next_responses() -> None:
     drawn, engine = fake()
     sampling = Sampling(n=4, max_new_tokens=20, seed=2)
@@ -226,7 +258,7 @@ def test_engine_that_loses_a_request_stops_the_run() -> None:
                 super().add(key, request)
 
     drawn = VllmSampler(Bigram(), TOKENIZER, Forgetful())
-    with pytest.raises(RunError, match="ended 2 responses only"):
+    with pytest.raises(RunError, match="1 responses have not ended"):
         drawn.generate(PROMPTS, Sampling(n=1, max_new_tokens=5))
 
 
@@ -420,6 +452,15 @@ def test_seeds_decide_the_responses_whatever_shares_their_batch(drawn: Any) -> N
     whole = drawn.generate(PROMPTS, Sampling(n=4, max_new_tokens=30, seed=1))
     part = drawn.generate([Prompt("b", PROMPTS[1].tokens, first_sample=1)], Sampling(n=3, max_new_tokens=30, seed=1))
     assert [(r.index, r.tokens) for r in part] == [(r.index, r.tokens) for r in whole[5:8]]
+
+
+def test_a_full_engine_gives_the_responses_of_one_call(drawn: Any) -> None:
+    if not isinstance(drawn, Refilling):
+        pytest.skip("this engine decodes whole blocks")
+    sampling = Sampling(n=4, max_new_tokens=30, seed=1)
+    found = [one for over in drawn.as_they_end(siblings(sampling), replace(sampling, n=1)) for one in over]
+    whole = {(r.problem_id, r.index): r.tokens for r in drawn.generate(PROMPTS, sampling)}
+    assert {(r.problem_id, r.index): r.tokens for r in found} == whole
 
 
 def test_greedy_takes_the_argmax(drawn: Any) -> None:

@@ -1,9 +1,9 @@
 """One of several processes that train together, for tests/test_parallel.py: runs commands one after another.
 
-``python parallel_child.py SCENARIOS.json OUT``: each scenario is {"argv": [...], "stop_after": step or null}. What
-became of scenario i in rank r is written to OUT/i.r.json, with the tokens of its share of each gradient step, and
-whether its streaming engine was handed shares, call by call. A random
-model never answers, so odd texts count as right.
+``python parallel_child.py SCENARIOS.json OUT``: each scenario is {"argv": [...], "stop_after": step or null} (of an
+evaluation with the refilling engine: responses, in each process). What became of scenario i in rank r is written to
+OUT/i.r.json, with the tokens of its share of each gradient step, and whether its streaming engine was handed shares,
+call by call. A random model never answers, so odd texts count as right.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import torch
 
 import tersely.rollouts as rollouts
 from graders import ParityJudge
+from refilling_engine import RefillingSampler
 from streaming_engine import StreamingSampler
 from tersely.cli import main
 from tersely.journal import StepRecord
@@ -50,6 +51,7 @@ def run(argv: list[str], stop_after: int | None, rank: int) -> dict[str, Any]:
         return own
 
     Learner._cut = cut_and_count  # type: ignore[method-assign]
+    RefillingSampler.stop_after = stop_after
     shares: list[bool] = []
     StreamingSampler.heard = shares
     out, err = io.StringIO(), io.StringIO()

@@ -13,6 +13,7 @@ from tersely.evaluation.records import AGAIN, RESPONSES, SUMMARY
 from tersely.models.digest import weights_digest
 from tersely.records import Json, JsonObject
 from tersely.runs import disk
+from tersely.runs.ended import ended_logs
 from tersely.runs.folder import RunFolder, read_done
 from tersely.runs.identity import Grows, read_run_config, same_work
 from tersely.runs.json_file import read_json
@@ -80,7 +81,7 @@ def find_earlier(
     alike["weights_sha256"] = wanted["weights_sha256"]
     is_other = found.config.get("weights_sha256") != wanted["weights_sha256"]
     log = folder / f"{RESPONSES}.jsonl"
-    begun = log.is_file() and whole_bytes(log) > 0
+    begun = (log.is_file() and whole_bytes(log) > 0) or bool(ended_logs(folder))
     if not (is_other and begun and (same_work(alike, wanted) or grows(alike))):
         return None
     finished = read_done(folder) is not None

@@ -21,6 +21,7 @@ from tersely.evaluation.records import (
     responses_on_disk,
     source_of_lengths,
 )
+from tersely.evaluation.share import run_ahead, sample_share
 from tersely.evaluation.source import Model, Ready
 from tersely.evaluation.work import Choices, Work, prepare
 from tersely.learn.parallel import World
@@ -29,6 +30,7 @@ from tersely.models.memory import explain_out_of_memory
 from tersely.records import EvalRecord, Group, JsonObject, Problem, Verdict
 from tersely.rollouts import Grader, judge_for, respond, unjudged_words
 from tersely.runs import disk
+from tersely.runs.ended import drop_ended
 from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import Log, RunKind
 from tersely.samplers.base import Progress, close_after
@@ -122,6 +124,7 @@ def _finish(work: Work, run: RunFolder) -> None:
     content = {"protocol": work.rules.to_json(), **made, "versions": environment(), "summary": summary}
     disk.write_json_atomic(run.path / SUMMARY, content)
     run.empty(Log.REPLIES)
+    drop_ended(run.path)
     run.mark_done({"responses": len(records)})
 
 
@@ -171,12 +174,18 @@ def _judge_again(work: Work, run: RunFolder, there: Sequence[EvalRecord]) -> Non
 def _respond(
     work: Work, ready: Ready, run: RunFolder | None, have: Collection[tuple[str, int]], display: Display
 ) -> None:
-    """Sample and judge what is missing, block by block."""
-    protocol = work.protocol
-    total, finished, verdicts = len(work.problems) * protocol.k, len(have), list[Verdict]()
-    blocks, anywhere = _blocks(work, have), run is not None and ready.take_up(run)
-    with StopRequest() as stop, close_after(ready.sampler, given=work.sampler):
-        progress = _progress(display, stop, work.folder if anywhere else None)
+    """Sample and judge what is missing, block by block; an engine that can goes on with later blocks meanwhile."""
+    total, finished, verdicts = len(work.problems) * work.protocol.k, len(have), list[Verdict]()
+    blocks, is_kept = _blocks(work, have), run is not None and ready.take_up(run)
+    with (
+        StopRequest() as stop,
+        close_after(ready.sampler, given=work.sampler),
+        run_ahead(work, ready.sampler, blocks) as ahead,
+    ):
+        is_kept |= ahead is not None
+        progress = _progress(display, stop, work.folder if is_kept and work.world.size == 1 else None)
+        if ahead is not None and work.world.size > 1:
+            sample_share(work, ahead, stop, progress)
         for number, (first, block) in enumerate(blocks, start=1):
             groups = list[Group]()
             with work.world.collective_errors():
@@ -184,9 +193,9 @@ def _respond(
                     groups = respond(
                         own,
                         work.prompts,
-                        ready.sampler,
+                        ahead or ready.sampler,
                         work.judge,
-                        replace(protocol.sampling, n=protocol.k - first),
+                        replace(work.protocol.sampling, n=work.protocol.k - first),
                         first_sample=first,
                         reading=ready.reading,
                         on_progress=progress,

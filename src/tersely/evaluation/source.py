@@ -20,7 +20,7 @@ from tersely.samplers.endpoint import Endpoint
 from tersely.samplers.endpoint.kept import keep_replies
 from tersely.samplers.endpoint.look import Looked
 from tersely.samplers.endpoint.sampler import Count, EndpointSampler
-from tersely.samplers.engines import ENDPOINT, find_engine
+from tersely.samplers.engines import ENDPOINT
 
 Model = Path | Endpoint
 """What a caller names to be measured."""
@@ -57,7 +57,7 @@ class Source(Protocol):
 
     @property
     def blocks(self) -> int:
-        """Of ``max_rows`` responses to ask for at once."""
+        """Of ``max_rows`` responses to judge and write at once."""
 
     def ready(self, prompts: Prompts, cap: int, max_rows: int, sampler: Sampler | None = None) -> Ready:
         """Opened for these prompts; ``sampler`` is a caller's own, in place of the engine's."""
@@ -70,14 +70,11 @@ class FolderSource:
     weights: Path
     facts: Facts
     tokenizer: Any
+    blocks: int = 1
 
     @property
     def engine(self) -> str:
         return self.facts.engine
-
-    @property
-    def blocks(self) -> int:
-        return find_engine(self.facts.engine).blocks
 
     def ready(self, prompts: Prompts, cap: int, max_rows: int, sampler: Sampler | None = None) -> Ready:
         opened = open_model(self.weights, self.facts, self.tokenizer)

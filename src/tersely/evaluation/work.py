@@ -48,7 +48,7 @@ from tersely.tasks.strata import strata_of
 ALONE = World()
 
 MAX_ROWS = 256
-"""Responses decoded at once; the finished ones are on disk after as many blocks of them as the engine is asked for."""
+"""Responses decoded at once, and judged at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ SEALED = "sealed.json"
 """Where each log of finished work ends; written before done.json, which must be the same however fast a machine was."""
 DRAWN_AGAIN = frozenset({Log.RESPONSES, Log.GROUPS})
 """Logs of which only what is missing is made again."""
+ENDED = "ended-"
+"""How the names of logs begin that are only kept until the work is done (``tersely.runs.ended``)."""
 
 
 def json_line(name: str, record: JsonObject) -> str:
@@ -157,6 +159,8 @@ def _parse_line(path: Path, number: int, line: bytes) -> Json:
 def _damaged(path: Path, number: int, why: str) -> StorageError:
     if path.stem in DRAWN_AGAIN:
         cure = f"keep the lines before it (head -n {number - 1}), remove {DONE}, and run its command again"
+    elif path.stem.startswith(ENDED):
+        cure = "remove it, and what it holds is made again"
     else:
         cure = RESTORE
     return StorageError(f"{path}, line {number}: {why}; {cure}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,17 @@ class Sampler(Protocol):
         """Give back what is held (memory, processes)."""
 
 
+@runtime_checkable
+class Refilling(Protocol):
+    """What a sampler can do besides that starts the next response in the place of one that has ended, so that it is
+    full while any are left: ``samplers.ahead`` keeps it so across calls."""
+
+    def as_they_end(self, prompts: Iterable[Prompt], sampling: Sampling) -> Generator[Sequence[Rollout], None, None]:
+        """One response with its sampled ids to each prompt (``sampling.n`` is 1): after each decode step those that
+        ended in it, perhaps none. ``prompts`` are read as there is room for them. Closed early, it leaves nothing
+        behind."""
+
+
 def close_after(used: Sampler, given: Sampler | None = None) -> AbstractContextManager[object]:
     """Gives back what a sampler of ours holds however the work ends, for a notebook lives on; ``given`` is the
     caller's own, who closes it himself."""
@@ -145,9 +156,6 @@ class EngineSpec:
     """UserError, in a sentence, where it cannot start."""
     available: Callable[[str], bool] = always
     """Whether "auto" may take it on a device of this type ("cuda", "cpu"): installed, and at its best there."""
-    blocks: int = 1
-    """Blocks of ``max_rows`` responses to ask for at once. One that starts the next response where one ends is left
-    fewer tails by fewer, larger calls."""
     loads_on_cpu: bool = False
     """It holds its own copy of the weights on the device, so that a model that is not trained beside it can stay in
     main memory."""
@@ -163,10 +171,6 @@ class EngineSpec:
     is left. Followed again and again it must come to None."""
     read_options: Callable[[Mapping[str, Any]], EngineTraits] | None = None
     """What ``sampling.engine_options`` make of it; UserError for one that it does not know. None: it has no options."""
-
-    def __post_init__(self) -> None:
-        if self.blocks < 1:
-            raise UserError(f"blocks of an EngineSpec is {self.blocks}: at least one must be asked for at once")
 
 
 def require_numbers(logprobs: NDArray[np.float32]) -> None:

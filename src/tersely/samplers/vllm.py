@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -36,6 +39,9 @@ FINISHES = {"stop": Finish.EOS, "length": Finish.LENGTH, "abort": Finish.ABORTED
 PROMPT_ROOM = 4096
 """Tokens left for the prompt where the longest one is not known."""
 
+OPEN_REQUESTS = 512
+"""Given to the engine at once, unless told otherwise; it decodes as many of them as it has room for."""
+
 LEAST_SHARE = 0.25
 """Of the GPU's memory, for weights and cache: below it the cure for lack of memory is not sought here."""
 
@@ -59,8 +65,10 @@ class VllmSampler:
         tokenizer: Any,
         engine: VllmEngine,
         sleeps: bool = False,
+        open_requests: int = OPEN_REQUESTS,
     ) -> None:
         self.tokenizer, self.engine, self.sleeps = tokenizer, engine, sleeps
+        self.open_requests = open_requests
         self.end_ids = end_tokens(model, tokenizer)
         self.text = ResponseText(tokenizer, self.end_ids)
         self._state: State = "awake"
@@ -89,27 +97,45 @@ class VllmSampler:
         on_progress: Progress | None = None,
         on_finished: Finished | None = None,
     ) -> list[Rollout]:
-        requests = self._requests(prompts, sampling)
-        self._wake()
-        rollouts: dict[int, Rollout] = {}
-        try:
-            for key, request in enumerate(requests):
-                self.engine.add(key, request)
-            while len(rollouts) < len(requests):
-                for rollout in self._step(rollouts, prompts, sampling):
+        places = [
+            replace(prompt, first_sample=prompt.first_sample + i) for prompt in prompts for i in range(sampling.n)
+        ]
+        requests = zip(places, self._requests(prompts, sampling), strict=True)
+        found: dict[tuple[str, int], Rollout] = {}
+        with closing(self._flow(requests, sampling)) as flow:
+            for ended in flow:
+                for rollout in ended:
+                    found[rollout.problem_id, rollout.index] = rollout
                     if on_finished is not None:
                         on_finished(rollout)
                 if on_progress is not None:
-                    on_progress(len(rollouts), len(requests))
+                    on_progress(len(found), len(places))
+        return [found[place.problem_id, place.first_sample] for place in places]
+
+    def as_they_end(self, prompts: Iterable[Prompt], sampling: Sampling) -> Generator[Sequence[Rollout], None, None]:
+        return self._flow(((prompt, self._requests([prompt], sampling)[0]) for prompt in prompts), sampling)
+
+    def _flow(
+        self, requests: Iterable[tuple[Prompt, EngineRequest]], sampling: Sampling
+    ) -> Generator[Sequence[Rollout], None, None]:
+        """What ended in each engine step; each prompt is that of its one request."""
+        self._wake()
+        waiting, running = enumerate(requests), dict[int, Prompt]()
+        try:
+            while True:
+                for key, (prompt, request) in islice(waiting, self.open_requests - len(running)):
+                    running[key] = prompt
+                    self.engine.add(key, request)
+                if not running:
+                    break
+                yield self._step(running, sampling)
         finally:
             # A stop or an error in the midst must not leave requests for the next call.
-            unfinished = [key for key in range(len(requests)) if key not in rollouts]
-            if unfinished:
-                self.engine.abort(unfinished)
+            if running:
+                self.engine.abort(list(running))
         if self.sleeps:
             self.engine.sleep()
             self._state = "asleep"
-        return [rollouts[key] for key in range(len(requests))]
 
     def _requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[EngineRequest]:
         longest = max((len(p.tokens) for p in prompts), default=0)
@@ -139,24 +165,21 @@ class VllmSampler:
             self.engine.wake("kv_cache")
             self._state = "awake"
 
-    def _step(self, rollouts: dict[int, Rollout], prompts: Sequence[Prompt], sampling: Sampling) -> list[Rollout]:
-        """One engine step; what ended in it, put into ``rollouts`` too."""
+    def _step(self, running: dict[int, Prompt], sampling: Sampling) -> list[Rollout]:
+        """One engine step; what ended in it is taken out of ``running``."""
         if not self.engine.busy():
-            raise RunError(f"vLLM has nothing left to do but ended {len(rollouts)} responses only: run it again")
-        found, keeps = [], sampling.top_p == 1.0 and (self.engine.tempered or sampling.temperature == 1.0)
-        for ended in self.engine.step():
-            prompt, index = prompts[ended.key // sampling.n], ended.key % sampling.n
-            rollouts[ended.key] = self._rollout(prompt, prompt.first_sample + index, ended, keeps)
-            found.append(rollouts[ended.key])
-        return found
+            raise RunError(f"vLLM has nothing left to do but {len(running)} responses have not ended: run it again")
+        keeps = sampling.top_p == 1.0 and (self.engine.tempered or sampling.temperature == 1.0)
+        ended = self.engine.step()
+        return [self._rollout(running.pop(one.key), one, keeps) for one in ended]
 
-    def _rollout(self, prompt: Prompt, index: int, ended: Ended, keep_logprobs: bool) -> Rollout:
+    def _rollout(self, prompt: Prompt, ended: Ended, keep_logprobs: bool) -> Rollout:
         require_numbers(np.array(ended.logprobs, np.float32))
         if ended.reason not in FINISHES:
             raise RunError(f"vLLM ended a response of problem {prompt.problem_id} for a reason of {ended.reason!r}")
         return Rollout(
             problem_id=prompt.problem_id,
-            index=index,
+            index=prompt.first_sample,
             prompt_tokens=prompt.tokens,
             tokens=ended.tokens,
             logprobs=ended.logprobs if keep_logprobs else None,
@@ -207,7 +230,8 @@ def make(request: SamplerRequest) -> VllmSampler:
         device=request.model.device,
         options=settings.engine_options,
     )
-    return VllmSampler(request.model, request.tokenizer, engine, sleeps=settings.engine_sleep)
+    # Twice as many as are decoded: the next ones stand ready.
+    return VllmSampler(request.model, request.tokenizer, engine, settings.engine_sleep, 2 * settings.max_rows)
 
 
 def memory_cure(phase: Phase, settings: SamplingConfig) -> str | None:
@@ -219,6 +243,4 @@ def memory_cure(phase: Phase, settings: SamplingConfig) -> str | None:
     return None
 
 
-SPEC = EngineSpec(
-    make, available, blocks=4, loads_on_cpu=True, streams=True, memory_cure=memory_cure, read_options=read_options
-)
+SPEC = EngineSpec(make, available, loads_on_cpu=True, streams=True, memory_cure=memory_cure, read_options=read_options)
