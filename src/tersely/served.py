@@ -7,6 +7,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 
+def with_thinking(written: int, thought: int | None, total: int | None, *prompt: int) -> int:
+    """Tokens of a response with its thinking: most servers count that among those that were ``written``, some (xAI's)
+    beside them, which shows where ``total`` is the sum of all, or where more was thought than written.
+
+    ``prompt``: its tokens, in every way in which they may have been counted, the likeliest first.
+    """
+    if not thought or total == prompt[0] + written:
+        return written
+    beside = thought > written or total in [read + written + thought for read in prompt]
+    return written + thought if beside else written
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """Measured here and reported there, for one response; None where the server did not say.

@@ -309,3 +309,38 @@ def test_the_command_writes_what_the_log_says(tmp_path: Path, capsys: pytest.Cap
     assert found.summary.overall.accuracy is not None
     assert found.summary.overall.accuracy.value == 6 / 8
     assert "its own accuracy is 0.8750" in capsys.readouterr().out
+
+
+def test_a_sample_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds sample 1 of epoch 1 2 times: import the log as its evaluator wrote it"):
+        ours(changed(tmp_path, lambda log: log["samples"].append(log["samples"][0])))
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"output_tokens": 100, "reasoning_tokens": 94, "total_tokens": 107}, 100),
+        ({"output_tokens": 6, "reasoning_tokens": 94, "total_tokens": 107}, 100),  # xAI's: thinking beside
+        ({"output_tokens": 60, "reasoning_tokens": 40, "total_tokens": 107}, 100),
+        ({"output_tokens": 60, "reasoning_tokens": 40, "total_tokens": 137, "input_tokens_cache_read": 30}, 100),
+        ({"output_tokens": 60, "reasoning_tokens": 40, "total_tokens": 107, "input_tokens_cache_read": 5}, 100),
+        ({"output_tokens": 60, "reasoning_tokens": 40, "total_tokens": 107, "input_tokens_cache_read": 40}, 60),
+        ({"output_tokens": 100, "reasoning_tokens": 94}, 100),
+        ({"output_tokens": 6, "reasoning_tokens": 94}, 100),
+    ],
+)
+def test_thinking_that_is_counted_beside_the_answer_is_part_of_the_response(
+    tmp_path: Path, usage: dict[str, int], tokens: int
+) -> None:
+    def change(log: dict[str, Any]) -> None:
+        for sample in log["samples"]:
+            sample["events"], sample["output"]["usage"] = [], {"input_tokens": 7, **usage}
+
+    records = ours(changed(tmp_path, change)).records
+    assert {record.tokens for record in records} == {tokens}
+
+
+def test_more_choices_than_letters_are_named_as_inspect_names_them(tmp_path: Path) -> None:
+    found = ours(changed(tmp_path, each("choices", [f"option {i}" for i in range(28)])))
+    lines = found.records[0].question.split("\n")
+    assert lines[-3:] == ["(Z) option 25", "(1) option 26", "(2) option 27"]

@@ -146,3 +146,24 @@ def test_a_damaged_log_is_one_sentence(tmp_path: Path, change: Any) -> None:
     with pytest.raises(UserError) as error:
         ours(changed(tmp_path, change))
     assert "\n" not in str(error.value)
+
+
+def test_a_problem_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds problem 3 2 times: import the log as its evaluator wrote it"):
+        ours(changed(tmp_path, lambda _, rows: rows.append(rows[0])))
+
+
+def test_a_metric_of_which_more_is_worse_is_no_share_of_right(tmp_path: Path) -> None:
+    def worse(results: dict[str, Any], _: Any) -> None:
+        results["config_tasks"]["sums|0"]["metrics"][0]["higher_is_better"] = False
+
+    with pytest.raises(UserError, match="has no score of each response: give --judge"):
+        ours(changed(tmp_path, worse))
+
+    def of_each(results: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+        (one,) = results["config_tasks"]["sums|0"]["metrics"]
+        one.update(metric_name=["boxed", "errors"], higher_is_better={"boxed": True, "errors": False})
+        for row in rows:
+            row["metric"]["errors"] = 1.0
+
+    assert ours(changed(tmp_path, of_each)).as_logged.scorer == "boxed"

@@ -177,3 +177,56 @@ def test_a_damaged_log_is_one_sentence(tmp_path: Path, change: Any) -> None:
     with pytest.raises(UserError) as error:
         ours(changed(tmp_path, change))
     assert "\n" not in str(error.value)
+
+
+def test_a_task_whose_name_begins_with_that_of_another_is_itself(tmp_path: Path) -> None:
+    def both(results: dict[str, Any], _: Any) -> None:
+        for part in ("results", "configs", "versions", "n-shot", "n-samples", "higher_is_better"):
+            results[part] = {"sums": results[part]["sums"], "sums_cot": json.loads(json.dumps(results[part]["sums"]))}
+        results["results"]["sums"]["exact_match,boxed"] = 0.1
+
+    path = changed(tmp_path, both)
+    found = ours(path.rename(path.with_name("samples_sums_cot_1.jsonl")))
+    assert found.rules.task == "sums_cot"
+    assert found.as_logged.accuracy == 0.6
+
+
+def test_a_problem_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = changed(tmp_path, lambda _, lines: lines.append({**lines[0], "exact_match": 0.0}))
+    with pytest.raises(UserError, match="holds problem 0 under the filter 'boxed' 2 times: import the log as"):
+        ours(path)
+
+
+def test_a_metric_of_which_more_is_worse_is_no_share_of_right(tmp_path: Path) -> None:
+    path = changed(tmp_path, lambda results, _: results["higher_is_better"]["sums"].update(exact_match=False))
+    with pytest.raises(UserError, match="has no scores of 'exact_match,boxed'"):
+        ours(path)
+
+
+@pytest.mark.parametrize("cap", [None, 0, -1])
+def test_without_a_cap_none_counts_as_cut_off_and_that_is_said(tmp_path: Path, cap: int | None) -> None:
+    def change(_: Any, lines: list[dict[str, Any]]) -> None:
+        for line in lines:
+            line["arguments"]["gen_args_0"]["arg_1"]["max_gen_toks"] = cap
+
+    found = ours(changed(tmp_path, change))
+    assert found.rules.max_new_tokens is None
+    assert {record.finish for record in found.records} == {Finish.EOS}
+    told = [*found.as_logged.sentences(5)]
+    assert told[-1].endswith("nor how long they could be: none counts as cut off")
+
+
+def test_a_response_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = changed(tmp_path, lambda _, lines: [line.update(resps=[[None]]) for line in lines])
+    with pytest.raises(UserError, match="a response is None, no text"):
+        ours(path)
+
+
+def test_results_under_another_name_are_found_and_two_of_one_date_are_not_guessed_at(tmp_path: Path) -> None:
+    path = changed(tmp_path, lambda *_: None)
+    results = path.with_name("results_1.json")
+    (tmp_path / "mine_1.json").write_text("{}", encoding="utf-8")
+    assert len(ours(path).records) == 5
+    results.rename(tmp_path / "other_1.json")
+    with pytest.raises(UserError, match=r"needs the file of its results beside it, results_1\.json"):
+        ours(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,8 @@ from tersely.samplers import Prompt, Sampling
 from tersely.samplers.endpoint import Endpoint, endpoint_at
 from tersely.samplers.endpoint.characters import Characters
 from tersely.samplers.endpoint.look import look
+from tersely.samplers.endpoint.points import Point, requests
+from tersely.samplers.endpoint.points import at as point
 from tersely.samplers.endpoint.reply import Broken, Reply, read_stream, read_whole
 from tersely.samplers.endpoint.sampler import EndpointSampler
 from tersely.samplers.engines import require_engine
@@ -130,7 +133,7 @@ def test_as_many_requests_are_under_way_as_allowed_and_no_more() -> None:
 
 
 def test_all_of_the_protocol_is_sent_and_options_come_last() -> None:
-    options = {"top_k": 20, "seed": None, "temperature": 0.9, "chat_template_kwargs": {"enable_thinking": False}}
+    options = {"top_k": 20, "seed": None, "chat_template_kwargs": {"enable_thinking": False}}
     with serving() as (url, manners):
         ask(url, 1, DRAWN, options=options, system="Be brief.")
     assert manners.paths == ["/v1/chat/completions"] * 2
@@ -138,7 +141,7 @@ def test_all_of_the_protocol_is_sent_and_options_come_last() -> None:
         "model": "stand-in",
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 0 + 0?"}],
         "max_tokens": 64,
-        "temperature": 0.9,
+        "temperature": 0.6,
         "top_p": 1.0,
         "stream": True,
         "stream_options": {"include_usage": True},
@@ -435,6 +438,41 @@ def test_an_address_may_be_given_with_its_path(end: str) -> None:
 def test_settings_that_mean_nothing_are_refused(more: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         endpoint_at("http://host/v1", "m", **more)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("temperature", 0, "--temperature"),
+        ("max_tokens", 5, "--max-new-tokens"),
+        ("n", 4, "--k"),
+        ("seed", 1, "--seed"),
+        ("messages", [], "--task"),
+        ("extra_headers", {"Authorization": "Bearer sk-1"}, "looks like a key"),
+        ("more", [{"access_token": "sk-1"}], "looks like a key"),
+        ("api_key", "sk-1", "looks like a key"),
+    ],
+)
+def test_no_point_says_another_protocol_than_is_recorded_nor_holds_a_key(name: str, value: Any, words: str) -> None:
+    with refused(words):
+        endpoint_at("http://host/v1", "m", options={name: value})
+    with refused(words):
+        point(endpoint_at("http://host/v1", "m"), Point(f"{name}=...", name, value))
+    assert endpoint_at("http://host/v1", "m", options={"temperature": None, "top_k": 5}).options["top_k"] == 5
+
+
+def test_a_list_or_an_object_is_one_value_of_a_request() -> None:
+    given = ['stop=["a","b"]', 'thinking={"type":"enabled","budget":5}', "reasoning_effort=low,high"]
+    assert [one.value for one in requests(given)] == [["a", "b"], {"type": "enabled", "budget": 5}, "low", "high"]
+
+
+@pytest.mark.parametrize(("total", "tokens"), [(107, 100), (None, 60), (67, 60)])
+def test_thinking_that_a_server_counts_beside_the_answer_is_part_of_the_response(total: int, tokens: int) -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 60, "total_tokens": total}
+    usage["completion_tokens_details"] = {"reasoning_tokens": 40}
+    answer = {"model": "m", "choices": [{"message": {"content": "4"}, "finish_reason": "stop"}], "usage": usage}
+    reply = read_whole(json.dumps(answer).encode(), 0.0)
+    assert (reply.tokens, reply.reasoning_tokens) == (tokens, 40)
 
 
 def test_who_it_is_does_not_depend_on_where_it_is_nor_on_how_fast_it_is_asked() -> None:

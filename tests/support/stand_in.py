@@ -57,6 +57,7 @@ class Manners:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     manners: Manners
+    under_way = False
 
     def log_message(self, *_: Any) -> None:
         """Silent."""
@@ -79,14 +80,21 @@ class _Handler(BaseHTTPRequestHandler):
             manners.paths.append(self.path)
             manners.now += 1
             manners.most = max(manners.most, manners.now)
+        self.under_way = True
         try:
             if self._may() and self._takes(body):
                 self._answer(body, manners.fail(number))
         except OSError:  # the client is gone
             pass
         finally:
-            with manners.lock:
-                manners.now -= 1
+            self._ends()
+
+    def _ends(self) -> None:
+        """Before the last bytes go out: who has them all may ask for the next thing at once."""
+        if self.under_way:
+            self.under_way = False
+            with self.manners.lock:
+                self.manners.now -= 1
 
     def _may(self) -> bool:
         said = self.headers.get("Authorization")
@@ -144,7 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.manners.done:
             lines.append(b"data: [DONE]\n\n")
         self.wfile.write(b": hello\n\n")
-        for line in lines:
+        for place, line in enumerate(lines, start=1):
+            if place == len(lines):
+                self._ends()
             self.wfile.write(line)
             self.wfile.flush()
 
@@ -158,6 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
+        self._ends()
         self.wfile.write(data)
 
 

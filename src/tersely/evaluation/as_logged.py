@@ -43,6 +43,8 @@ class AsLogged:
     """Problems that the log asks under several names."""
     says_finish: bool = True
     """Whether the log says which responses ended by themselves."""
+    says_cap: bool = True
+    """Whether it says how long a response could be."""
 
     @staticmethod
     def counts(records: Sequence[EvalRecord]) -> tuple[float | None, int, int]:
@@ -83,7 +85,12 @@ class AsLogged:
         if self.repeated:
             yield f"{self.repeated} problems stand in the log under several names: their responses are taken together"
         if not self.says_finish:
-            yield "the log does not say which responses ended by themselves: those as long as the cap count as cut off"
+            yield f"the log does not say which responses ended by themselves{self._cut_off()}"
+
+    def _cut_off(self) -> str:
+        if self.says_cap:
+            return ": those as long as the cap count as cut off"
+        return ", nor how long they could be: none counts as cut off"
 
     def _who(self) -> str:
         if not self.judged:

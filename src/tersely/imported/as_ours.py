@@ -74,7 +74,7 @@ def as_ours(log: ForeignLog, scorer: str | None, judge: Judge | None, count: Cou
     as_logged = AsLogged(
         log.made_by, chosen, judge is not None, log.accuracies.get(chosen or ""), of_scores, unfinished, partial,
         failed=sum(one.failed and not one.scores for one in log.answers), missing=log.missing,
-        repeated=_repeated(log.answers), says_finish=log.says_finish,
+        repeated=_repeated(log.answers), says_finish=log.says_finish, says_cap=log.asked.max_new_tokens is not None,
     )  # fmt: skip
     return Imported(log.model, records, facts_of(log, chosen, judge is not None), as_logged)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from tersely.errors import UserError
@@ -35,6 +36,18 @@ def problem(
 def digest(value: Any) -> str:
     """Six hex digits of SHA-256 over the value as JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:6]
+
+
+def require_once(names: Iterable[Hashable], where: str) -> None:
+    """UserError for a name that stands twice: nobody could say which of the two responses is the one."""
+    twice, times = next(iter(Counter(names).most_common(1)), (None, 0))
+    if times > 1:
+        raise UserError(f"{where} holds {twice} {times} times: import the log as its evaluator wrote it")
+
+
+def cap(*said: Any) -> Any:
+    """The first of several settings that bounds a response; what is not above 0 stands for none."""
+    return next((value for value in said if value is not None and not (is_number(value) and value <= 0)), None)
 
 
 def is_number(value: object) -> bool:

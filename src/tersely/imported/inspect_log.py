@@ -7,18 +7,18 @@ A ``.eval`` file is a zip of JSON: ``header.json`` and a file for each sample an
 from __future__ import annotations
 
 import json
-import string
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tersely.adapters.inspect import CUT_OFF
 from tersely.errors import UserError
-from tersely.imported.content import digest, problem
+from tersely.imported.content import digest, problem, require_once
 from tersely.imported.reading import read_object
-from tersely.imported.record import Answered, Asked, ForeignLog, Scored, number
+from tersely.imported.record import Answered, Asked, ForeignLog, Scored, number, require_count
 from tersely.imported.zipped import read_members
 from tersely.records import Finish, Kind, Problem
+from tersely.served import with_thinking
 
 VERSION = 2
 FINISHES = {
@@ -45,6 +45,7 @@ def read(path: Path) -> ForeignLog:
     header, samples = _content(path)
     _require_ended(header, path)
     about, results = header["eval"], header.get("results") or {}
+    require_once((f"sample {sample['id']} of epoch {sample['epoch']}" for sample in samples), str(path))
     answers = [_answered(sample, about, path) for sample in sorted(samples, key=lambda sample: int(sample["epoch"]))]
     if not answers:
         raise UserError(f"{path} holds no samples: evaluate again with --log-samples")
@@ -100,9 +101,19 @@ def _usage(sample: Mapping[str, Any], model: str) -> tuple[int | None, int | Non
         several = len(_spoken(sample)) > 1
         of_all, of_last = (sample.get("model_usage") or {}).get(model), (sample.get("output") or {}).get("usage")
         calls = [of_all if several or not of_last else of_last]
-    counted = [(call or {}).get("output_tokens") or 0 for call in calls]
+    counted = [_written(call or {}) for call in calls]
     thought = [call["reasoning_tokens"] for call in calls if call and call.get("reasoning_tokens") is not None]
     return sum(counted) if all(counted) else None, sum(thought) if thought else None
+
+
+def _written(call: Mapping[str, Any]) -> int:
+    """Tokens of a call with its thinking; 0 where they are not counted. Older versions count cached tokens among the
+    others of a prompt."""
+    prompt = call.get("input_tokens") or 0
+    cached = sum(call.get(f"input_tokens_cache_{name}") or 0 for name in ("read", "write"))
+    written, thought = call.get("output_tokens") or 0, call.get("reasoning_tokens")
+    require_count("tokens", written)
+    return with_thinking(written, thought, call.get("total_tokens"), prompt + cached, prompt)
 
 
 def _solving(sample: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -223,11 +234,16 @@ def _text(content: Any) -> str:
 def _problem(sample: Mapping[str, Any], task: str, path: Path) -> Problem:
     target, choices = sample["target"], sample.get("choices") or []
     answer = target if isinstance(target, str) else " | ".join(map(str, target))
-    letters = string.ascii_uppercase[: len(choices)]
+    letters = [_letter(place) for place in range(len(choices))]
     options = [f"({letter}) {text}" for letter, text in zip(letters, choices, strict=True)]
     question = "\n".join([_question(sample["input"]), *options])
-    kind = Kind.CHOICE if answer and answer in letters and len(answer) == 1 else Kind.MATH
+    kind = Kind.CHOICE if answer.isalpha() and answer in letters else Kind.MATH
     return problem(question, answer, sample.get("metadata") or {}, task, f"{path}, sample {sample['id']}", kind)
+
+
+def _letter(place: int) -> str:
+    """As inspect names choices: A to Z, then 1, 2, ..."""
+    return chr(ord("A") + place) if place < 26 else str(place - 25)
 
 
 def _question(asked: Any) -> str:

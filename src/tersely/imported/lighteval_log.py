@@ -7,13 +7,13 @@ responses where the model ran here. It does not say why a response ended.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tersely.errors import UserError
 from tersely.extras import install_command
-from tersely.imported.content import digest, is_number, problem
+from tersely.imported.content import cap, digest, is_number, problem, require_once
 from tersely.imported.reading import MOST, read_object
 from tersely.imported.record import Answered, Asked, ForeignLog, Scored, number
 from tersely.records import Finish, Problem
@@ -31,13 +31,14 @@ def read(path: Path) -> ForeignLog:
     results = read_object(_results(path))
     key = rows[0]["doc"]["task_name"]
     config, general = results["config_tasks"][key], results["config_general"]
-    of_task = results["results"][key]
+    of_task, worse = results["results"][key], _worse(config)
+    require_once((f"problem {name}" for row in rows if (name := row["doc"].get("id"))), str(path))
     return ForeignLog(
         made_by=f"lighteval {general.get('lighteval_sha', '')}".strip("? "),
         task=str(config["name"]),
         version=str(config.get("version", "")),
         model=str(general["model_name"]),
-        answers=tuple(_answers(rows, str(config["name"]), path)),
+        answers=tuple(_answers(rows, str(config["name"]), path, worse)),
         asked=_asked(config, general["model_config"], rows[0]["doc"]),
         accuracies={name: float(value) for name, value in of_task.items() if is_number(value)},
         says_finish=False,
@@ -75,7 +76,17 @@ def _results(path: Path) -> Path:
     return found[0]
 
 
-def _answers(rows: Sequence[Mapping[str, Any]], task: str, path: Path) -> Iterator[Answered]:
+def _worse(config: Mapping[str, Any]) -> set[str]:
+    """Metrics of which more is worse: they are no share of right. One that gives several numbers says it of each."""
+    found: set[str] = set()
+    for metric in config.get("metrics") or []:
+        named, better = metric.get("metric_name"), metric.get("higher_is_better")
+        of_each = better if isinstance(better, dict) else {named: better}
+        found |= {str(name) for name, is_better in of_each.items() if is_better is False}
+    return found
+
+
+def _answers(rows: Sequence[Mapping[str, Any]], task: str, path: Path, worse: Container[str]) -> Iterator[Answered]:
     """The first response to every problem, then the second, ..."""
     asked = [(row, _problem(row["doc"], task, path)) for row in rows]
     for sample in range(max(len(row["model_response"]["text"]) for row in rows)):
@@ -83,7 +94,7 @@ def _answers(rows: Sequence[Mapping[str, Any]], task: str, path: Path) -> Iterat
             said = row["model_response"]
             if sample < len(said["text"]):
                 # Several responses have one score together, which is none of each.
-                scores = dict(_scores(row["metric"])) if len(said["text"]) == 1 else {}
+                scores = dict(_scores(row["metric"], worse)) if len(said["text"]) == 1 else {}
                 tokens = _at(said.get("output_tokens"), sample)
                 text, thought = said["text"][sample], _at(said.get("reasonings"), sample)
                 yield Answered(
@@ -101,9 +112,9 @@ def _at(values: Sequence[Any] | None, place: int) -> Any:
     return values[place] if values and place < len(values) else None
 
 
-def _scores(metric: Mapping[str, Any]) -> Iterator[tuple[str, Scored]]:
+def _scores(metric: Mapping[str, Any], worse: Container[str]) -> Iterator[tuple[str, Scored]]:
     for name, value in metric.items():
-        if is_number(value):
+        if name not in worse and is_number(value):
             yield name, Scored(number(value))
 
 
@@ -123,6 +134,6 @@ def _asked(config: Mapping[str, Any], model: Mapping[str, Any], doc: Mapping[str
         template=f"{config.get('num_fewshots', 0)}-shot, {config.get('prompt_function')}{ends}",
         temperature=sampling.get("temperature"),
         top_p=sampling.get("top_p"),
-        max_new_tokens=sampling.get("max_new_tokens") or doc.get("generation_size"),
+        max_new_tokens=cap(sampling.get("max_new_tokens"), doc.get("generation_size")),
         request=f"system={digest(system)}" if system else None,
     )

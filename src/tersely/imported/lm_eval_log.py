@@ -7,12 +7,13 @@ responses before the filter. It counts no tokens and does not say why a response
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from tersely.errors import UserError
-from tersely.imported.content import digest, is_number, problem
+from tersely.imported.content import cap, digest, is_number, problem, require_once
 from tersely.imported.reading import read_bytes, read_object
 from tersely.imported.record import Answered, Asked, ForeignLog, Scored, number
 from tersely.jsonl import parse_lines
@@ -33,8 +34,9 @@ def knows(head: bytes) -> bool:
 
 def read(path: Path) -> ForeignLog:
     """UserError where the results are not beside it, and for a task that only looks at likelihoods."""
-    results = read_object(_results(path))
-    task = next((name for name in results["configs"] if path.name.startswith(f"samples_{name}_")), None)
+    date = path.stem.rpartition("_")[2]
+    results = read_object(_results(path, date))
+    task = next((name for name in results["configs"] if path.stem == f"samples_{name}_{date}"), None)
     if task is None:
         raise UserError(
             f"{path} is of no task in its results: give it the name that lm-eval gave it, samples_TASK_DATE"
@@ -47,6 +49,7 @@ def read(path: Path) -> ForeignLog:
             f"{path} is without the thinking, which lm-eval cut off (think_end_token): evaluate without that"
         )
     lines = [row for _, row in parse_lines(read_bytes(path).decode("utf-8").split("\n"), str(path))]
+    require_once((f"problem {line['doc_id']} under the filter {line['filter']!r}" for line in lines), str(path))
     by_doc: dict[int, list[Mapping[str, Any]]] = {}
     for line in lines:
         by_doc.setdefault(int(line["doc_id"]), []).append(line)
@@ -56,7 +59,7 @@ def read(path: Path) -> ForeignLog:
         task=task,
         version=str((results.get("versions") or {}).get(task, "")),
         model=str(results.get("model_name") or results["config"]["model"]),
-        answers=tuple(_answers(by_doc, task, path)),
+        answers=tuple(_answers(by_doc, task, path, _worse(results, task))),
         asked=_asked(results, config, lines[0]["arguments"]["gen_args_0"]["arg_1"]),
         accuracies={name: float(value) for name, value in of_task.items() if "," in name and is_number(value)},
         missing=max(0, int(((results.get("n-samples") or {}).get(task) or {}).get("effective") or 0) - len(by_doc)),
@@ -64,16 +67,24 @@ def read(path: Path) -> ForeignLog:
     )
 
 
-def _results(path: Path) -> Path:
-    """Of the same date."""
-    date = path.stem.rpartition("_")[2]
-    found = sorted(path.parent.glob(f"*_{date}.json"))
-    if not found:
+def _results(path: Path, date: str) -> Path:
+    """Of the same date; lm-eval takes another name for them than results, where one was asked for."""
+    named = path.parent / f"results_{date}.json"
+    found = [named] if named.is_file() else sorted(path.parent.glob(f"*_{escape(date)}.json"))
+    if len(found) != 1:
         raise UserError(f"{path} needs the file of its results beside it, results_{date}.json: put it there")
     return found[0]
 
 
-def _answers(by_doc: Mapping[int, Sequence[Mapping[str, Any]]], task: str, path: Path) -> Iterator[Answered]:
+def _worse(results: Mapping[str, Any], task: str) -> set[str]:
+    """Metrics of which more is worse: they are no share of right."""
+    better = (results.get("higher_is_better") or {}).get(task) or {}
+    return {name for name, is_better in better.items() if is_better is False}
+
+
+def _answers(
+    by_doc: Mapping[int, Sequence[Mapping[str, Any]]], task: str, path: Path, worse: Container[str]
+) -> Iterator[Answered]:
     """The first response to every problem, then the second, ..."""
     column = _column([lines[0]["doc"] for lines in by_doc.values()])
     asked = [(name, lines, _problem(lines[0], column, task, path)) for name, lines in by_doc.items()]
@@ -82,11 +93,11 @@ def _answers(by_doc: Mapping[int, Sequence[Mapping[str, Any]]], task: str, path:
             responses = lines[0]["resps"][0]
             if sample < len(responses):
                 # Several responses have one score together, which is none of each.
-                scores = dict(_scores(lines)) if len(responses) == 1 else {}
+                scores = dict(_scores(lines, worse)) if len(responses) == 1 else {}
                 yield Answered(
                     log_id=str(name),
                     problem=of_doc,
-                    text=str(responses[sample]),
+                    text=responses[sample],
                     finish=Finish.EOS,
                     tokens=None,
                     thinking_tokens=None,
@@ -95,12 +106,12 @@ def _answers(by_doc: Mapping[int, Sequence[Mapping[str, Any]]], task: str, path:
                 )
 
 
-def _scores(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Scored]]:
+def _scores(lines: Sequence[Mapping[str, Any]], worse: Container[str]) -> Iterator[tuple[str, Scored]]:
     """By METRIC,FILTER, as lm-eval itself names them."""
     for line in lines:
         said = line["filtered_resps"][0] if line.get("filtered_resps") else None
         for metric in line["metrics"]:
-            if is_number(line.get(metric)):
+            if metric not in worse and is_number(line.get(metric)):
                 yield (
                     f"{metric},{line['filter']}",
                     Scored(number(line[metric]), said if isinstance(said, str) else None),
@@ -135,6 +146,6 @@ def _asked(results: Mapping[str, Any], config: Mapping[str, Any], sampling: Mapp
         template=f"{shots}-shot:{digest(made)}{chat}",
         temperature=0.0 if sampling.get("do_sample") is False else sampling.get("temperature"),
         top_p=sampling.get("top_p"),
-        max_new_tokens=next((sampling[name] for name in CAPS if sampling.get(name) is not None), None),
+        max_new_tokens=cap(*(sampling.get(name) for name in CAPS)),
         request=f"system={digest(system)}" if system else None,
     )

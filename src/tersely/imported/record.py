@@ -40,10 +40,10 @@ class Answered:
     """Its prompt opened a thought, as far as the log tells: the text has to close it."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise ValueError(f"a response is {self.text!r:.40}, no text")
         for name in ("tokens", "thinking_tokens"):
-            count = getattr(self, name)
-            if count is not None and not (isinstance(count, int) and count >= 0):
-                raise ValueError(f"{name} is {count!r:.40}, no number of tokens")
+            require_count(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,12 @@ class ForeignLog:
     def scorers(self) -> list[str]:
         """Whose scores it has."""
         return list(dict.fromkeys(name for one in self.answers for name in one.scores))
+
+
+def require_count(name: str, value: object) -> None:
+    """ValueError for what is neither None nor a number of tokens."""
+    if value is not None and not (isinstance(value, int) and value >= 0):
+        raise ValueError(f"{name} is {value!r:.40}, no number of tokens")
 
 
 def number(value: object) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,13 @@ KEYS = ("TERSELY_API_KEY", "OPENAI_API_KEY")
 """Environment variables that may hold the key, the first that is set. It goes into one header and nowhere else."""
 
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
-_SECRET = re.compile(r"api.?key|authorization|password|secret", re.IGNORECASE)
+_SECRET = re.compile(r"api.?key|authorization|password|secret|(access|auth|bearer|hf).?token", re.IGNORECASE)
+SAID: Mapping[str, str] = {
+    "model": "--model", "messages": "--task", "prompt": "--task", "n": "--k", "seed": "--seed",
+    "max_tokens": "--max-new-tokens", "max_completion_tokens": "--max-new-tokens", "temperature": "--temperature",
+    "top_p": "--top-p",
+}  # fmt: skip
+"""Fields that say the protocol, by the option that decides them: another value would be measured under a false name."""
 _PATHS = (CHAT, COMPLETIONS, "/models")
 
 
@@ -48,6 +54,9 @@ class Endpoint:
     """Further tries of a request that failed by no fault of its own."""
     pause: float = 1.0
     """Seconds before the first further try; each later one waits twice as long."""
+
+    def __post_init__(self) -> None:
+        _require_options(self.options)
 
     @property
     def path(self) -> str:
@@ -91,10 +100,6 @@ def endpoint_at(
     if not model.strip():
         raise UserError("--model is empty: give the name under which the server serves the model")
     frozen = options if isinstance(options, FrozenMapping) else freeze_mapping(options, "options")
-    if secret := next(filter(_SECRET.search, frozen), None):
-        raise UserError(
-            f"the option {secret!r} looks like a key, which would be written into logs: set {KEYS[0]} instead"
-        )
     for name, value, least in (("concurrency", concurrency, 1), ("retries", retries, 0)):
         if value < least:
             raise UserError(f"--{name} is {value}: it must be at least {least}")
@@ -105,6 +110,28 @@ def endpoint_at(
         bare = bare.removesuffix(path)
     own = None if tokenizer is None else str(tokenizer)
     return Endpoint(bare.rstrip("/"), model, frozen, system, completions, own, concurrency, timeout, retries, pause)
+
+
+def _require_options(options: Mapping[str, Any]) -> None:
+    """UserError for what would be written into logs and must not, and for what the protocol says otherwise."""
+    if secret := next(filter(_SECRET.search, _names(options)), None):
+        raise UserError(
+            f"the option {secret!r} looks like a key, which would be written into logs: set {KEYS[0]} instead"
+        )
+    if field := next((name for name in SAID if options.get(name) is not None), None):
+        raise UserError(
+            f"the option {field!r} is a part of the protocol, which is recorded with every number: give it by "
+            f"{SAID[field]} ({field}=none leaves the field out)"
+        )
+
+
+def _names(value: Any) -> Iterator[str]:
+    """Of all objects within one another."""
+    if isinstance(value, Mapping):
+        yield from value
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    for one in inside:
+        yield from _names(one)
 
 
 def _require_address(url: str) -> None:

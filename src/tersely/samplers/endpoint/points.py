@@ -40,9 +40,14 @@ def requests(given: Sequence[str]) -> Iterator[Point]:
     """``NAME=V,V,...``: a point each. UserError for what has another form."""
     for one in given:
         name, equals, values = one.partition("=")
-        for value in values.split(",") if equals else [None]:
+        for value in _each(values) if equals else [None]:
             _, read = pair(name if value is None else f"{name}={value}", "--request")
             yield Point(f"{name}={value}", name, read)
+
+
+def _each(values: str) -> list[str]:
+    """A list or an object in JSON is one value, with whatever commas stand in it."""
+    return [values] if values.startswith(("[", "{")) else values.split(",")
 
 
 def systems(given: Sequence[str]) -> Iterator[Point]:

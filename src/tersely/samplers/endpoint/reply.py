@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tersely.records import Finish, Json, JsonObject
+from tersely.served import with_thinking
 
 FINISHES: Mapping[str, Finish] = {"stop": Finish.EOS, "length": Finish.LENGTH}
 """Any other reason (a content filter, a call of a tool) ended a response that is none of its own accord."""
@@ -108,14 +109,17 @@ class _Gathered:
         if self.finish_reason is None:
             raise Broken("its answer ends before it says why")
         usage, details = self.usage or {}, (self.usage or {}).get("completion_tokens_details") or {}
+        written, prompt = _count(usage.get("completion_tokens")), _count(usage.get("prompt_tokens"))
+        thought = _count(details.get("reasoning_tokens", usage.get("reasoning_tokens")))
+        total = _count(usage.get("total_tokens"))
         return Reply(
             self.content,
             self.thinking,
             self.finish_reason,
             self.model,
-            _count(usage.get("completion_tokens")),
-            _count(details.get("reasoning_tokens", usage.get("reasoning_tokens"))),
-            _count(usage.get("prompt_tokens")),
+            None if written is None else with_thinking(written, thought, total, prompt or 0),
+            thought,
+            prompt,
             seconds=ended - began,
             first_token_s=None if self.first is None or not streamed else self.first - began,
             ids=None if streamed else self.ids,
