@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -318,6 +319,22 @@ def test_adapters_alone_are_trained_and_the_checkpoint_has_them_merged_and_apart
     # alpha / rank = 64 / 2
     assert torch.allclose(after[weight], before[weight] + 32 * up @ down, atol=1e-6)
     _check_logs(root, out)
+
+
+def test_what_cannot_be_adapted_is_told_by_the_setting_of_a_baseline(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--set", "tuning.lora.rank=2", "--set", "tuning.lora.targets=nothing")
+    assert run(root, "sft", tmp_path / "run", *words) == 2
+    assert "tuning.lora.targets names 'nothing', which is no linear layer" in capsys.readouterr().err
+    for library in ("peft", "torchao"):
+        monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.setitem(sys.modules, "torchao.optim", None)
+    assert run(root, "sft", tmp_path / "run", "--set", "tuning.lora.rank=2") == 2
+    assert "tuning.lora needs peft" in capsys.readouterr().err
+    assert run(root, "sft", tmp_path / "run", "--set", "tuning.optimizer=adam8bit") == 2
+    assert "tuning.optimizer = adam8bit needs torchao" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_step_without_a_gradient_is_logged_and_a_run_of_them_is_refused(

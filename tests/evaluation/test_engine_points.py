@@ -55,6 +55,45 @@ def test_options_reach_the_engine_and_name_what_was_measured(asked: list[str], t
     assert json.loads((point / "config.json").read_text())["config"]["request"] == "cache={bits=8}"
 
 
+def test_the_order_of_options_means_nothing(asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.TOY", EngineSpec(make, read_options=lambda options: EngineTraits()))
+    for options in (["a=1", "b=2"], ["b=2", "a=1"]):
+        assert main([*asked, *(word for one in options for word in ("--engine-option", one))]) == 0
+    (point,) = (tmp_path / "out" / "model").iterdir()
+    assert read_evaluation(point).protocol.request == "a=1 b=2"
+
+
+@pytest.mark.parametrize("verb", ["faithfulness", "profile"])
+def test_hints_and_profiles_take_options_as_points_of_their_own(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"problem": f"Where is {i}?", "choices": {"A": "x", "B": "y"}, "answer": "AB"[i % 2]} for i in range(3)]
+    task = tmp_path / "choices.jsonl"
+    task.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = [verb, str(make_model_folder(tmp_path / "model")), "--task", str(task), "--max-new-tokens", "8", "--k", "1"]
+    words += ["--engine", f"{__name__}:TOY", "--engine-option", "cache=8", "--out", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert GIVEN[-1] == {"cache": 8}
+    (place,) = (tmp_path / "out" / "model").iterdir()
+    assert place.name.startswith("choices@cache-8")
+    assert json.loads((place / "summary.json").read_text())["protocol"]["request"] == "cache=8"
+    assert main([*words, "--engine-option", "cache=9"]) == 2
+    assert "cache is given twice" in capsys.readouterr().err
+    # As it is by one engine, the folder is not gone on with by another.
+    plain = [word for word in words if word not in ("--engine-option", "cache=8")]
+    assert main(plain) == 0
+    at = plain.index("--engine")
+    assert main([*plain[:at], *plain[at + 2 :]]) == 2
+    assert "engine" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [["--engine-option", "cache=8"], ["--engine", "vllm"]])
+def test_a_server_has_an_engine_of_its_own(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", "--endpoint", "http://127.0.0.1:9/v1", "--model", "m", "--task", "arithmetic", "--out", "ev"]
+    assert main([*words, *given]) == 2
+    assert f"{given[0]} is of an engine here, and a server has its own" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("option", "words"),
     [("cache", "is not of the form KEY=VALUE"), ("colour=1", "the toy knows no such option")],

@@ -134,10 +134,14 @@ def test_closing_text_belongs_to_what_closes_and_to_what_the_tokenizer_writes() 
     options = Options(TOY, (1,))
     with pytest.raises(UserError, match="cannot write"):
         options.steering(asked(Decoding("budget:3", "Final Answer:")))
+    with pytest.raises(UserError, match="ends no thinking: it needs this model's own mark, </think>"):
+        options.steering(asked(Decoding("budget:3", " so")))
     with pytest.raises(UserError, match="ends the response"):
         options.steering(asked(Decoding("budget:3", " </think><eos>")))
     with pytest.raises(UserError, match="none of the words"):
         options.steering(asked(Decoding("nowait:perhaps")))
+    with pytest.raises(UserError, match="none of the words"):  # a mark is no word
+        options.steering(asked(Decoding("nowait:think,eos")))
 
 
 def test_a_tokenizer_without_a_mark_of_its_own_is_refused() -> None:

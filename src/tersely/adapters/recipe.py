@@ -88,12 +88,8 @@ def objective_keys(config: TrainConfig) -> dict[str, Any]:
 
 def opens_thoughts(model: str) -> bool:
     """Whether the model's chat template opens a thought at the end of every prompt. UserError for no such model."""
-    from transformers import AutoTokenizer
-
+    from tersely.models.load import load_tokenizer
     from tersely.models.locate import locate_model
-    from tersely.models.text import ResponseText
+    from tersely.models.text import opens_thoughts
 
-    tokenizer = AutoTokenizer.from_pretrained(locate_model(model))
-    messages = [{"role": "user", "content": "1"}]
-    ids: Any = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
-    return bool(ResponseText(tokenizer).opens_thinking(ids))
+    return opens_thoughts(load_tokenizer(locate_model(model)))

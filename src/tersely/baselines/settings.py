@@ -17,6 +17,8 @@ BASELINES = ("sft", "dpo", "o1-pruner")
 ITERATED = "iterated-sft"
 """SFT in rounds, each on samples of the round before."""
 
+LORA = "tuning.lora"
+"""Where adapters are asked for."""
 PAPER_RATES = "1e-5, 5e-6 and 2e-6"
 """Of the paper's SFT and DPO (arXiv 2502.04463, 5.2), at 1.5 and 7 billion parameters."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from tersely.baselines.records import BaselineSummary, SamplingCost, TuningStep
-from tersely.baselines.settings import BaselineConfig, SamplesConfig
+from tersely.baselines.settings import LORA, BaselineConfig, SamplesConfig
 from tersely.baselines.trainers import Example, tune
 from tersely.display import Display
 from tersely.learn.lora import Adapter
@@ -79,7 +79,7 @@ class Trainee:
         """Through TRL; whatever it does to the model beside its weights stays behind."""
         reference = load_model(self.folder, self.device, self.dtype) if method == "dpo" else None
         model, lora = self.load(), self.config.tuning.lora
-        self.adapter = Adapter(model, lora, seed) if lora else None
+        self.adapter = Adapter(model, lora, seed, LORA) if lora else None
         steps = tune(
             method,
             model,

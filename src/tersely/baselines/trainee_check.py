@@ -14,7 +14,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from tersely.baselines.memory import require_memory
-from tersely.baselines.settings import BaselineConfig
+from tersely.baselines.settings import LORA, BaselineConfig
 from tersely.baselines.trainee import place_of
 from tersely.baselines.trainers import IGNORED
 from tersely.learn.lora_check import check_adapter
@@ -33,11 +33,11 @@ def check_folder(method: str, folder: Path, config: BaselineConfig) -> tuple[Par
     """``check_trainee`` of a model folder, and of its adapters, before anything is written; the model is let go of
     again. UserError first where a library is missing or memory does not suffice."""
     device, dtype = place_of(config)
-    require_installed(config.tuning.optimizer)
+    require_installed(config.tuning.optimizer, "tuning.optimizer")
     require_memory(method, config, load_config(folder).to_dict(), device.type)
     found = check_trainee(method, load_model(folder, device, torch.float32), dtype)
     if config.tuning.lora is not None:
-        check_adapter(load_model(folder, device, dtype), config.tuning.lora, processes=1)
+        check_adapter(load_model(folder, device, dtype), config.tuning.lora, 1, LORA)
     return found
 
 

@@ -51,6 +51,10 @@ def endpoint_of(args: argparse.Namespace, models: Sequence[Path]) -> Endpoint | 
         )
     if getattr(args, "effort", None):
         raise UserError("--effort is of models that were trained here for levels: ask a server by --request or --with")
+    for name, plain in (("engine", "auto"), ("engine_option", [])):
+        if getattr(args, name, plain) != plain:
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(f"{option} is of an engine here, and a server has its own: leave {option} out")
     if args.model is None:
         raise UserError("--endpoint needs the name of the model that is served there: add --model NAME")
     return _made(args)

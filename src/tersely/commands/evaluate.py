@@ -20,6 +20,7 @@ from tersely.commands.verb import (
     add_verifier,
     command_line,
     engine_options,
+    engine_point,
     kept_checkpoints,
     label,
 )
@@ -233,8 +234,8 @@ def _protocols(args: argparse.Namespace, cap: int, template: str | None) -> list
     from tersely.evaluation.suites import suite_sets
 
     shared = {"seed": args.seed, "template": template, "instruction": args.instruction}
-    if args.engine_option:
-        shared["request"] = " ".join(args.engine_option)
+    if (asked := engine_point(args)) is not None:
+        shared["request"] = asked
     if args.suite is not None:
         sets = suite_sets(args.suite, args.data, args.data_dir, args.sets, **shared)
         return [(one.source, one.protocol) for one in sets]

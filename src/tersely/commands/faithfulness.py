@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tersely.commands.endpoint import add_endpoint, endpoint_of, place_for
-from tersely.commands.verb import add_engine, add_verb, command_line, efforts_of, label
+from tersely.commands.verb import (
+    add_engine,
+    add_engine_options,
+    add_verb,
+    command_line,
+    efforts_of,
+    engine_options,
+    engine_point,
+    label,
+)
 from tersely.errors import UserError
 from tersely.terminal import make_console
 
@@ -36,6 +45,7 @@ def add_faithfulness(verbs: Any) -> None:
     p.add_argument("--out", type=Path, default=None, help="folder for the results (needed for foreign models)")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     add_engine(p)
+    add_engine_options(p)
     add_endpoint(p)
 
 
@@ -79,6 +89,7 @@ def _prepare(args: argparse.Namespace, model: Path | Endpoint, judge: Judge, eff
         seed=args.seed,
         template=args.template,
         effort=effort,
+        request=engine_point(args),
     )
     return prepare_hints(
         model,
@@ -90,6 +101,7 @@ def _prepare(args: argparse.Namespace, model: Path | Endpoint, judge: Judge, eff
         other_template=args.other_template,
         threads=args.threads,
         engine=args.engine,
+        engine_options=engine_options(args),
         max_rows=args.max_rows,
     )
 

@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tersely.commands.endpoint import add_endpoint, endpoint_of
-from tersely.commands.verb import add_engine, add_verb, add_verifier, command_line, folder_in, label, paste
+from tersely.commands.verb import (
+    add_engine,
+    add_engine_options,
+    add_verb,
+    add_verifier,
+    command_line,
+    engine_options,
+    engine_point,
+    folder_in,
+    label,
+    paste,
+)
 from tersely.errors import UserError
 from tersely.terminal import say
 
@@ -33,6 +44,7 @@ def add_profile(verbs: Any) -> None:
     p.add_argument("--out", type=Path, default=None, help="folder for the profile (needed for foreign models)")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     add_engine(p)
+    add_engine_options(p)
     add_endpoint(p)
 
 
@@ -55,6 +67,7 @@ def run_profile(args: argparse.Namespace) -> int:
                 temperature=args.temperature,
                 seed=args.seed,
                 template=args.template,
+                request=engine_point(args),
             ),
             folder_in(args.out, place) if args.out else None,
             display,
@@ -65,6 +78,7 @@ def run_profile(args: argparse.Namespace) -> int:
             drop_unjudgeable=args.drop_unjudgeable,
             threads=args.threads,
             engine=args.engine,
+            engine_options=engine_options(args),
             max_rows=args.max_rows,
         )
     if not speaks():

@@ -38,15 +38,23 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 
 def engine_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The options that were given; UserError for one that is not KEY=VALUE."""
+    """The options that were given; UserError for one that is not KEY=VALUE, and for one that is given twice."""
     from tersely.config import set_key
 
     found: dict[str, Any] = {}
-    for one in args.engine_option:
+    keys = [one.partition("=")[0] for one in args.engine_option]
+    for key, one in zip(keys, args.engine_option, strict=True):
         if not one.partition("=")[2]:
             raise UserError(f"--engine-option {one!r} is not of the form KEY=VALUE, for example kv_cache_dtype=fp8")
+        if keys.count(key) > 1:
+            raise UserError(f"--engine-option {key} is given twice: all of them together are one point, give it once")
         set_key(found, one)
     return found
+
+
+def engine_point(args: argparse.Namespace) -> str | None:
+    """What the engine was asked for, as a protocol records it; None for nothing. The order means nothing."""
+    return " ".join(sorted(args.engine_option)) or None
 
 
 DROP = "leave out problems whose gold answers cannot be judged, which are otherwise refused"

@@ -42,25 +42,26 @@ def measure_hints(work: HintWork, judge: Judge, display: Display) -> Path:
     from tersely.samplers.memory import row_cure
     from tersely.tasks.prompts import Renderer
 
-    folder, problems, protocol = work.folder, work.problems, work.protocol
+    subject, protocol = work.subject, work.protocol
+    folder, problems = subject.folder, subject.problems
     if work.is_done:
         display.note(f"{folder} is finished already: nothing to do")
         return folder
-    if work.earlier is not None:
-        display.note(work.earlier.words())
-        work.earlier.set_aside()
+    if subject.earlier is not None:
+        display.note(subject.earlier.words())
+        subject.earlier.set_aside()
     cure, ready = row_cure("--max-rows ", work.max_rows, protocol.k), None
     if missing(folder, problems, protocol.k):
         with explain_out_of_memory("sampling", cure):
-            ready = work.source.ready(work.prompts.values(), protocol.max_new_tokens, work.max_rows)
-    with RunFolder.open(folder, RunKind.FAITHFULNESS, work.identity, grows=work.grows) as run:
+            ready = subject.source.ready(subject.prompts.values(), protocol.max_new_tokens, work.max_rows)
+    with RunFolder.open(folder, RunKind.FAITHFULNESS, subject.identity, grows=subject.grows) as run:
         disk.remove(run.path / SUMMARY)  # of the smaller one that this goes on with
         if ready is not None:
             if ready.check is not None:
                 ready.check.record(run.path, display.note)
             ready.take_up(run)
             with explain_out_of_memory("sampling", cure), close_after(ready.sampler):
-                render = Renderer(work.source.tokenizer, work.template)
+                render = Renderer(subject.source.tokenizer, subject.template)
                 ask(problems, protocol, work.hint, ready.sampler, render, judge, run, display, ready.reading)
         _finish(run, problems, work.made)
     return folder

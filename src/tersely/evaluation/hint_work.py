@@ -3,7 +3,7 @@ anything is written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,8 @@ from tersely.evaluation.records import evaluation_folder
 from tersely.evaluation.served_work import Tokenizers, require_out, served_identity
 from tersely.evaluation.source import FolderSource, Model, Source
 from tersely.evaluation.terms import BOXED, effort_line, pick_template
-from tersely.facts import Facts
+from tersely.facts import NO_OPTIONS, Facts
+from tersely.learn.parallel import World, require_teams
 from tersely.models.digest import weights_digest
 from tersely.models.environment import environment
 from tersely.models.load import load_config, load_tokenizer
@@ -33,20 +34,19 @@ from tersely.runs.folder import RunFolder
 from tersely.runs.identity import Grows
 from tersely.runs.kinds import RunKind
 from tersely.samplers.endpoint import Endpoint
+from tersely.samplers.engines import find_engine
 from tersely.tasks import load_task, task_digest
 from tersely.tasks.prompts import PromptIds, render_all
 from tersely.verify import Judge
 
 
 @dataclass(frozen=True, slots=True)
-class HintWork:
-    """One model to be measured: everything that can be refused has been looked at, and nothing is written yet."""
+class Subject:
+    """What is measured, and where to: weights on this machine, or a model behind a server."""
 
     source: Source
     folder: Path
     problems: Sequence[Problem]
-    protocol: EvalProtocol
-    hint: str
     template: str
     prompts: PromptIds
     """Of both arms."""
@@ -54,11 +54,22 @@ class HintWork:
     """Decides whether the folder may be gone on with."""
     grows: Grows
     """Which smaller measurements it goes on with."""
+    told: JsonObject
+    """Of the protocol and of the model, what is recorded with the summary."""
+    earlier: Earlier | None = None
+    """Of the run's weights before it was trained on: first to be moved out of the folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class HintWork:
+    """One model to be measured: everything that can be refused has been looked at, and nothing is written yet."""
+
+    subject: Subject
+    protocol: EvalProtocol
+    hint: str
     made: JsonObject
     """What is recorded with the summary."""
     max_rows: int
-    earlier: Earlier | None
-    """Of the run's weights before it was trained on: first to be moved out of the folder."""
     is_done: bool
 
 
@@ -73,6 +84,7 @@ def prepare_hints(
     other_template: bool = False,
     threads: int = 0,
     engine: str = "auto",
+    engine_options: Mapping[str, Any] = NO_OPTIONS,
     max_rows: int = 256,
 ) -> HintWork:
     """Look at everything that can be refused; no weights are loaded and nothing is written.
@@ -83,10 +95,29 @@ def prepare_hints(
     if threads:
         torch.set_num_threads(threads)
     if isinstance(model, Endpoint):
-        return _prepare_served(model, protocol, hint, out, judge, command, max_rows)
-    facts, weights = Facts.of(engine), locate_model(str(model))
+        found = _served(model, protocol, hint, out, judge)
+    else:
+        facts = Facts.of(engine, options=engine_options)
+        require_teams(World(), facts.traits.processes)
+        found = _of_folder(model, protocol, hint, out, judge, facts, other_template)
+    made = {**found.told, "versions": environment(), "command": command}
+    finished = RunFolder.look(found.folder, RunKind.FAITHFULNESS, found.identity, found.grows)
+    done = found.earlier is None and finished is not None
+    return HintWork(found, protocol, hint, made, max_rows, done)
+
+
+def _of_folder(
+    model: Path,
+    protocol: EvalProtocol,
+    hint: str,
+    out: Path | None,
+    judge: Judge,
+    facts: Facts,
+    other_template: bool,
+) -> Subject:
+    """Weights on this machine."""
+    weights = locate_model(str(model))
     place_of = partial(_place, model, out, hint)
-    folder = place_of(protocol)
     template = pick_template(weights, protocol.template, other_template)
     line = effort_line(weights, protocol.effort, other_template)
     tokenizer = load_tokenizer(weights)
@@ -95,37 +126,19 @@ def prepare_hints(
     prompts = _prompts(problems, hint, protocol.seed, tokenizer, template, line)
     longest = max(map(len, prompts.values()))
     Room.of(load_config(weights).to_dict()).require(longest, protocol.max_new_tokens, "--max-new-tokens ", template)
-    wanted = {**rules, "hint_text": HINTS[hint].text, **_digests(weights, tokenizer, prompts)}
+    decides = {} if find_engine(facts.engine).bit_exact else {"engine": facts.engine}
+    wanted = {**rules, "hint_text": HINTS[hint].text, **_digests(weights, tokenizer, prompts), **decides}
     grows = _grows(wanted, problems, prompts)
     earlier = find_earlier(model, weights, RunKind.FAITHFULNESS, protocol, place_of, wanted, grows)
     told = {"weights_sha256": wanted["weights_sha256"], **weights_step(weights)}
-    return HintWork(
-        source=FolderSource(weights, facts, tokenizer),
-        folder=folder,
-        problems=problems,
-        protocol=protocol,
-        hint=hint,
-        template=template,
-        prompts=prompts,
-        identity=wanted,
-        grows=grows,
-        made={"protocol": {**rules, "model": str(model)}, **told, "versions": environment(), "command": command},
-        max_rows=max_rows,
-        earlier=earlier,
-        is_done=earlier is None and RunFolder.look(folder, RunKind.FAITHFULNESS, wanted, grows) is not None,
-    )
+    return Subject(
+        FolderSource(weights, facts, tokenizer), place_of(protocol), problems, template, prompts, wanted, grows,
+        {"protocol": {**rules, "model": str(model)}, **told}, earlier,
+    )  # fmt: skip
 
 
-def _prepare_served(
-    endpoint: Endpoint,
-    protocol: EvalProtocol,
-    hint: str,
-    out: Path | None,
-    judge: Judge,
-    command: str,
-    max_rows: int,
-) -> HintWork:
-    """``prepare_hints`` for a model behind a server."""
+def _served(endpoint: Endpoint, protocol: EvalProtocol, hint: str, out: Path | None, judge: Judge) -> Subject:
+    """A model behind a server."""
     folder = _place(Path(endpoint.label), require_out(endpoint, out), hint, protocol)
     template = protocol.template or BOXED
     problems = load_choices(protocol, judge, template)
@@ -135,27 +148,12 @@ def _prepare_served(
     rules, served = _rules(protocol, template, problems, hint), served_identity(source, prompts)
     wanted = {**rules, "hint_text": HINTS[hint].text, **served}
     told = {"protocol": {**rules, "model": endpoint.model}, "endpoint": served["endpoint"]}
-    grows = _grows(wanted, problems, prompts)
-    return HintWork(
-        source=source,
-        folder=folder,
-        problems=problems,
-        protocol=protocol,
-        hint=hint,
-        template=template,
-        prompts=prompts,
-        identity=wanted,
-        grows=grows,
-        made={**told, "versions": environment(), "command": command},
-        max_rows=max_rows,
-        earlier=None,
-        is_done=RunFolder.look(folder, RunKind.FAITHFULNESS, wanted, grows) is not None,
-    )
+    return Subject(source, folder, problems, template, prompts, wanted, _grows(wanted, problems, prompts), told)
 
 
 def _rules(protocol: EvalProtocol, template: str, problems: Sequence[Problem], hint: str) -> dict[str, object]:
     """The protocol of both arms, as a folder keeps it."""
-    asked = protocol.facts(template, task_digest(problems)).asked_for(protocol.effort)
+    asked = protocol.facts(template, task_digest(problems)).asked_for(protocol.effort).asked_with(protocol.request)
     return {**identity(asked), "hint": hint}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +20,7 @@ from tersely.evaluation.records import AGAIN, read_evaluation
 from tersely.evaluation.served_work import require_out
 from tersely.evaluation.source import Model
 from tersely.evaluation.table import cell
+from tersely.facts import NO_OPTIONS
 from tersely.runs import disk
 from tersely.runs.identity import is_run_folder
 from tersely.runs.json_file import read_json
@@ -44,6 +46,7 @@ def profile(
     drop_unjudgeable: bool = False,
     threads: int = 0,
     engine: Engine = "auto",
+    engine_options: Mapping[str, Any] = NO_OPTIONS,
     max_rows: int = 256,
 ) -> Path:
     """Evaluate (or go on evaluating) and write profile.json beside responses.jsonl; returns its path.
@@ -77,6 +80,7 @@ def profile(
         allow_overlap=True,
         threads=threads,
         engine=engine,
+        engine_options=engine_options,
         max_rows=max_rows,
     )
     if speaks():  # of the processes that torchrun starts the first alone writes

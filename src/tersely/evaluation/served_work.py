@@ -14,13 +14,12 @@ from tersely.evaluation.terms import BOXED, Asking
 from tersely.models.load import load_tokenizer
 from tersely.models.locate import locate_model
 from tersely.models.prompt_identity import prompts_digest
-from tersely.models.text import ResponseText
+from tersely.models.text import ResponseText, opens_thoughts
 from tersely.rollouts import Grader, load_problems, verifier_of
 from tersely.samplers.endpoint import Endpoint
 from tersely.samplers.endpoint.characters import Characters
 from tersely.samplers.endpoint.look import look
 from tersely.tasks import task_digest
-from tersely.tasks.chat import chat_text, template_text
 from tersely.tasks.prompts import PromptIds, find_template, render_all
 from tersely.tasks.strata import strata_of
 
@@ -96,7 +95,7 @@ class Tokenizers:
                     f"the template {template!r} is a whole prompt, and a chat server puts its own around what it is "
                     "sent: leave --template out, or add --completions"
                 )
-            return cls(Characters(), own, own is not None and _opens(own))
+            return cls(Characters(), own, own is not None and opens_thoughts(own))
         if own is None and not whole:
             raise UserError(
                 f"--completions sends our own prompt, and the template {template[:60]!r} needs the model's chat "
@@ -112,11 +111,3 @@ class Tokenizers:
         looked = look(endpoint, first, protocol.sampling, counter_of(self.own), ids)
         looked.require_room(protocol.max_new_tokens)
         return ServedSource(endpoint, looked, self.writes, self.own, ids, opens)
-
-
-def _opens(tokenizer: Any) -> bool:
-    """Whether the model's chat template begins the response with a thought."""
-    if not template_text(tokenizer):
-        return False
-    text = chat_text(tokenizer, [{"role": "user", "content": "1 + 1"}], ask=True)
-    return ResponseText(tokenizer).opens_thinking(tokenizer.encode(text, add_special_tokens=False))

@@ -18,11 +18,10 @@ from tersely.imported.reading import read_bytes, read_object
 from tersely.imported.record import Answered, Asked, ForeignLog, Scored, number
 from tersely.jsonl import parse_lines
 from tersely.records import Finish, Problem
+from tersely.verify.visible import last_mark, opens
 
 QUESTIONS = ("question", "problem", "query", "prompt", "input")
 """Columns of a task that may hold the question; one of them does where it is another one in every problem."""
-OPENS = "<think>"
-"""Opens a thought at the end of a prompt."""
 CAPS = ("max_gen_toks", "max_new_tokens", "max_tokens")
 PROMPT = ("doc_to_text", "description", "gen_prefix", "target_delimiter", "fewshot_delimiter", "fewshot_config")
 """Settings of a task that make the prompt."""
@@ -102,8 +101,14 @@ def _answers(
                     tokens=None,
                     thinking_tokens=None,
                     scores=scores,
-                    opened=lines[0]["arguments"]["gen_args_0"]["arg_0"].rstrip().endswith(OPENS),
+                    opened=_opens(lines[0]["arguments"]["gen_args_0"]["arg_0"]),
                 )
+
+
+def _opens(prompt: str) -> bool:
+    """Whether a thought begins at its end."""
+    last = last_mark(prompt)
+    return last is not None and opens(last)
 
 
 def _scores(lines: Sequence[Mapping[str, Any]], worse: Container[str]) -> Iterator[tuple[str, Scored]]:

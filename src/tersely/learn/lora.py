@@ -22,6 +22,8 @@ from tersely.errors import UserError, first_line
 from tersely.extras import install_command
 from tersely.models.shares import whole
 
+SETTING = "learner.lora"
+"""Where ``config`` stands, unless somebody else's settings hold it."""
 NAME = "default"
 """peft's name for an adapter that has no other."""
 
@@ -30,12 +32,13 @@ class Adapter:
     """The adapter of one model, and the plain model that takes the merged weights.
 
     The base keeps its type (bfloat16 or float32), frozen; the adapter's matrices are float32. ``seed`` decides the
-    random half of them (A; B begins at 0, so that the policy begins as the base), the same in every process.
+    random half of them (A; B begins at 0, so that the policy begins as the base), the same in every process; refusals
+    speak of ``setting``.
     """
 
-    def __init__(self, model: Any, config: LoraConfig, seed: int) -> None:
-        peft = import_peft()
-        targets = refuse_targets(model, config)
+    def __init__(self, model: Any, config: LoraConfig, seed: int, setting: str = SETTING) -> None:
+        peft = import_peft(setting)
+        targets = refuse_targets(model, config, setting)
         self.model = model
         self.merged = copy.deepcopy(model).requires_grad_(False)
         settings = peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules=targets)
@@ -43,9 +46,9 @@ class Adapter:
         # Of our own seed, and without a trace in the random state that checkpoints keep.
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
-            self.wrapped = _wrapped(peft, model, settings)
+            self.wrapped = _wrapped(peft, model, settings, setting)
             """peft's own view of the model."""
-        self._layers = _adapted(peft, model)
+        self._layers = _adapted(peft, model, setting)
 
     @contextlib.contextmanager
     def off(self) -> Iterator[None]:
@@ -102,7 +105,7 @@ def _of_experts(layer: Any, down: Tensor, up: Tensor) -> Tensor:
     return delta
 
 
-def _adapted(peft: Any, model: nn.Module) -> dict[str, Any]:
+def _adapted(peft: Any, model: nn.Module, setting: str) -> dict[str, Any]:
     """Name -> layer of all that peft adapted, experts in one weight included. UserError for a kind of layer of which we
     do not know what it adds to the weights: what is sampled would not be what is trained."""
     kinds = (peft.tuners.lora.Linear, peft.tuners.lora.ParamWrapper)
@@ -111,7 +114,7 @@ def _adapted(peft: Any, model: nn.Module) -> dict[str, Any]:
         if not isinstance(layer, kinds):
             raise UserError(
                 f"peft adapts {name} of this model as {type(layer).__name__}, which cannot be merged here: name other "
-                f"layers by --set learner.lora.targets=..., or leave learner.lora out"
+                f"layers by --set {setting}.targets=..., or leave {setting} out"
             )
     return found
 
@@ -123,7 +126,7 @@ def plain_names(model: Any) -> list[str]:
     return [name for name in _last_names(linear) if name not in others]
 
 
-def _wrapped(peft: Any, model: Any, settings: Any) -> Any:
+def _wrapped(peft: Any, model: Any, settings: Any, setting: str) -> Any:
     """peft's wrapper. UserError where it refuses the model.
 
     peft asks transformers for checkpointing by a name that transformers is giving up.
@@ -138,7 +141,7 @@ def _wrapped(peft: Any, model: Any, settings: Any) -> Any:
         left = [name for name in names if f"'{name}'" not in said]
         raise UserError(
             f"peft cannot adapt this {model.config.model_type} model ({said}): name other layers, for example --set "
-            f"learner.lora.targets={','.join(left)}, or leave learner.lora out"
+            f"{setting}.targets={','.join(left)}, or leave {setting} out"
         ) from error
 
 
@@ -150,18 +153,18 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def import_peft() -> Any:
+def import_peft(setting: str = SETTING) -> Any:
     """UserError where peft is not installed."""
     try:
         import peft
     except ImportError as error:
         raise UserError(
-            f"learner.lora needs peft, which is not installed: {install_command('lora')}, or leave learner.lora out"
+            f"{setting} needs peft, which is not installed: {install_command('lora')}, or leave {setting} out"
         ) from error
     return peft
 
 
-def refuse_targets(model: Any, config: LoraConfig) -> str | list[str]:
+def refuse_targets(model: Any, config: LoraConfig, setting: str = SETTING) -> str | list[str]:
     """What peft is to be given as target modules. UserError for a name that is no linear layer of this model, or one
     whose weight something else shares: a merged weight would change both."""
     if config.targets == "all-linear":
@@ -173,12 +176,12 @@ def refuse_targets(model: Any, config: LoraConfig) -> str | list[str]:
         found = [module for name, module in linear.items() if f".{name}".endswith(f".{wanted}")]
         if not found:
             raise UserError(
-                f"learner.lora.targets names {wanted!r}, which is no linear layer of this model: use all-linear, or "
+                f"{setting}.targets names {wanted!r}, which is no linear layer of this model: use all-linear, or "
                 f"some of {','.join(_last_names(linear))}"
             )
         if any(id(module.weight) in shared for module in found):
             raise UserError(
-                f"learner.lora.targets names {wanted!r}, whose weight this model shares with another layer, so that "
+                f"{setting}.targets names {wanted!r}, whose weight this model shares with another layer, so that "
                 "merging would change both: leave it out"
             )
     return names

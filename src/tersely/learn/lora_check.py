@@ -12,7 +12,7 @@ import torch
 
 from tersely.config import LoraConfig
 from tersely.errors import UserError, in_one_line
-from tersely.learn.lora import Adapter, plain_names
+from tersely.learn.lora import SETTING, Adapter, plain_names
 from tersely.models.agreement import FP32_BOUND, Truth, own_logprobs
 from tersely.models.memory import ran_out
 
@@ -21,18 +21,18 @@ PART = 0.5
 SCALE = 0.05
 
 
-def check_adapter(model: Any, config: LoraConfig, processes: int) -> None:
+def check_adapter(model: Any, config: LoraConfig, processes: int, setting: str = SETTING) -> None:
     """UserError where the adapted model cannot be trained, or is another than the merged one. The model is left as it
     was, its weights frozen; no random state is moved."""
     names = plain_names(model)
-    adapter = Adapter(model, config, seed=0)
+    adapter = Adapter(model, config, 0, setting)
     try:
         several = processes > 1 and adapter.adapts_experts
         why = "adapters of whole experts are not trained by several processes" if several else _difference(adapter)
         if why is not None:
             raise UserError(
-                f"learner.lora cannot be used as it is on this {model.config.model_type} model ({why}): adapt other "
-                f"layers, for example --set learner.lora.targets={','.join(names)}, or leave learner.lora out"
+                f"{setting} cannot be used as it is on this {model.config.model_type} model ({why}): adapt other "
+                f"layers, for example --set {setting}.targets={','.join(names)}, or leave {setting} out"
             )
     finally:
         adapter.remove()

@@ -28,16 +28,15 @@ _CODES, _SCALE = "_codes", "_scale"
 """What is added to a moment's name for the two parts of its 8-bit form."""
 
 
-def require_installed(kind: str) -> None:
-    """UserError where the library of an optimizer is not there."""
+def require_installed(kind: str, setting: str = "learner.optimizer") -> None:
+    """UserError where the library of an optimizer, asked for by ``setting``, is not there."""
     if kind != "adam8bit":
         return
     try:
         import torchao.optim  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"learner.optimizer = adam8bit needs torchao ({error}): {install_command('lean')}, or use "
-            "--set learner.optimizer=adam"
+            f"{setting} = adam8bit needs torchao ({error}): {install_command('lean')}, or use --set {setting}=adam"
         ) from error
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tersely.verify.visible import THINKING, opens
+from tersely.tasks.chat import chat_text, template_text
+from tersely.verify.visible import THINKING, last_mark, opens
 
 _PARTS = ("<|channel|>", "<|message|>")
 """Control tokens of which gpt-oss makes its marks: ``<|channel|>final<|message|>``."""
@@ -29,15 +30,27 @@ class ResponseText:
     def opens_thinking(self, prompt: Sequence[int]) -> bool:
         """Whether the prompt ends with the beginning of a thought, as templates that write ``<think>\\n`` make it. An
         empty thought (opened and closed again) and a mark that only stands in the text open none."""
-        end = self(prompt[-_ENDING:]).rstrip()
-        last = max(THINKING.finditer(end), key=lambda mark: mark.start(), default=None)
-        return last is not None and opens(last) and last.end() == len(end)
+        last = last_mark(self(prompt[-_ENDING:]))
+        return last is not None and opens(last)
+
+    def ends_thinking(self, prompt: Sequence[int]) -> bool:
+        """Whether the prompt ends with the end of a thought, as templates write it for a model that is not to think."""
+        last = last_mark(self(prompt[-_ENDING:]))
+        return last is not None and not opens(last)
 
     def __call__(self, tokens: Sequence[int]) -> str:
         if self._as_usual:
             return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
         kept = [token for token in tokens if token not in self._dropped]
         return str(self._tokenizer.decode(kept, skip_special_tokens=False))
+
+
+def opens_thoughts(tokenizer: Any) -> bool:
+    """Whether the model's chat template begins every response with a thought."""
+    if not template_text(tokenizer):
+        return False
+    text = chat_text(tokenizer, [{"role": "user", "content": "1 + 1"}], ask=True)
+    return ResponseText(tokenizer).opens_thinking(tokenizer.encode(text, add_special_tokens=False))
 
 
 def _is_mark(token: str) -> bool:

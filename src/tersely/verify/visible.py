@@ -31,6 +31,13 @@ def opens(mark: re.Match[str]) -> bool:
     return mark["close"] == "" or mark["begun"] is not None
 
 
+def last_mark(prompt: str) -> re.Match[str] | None:
+    """The mark of thinking that a prompt ends with, blanks aside; None where it ends with none."""
+    end = prompt.rstrip()
+    last = max(THINKING.finditer(end), key=lambda mark: mark.start(), default=None)
+    return last if last is not None and last.end() == len(end) else None
+
+
 def graded(response: str, opened: bool = False) -> str | None:
     """After the last end of thinking, before any control token. None where thinking never ends: that of the response,
     or that which the prompt ``opened`` before it."""

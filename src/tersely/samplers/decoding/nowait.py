@@ -45,13 +45,18 @@ class NoWait:
         return cls(words)
 
     def rule(self, tokens: Tokens, temperature: float) -> Rule:
-        ids = [i for i, text in enumerate(tokens.texts) if _bare(text) in self.words]
+        ids = [i for i, text in enumerate(tokens.texts) if not _is_mark(text) and _bare(text) in self.words]
         if not ids:
             raise UserError(
                 f"none of the words that nowait bans ({', '.join(self.words[:4])} ...) is a token of this model, so "
                 "nothing would change: name words of its own, --decoding nowait:WORD,WORD"
             )
         return _Banning(np.array(ids, np.int64))
+
+
+def _is_mark(text: str) -> bool:
+    """A control token, or a mark such as ``</think>``, is no word whatever stands in it."""
+    return text.strip().startswith("<") and text.strip().endswith(">")
 
 
 def _bare(text: str) -> str:

@@ -17,9 +17,6 @@ from tersely.samplers.decoding import Decoding
 from tersely.samplers.decoding.base import Rule, Tokens
 from tersely.verify.visible import THINKING, opens
 
-_ENDING = 16
-"""Tokens at the end of a prompt among which an ended thought is looked for."""
-
 
 class Steering(Protocol):
     """Beside the loop over decode steps; ``rows`` says which response each row of the logits belongs to."""
@@ -89,7 +86,7 @@ class Options:
         rule = decoding.option.rule(self.tokens, sampling.temperature or 1.0)
         if not decoding.option.closes:
             return Steered(rule, (), (), np.zeros(len(prompts) * sampling.n, np.bool_))
-        thinks = np.array([not self._has_thought(prompt) for prompt in prompts], np.bool_).repeat(sampling.n)
+        thinks = np.array([not self._text.ends_thinking(prompt) for prompt in prompts], np.bool_).repeat(sampling.n)
         return Steered(rule, self.tokens.marks, self.closing(decoding), thinks)
 
     @property
@@ -113,15 +110,14 @@ class Options:
         ids = [int(i) for i in self._tokenizer.encode(decoding.close, add_special_tokens=False)]
         if not ids or self._tokenizer.decode(ids).strip() != decoding.close.strip():
             raise UserError(f"this model's tokenizer cannot write --close {decoding.close!r}: give another text")
+        if not set(marks).intersection(ids):
+            raise UserError(
+                f"--close {decoding.close!r} ends no thinking: it needs this model's own mark, "
+                f"{self.tokens.texts[marks[0]].strip()}, and may go on behind it"
+            )
         if self._end_ids.intersection(ids):
             raise UserError(f"--close {decoding.close!r} holds a token that ends the response: leave that out of it")
         return ids
-
-    def _has_thought(self, prompt: Sequence[int]) -> bool:
-        """Whether the prompt ends with an ended thought, as templates write it for a model that is not to think."""
-        end = self._text(prompt[-_ENDING:]).rstrip()
-        last = max(THINKING.finditer(end), key=lambda mark: mark.start(), default=None)
-        return last is not None and not opens(last) and last.end() == len(end)
 
 
 def _ends_thinking(token: str) -> bool:
