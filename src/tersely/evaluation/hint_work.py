@@ -118,6 +118,7 @@ def _of_folder(
     """Weights on this machine."""
     weights = locate_model(str(model))
     place_of = partial(_place, model, out, hint)
+    folder = place_of(protocol)
     template = pick_template(weights, protocol.template, other_template)
     line = effort_line(weights, protocol.effort, other_template)
     tokenizer = load_tokenizer(weights)
@@ -132,7 +133,7 @@ def _of_folder(
     earlier = find_earlier(model, weights, RunKind.FAITHFULNESS, protocol, place_of, wanted, grows)
     told = {"weights_sha256": wanted["weights_sha256"], **weights_step(weights)}
     return Subject(
-        FolderSource(weights, facts, tokenizer), place_of(protocol), problems, template, prompts, wanted, grows,
+        FolderSource(weights, facts, tokenizer), folder, problems, template, prompts, wanted, grows,
         {"protocol": {**rules, "model": str(model)}, **told}, earlier,
     )  # fmt: skip
 
