@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tersely.cli import build_parser
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +66,7 @@ def test_every_command_on_the_pages_is_one() -> None:
             raise AssertionError(f"{page}: tersely {shlex.join(words)}") from None
 
 
+@pytest.mark.slow
 def test_the_parts_alone_run_as_the_readme_prints_them() -> None:
     code = re.search(r"## The parts alone.*?```python\n(.*?)```", read("README.md"), re.DOTALL)
     assert code is not None

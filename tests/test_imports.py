@@ -69,6 +69,7 @@ def loaded() -> dict[str, list[str]]:
     return dict(json.loads(line) for line in done.stdout.splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", LIGHT_ROOMS)
 def test_light_rooms_leave_the_heavy_libraries_out(room: str, loaded: dict[str, list[str]]) -> None:
     assert loaded[room] == []
@@ -143,6 +144,7 @@ def test_every_file_has_a_floor() -> None:
     assert {name for name in sources() if name.count(".") and name.split(".")[1] not in FLOOR} == set()
 
 
+@pytest.mark.slow
 def test_lower_rooms_never_import_higher_ones() -> None:
     assert climbs(sources()) == []
 
@@ -207,6 +209,7 @@ def _is_false(value: ast.expr) -> bool:
     return isinstance(value, ast.Constant) and value.value is False
 
 
+@pytest.mark.slow
 def test_nothing_in_the_package_runs_or_unpickles_what_it_is_given() -> None:
     assert {name: found for name, source in sources().items() if (found := dangers(source))} == {}
 

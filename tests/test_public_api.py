@@ -52,6 +52,7 @@ def test_every_public_name_is_there_lazily_and_documented() -> None:
         tersely.trian  # noqa: B018
 
 
+@pytest.mark.slow
 def test_importing_the_package_and_its_light_names_loads_no_heavy_library() -> None:
     light = "tersely.Objective, tersely.Judge, tersely.Estimate, tersely.load_run, tersely.paired_saving"
     code = f"import sys, tersely; {light}; print([m for m in ('torch', 'transformers', 'sympy') if m in sys.modules])"

@@ -114,6 +114,7 @@ def test_a_recipe_that_is_none_is_one_sentence(what: str, tmp_path: Path, capsys
         assert reason in refused(capsys, "evaluate", "m", "--suite", str(tmp_path / "mine.toml"))
 
 
+@pytest.mark.slow
 def test_a_value_of_set_may_not_be_nested_without_end(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nested too deeply" in refused(capsys, "train", "tiny", "--set", "run.steps=" + "[" * 5000)
 

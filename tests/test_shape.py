@@ -35,6 +35,7 @@ def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
+@pytest.mark.slow
 def test_no_module_and_no_function_is_too_long() -> None:
     long_ones = []
     for path in sorted(SRC.rglob("*.py")):
@@ -73,6 +74,7 @@ def unread(source: str) -> list[str]:
     return [name for name in made if name.startswith("_") and not name.startswith("__") and name not in read]
 
 
+@pytest.mark.slow
 def test_no_private_name_of_a_module_is_dead() -> None:
     assert {str(path): found for path in SRC.rglob("*.py") if (found := unread(path.read_text(encoding="utf-8")))} == {}
 

@@ -183,6 +183,7 @@ print(json.dumps([name for name in json.loads(sys.argv[2]) if name in sys.module
 """
 
 
+@pytest.mark.slow
 def test_no_adapter_loads_an_engine_before_it_is_used() -> None:
     names = [path.stem for path in ADAPTERS.glob("*.py") if path.stem not in ("__init__", "verl_plugin")]
     assert len(names) > 10

@@ -198,6 +198,7 @@ def test_mean_interval_covers_long_tailed_lengths() -> None:
     assert 0.90 <= share_covered(make, 60.0) <= 0.98
 
 
+@pytest.mark.slow
 def test_treating_responses_as_independent_would_not_cover() -> None:
     # The reason for clustering: eight identical siblings are one observation, not eight.
     def make(rng: np.random.Generator) -> Estimate:
@@ -207,6 +208,7 @@ def test_treating_responses_as_independent_would_not_cover() -> None:
     assert share_covered(make, 0.7) < 0.8
 
 
+@pytest.mark.slow
 def test_paired_intervals_cover_the_true_difference_and_the_true_ratio() -> None:
     def draw(rng: np.random.Generator) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
         scale_P = rng.gamma(4, 25, size=60)

@@ -22,6 +22,7 @@ def test_for_problems_lost_or_not_it_is_clopper_and_pearsons_bound(problems: int
     assert loss_bound([-1.0] * lost + [0.0] * (problems - lost), confidence) == pytest.approx(-golden, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("problems", "k"), [(8, 1), (30, 4), (150, 10)])
 def test_in_general_it_is_the_quantile_of_means_over_random_spacings(problems: int, k: int) -> None:
     # Learned-Miller and Thomas write the same with order statistics: 1 - sum of U_(i) (z_(i+1) - z_(i)), z in [0, 1].

@@ -103,6 +103,7 @@ def test_a_long_block_counts_at_the_end_alone_and_rules_of_a_table_never() -> No
     assert loops("a+b=" * 60)
 
 
+@pytest.mark.slow
 def test_reading_is_linear_on_hostile_text() -> None:
     rng = random.Random(0)
     texts = ["a " * 60_000, "= 7 " * 30_000, "ab" * 60_000, "x" + " " * 120_000 + "y", "is \\boxed{ " * 12_000]

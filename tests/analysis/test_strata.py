@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from golden_records import PROTOCOL, golden_records
 from tersely.analysis import ProtocolFacts, compare_paired, summarise
 from tersely.analysis.strata import STRATIFIED, marked, stratified
@@ -50,6 +52,7 @@ def test_other_sets_say_nothing_of_it_and_no_number_changes() -> None:
     assert marked(loose, None) is loose
 
 
+@pytest.mark.slow
 def test_the_embedded_task_is_stratified_as_it_says() -> None:
     exercises = arithmetic_exercises("held_out", 1200, 5)
     for level, rate in EXCEPTION_RATES.items():

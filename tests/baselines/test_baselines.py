@@ -201,6 +201,7 @@ def test_samples_hold_every_response_as_it_was_sampled(root: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_samples_of_more_problems_keep_what_was_drawn(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +219,7 @@ def test_samples_of_more_problems_keep_what_was_drawn(
         draw_samples(resolve_samples({**settings(root), "train_size": 6}), out, QUIET)
 
 
+@pytest.mark.slow
 def test_samples_of_more_responses_keep_what_was_drawn(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,6 +278,7 @@ def run(root: Path, name: str, out: Path, *more: str) -> int:
     return cli.main(["baseline", name, *arguments, "--set", "tuning.batch=4", "--set", "run.threads=1", *more])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRL, "o1-pruner"])
 def test_each_method_changes_the_weights_and_leaves_an_ordinary_run(
     name: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -302,6 +305,7 @@ def test_each_method_changes_the_weights_and_leaves_an_ordinary_run(
     assert not list(tmp_path.glob("*trl*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRL, "o1-pruner"])
 def test_adapters_alone_are_trained_and_the_checkpoint_has_them_merged_and_apart(
     name: str, root: Path, tmp_path: Path
@@ -337,6 +341,7 @@ def test_what_cannot_be_adapted_is_told_by_the_setting_of_a_baseline(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_step_without_a_gradient_is_logged_and_a_run_of_them_is_refused(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -452,6 +457,7 @@ def test_a_tokenizer_without_padding_and_end_of_text_is_trained_on_like_any(
     assert all(torch.equal(weight, found[1][name]) for name, weight in found[0].items())
 
 
+@pytest.mark.slow
 def test_training_that_was_stopped_begins_anew_from_the_kept_samples(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

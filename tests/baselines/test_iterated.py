@@ -64,6 +64,7 @@ def config(root: Path) -> BaselineConfig:
 # --- a part of the problems --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_part_is_drawn_from_its_start_round_and_round_until_its_tokens_are_reached(
     root: Path, tmp_path: Path
 ) -> None:

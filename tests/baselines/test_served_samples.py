@@ -67,6 +67,7 @@ def asked(url: str, *more: str) -> list[str]:
     return [*words, "--task", "task.jsonl", "--template", "question", "--out", "samples", *sets, *more]
 
 
+@pytest.mark.slow
 def test_the_ids_that_the_server_sampled_are_what_a_baseline_learns_from() -> None:
     with serving(ids=sampling_from("model")) as (url, manners):
         assert main(asked(url)) == 0
@@ -91,6 +92,7 @@ def test_the_ids_that_the_server_sampled_are_what_a_baseline_learns_from() -> No
     assert read_done(Path("pruned")) is not None
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_loses_no_sample() -> None:
     draws = sampling_from("model")
     with serving(ids=draws, fail=lambda number: "400" if number > 8 else None) as (url, _):

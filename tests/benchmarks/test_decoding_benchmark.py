@@ -42,6 +42,7 @@ def test_base_and_family_are_copied_once_and_nothing_is_written_there(runs: Path
     assert sorted(runs.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_points_are_packed_beside_the_comparison_and_asked_like_its_runs(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

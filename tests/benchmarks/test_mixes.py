@@ -40,6 +40,7 @@ def test_a_mix_is_compared_with_the_lines_between_its_neighbours() -> None:
     assert mixes.above(model(41, 99), line) is None
 
 
+@pytest.mark.slow
 def test_the_tables_are_those_of_their_records() -> None:
     found = Records(mixes.RECORDS, mixes.MIXES)
     assert mixes.RESULT.read_text(encoding="utf-8") == mixes.page(found, mixes.seeds_of(found))

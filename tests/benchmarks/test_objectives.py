@@ -126,6 +126,7 @@ def made_records(folder: Path, points: dict[str, tuple[float, float]]) -> Record
     return Records(folder)
 
 
+@pytest.mark.slow
 def test_the_page_says_which_move_the_frontier_and_which_move_along_it(tmp_path: Path) -> None:
     points = {
         "paper-0": (0.9, 50.0), "paper-0.1": (0.8, 40.0), "paper-0.2": (0.7, 30.0), "paper-0.4": (0.6, 20.0),

@@ -62,6 +62,7 @@ def mean_tokens(folder: Path, seed: int, run: str) -> float:
 # --- packing -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_records_hold_every_response_as_it_was_evaluated(tree: Path, records: Path) -> None:
     found = Records(records).seeds[1]["alpha-0.2"]
     wanted = read_evaluation(tree / "seed-1" / "alpha-0.2" / "evaluation" / fake_runs.TASK).responses()
@@ -156,6 +157,7 @@ def test_the_published_pages_are_what_the_records_give() -> None:
     assert {str(path): published.differing(path, text) for path, text in found.items()} == {str(p): [] for p in found}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not KEPT.is_dir(), reason="the comparison's records are not packed yet")
 def test_a_part_of_the_published_records_by_plain_arithmetic() -> None:
     with (ROOT / "docs" / "results" / "models.csv").open(encoding="utf-8") as file:

@@ -119,6 +119,7 @@ def test_the_frontier_lags_by_nothing_behind_itself(records: TuneRecords) -> Non
     assert lag(records, 0, 0.6, (20,)) is None
 
 
+@pytest.mark.slow
 def test_the_page_counts_failures_and_compares_with_two_runs(records: TuneRecords) -> None:
     page = tune_table.page(records)
     assert "| lose-at-most-1 | 0 of 5 (0 to 52 %) |" in page
@@ -127,6 +128,7 @@ def test_the_page_counts_failures_and_compares_with_two_runs(records: TuneRecord
     assert "| 0 | 100 | 1,200 | 90 | 0.75 | 0.50 | 750 (38) | 200 (10) | 300 (15) |" in page
 
 
+@pytest.mark.slow
 def test_further_problems_are_none_that_tune_has_seen(tmp_path: Path) -> None:
     tune.write_fresh(tmp_path / "fresh.jsonl", 300)
     asked = [json.loads(line)["problem"] for line in (tmp_path / "fresh.jsonl").read_text().splitlines()]
@@ -151,6 +153,7 @@ def test_the_other_benchmarks_runs_are_taken_with_their_base_or_not_at_all(tmp_p
     assert (at.base, at.fixed(0.2)) == (at.folder / "base", at.folder / "alpha-0.2")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not KEPT.is_dir(), reason="the records of this benchmark are not packed yet")
 def test_the_published_page_is_what_the_committed_records_give() -> None:
     kept = TuneRecords(KEPT)

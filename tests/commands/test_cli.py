@@ -53,6 +53,7 @@ def test_help_needs_no_heavy_import() -> None:
         assert f"'{heavy}'" not in loaded
 
 
+@pytest.mark.slow
 def test_verify_reads_lines_and_writes_them_with_verdicts(tmp_path: Path) -> None:
     rows = [
         {"gold": "1/2", "response": "so \\boxed{0.5}", "mine": 7},
@@ -69,6 +70,7 @@ def test_verify_reads_lines_and_writes_them_with_verdicts(tmp_path: Path) -> Non
     assert {"extracted", "reason", "seconds"} <= found[0].keys()
 
 
+@pytest.mark.slow
 def test_score_is_the_paper_by_hand(tmp_path: Path) -> None:
     # Two correct of lengths 10 and 30: z = -1 and 1; sigmoid(1) = 0.7310585786; alpha 0.2.
     rows = [{"group": "p", "correct": c, "length": n} for c, n in ((True, 10), (True, 30), (False, 20))]
@@ -177,6 +179,7 @@ def test_model_folder_without_weights_or_tokenizer(
         assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_foreign_or_unwritable_output_folder(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     foreign = tmp_path / "foreign"
     foreign.mkdir()

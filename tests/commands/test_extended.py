@@ -44,6 +44,7 @@ def texts(folder: Path) -> dict[tuple[str, int], str]:
     return {(line["problem_id"], line["sample"]): line["text"] for line in read_log(folder / "responses.jsonl")}
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_more_problems_and_responses_keeps_what_is_there(root: Path, tmp_path: Path) -> None:
     folder = evaluate(root, tmp_path / "grown", "--size", "3", "--k", "2")
     before = (folder / "responses.jsonl").read_bytes()
@@ -67,6 +68,7 @@ def test_fewer_responses_or_another_seed_are_other_work(
         assert "was made with another configuration" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_trained_on_to_the_bits_of_one_that_was_asked_at_once(root: Path, tmp_path: Path) -> None:
     for steps in (2, 4):
         train_for_odd_texts(settings(root, run={"steps": steps}), tmp_path / "grown")
@@ -111,6 +113,7 @@ def grown(root: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
             measure(run, root, capsys)
 
 
+@pytest.mark.slow
 def test_the_evaluation_of_a_run_that_was_trained_on_is_kept_under_its_step(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +197,7 @@ def test_a_faithfulness_test_of_a_run_that_was_trained_on_is_kept_under_its_step
     assert (old["weights_step"], new["weights_step"], old["protocol"]["step"]) == (2, 4, 2)
 
 
+@pytest.mark.slow
 def test_a_place_that_is_taken_is_named_and_nothing_is_moved(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -223,6 +227,7 @@ def test_a_crash_while_it_is_moved_is_made_good(
     assert [step for step, _ in read_curve(run, "held")] == [2]
 
 
+@pytest.mark.slow
 def test_the_base_that_others_began_with_is_known_by_its_weights_wherever_it_lies(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

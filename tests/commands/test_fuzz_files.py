@@ -194,6 +194,7 @@ def no_waiting() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "fault", "verb"), [pytest.param(*case, marks=_marks(case), id="-".join(case)) for case in CASES]
 )

@@ -26,6 +26,7 @@ def test_they_are_eighty_and_twenty_of_their_cures_are_obeyed() -> None:
     assert len({mistake.cure for mistake in MISTAKES if mistake.cure}) >= 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.command)
 def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(mistake: Mistake, world: Path) -> None:
     before = snapshot(world)

@@ -125,6 +125,7 @@ def test_a_free_question_is_answered_by_every_model(tmp_path: Path, capsys: pyte
     assert out.count("tokens,") == 2
 
 
+@pytest.mark.slow
 def test_a_base_is_asked_as_its_runs_are_and_any_model_as_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,6 +42,7 @@ def evaluate(root: Path, *words: str) -> int:
     return main(["evaluate", str(root / "base"), "--size", "12", "--out", str(root / "evaluations"), *words])
 
 
+@pytest.mark.slow
 def test_each_option_is_an_evaluation_of_its_own_beside_the_model_as_it_is(root: Path) -> None:
     there = sorted(path.name for path in (root / "evaluations/base").iterdir())
     assert there == ["arithmetic", "arithmetic@brake-any-3", "arithmetic@budget-12", "arithmetic@nowait"]
@@ -68,6 +69,7 @@ def test_a_page_draws_them_beside_the_model(root: Path) -> None:
     assert sorted(read_run(root / "evaluations/base").evaluations) == ["arithmetic"]  # a report leaves them out
 
 
+@pytest.mark.slow
 def test_a_trained_member_under_a_budget_is_a_point_of_its_own(root: Path) -> None:
     small = ["--set", "sampling.prompts=4", "--set", "sampling.n=4", "--steps", "1"]
     assert main(["train", "tiny", "--model", str(root / "base"), *small, "--out", str(root / "run")]) == 0

@@ -42,6 +42,7 @@ def evaluate(root: Path, *words: str) -> int:
     )
 
 
+@pytest.mark.slow
 def test_a_run_with_levels_is_measured_at_each_of_them_and_its_base_as_it_is(root: Path) -> None:
     found = read_run(root / "run", variants=True).evaluations
     assert sorted(found) == ["held@effort-high", "held@effort-low"]
@@ -81,6 +82,7 @@ def test_a_model_with_levels_is_asked_for_none_only_where_that_is_said(root: Pat
         effort_line(weights, None)
 
 
+@pytest.mark.slow
 def test_levels_are_points_of_a_comparison(root: Path) -> None:
     found = collect([root / "run"], root / "evaluations/model", variants=False)
     assert [(c.label, c.role) for c in found.contenders if c.role is not Role.BASE] == [

@@ -178,6 +178,7 @@ def test_the_command_measures_a_model_folder_and_does_nothing_twice(
     assert "is not multiple choice" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_more_questions_and_responses_go_on_with_what_is_there(tmp_path: Path) -> None:
     model = make_model_folder(tmp_path / "model")
     rows = [{"problem": f"Where is {i}?", "choices": {"A": "x", "B": "y"}, "answer": "AB"[i % 2]} for i in range(4)]

@@ -60,6 +60,7 @@ def test_an_evaluation_of_a_server_is_one_like_any_other() -> None:
     assert len(manners.bodies) == 17  # with the one of the look
 
 
+@pytest.mark.slow
 def test_the_key_is_written_nowhere(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("TERSELY_API_KEY", "sk-never-seen")
     with serving(key="sk-never-seen") as (url, _):
@@ -71,6 +72,7 @@ def test_the_key_is_written_nowhere(monkeypatch: pytest.MonkeyPatch, capfd: pyte
     assert "sk-never-seen" not in contents(Path(".")) + said.out + said.err
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_midway_is_gone_on_with_elsewhere(capfd: pytest.CaptureFixture[str]) -> None:
     with serving() as (url, _):
         assert main(asked(url, out="whole")) == 0
@@ -115,6 +117,7 @@ def test_a_crash_between_replies_and_responses_loses_nothing(monkeypatch: pytest
         assert len(manners.bodies) == 1
 
 
+@pytest.mark.slow
 def test_more_responses_are_added_and_finished_ones_are_not_asked_for() -> None:
     with serving() as (url, manners):
         assert main(asked(url, "--size", "4")) == 0
@@ -147,6 +150,7 @@ def short(body: dict[str, Any]) -> str:
     return " ".join(["so"] * padding) + f" \\boxed{{{sum(numbers) if effort != 'low' else 0}}}"
 
 
+@pytest.mark.slow
 def test_every_value_is_a_point_and_the_dominated_are_named(capfd: pytest.CaptureFixture[str]) -> None:
     Path("brief.txt").write_text("Be brief.\n")
     more = ["--request", "reasoning_effort=low,high", "--system", "brief.txt", "--price", "1,10"]
@@ -167,6 +171,7 @@ def test_every_value_is_a_point_and_the_dominated_are_named(capfd: pytest.Captur
     assert "0.707" in said
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_points_beside_the_model_as_served(capfd: pytest.CaptureFixture[str]) -> None:
     with serving(answer=short) as (url, _):
         assert main(asked(url, "--request", "reasoning_effort=low,high")) == 0
@@ -177,6 +182,7 @@ def test_the_page_shows_the_points_beside_the_model_as_served(capfd: pytest.Capt
     assert "reasoning_effort-low" in page
 
 
+@pytest.mark.slow
 def test_the_page_shows_seconds_and_money_and_names_the_dominated_in_each(capfd: pytest.CaptureFixture[str]) -> None:
     make_task(Path("task.jsonl"), count=24)
 
@@ -205,6 +211,7 @@ def test_the_page_shows_seconds_and_money_and_names_the_dominated_in_each(capfd:
     assert capfd.readouterr().err.count("is no price") == 5
 
 
+@pytest.mark.slow
 def test_python_measures_a_server_as_the_command_does(tmp_path: Path) -> None:
     Path("brief.txt").write_text("Be brief.\n")
     with serving(answer=short) as (url, manners):
@@ -257,6 +264,7 @@ def test_without_usage_a_tokenizer_counts_and_the_numbers_say_so(capfd: pytest.C
         assert 0 < record.thinking_tokens < record.tokens
 
 
+@pytest.mark.slow
 def test_a_base_model_is_sent_our_own_prompt(capfd: pytest.CaptureFixture[str]) -> None:
     make_model_folder(Path("model"))
     with serving() as (url, manners):
@@ -279,6 +287,7 @@ def test_a_thought_that_the_prompt_opens_must_end(capfd: pytest.CaptureFixture[s
     assert found.summary.overall.no_answer.value == 1.0
 
 
+@pytest.mark.slow
 def test_profile_faithfulness_and_show_ask_it_too(capfd: pytest.CaptureFixture[str]) -> None:
     rows = [
         {"question": f"Which is {i}?", "choices": {"A": str(i), "B": "x", "C": "y"}, "answer": "A"} for i in range(6)

@@ -155,6 +155,7 @@ def test_what_cannot_work_is_one_sentence_before_a_model_is_loaded(
 # --- the command
 
 
+@pytest.mark.slow
 def test_a_suite_is_evaluated_set_by_set_and_compared_as_a_whole(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -78,6 +78,7 @@ def evaluated(root: Path, model: Path, out: Path, *more: str) -> int:
     return main(["evaluate", str(model), *options])
 
 
+@pytest.mark.slow
 def test_a_checkpoint_says_who_judged_and_an_evaluation_too(root: Path, run: Path, tmp_path: Path) -> None:
     assert read_config(run)["verifier"] == "my_checks:odd"
     assert read_trained_for(run / "checkpoints/step-000002").verifier == "my_checks:odd"
@@ -147,6 +148,7 @@ def test_a_profile_and_samples_take_a_verifier(root: Path, tmp_path: Path) -> No
     assert main([*samples, "--verifier", "my_checks:even", "--set", "sampling.max_new_tokens=64"]) == 2
 
 
+@pytest.mark.slow
 def test_plan_counts_the_prompts_of_a_task_without_answers(
     root: Path, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,6 +180,7 @@ def test_a_verifier_that_cannot_say_stops_the_run_and_the_last_checkpoint_stands
     assert len(content_of(tmp_path / "run/unjudged.json")) >= 3
 
 
+@pytest.mark.slow
 def test_an_evaluation_says_how_many_could_not_be_judged_and_why(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,6 +195,7 @@ def test_an_evaluation_says_how_many_could_not_be_judged_and_why(
     assert "such as the verifier raised KeyError: 'nobody knows'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_below_the_rate_the_run_goes_on_and_counts_them(root: Path, tmp_path: Path) -> None:
     result = tersely.train(
         model=root / "model", task=root / "task.jsonl", out=tmp_path / "run", display=QUIET, judge="my_checks:nonsense",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 import tersely
 from graders import ParityJudge
 from tersely.evaluation.records import Evaluation
@@ -17,6 +19,7 @@ SMALL = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_an_unfinished_run_bears_its_step(tmp_path: Path) -> None:
     make_model_folder(tmp_path / "model")
     task, held = make_task(tmp_path / "task.jsonl", 4), make_task(tmp_path / "held.jsonl", 4, start=100)

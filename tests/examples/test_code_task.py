@@ -67,6 +67,7 @@ def test_prompts_show_the_signature_and_never_the_tests(problems: list[Problem])
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [

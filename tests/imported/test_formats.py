@@ -130,6 +130,7 @@ def test_a_nest_of_lists_is_one_sentence(tmp_path: Path) -> None:
     assert "cannot be read as a log of inspect-ai" in refused(tmp_path / "deep.json")
 
 
+@pytest.mark.slow
 def test_names_of_a_log_lead_nowhere_and_its_texts_act_nowhere(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,7 @@ def test_two_logs_of_one_task_are_paired_by_problem(tmp_path: Path, capsys: pyte
     assert f"evaluation: {tmp_path / 'sums-short-9-0.8' / 'sums'}" in out
 
 
+@pytest.mark.slow
 def test_an_effort_is_a_model_of_its_own_on_the_frontier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     imported(tmp_path / "ev", *(INSPECT / f"{name}.eval" for name in ("base", "short", "low")))
     folders = sorted((tmp_path / "ev").iterdir())
@@ -41,6 +42,7 @@ def test_an_effort_is_a_model_of_its_own_on_the_frontier(tmp_path: Path, capsys:
     assert "AES" in (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "key"),
     [
@@ -149,6 +151,7 @@ def test_our_judge_takes_the_place_of_the_scores_and_says_so(
     assert {record.extracted for record in found.responses() if record.correct} == {"42", "15", "111", "7"}
 
 
+@pytest.mark.slow
 def test_a_gold_that_our_judge_cannot_read_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = changed(tmp_path, lambda log: [s.update(target=["six", "6"]) for s in log["samples"]])
     err = said(capsys, 2, "import", path, "--judge", "--out", tmp_path / "ev")

@@ -44,6 +44,7 @@ def run(root: Path, out: Path, right: int, **settings_of_run: Any) -> None:
     train(config, out, PlainDisplay("wrong"), judge=RightUntil(right))
 
 
+@pytest.mark.slow
 def test_it_ends_after_three_steps_and_keeps_the_checkpoint_before_them(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,6 +73,7 @@ def test_the_steps_before_a_resume_count(root: Path, tmp_path: Path) -> None:
     assert len(read_log(tmp_path / "run/journal.jsonl")) == 4
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_that_is_asked_for(root: Path, tmp_path: Path) -> None:
     run(root, tmp_path / "run", right=0, steps=4, all_wrong_stop=0)
     assert (tmp_path / "run/done.json").exists()

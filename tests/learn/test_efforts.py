@@ -69,6 +69,7 @@ def test_the_prompt_of_a_group_ends_with_the_line_of_its_level(root: Path) -> No
         assert of_step[problem.id] == render(problem, tokenizer, "question", line)
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_levels_in_journal_samples_record_and_checkpoint(root: Path, tmp_path: Path) -> None:
     train_for_odd_texts(config(root), tmp_path / "run")
     asking, found = TrainingPrompts.of(config(root)), read_config(tmp_path / "run")
@@ -113,6 +114,7 @@ def test_a_run_without_levels_keeps_the_form_that_it_had(root: Path, tmp_path: P
     assert "efforts" not in json.loads((checkpoint / "tersely.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_with_the_same_bits(root: Path, tmp_path: Path) -> None:
     train_for_odd_texts(config(root), tmp_path / "whole")
     train_for_odd_texts(config(root), tmp_path / "parts", callbacks=[lambda record: record.step == 2])

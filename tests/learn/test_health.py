@@ -253,6 +253,7 @@ def stopping(root: Path, **more: Any) -> TrainConfig:
     return settings(root, run={"steps": 8, "checkpoint_every": 1}, health={OWN: 3}, **more)
 
 
+@pytest.mark.slow
 def test_a_stop_keeps_the_last_good_checkpoint_and_the_same_command_says_why(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with pytest.raises(
@@ -268,6 +269,7 @@ def test_a_stop_keeps_the_last_good_checkpoint_and_the_same_command_says_why(roo
     assert len(read_log(out / "journal.jsonl")) == 6
 
 
+@pytest.mark.slow
 def test_going_on_regardless_ends_with_the_bits_of_a_run_that_was_never_stopped(root: Path, tmp_path: Path) -> None:
     out, free = tmp_path / "run", tmp_path / "free"
     with pytest.raises(HealthError):
@@ -280,6 +282,7 @@ def test_going_on_regardless_ends_with_the_bits_of_a_run_that_was_never_stopped(
     assert "health" not in read_config(free)
 
 
+@pytest.mark.slow
 def test_without_a_good_checkpoint_that_is_said(root: Path, tmp_path: Path) -> None:
     config = settings(root, run={"steps": 8, "checkpoint_every": 1}, health={OWN: 0.5})
     with pytest.raises(HealthError, match="no checkpoint is from before"):
@@ -287,6 +290,7 @@ def test_without_a_good_checkpoint_that_is_said(root: Path, tmp_path: Path) -> N
     assert not any((tmp_path / "run/checkpoints").glob("step-*"))
 
 
+@pytest.mark.slow
 def test_a_damaged_reason_is_one_sentence(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with pytest.raises(HealthError):

@@ -25,6 +25,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_run_keeps_the_weights_of_every_checkpoint_and_training_state_of_the_newest_two(root: Path) -> None:
     train_for_odd_texts(settings(root, run={"checkpoint_every": 1}), root / "run")
     found = kept_checkpoints(root / "run")
@@ -36,6 +37,7 @@ def test_a_run_keeps_the_weights_of_every_checkpoint_and_training_state_of_the_n
     assert len({tuple(row) for row in first}) == 4
 
 
+@pytest.mark.slow
 def test_it_keeps_none_where_that_is_asked_for(root: Path) -> None:
     over = {"run": {"checkpoint_every": 1}, "checkpoint": {"weights_only": False}}
     train_for_odd_texts(settings(root, **over), root / "run")
@@ -43,6 +45,7 @@ def test_it_keeps_none_where_that_is_asked_for(root: Path) -> None:
     assert not (root / "run" / WEIGHTS).exists()
 
 
+@pytest.mark.slow
 def test_a_disk_without_room_for_the_checkpoints_is_refused_before_anything_is_written(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

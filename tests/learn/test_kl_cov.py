@@ -187,6 +187,7 @@ def test_bounds_of_a_clip_are_refused_with_it() -> None:
             LearnerConfig.model_validate({"loss": "kl_cov", **bound})
 
 
+@pytest.mark.slow
 def test_a_run_trains_by_it_and_a_default_run_has_no_key_of_it(tmp_path: Path) -> None:
     assert find_loss("kl_cov") is kl_cov_loss
     make_model_folder(tmp_path / "model")

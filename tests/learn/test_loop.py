@@ -73,6 +73,7 @@ def outcome(run: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_training_changes_weights_and_leaves_a_model_that_transformers_loads(root: Path, finished: Path) -> None:
     checkpoint = finished / "checkpoints/step-000004"
     model, tokenizer = AutoModelForCausalLM.from_pretrained(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
@@ -97,6 +98,7 @@ def test_journal_holds_the_standing_metrics_and_the_clock_is_apart(finished: Pat
     assert {"sample_s", "judge_s", "reference_s", "update_s", "step_s", "cpu_s", "tokens_per_s"} <= clock[0].keys()
 
 
+@pytest.mark.slow
 def test_run_again_after_the_end_does_nothing(root: Path, tmp_path: Path) -> None:
     first = train_for_odd_texts(settings(root), tmp_path / "run")
     stamp = (tmp_path / "run/journal.jsonl").stat().st_mtime_ns
@@ -104,6 +106,7 @@ def test_run_again_after_the_end_does_nothing(root: Path, tmp_path: Path) -> Non
     assert (tmp_path / "run/journal.jsonl").stat().st_mtime_ns == stamp
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits_other_seed_other_bits(root: Path, finished: Path, tmp_path: Path) -> None:
     for name, seed in (("b", 3), ("c", 4)):
         torch.manual_seed(ord(name))  # whatever the process did before
@@ -152,6 +155,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(root: Path, tmp_pat
     assert outcome(tmp_path / "whole") == outcome(tmp_path / "killed")
 
 
+@pytest.mark.slow
 def test_stop_request_saves_the_step_and_the_same_command_goes_on(root: Path, finished: Path, tmp_path: Path) -> None:
     def interrupt(record: StepRecord) -> None:
         if record.step == 3:
@@ -211,6 +215,7 @@ def test_resume_with_another_engine_says_that_it_cannot_be_exact(
     assert "cannot be bit-exact: engine was transformers" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_step_in_which_all_rewards_are_equal_is_an_event_and_no_crash(root: Path, tmp_path: Path) -> None:
     train(settings(root, run={"all_wrong_stop": 0}, learner={"kl_coefficient": 0.0}), tmp_path / "run", QUIET)
     journal = read_log(tmp_path / "run/journal.jsonl")
@@ -320,6 +325,7 @@ def test_mistakes_are_refused_in_one_sentence_and_nothing_is_written(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_second_process_on_one_run_folder_is_refused_by_name(root: Path, tmp_path: Path) -> None:
     config = settings(root)
     train_for_odd_texts(config, tmp_path / "run")
@@ -356,6 +362,7 @@ def test_bfloat16_runs_on_fp32_masters_and_resumes_with_the_same_bits(
     assert all(0 < gap < 0.1 for gap in gaps)
 
 
+@pytest.mark.slow
 def test_recomputed_activations_change_no_weight(root: Path, finished: Path, tmp_path: Path) -> None:
     train_for_odd_texts(settings(root, learner={"gradient_checkpointing": True}), tmp_path / "recomputed")
     assert weights(finished, 4) == weights(tmp_path / "recomputed", 4)

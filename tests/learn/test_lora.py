@@ -206,6 +206,7 @@ def test_a_run_resumes_with_the_same_bits_from_plain_checkpoints(
     assert (tmp_path / "again/journal.jsonl").read_bytes() == (tmp_path / "run/journal.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_responses_are_sampled_from_the_merged_weights(root: Path, tmp_path: Path) -> None:
     train_for_odd_texts(settings(root), tmp_path / "run")
     journal = read_log(tmp_path / "run/journal.jsonl")

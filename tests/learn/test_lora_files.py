@@ -45,6 +45,7 @@ def logprobs(model: torch.nn.Module) -> list[torch.Tensor]:
     return found
 
 
+@pytest.mark.slow
 def test_peft_puts_the_adapter_onto_the_base_and_has_the_merged_model(root: Path) -> None:
     place = adapter_of(root / "run")
     assert place == root / "run/checkpoints/step-000002/adapter"
@@ -73,6 +74,7 @@ def test_the_checkpoint_is_still_the_merged_model_to_everyone_else(root: Path) -
     assert load_file(checkpoint / "model.safetensors").keys() == load_file(root / "model/model.safetensors").keys()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_the_same_bytes(root: Path, tmp_path: Path) -> None:
     again = Path(shutil.copytree(root / "run", tmp_path / "run"))
     shutil.rmtree(again / "checkpoints/step-000002")

@@ -305,6 +305,7 @@ def test_packed_and_padded_layouts_give_the_same_gradients(kind: str) -> None:
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 25), min_size=1, max_size=6), st.integers(0, 100))
 def test_logprobs_of_padded_and_packed_rows_are_those_of_each_row_alone(lengths: list[int], seed: int) -> None:

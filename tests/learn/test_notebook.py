@@ -56,6 +56,7 @@ def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tersely.RunRe
     return train(root, tmp_path_factory.mktemp("whole") / "run")
 
 
+@pytest.mark.slow
 def test_another_thread_trains_the_same_and_no_signal_handler_is_touched(
     root: Path, whole: tersely.RunResult, tmp_path: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_another_thread_trains_the_same_and_no_signal_handler_is_touched(
     assert weights(results[0]) == weights(whole)
 
 
+@pytest.mark.slow
 def test_an_interrupt_finishes_the_step_saves_and_the_same_call_goes_on(
     root: Path, whole: tersely.RunResult, tmp_path: Path
 ) -> None:
@@ -114,6 +116,7 @@ def test_what_a_callback_raises_passes_and_the_last_checkpoint_stands(
     assert read_log(tmp_path / "run/journal.jsonl") == read_log(whole.checkpoint.parents[1] / "journal.jsonl")
 
 
+@pytest.mark.slow
 def test_a_sampler_of_the_caller_is_not_closed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -51,6 +51,7 @@ def run(root: Path, out: Path, method: str, **over: Any) -> Telling:
     return told
 
 
+@pytest.mark.slow
 def test_a_run_says_what_its_objective_does_with_wrong_answers(root: Path, tmp_path: Path) -> None:
     told = run(root, tmp_path / "run", "kimi")
     assert told.notes[0] == (
@@ -82,6 +83,7 @@ def test_what_cannot_work_is_refused_before_the_folder_is_made(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_what_an_objective_remembers_comes_back_from_the_checkpoint(root: Path, tmp_path: Path) -> None:
     objective = {"settings": {"budget": 5, "rate": 0.05}}
     run(root, tmp_path / "whole", "laconic", objective=objective, run={"steps": 4})
@@ -91,6 +93,7 @@ def test_what_an_objective_remembers_comes_back_from_the_checkpoint(root: Path, 
     assert journals[0] == journals[1]
 
 
+@pytest.mark.slow
 def test_problems_that_teach_nothing_give_way_to_others_that_were_drawn_beside_them(root: Path, tmp_path: Path) -> None:
     over = {"objective": {"filter": "equal"}, "run": {"steps": 2, "oversample": 1.5}, "sampling": {"prompts": 2}}
     config = settings(root, **over, learner={"updates": 1})
@@ -133,6 +136,7 @@ def test_drawing_more_problems_than_are_needed_is_refused_where_none_is_left_out
         train_for_odd_texts(settings(root, objective={"filter": "equal"}, run={"oversample": 4}), root / "never")
 
 
+@pytest.mark.slow
 def test_budgets_are_asked_for_in_the_prompt_and_looked_at(root: Path, tmp_path: Path) -> None:
     told = run(root, tmp_path / "run", "l1-exact", budgets=[5, 30], budget_line="length")
     assert told.notes[0].startswith("objective l1-exact: a wrong answer can earn more than a right one")

@@ -80,6 +80,7 @@ def adam_by_hand(weight: float, gradients: list[float], rate: float, betas: tupl
     return weight
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_steps_are_adam_s_without_weight_decay_on_the_whole_master(dtype: torch.dtype) -> None:
     """A weight of 1 moves by 1e-5 a step, far under bfloat16's 4e-3: only the lower half can hold it. Blocks of 256
@@ -127,6 +128,7 @@ def test_gradients_are_clipped_as_torch_clips_them() -> None:
     torch.testing.assert_close(clipped[0], clipped[1], rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_saved_and_taken_up_it_goes_on_with_the_same_bits(tmp_path: Path, dtype: torch.dtype) -> None:
     whole = learner(dtype)
@@ -144,6 +146,7 @@ def test_saved_and_taken_up_it_goes_on_with_the_same_bits(tmp_path: Path, dtype:
         assert torch.equal(one, other)
 
 
+@pytest.mark.slow
 def test_training_stays_close_to_adam_with_fp32_moments() -> None:
     """Ten steps at a rate of 1e-3 move weights by up to 1e-2; 8-bit moments change that by a few per cent of it."""
     found = []

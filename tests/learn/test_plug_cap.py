@@ -80,6 +80,7 @@ def trained(root: Path, out: Path, **run: Any) -> list[dict[str, Any]]:
 FALLS = {"cap_schedule": "linear", "cap_settings": {"steps": 4, "end": 8}}
 
 
+@pytest.mark.slow
 def test_a_step_samples_under_its_own_cap_and_the_journal_says_which(root: Path, tmp_path: Path) -> None:
     journal = trained(root, tmp_path / "run", **FALLS)
     assert [line["cap"] for line in journal] == [32, 24, 16, 8]
@@ -94,6 +95,7 @@ def test_a_run_without_a_schedule_tells_of_none(root: Path, tmp_path: Path) -> N
     assert not {"cap_schedule", "cap_settings"} & read_config(tmp_path / "run")["run"].keys()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_bits(root: Path, tmp_path: Path) -> None:
     whole = trained(root, tmp_path / "run", **FALLS)
     digest = weights_digest(tmp_path / "run/checkpoints/step-000004")
@@ -103,6 +105,7 @@ def test_a_resumed_run_ends_with_the_same_bits(root: Path, tmp_path: Path) -> No
     assert weights_digest(tmp_path / "run/checkpoints/step-000004") == digest
 
 
+@pytest.mark.slow
 def test_a_users_own_schedule_and_one_in_the_table(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = trained(root, tmp_path / "own", steps=2, cap_schedule=OWN)
     monkeypatch.setattr(caps, "CAP_SCHEDULES", MappingProxyType({**CAP_SCHEDULES, "halved": Halved}))

@@ -42,6 +42,7 @@ def test_one_line_in_the_table_gives_a_name(monkeypatch: pytest.MonkeyPatch) -> 
     assert find_loss("ppo_clip") is losses.policy_loss
 
 
+@pytest.mark.slow
 def test_a_users_own_loss_trains_and_is_named_in_the_run(root: Path, tmp_path: Path) -> None:
     journals = {}
     for name in ("ppo_clip", OWN):

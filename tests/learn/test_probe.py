@@ -143,6 +143,7 @@ def test_a_run_is_compared_with_its_plan(root: Path, tmp_path: Path, capsys: pyt
     assert "nothing is predicted for a CPU" in printed
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_while_it_goes_on(root: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(settings(root, run={"steps": 1}), run, QUIET)
@@ -154,6 +155,7 @@ def test_a_run_is_compared_while_it_goes_on(root: Path, tmp_path: Path) -> None:
         compare_with_run(run)
 
 
+@pytest.mark.slow
 def test_memory_of_each_phase_is_noted_on_a_gpu(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With torch's counters stood in for: each phase starts at zero, and the comparison reads the clock's words."""
     held = {"peak": 0}

@@ -71,6 +71,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [trained, evaluated, sampled])
 def test_what_was_begun_goes_on_only_under_the_same_prompts_and_ends(root: Path, make: Make) -> None:
     make(root)
@@ -117,6 +118,7 @@ def rewarded(run: Path) -> float:
     return float(summary["correct"] / summary["responses"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [trained, evaluated, sampled])
 def test_thinking_that_the_template_opens_and_nothing_ends_is_rewarded_nowhere(root: Path, make: Make) -> None:
     edited = (root / "model" / "chat_template.jinja").read_text()

@@ -89,6 +89,7 @@ def test_sampled_logprobs_are_the_models_own_beside_longer_prompts(architecture:
         np.testing.assert_allclose(rollout.logprobs, wanted.numpy(), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_show_asks_only_what_the_check_lets_through_and_says_what_it_repaired(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

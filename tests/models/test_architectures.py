@@ -156,6 +156,7 @@ def test_a_model_without_a_gradient_is_refused_before_it_is_trained() -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.slow
 def test_a_forward_that_fails_in_a_smaller_type_is_one_sentence() -> None:
     """The weights train in fp32 under autocast, but the copy that is sampled from is in bfloat16."""
     with pytest.raises(UserError, match=r"the own forward of this xlstm model fails in bfloat16 \(.*run in float32"):
@@ -296,6 +297,7 @@ def test_the_reference_is_not_the_padded_batch() -> None:
         assert scorer_gap(truth, "weights") > 0.1
 
 
+@pytest.mark.slow
 def test_a_model_that_autocast_changes_is_refused_in_the_smaller_type() -> None:
     """Kimi Linear's state, in fp32 in its own code, is rounded at every step: five times what bfloat16 weights cost."""
     model = tiny_model("kimi_linear")

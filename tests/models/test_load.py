@@ -151,6 +151,7 @@ def test_the_command_line_refuses_a_model_with_a_hole(
     assert f"first {UP}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_resume_refuses_a_checkpoint_with_a_hole(tmp_path: Path) -> None:
     sampling = {"prompts": 4, "n": 2, "max_new_tokens": 8}
     run = {"steps": 2, "checkpoint_every": 1, "threads": 1, "judge_workers": 1}

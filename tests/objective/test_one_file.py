@@ -31,6 +31,7 @@ def one_file() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.0, 0.2])
 def test_flat_example_and_library_give_the_same_losses_and_weights(
     one_file: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alpha: float

@@ -114,6 +114,7 @@ def test_the_published_family_is_not_monotone_at_the_small_scale() -> None:
     assert larger == ["α 0.1 beats α 0.05 on both axes, so the family is not monotone there."]
 
 
+@pytest.mark.slow
 def test_published_planes_have_no_intervals_and_every_number_has_its_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +139,7 @@ def test_published_planes_have_no_intervals_and_every_number_has_its_source(
 # --- what is compared ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_run_finds_its_place(comparison: Comparison) -> None:
     roles = {c.label: c.role for c in comparison.contenders}
     assert roles["base"] is Role.BASE
@@ -153,6 +155,7 @@ def test_every_run_finds_its_place(comparison: Comparison) -> None:
     assert parse_name("paper.gsm8k@step-000010@limit-512") == type(parse_name("x"))("paper.gsm8k", 10, "limit-512")
 
 
+@pytest.mark.slow
 def test_a_repetition_under_another_protocol_is_no_noise_floor(tmp_path: Path) -> None:
     base, (run,) = fake_runs.make_family(tmp_path, alphas=(0.2,), steps=3)
     records = fake_runs.make_records(None, 9, problems=20)
@@ -167,6 +170,7 @@ def test_a_repetition_under_another_protocol_is_no_noise_floor(tmp_path: Path) -
     assert floor.source.startswith("two halves")
 
 
+@pytest.mark.slow
 def test_savings_are_paired_with_the_base(comparison: Comparison, runs: dict[str, Path]) -> None:
     base, sft = (read_run(runs[name]).evaluations[fake_runs.TASK].responses() for name in ("base", "sft"))
     expected = paired_saving(token_clusters(base), token_clusters(sft))
@@ -198,6 +202,7 @@ def test_long_responses_are_cut_where_the_paper_cut_them() -> None:
     assert cutoff_limits([truncated]) == [8192]  # how a stopped response goes on is not known beyond 12,000
 
 
+@pytest.mark.slow
 def test_several_seeds_are_a_mean_and_few_of_them_have_no_interval(tmp_path: Path) -> None:
     bases = [fake_runs.make_base(tmp_path, seed, f"base-{seed}") for seed in (0, 1)]
     trained = [fake_runs.make_run(tmp_path, bases[seed], 0.2, seed=seed, steps=3) for seed in (0, 1)]
@@ -216,6 +221,7 @@ def test_several_seeds_are_a_mean_and_few_of_them_have_no_interval(tmp_path: Pat
         collect([trained[0], twin])
 
 
+@pytest.mark.slow
 def test_a_second_round_is_no_seed_of_the_first_and_meets_the_first_base(runs: dict[str, Path], tmp_path: Path) -> None:
     again = fake_runs.make_run(tmp_path, runs["a0"] / "checkpoints" / "step-000020", 0.2, steps=20)
     found = collect([runs["a2"], again])
@@ -233,6 +239,7 @@ def test_ablations_are_paired_with_the_member_of_the_same_alpha(comparison: Comp
     assert found.saving == paired_saving(token_clusters(usual), token_clusters(other))
 
 
+@pytest.mark.slow
 def test_without_the_family_the_headline_says_so(runs: dict[str, Path]) -> None:
     found = collect([runs["sft"], runs["dpo"]])
     message = make_message(found, Options(found=standings(found)))
@@ -244,6 +251,7 @@ def test_without_the_family_the_headline_says_so(runs: dict[str, Path]) -> None:
     assert alone.headline == "Nothing here can be compared with a base"
 
 
+@pytest.mark.slow
 def test_over_data_sets_every_set_weighs_the_same(tmp_path: Path) -> None:
     base, (run,) = fake_runs.make_family(tmp_path, alphas=(0.2,), steps=2)
     fake_runs.write_evaluation(base, fake_runs.make_records(None, 3, problems=20), 2, task="paper.gsm8k")
@@ -295,6 +303,7 @@ def test_a_clock_that_counted_prompts_is_marked(comparison: Comparison, runs: di
     assert (rows["SFT lr 1e-05"], rows["DPO lr 5e-06"]) == ("responses", "prompts too")
 
 
+@pytest.mark.slow
 def test_curves_on_fewer_problems_meet_the_base_on_the_same(tmp_path: Path) -> None:
     """Every second problem and one response of two: the base's other responses must not move the ratio."""
     base, (run,) = fake_runs.make_family(tmp_path, alphas=(0.2,), steps=2)
@@ -320,6 +329,7 @@ def test_curves_on_fewer_problems_meet_the_base_on_the_same(tmp_path: Path) -> N
         collect([run])
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_one_seed_is_no_point_of_a_line_of_two(tmp_path: Path) -> None:
     bases = [fake_runs.make_base(tmp_path, seed, f"base-{seed}") for seed in (0, 1)]
     trained = [fake_runs.make_run(tmp_path, bases[seed], 0.2, seed=seed, steps=3) for seed in (0, 1)]
@@ -408,6 +418,7 @@ def test_behaviours_are_those_of_the_summaries(comparison: Comparison, runs: dic
     assert unmeasured(view) == []
 
 
+@pytest.mark.slow
 def test_what_an_older_summary_lacks_is_said_and_other_phrases_are_left_out(tmp_path: Path) -> None:
     base = fake_runs.make_base(tmp_path)
     old, other = (fake_runs.make_run(tmp_path, base, alpha, steps=2) for alpha in (0.1, 0.2))
@@ -438,6 +449,7 @@ def test_ablations_stand_on_the_frontier_only_when_asked_for(comparison: Compari
     assert "α 0.2 (normalize group)" in labels(replace(comparison, contenders=alone))
 
 
+@pytest.mark.slow
 def test_contenders_stand_by_alpha_and_by_rate_and_room_is_no_departure(
     tmp_path: Path,
 ) -> None:
@@ -456,6 +468,7 @@ def test_contenders_stand_by_alpha_and_by_rate_and_room_is_no_departure(
     assert found == ["base", "α 0.05", "α 0.4", "SFT lr 1e-05", "SFT lr 3e-05", "SFT lr 1e-04"]
 
 
+@pytest.mark.slow
 def test_a_noise_floor_reaches_either_way(page: Path) -> None:
     markdown = (page.parent / "compare.md").read_text(encoding="utf-8")
     (row,) = re.findall(r"Changes below this are noise, points \|\n.*\n(.*)\n", markdown)
@@ -570,6 +583,7 @@ def test_a_half_finished_evaluation_says_how_much_is_missing(tmp_path: Path) -> 
         collect([run])
 
 
+@pytest.mark.slow
 def test_another_protocol_is_refused_or_marked_and_never_averaged(tmp_path: Path) -> None:
     base = fake_runs.make_base(tmp_path)
     first = fake_runs.make_run(tmp_path, base, 0.2, seed=0, steps=2)

@@ -51,6 +51,7 @@ def test_no_letter_of_a_figure_is_below_ten_pixels_on_a_phone(tmp_path: Path, mo
     assert len(figures) == 5  # plane, by alpha, by difficulty, behaviours, training
 
 
+@pytest.mark.slow
 def test_a_figure_is_drawn_in_every_format_and_its_letters_can_be_read_on_a_phone(tmp_path: Path) -> None:
     """One of them; the slow test takes all of a page."""
     _, runs = fake_runs.make_family(tmp_path, alphas=(0.2,), steps=3)
@@ -92,6 +93,7 @@ def test_a_panel_of_training_curves_holds_at_most_six_lines(tmp_path: Path) -> N
             assert all(len(panel.lines) <= MOST_LINES for axes in groups for panel in axes)
 
 
+@pytest.mark.slow
 def test_a_run_whose_method_has_no_alpha_is_named_by_method_and_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

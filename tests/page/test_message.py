@@ -35,6 +35,7 @@ def told(message: Message) -> str:
     return " ".join(message.lead)
 
 
+@pytest.mark.slow
 def test_the_reference_is_the_member_without_length_pressure_and_then_the_base(family: Comparison) -> None:
     message = message_of(family)
     assert message.headline.startswith("A toy model answers made-up sums with ")
@@ -70,6 +71,7 @@ def test_no_loss_is_ruled_out_without_an_interval() -> None:
     assert "how much may be lost cannot be told (no interval: fewer than two problems)" in loss_words(alone, "points")
 
 
+@pytest.mark.slow
 def test_whoever_is_chosen_on_this_set_is_called_so(family: Comparison, tmp_path: Path) -> None:
     assert "was chosen among 2 on these same problems" in told(message_of(family))
     _, runs = fake_runs.make_family(tmp_path, alphas=(0.2,), steps=2)
@@ -100,6 +102,7 @@ def test_few_seeds_keep_accuracy_surely_only_if_the_worst_does() -> None:
     assert choose([apart])[1] == CLAUSES[1]
 
 
+@pytest.mark.slow
 def test_a_clause_given_up_stands_on_the_page(tmp_path: Path) -> None:
     _, runs = fake_runs.make_family(tmp_path, alphas=(0.0, 0.4), steps=2, problems=24)
     message = message_of(collect(runs))
@@ -136,6 +139,7 @@ def test_a_single_problem_and_a_single_seed_are_told(family: Comparison, tmp_pat
     assert "arithmetic holds a single problem: nothing measured on it has an interval." in message.warnings
 
 
+@pytest.mark.slow
 def test_money_stands_there_where_a_price_is_given_with_its_currency(family: Comparison) -> None:
     assert "EUR" not in told(message_of(family))
     assert "training the family of 3, to choose it, took " in told(message_of(family, price=2.0, currency="EUR"))

@@ -24,6 +24,7 @@ def toy(comparison: Comparison, options: Options) -> Block | None:
     return Block("letters", "Letters", ("Longer names are no better.",), tables=(table,))
 
 
+@pytest.mark.slow
 def test_a_block_is_added_by_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tersely.page.render.BLOCKS", {**BLOCKS, "letters": each_set(toy)})
     blank_figures(monkeypatch)

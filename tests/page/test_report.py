@@ -50,6 +50,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
 
 
+@pytest.mark.slow
 def test_everything_is_there(family: tuple[Path, list[Path], Path]) -> None:
     out = family[2].parent
     for name in ("plane", "by_difficulty", "behaviours", "training"):
@@ -120,6 +121,7 @@ def test_numbers_in_the_tables_equal_the_summaries(family: tuple[Path, list[Path
             assert float(by_level[level]["token_saving"]) == block.token_saving.value
 
 
+@pytest.mark.slow
 def test_the_headline_names_what_was_measured(family: tuple[Path, list[Path], Path]) -> None:
     base, runs, page = family
     records = {path: read_run(path).evaluations[fake_runs.TASK].responses() for path in (base, *runs)}
@@ -134,6 +136,7 @@ def test_the_headline_names_what_was_measured(family: tuple[Path, list[Path], Pa
     assert f"Against the base (before training): {tables.show(own, 'percent')} of the tokens saved" in told
 
 
+@pytest.mark.slow
 def test_evaluations_without_checks_are_said_to_be_unchecked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folders of these tests are as earlier versions left them."""
     blank_figures(monkeypatch)
@@ -196,6 +199,7 @@ def poison(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return write_report(runs, base, root / "out", Options(commands=PAYLOADS))
 
 
+@pytest.mark.slow
 def test_no_foreign_text_becomes_markup(poison: Path) -> None:
     page = Page(poison.read_text(encoding="utf-8"))
     assert not {"script", "img", "include"} & {tag for tag, _ in page.tags}
@@ -322,6 +326,7 @@ def test_two_tasks_get_a_section_and_files_each(tmp_path: Path, monkeypatch: pyt
     assert "answers 2 data sets with" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_without_a_base_or_a_journal_the_rest_is_still_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -449,6 +454,7 @@ def test_the_message_of_a_page_is_its_headline_and_what_was_found(tmp_path: Path
     assert message_of(page) == "Alpha 0.2 saves 40 %.\n- Tokens fall.\n- Mind: one seed."
 
 
+@pytest.mark.slow
 def test_the_message_on_a_terminal_is_the_page_s_in_plain_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Markdown's backslashes and entities, and without the table that stands under it on the page."""
     blank_figures(monkeypatch)

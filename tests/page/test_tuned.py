@@ -95,6 +95,7 @@ def test_a_folder_is_read_as_it_was_written(found: Tuned) -> None:
     assert found.cost.sampled == sum(step.response_tokens or 0 for step in found.run.journal)
 
 
+@pytest.mark.slow
 def test_the_page_says_the_certificate_and_shows_every_model(tuned: Path, tmp_path: Path) -> None:
     page = write_tuned(tuned, tmp_path / "page", commands=["tersely tune --out tuned"])
     text = "".join(Page(page.read_text(encoding="utf-8")).texts)

@@ -81,6 +81,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     return made
 
 
+@pytest.mark.slow
 def test_the_card_stands_in_the_checkpoint_which_stays_whole(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["publish", str(root / "run")]) == 0
     folder = resolve_model(root / "run")  # verified

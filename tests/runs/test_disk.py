@@ -153,6 +153,7 @@ def test_a_refused_append_leaves_the_log_as_it_was(tmp_path: Path, torn: bool) -
     assert log.read_bytes() == b"whole\n"
 
 
+@pytest.mark.slow
 def test_an_atomic_write_is_the_old_or_the_new_at_every_crash(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
 

@@ -327,6 +327,7 @@ def _small_disk(path: Path, how: str, *before: str) -> subprocess.CompletedProce
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.slow
 def test_a_file_size_limit_of_the_system_is_a_clear_error(tmp_path: Path) -> None:
     done = _small_disk(tmp_path / "run", "limit")
     assert done.returncode == 4, done.stderr
@@ -384,6 +385,7 @@ def _flip(path: Path, chance: random.Random) -> None:
     path.write_bytes(bytes(content))
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_detected(fast_dir: Path) -> None:
     """1000 random flips over all files of a checkpoint, MANIFEST.json and state.json included."""
     folder = made(fast_dir / "run") / "checkpoints/step-000004"

@@ -45,6 +45,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_the_list_holds_every_file_of_the_layout(root: Path, name: str) -> None:
     assert sorted(top(name)) == sorted(path.name for path in (root / name).iterdir())

@@ -56,6 +56,7 @@ def test_a_log_of_another_kind_is_not_cut_whoever_names_it(tmp_path: Path) -> No
     assert (path / "responses.jsonl").read_text() == '{"precious": 1}\n'
 
 
+@pytest.mark.slow
 def test_no_command_opens_a_run_folder_under_a_bare_name() -> None:
     opened = []
     sources = [path.read_text(encoding="utf-8") for path in SRC.rglob("*.py")]

@@ -87,6 +87,7 @@ def test_the_trap_works(trap: Path, root: Path) -> None:
     assert trap.exists()
 
 
+@pytest.mark.slow
 def test_readers_of_a_run_folder_import_nothing_of_what_it_names(
     trap: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

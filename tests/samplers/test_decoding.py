@@ -45,6 +45,7 @@ def asked(decoding: Decoding) -> Sampling:
     return Sampling(1, 24, seed=5, decoding=decoding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.0, 1.3])
 @pytest.mark.parametrize("decoding", ASKED, ids=lambda one: one.variant)
 @pytest.mark.parametrize("decoder", ["model", "fused"])

@@ -104,6 +104,7 @@ def test_auto_takes_vllm_on_a_gpu_that_has_it_and_nothing_else(monkeypatch: pyte
         assert resolve_engine("transformers", "cuda") == "transformers"
 
 
+@pytest.mark.slow
 def test_asking_for_names_imports_neither_torch_nor_an_engine() -> None:
     code = (
         "import sys, tersely.samplers; from tersely.samplers.engines import require_engine;"

@@ -57,6 +57,7 @@ def test_recorded_logprobs_are_those_of_a_plain_forward_pass_over_the_sampled_id
         np.testing.assert_allclose(rollout.logprobs, alone.numpy(), atol=2e-5)
 
 
+@pytest.mark.slow
 def test_response_does_not_depend_on_which_others_share_its_batch() -> None:
     whole = sampler().generate(PROMPTS, Sampling(n=4, max_new_tokens=30, seed=1))
     one_by_one = sampler(max_rows=4).generate(PROMPTS, Sampling(n=4, max_new_tokens=30, seed=1))

@@ -406,6 +406,7 @@ def test_recorded_logprobs_are_those_of_a_plain_forward_pass(drawn: Any) -> None
     assert furthest(rollouts, drawn.model, 0.7) < 1e-4
 
 
+@pytest.mark.slow
 def test_weights_are_really_the_loaded_ones_the_output_layer_included(drawn: Any) -> None:
     old, sampling = drawn.model, Sampling(n=4, max_new_tokens=30, seed=3)
     kind = "llama" if isinstance(old, LlamaForCausalLM) else "qwen2"

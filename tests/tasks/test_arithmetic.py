@@ -45,6 +45,7 @@ def independent_answer(question: str) -> int:
     return value % 10
 
 
+@pytest.mark.slow
 def test_answers_agree_with_an_independent_evaluator() -> None:
     rng = random.Random(5)
     exercises = [draw_exercise(rng, level, holds) for level in LEVELS for holds in (True, False) for _ in range(100)]
@@ -94,6 +95,7 @@ def test_no_part_of_the_condition_tells_whether_it_holds() -> None:
         assert statistic < freedom + 5 * (2 * freedom) ** 0.5, parts
 
 
+@pytest.mark.slow
 def test_splits_never_overlap_whatever_the_seeds() -> None:
     ids = {split: {p.id for seed in (0, 1) for p in arithmetic_problems(split, 600, seed)} for split in SPLITS}
     assert not ids["train"] & ids["held_out"]

@@ -25,6 +25,7 @@ OWN = Problem("mine", "What is 1+1?", "2", Kind.MATH, "notebook", payload={"hint
 # ---- tasks that stay the same
 
 
+@pytest.mark.slow
 def test_the_embedded_task_is_the_one_it_always_was() -> None:
     # Digests written before embedded tasks were a table.
     digests = {

@@ -190,6 +190,7 @@ def test_words_for_levels_leave_the_base_without_them_as_it_is() -> None:
     assert max(map(max, named)) >= len(VOCABULARY)
 
 
+@pytest.mark.slow
 def test_a_base_with_words_for_levels_reads_the_line_that_asks_for_one(tmp_path: Path) -> None:
     make_base(tmp_path / "base", 0, 1, Quiet(), settings=replace(SHORT, levels=True), gate=OPEN, save_every=10)
     folder = locate_model(str(tmp_path / "base"))

@@ -64,6 +64,7 @@ def test_every_number_of_a_step_has_one_name_in_a_group() -> None:
     assert all(name.count("/") == 1 for name in NAMES.values())
 
 
+@pytest.mark.slow
 def test_a_tracker_is_told_of_every_step_with_its_samples_and_its_configuration(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +106,7 @@ FAILURES = [
 """The fast tests have every moment once and every error once."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fails", "error"), FAILURES)
 def test_a_tracker_that_fails_is_said_once_and_the_run_is_whole(
     fails: str, error: BaseException, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -118,6 +120,7 @@ def test_a_tracker_that_fails_is_said_once_and_the_run_is_whole(
     assert (tmp_path / "my run/done.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_run_can_be_told_afterwards_as_it_was_while_it_trained(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,6 +133,7 @@ def test_a_run_can_be_told_afterwards_as_it_was_while_it_trained(
     assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_replay_that_fails_says_so(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,6 +60,7 @@ def asked(world: World, tokens: float, quantile: float | None = None) -> Choice:
 FALLING = {"base": (70.0, 0.99), "step-000020": (50.0, 0.98), "step-000040": (30.0, 0.95), "step-000060": (25.0, 0.9)}
 
 
+@pytest.mark.slow
 @given(tokens=st.floats(26, 65), seed=st.integers(0, 10_000))
 def test_the_length_found_is_near_to_the_one_asked_for(tokens: float, seed: int) -> None:
     found = asked(World(FALLING, seed), tokens)
@@ -68,6 +69,7 @@ def test_the_length_found_is_near_to_the_one_asked_for(tokens: float, seed: int)
     assert found.length <= tokens
 
 
+@pytest.mark.slow
 def test_in_nine_of_ten_draws_it_is_truly_within_five_percent() -> None:
     off = []
     for seed in range(200):
@@ -86,6 +88,7 @@ def test_a_shorter_one_is_taken_where_it_is_surely_more_accurate(better: float, 
     assert found.met
 
 
+@pytest.mark.slow
 def test_of_checkpoints_alike_in_accuracy_the_one_nearest_to_the_length() -> None:
     """Whichever screening made the best of them by chance."""
     alike = {f"step-{n:06}": (25.0 + n, 0.985) for n in range(0, 20, 2)}

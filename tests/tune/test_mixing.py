@@ -56,6 +56,7 @@ def weights_of(model: Path) -> dict[str, torch.Tensor]:
     return load_file(locate_model(str(model)) / "model.safetensors")
 
 
+@pytest.mark.slow
 def test_mixes_are_evaluated_and_gone_afterwards(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,6 +73,7 @@ def test_mixes_are_evaluated_and_gone_afterwards(
     assert capsys.readouterr().err.count("finished already") == 2, "the same weights are made again"
 
 
+@pytest.mark.slow
 def test_a_kept_mix_is_an_ordinary_folder_with_the_weighted_sum(root: Path, tmp_path: Path) -> None:
     for _ in range(2):
         assert evaluate(root, tmp_path / "out", "--keep", str(tmp_path / "kept")) == 0
@@ -91,6 +93,7 @@ def test_the_ends_themselves_are_weights_too_and_the_base_may_be_an_end(root: Pa
         assert read_trained_for(folders[1]).base == str(root / "model")
 
 
+@pytest.mark.slow
 def test_pages_read_mixes_beside_the_base(root: Path, tmp_path: Path) -> None:
     assert evaluate(root, tmp_path, str(root / "model")) == 0
     mixes = sorted(tmp_path.glob("mix-*"))
@@ -139,6 +142,7 @@ def test_what_lies_between_unrelated_models_is_refused(root: Path, tmp_path: Pat
         require_mixable(Mixture(root / "model", pickled, ()))
 
 
+@pytest.mark.slow
 def test_models_that_are_asked_otherwise_are_refused(root: Path, tmp_path: Path) -> None:
     train_for_odd_texts(settings(root, run={"steps": 1}, template="boxed"), tmp_path / "boxed")
     with pytest.raises(UserError, match="were trained with another template"):

@@ -151,6 +151,7 @@ def test_damage_and_other_work_are_refused(root: Path, tmp_path: Path) -> None:
         tuned(root, out, Wish(Target(loss=0.45)), steps=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("over", "wish", "why"),
     [

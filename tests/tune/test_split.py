@@ -45,6 +45,7 @@ def test_a_file_alone_is_split_and_the_order_of_its_lines_does_not_matter(tmp_pa
     assert [p.id for p in made(turned).test] == [p.id for p in sets.test]
 
 
+@pytest.mark.slow
 def test_held_out_problems_leave_the_task_whole(tmp_path: Path) -> None:
     sets = made(rows(tmp_path / "t.jsonl", 50), str(rows(tmp_path / "h.jsonl", 5000, 100)))
     require_disjoint(sets)

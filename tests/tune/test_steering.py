@@ -86,6 +86,7 @@ def test_alpha_that_does_not_move_gives_the_bits_of_a_run_without_steering(root:
     assert [line["alpha"] for line in read_log(still / "journal.jsonl")] == [0.2] * 4
 
 
+@pytest.mark.slow
 def test_every_measured_checkpoint_is_kept_sealed_and_alpha_stands_in_the_journal(root: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train_for_odd_texts(settings(root), run, steering=ramp(root, Target(tokens=1), 4))
@@ -100,6 +101,7 @@ def test_every_measured_checkpoint_is_kept_sealed_and_alpha_stands_in_the_journa
     assert last == weights(run / "checkpoints/step-000004")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_past_its_length_ends_and_is_finished(root: Path, tmp_path: Path) -> None:
     run, target = tmp_path / "run", Target(tokens=1000)
     done = train_for_odd_texts(settings(root, run={"steps": 9}), run, steering=ramp(root, target, 9))

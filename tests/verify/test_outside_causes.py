@@ -135,6 +135,7 @@ def test_the_judge_keeps_what_an_answer_did_and_nothing_that_was_done_to_it() ->
             assert len(judge.unjudged) == kept
 
 
+@pytest.mark.slow
 def test_an_outside_cause_travels_with_its_verdict_and_is_named_only_where_there_was_one() -> None:
     verdict = Verdict(Status.UNJUDGED, "7", "its process was stopped from outside, twice", 0.1, outside=True)
     assert decode_verdict(encode_verdict(verdict)) == verdict

@@ -46,6 +46,7 @@ def test_a_toy_kind_judges_and_checks_golds() -> None:
     assert found == [Status.CORRECT, Status.WRONG, Status.NO_ANSWER, Status.CORRECT]
 
 
+@pytest.mark.slow
 def test_a_kind_of_ones_own_may_ask_math_verify() -> None:
     asks = AnswerKind(
         "asks", lambda gold, answer: (None, "too hard"), for_worker=lambda text: text.replace("half", "0.5")

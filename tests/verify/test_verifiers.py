@@ -147,6 +147,7 @@ NONSENSE = {
 }
 
 
+@pytest.mark.slow
 def test_what_raises_hangs_dies_or_says_nonsense_is_unjudged_and_costs_no_neighbour_anything(module: str) -> None:
     responses = [text for bad in NONSENSE for text in (bad, "same 7")]
     with Judge(verifier=f"{module}:by_request", cpu_seconds=0.3) as judge:
@@ -220,6 +221,7 @@ def test_closing_ends_a_verifier_at_work_and_all_it_started(module: str, tmp_pat
         grade(judge, "same 7")
 
 
+@pytest.mark.slow
 def test_begun_early_is_the_same_verdict(module: str) -> None:
     responses = ["same 7", "none", "same 7", "float 0.5"]
     with Judge(verifier=f"{module}:by_request") as judge:
@@ -355,6 +357,7 @@ def run_script(folder: Path, ending: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_function_of_the_running_script_works(tmp_path: Path) -> None:
     done = run_script(tmp_path, "\nif __name__ == '__main__':\n    work()\n")
     assert done.stdout.strip() == "['CORRECT', 'WRONG'] script:shorter", done.stderr

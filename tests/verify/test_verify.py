@@ -255,6 +255,7 @@ latex_soup = st.lists(
 ).map("".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(latex_soup, latex_soup)
 def test_any_latex_is_judged_without_an_exception(gold: str, answer: str) -> None:
@@ -354,6 +355,7 @@ def test_an_audit_lists_where_math_verify_differs() -> None:
 # --- extraction ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_extraction_is_linear_on_long_hostile_text() -> None:
     """A million characters of each: an extractor with backtracking would need hours, so finishing is the test."""
     for piece in (
