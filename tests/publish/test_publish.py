@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,8 @@ def test_what_is_sent_loads_and_nothing_of_training_is_in_it(root: Path, hub: St
         (["model"], "no run folder of tersely"),
         (["nothing"], "no run folder of tersely"),
         (["evaluations"], "no run folder of tersely"),
+        (["/"], "no run folder of tersely"),
+        (["/nothing"], "no run folder of tersely"),
     ],
 )
 def test_what_cannot_be_published_is_refused(
@@ -234,17 +237,42 @@ def plain(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_a_base_of_the_hub_is_named_to_the_hub_and_a_folder_is_not(root: Path) -> None:
-    from dataclasses import replace
-
     found = find(root / "run")
     assert "base_model" not in card(found)
     named = replace(found, trained_for=replace(found.trained_for, base="org/Model-1.5B"))
     assert "\nbase_model: org/Model-1.5B\n" in card(named)
 
 
-def test_a_certificate_is_told_in_its_own_words(root: Path) -> None:
-    from dataclasses import replace
+def test_a_step_on_the_way_says_which_it_is(root: Path) -> None:
+    found = find(root / "run")
+    assert "| steps | 2 |" in card(found)
+    early = replace(found, config={**found.config, "run": {"steps": 60}})
+    assert "| steps | 2 of 60 |" in card(early)
 
+
+def test_the_settings_of_a_baseline_are_told(root: Path) -> None:
+    config = {"tuning": {"learning_rate": 1e-5, "epochs": 2, "batch": 32}}
+    told = card(replace(find(root / "run"), config=config))
+    for row in ("| learning rate | 1e-05 |", "| epochs | 2 |", "| examples of an optimizer step | 32 |"):
+        assert row in told
+
+
+def test_the_name_of_a_base_does_nothing_in_the_card(root: Path) -> None:
+    found = find(root / "run")
+    odd = replace(found, trained_for=replace(found.trained_for, base="/x/a`\n# Ours\n<script>*b*"))
+    told = card(odd)
+    assert "\n# Ours" not in told
+    assert "# a' # Ours &lt;script&gt;\\*b\\*, trained to reason" in told
+    assert "`a' # Ours <script>*b*`" in told
+
+
+def test_the_optimizer_of_an_older_checkpoint_stays_here(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(resolve_model(root / "run"), tmp_path / "old")
+    (tmp_path / "old/optimizer.safetensors").write_bytes(b"moments")  # beside the weights, as it used to be
+    assert "optimizer.safetensors" not in dict(files_of(tmp_path / "old"))
+
+
+def test_a_certificate_is_told_in_its_own_words(root: Path) -> None:
     told = card(
         replace(find(root / "run"), certificate={"sentence": f"step-000002 of /home/me/{SECRET[:6]}/x loses 1."})
     )
@@ -264,6 +292,7 @@ def test_a_certificate_is_told_in_its_own_words(root: Path) -> None:
             "see https://arxiv.org/abs/2502.04463 and 3/4 </think>",
         ),
         ("made from /data/me/a.jsonl, then", "made from a.jsonl, then"),
+        ("made from file:///home/me/a.jsonl, then", "made from a.jsonl, then"),
     ],
 )
 def test_a_path_is_told_by_its_last_part(text: str, told: str) -> None:

@@ -10,18 +10,22 @@ from tersely.models.locate import HUB_ID
 from tersely.publish.found import Point, Published
 from tersely.publish.private import public, public_command
 from tersely.records import Estimate
+from tersely.runs.manifest import STEP_NAME
+from tersely.terminal import visible
 from tersely.text import markdown_cell
 
+STEPS = "run.steps"
 SETTINGS = (
     ("task", "problems"), ("template", "prompt template"), ("seed", "seed"), ("objective.alpha", "alpha"),
     ("objective.advantage", "advantage"), ("objective.schedule", "schedule of alpha"),
     ("sampling.prompts", "prompts a step"),
     ("sampling.n", "responses a prompt"), ("sampling.temperature", "sampling temperature"),
     ("sampling.max_new_tokens", "cap of a response in tokens"), ("learner.learning_rate", "learning rate"),
-    ("learner.loss", "loss"), ("run.steps", "steps"),
+    ("learner.loss", "loss"), ("tuning.learning_rate", "learning rate"), ("tuning.epochs", "epochs"),
+    ("tuning.batch", "examples of an optimizer step"), (STEPS, "steps"),
 )  # fmt: skip
 """Of a run's configuration, what the card says, and as what."""
-OF_THE_END = ("objective.alpha", "objective.schedule", "run.steps")
+OF_THE_END = ("objective.alpha", "objective.schedule", STEPS)
 """What a run that `tersely tune` steered would have come to; its certified member is from on the way."""
 
 
@@ -34,7 +38,12 @@ def card(found: Published) -> str:
 def base_name(found: Published) -> str:
     """Hub id, or the last part of a path."""
     base = found.trained_for.base or str(found.config.get("model") or "an unnamed base")
-    return base if _is_hub_id(base) else public(Path(base).name)
+    return base if _is_hub_id(base) else _in_code(public(Path(base).name))
+
+
+def _in_code(text: str) -> str:
+    """On one line, and without what would end a span of code."""
+    return " ".join(visible(text).split()).replace("`", "'")
 
 
 def _is_hub_id(name: str) -> bool:
@@ -58,7 +67,7 @@ def _title(found: Published) -> str:
     base, alpha = base_name(found), (found.trained_for.objective or {}).get("alpha")
     price = "" if alpha is None or found.trained_for.method else f", alpha {alpha:g}"
     lines = [
-        f"# {base}, trained to reason in fewer tokens",
+        f"# {markdown_cell(base)}, trained to reason in fewer tokens",
         f"Made from `{base}` by tersely {found.version}: method `{method(found)}`{price}. "
         f"Weights: SHA-256 `{found.weights_sha256}` (tersely's digest of the tensors).",
     ]
@@ -70,9 +79,17 @@ def _title(found: Published) -> str:
 
 def _settings(found: Published) -> str:
     left_out = () if found.certificate is None else OF_THE_END
-    rows = [(words, _value(found.config, key)) for key, words in SETTINGS if key not in left_out]
+    rows = [(words, _setting(found, key)) for key, words in SETTINGS if key not in left_out]
     told = [f"| {words} | {markdown_cell(public(str(value)))} |" for words, value in rows if value is not None]
     return "\n".join(["## Training", "", "| setting | value |", "|---|---|", *told]) if told else ""
+
+
+def _setting(found: Published, key: str) -> Any:
+    """As configured; of steps those that these weights have seen, where the run went on or has not ended."""
+    value, named = _value(found.config, key), STEP_NAME.fullmatch(found.folder.name)
+    if key != STEPS or value is None or named is None or int(named[1]) == value:
+        return value
+    return f"{int(named[1])} of {value}"
 
 
 def _value(config: Mapping[str, Any], key: str) -> Any:

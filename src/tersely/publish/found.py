@@ -58,8 +58,8 @@ class Published:
 def find(path: Path) -> Published:
     """A run folder, one of its checkpoints, the folder of a `tersely tune`, or one of its certificates. UserError
     where it holds no checkpoint that is whole."""
-    around = path.absolute().parents[1]
-    if path.parent.name == CERTIFICATES and is_tuned(around):
+    around = path.absolute().parent.parent
+    if path.absolute().parent.name == CERTIFICATES and is_tuned(around):
         return _certified(around, path)
     if is_tuned(path):
         return _certified(path, _only_certificate(path))

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 _PATH = re.compile(
-    r"(?<![\w:/.<])(?:~|/[\w.@+-]+)(?:/[\w.@+-]+)+/?|(?<![\w/])(?:\.\./)+[\w.@+/-]*|\b[A-Za-z]:\\[^\s'\"]+"
+    r"(?<![\w:/.<])(?:file://)?(?:~|/[\w.@+-]+)(?:/[\w.@+-]+)+/?|(?<![\w/])(?:\.\./)+[\w.@+/-]*|\b[A-Za-z]:\\[^\s'\"]+"
 )
 """A path within a sentence: absolute with two parts or more, of a home, out of this folder, or of Windows."""
 

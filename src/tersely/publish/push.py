@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tersely.errors import RunError, UserError, first_line
+from tersely.models.digest import OPTIMIZER_FILE
 from tersely.models.locate import HUB_ID, hub_errors
 from tersely.models.trained_for import TRAINED_FOR, TrainedFor, read_trained_for
 from tersely.publish.private import public_json
 from tersely.runs.checks import sign, with_room
 from tersely.runs.manifest import MANIFEST, STATE
 
-KEPT_HERE = (MANIFEST, STATE)
-"""Of training, and of no use to a reader; so is everything in folders below."""
+KEPT_HERE = (MANIFEST, STATE, OPTIMIZER_FILE)
+"""Of training (the optimizer's state stands beside the weights in older checkpoints), and of no use to a reader; so is
+everything in folders below."""
 
 
 class Hub(Protocol):
