@@ -18,7 +18,7 @@ from gpu_setup import PROMPTS, SIBLINGS, ForcedDecoder, ForcedEngine, OutOfTime,
 from tersely.learn.attention import switched
 from tersely.learn.batch import TrainingRow, collate, split_updates, weigh
 from tersely.learn.heads import CHUNK_LOGITS, OutputLayer, head_logprobs
-from tersely.learn.learner import Learner
+from tersely.learn.learner import OLD, REFERENCE, Learner
 from tersely.objective import Objective
 from tersely.records import Group, Kind, Problem, Rollout, Status, Verdict
 from tersely.samplers import Sampling
@@ -167,12 +167,12 @@ def update(setting: Setting, _: float) -> Numbers:
     adopting = median_seconds(device, lambda: sampler.load_weights(learner.served_model(), 1), 5)
     batches = learner._cut(weigh(rows, learner.config.averaging, setting.cap))
 
-    def passes(scorer: Any) -> Any:
-        with torch.no_grad(), switched([scorer.model], learner.attention):
-            return learner._logprobs(scorer, batches)
+    def passes(name: str) -> Any:
+        with switched([learner.model, learner.reference.model], learner.attention):
+            return learner._logprobs(name, batches)
 
-    old, old_peak, _ = timed(device, lambda: passes(learner.scorer))
-    reference, _, _ = timed(device, lambda: passes(learner.reference))
+    old, old_peak, _ = timed(device, lambda: passes(OLD))
+    reference, _, _ = timed(device, lambda: passes(REFERENCE))
     return {
         "seconds": seconds,
         "peak_gb": peak,

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tersely.errors import UserError
 from tersely.records import Finish, Group, JsonObject, Problem, Rollout, Status, Verdict
-from tersely.samplers.base import Progress, Prompt, Sampler, Sampling
+from tersely.samplers.base import Finished, Progress, Prompt, Sampler, Sampling
 from tersely.tasks.load import Task, load_task
 from tersely.tasks.prompts import PromptIds
 from tersely.tasks.sources import Split, Unjudgeable, shown
@@ -49,14 +49,16 @@ def respond(
     reading: Reading | None = None,
     first_sample: int = 0,
     on_progress: Progress | None = None,
+    on_finished: Finished | None = None,
     on_sampled: Callable[[], None] | None = None,
 ) -> list[Group]:
     """``sampling.n`` judged responses to each problem, in the order given.
 
-    Checking hides behind sampling: the judge may begin on each response as it ends. ``on_sampled`` is called between
-    the last response and the first verdict waited for (a clock's lap). ``first_sample`` numbers the siblings, so that
-    a later call can go on where one stopped. ``reading`` reads prompts of the model's tokenizer, to know which of them
-    open a thought (None: none of them). Errors are those of the sampler and of the judge.
+    Checking hides behind sampling: the judge may begin on each response as it ends, and ``on_finished`` is told of it.
+    ``on_sampled`` is called between the last response and the first verdict waited for (a clock's lap).
+    ``first_sample`` numbers the siblings, so that a later call can go on where one stopped. ``reading`` reads prompts
+    of the model's tokenizer, to know which of them open a thought (None: none of them). Errors are those of the sampler
+    and of the judge.
     """
     of_id = {problem.id: problem for problem in problems}
     opened = {name for name in of_id if reading is not None and reading.opens_thinking(prompts[name])}
@@ -64,6 +66,8 @@ def respond(
     def begin(rollout: Rollout) -> None:
         if _unfinished(rollout, opened) is None:
             judge.begin_grading(of_id[rollout.problem_id], rollout.text)
+        if on_finished is not None:
+            on_finished(rollout)
 
     asked = [Prompt(problem.id, prompts[problem.id], first_sample) for problem in problems]
     rollouts = sampler.generate(asked, sampling, on_progress, begin)

@@ -173,6 +173,9 @@ class LearnerConfig(Section):
     """Tokens of a micro-batch, prompts and padding included."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more work."""
+    under_the_tail: bool = False
+    """Compute old and reference log-probabilities of responses that have ended while the last are decoded, each in a
+    pass of its own; needs memory for both, and one process."""
     layout: Literal["auto", "padded", "packed"] = "auto"
     """Rows padded to their micro-batch, or packed end to end; auto packs where attention is of variable length."""
     sharding: Literal["zero2", "zero3"] = "zero2"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tersely.errors import RunError
 from tersely.learn.attention import attention_of_update, packs, switched
 from tersely.learn.batch import EMPTY, Batch, TrainingRow, balanced_shares, micro_batches, weigh
 from tersely.learn.heads import BY_WEIGHTS, HeadName
-from tersely.learn.logprobs import Scorer
+from tersely.learn.logprobs import Pass, Scorer
 from tersely.learn.losses import KL_COV, LossInputs, find_loss
 from tersely.learn.losses.kl import kl_to_go, truncated_importance
 from tersely.learn.losses.kl_cov import holds
@@ -26,6 +27,11 @@ from tersely.learn.optimizer import clip_gradients, make_optimizer
 from tersely.learn.parallel import World
 from tersely.learn.placing import Place, place
 from tersely.learn.shards import let_go
+from tersely.learn.tail import Tail, beside
+from tersely.records import Finish, Rollout
+
+OLD, REFERENCE = "old", "reference"
+"""Names of the passes before an update."""
 
 
 class Learner:
@@ -72,6 +78,30 @@ class Learner:
         self.optimizer_steps = 0
         # Asked once: while sharded weights are gathered, the model says the type that they are gathered in.
         self._held = self.model.dtype
+        trained = self._held if self.adapter is None else torch.float32
+        self._precision = partial(torch.autocast, self.model.device.type, self.dtype, enabled=self.dtype != trained)
+        self._passes = self._passes_of(self.scorer)
+        self.tail = self._make_tail() if config.under_the_tail else None
+
+    def _passes_of(self, policy: Scorer) -> dict[str, Pass]:
+        """Of the policy as it is before an update ("old"), and of the reference where there is one."""
+        passes = {OLD: Pass(policy, self.temperature, self.packed, self._precision)}
+        if self.reference is not None:
+            off = self.adapter.off if self.adapter else nullcontext
+            passes[REFERENCE] = Pass(self.reference, self.temperature, self.packed, self._precision, off)
+        return passes
+
+    def _make_tail(self) -> Tail:
+        # The sampler may read the very policy; one with an adapter is sampled from merged.
+        passes = self._passes_of(self.scorer if self.adapter else Scorer(beside(self.model), self.scorer.head))
+        for one in passes.values():
+            one.scorer.model.config._attn_implementation = self.attention
+        return Tail(passes, self.model.device)
+
+    def end_tail(self) -> None:
+        """Give up what is still to be computed under the tail of a step, if anything is."""
+        if self.tail:
+            self.tail.end()
 
     def learning_rate(self) -> float:
         """Linear warm-up over the first ``warmup_steps`` optimizer steps, then constant."""
@@ -86,7 +116,9 @@ class Learner:
         metrics = UpdateMetrics(corrected=self.config.importance_cap is not None)
         models = [self.model] if self.reference is None else [self.model, self.reference.model]
         with switched(models, self.attention):
-            for ready in self._prepare(updates, metrics):
+            prepared = self._prepare(updates, metrics)
+            self.end_tail()
+            for ready in prepared:
                 # transformers recomputes activations only in training mode; nothing else differs, dropout being off.
                 self.model.train(self.config.gradient_checkpointing)
                 loss = 0.0
@@ -98,6 +130,17 @@ class Learner:
         return metrics.over(self.world)
 
     # ---- before any weight of the iteration changes
+
+    def begin(self, rollout: Rollout, *, later: bool) -> None:
+        """A response has ended while others are decoded: its passes may begin (``learner.under_the_tail``). ``later``:
+        it will not be part of the first gradient step, which needs no old log-probabilities."""
+        masked = self.config.mask_truncated and rollout.finish is not Finish.EOS
+        if self.tail is None or rollout.length == 0 or masked:
+            return
+        if self.reference is not None:
+            self.tail.begin(REFERENCE, rollout.prompt_tokens, rollout.tokens)
+        if later and self.config.old_logprobs == "trainer":
+            self.tail.begin(OLD, rollout.prompt_tokens, rollout.tokens)
 
     def _prepare(self, updates: Sequence[Sequence[TrainingRow]], metrics: UpdateMetrics) -> list[list[PreparedBatch]]:
         """The micro-batches of each gradient step that has any, with old and reference log-probabilities.
@@ -116,6 +159,8 @@ class Learner:
                 )
             )
         cut = [self._cut(step) for step in weighed]
+        if self.tail:
+            self.tail.only([batch for batches in cut for batch in batches])
         ready = [self._with_logprobs(batches, metrics, i == 0, given) for i, batches in enumerate(cut)]
         if self.config.loss == KL_COV:
             ready = [self._holding(batches) for batches in ready]
@@ -148,20 +193,18 @@ class Learner:
         own = cuts[self.world.rank]
         return own + [EMPTY] * (max(map(len, cuts)) - len(own))
 
-    @torch.no_grad()
     def _with_logprobs(
         self, batches: Sequence[Batch], metrics: UpdateMetrics, first: bool, given: bool
     ) -> list[PreparedBatch]:
-        old: list[Tensor | None] = [None] * len(batches)
+        old: Sequence[Tensor | None] = [None] * len(batches)
         if self.config.old_logprobs == "sampler" and given:
             old = [self._sampled(batch) for batch in batches]
         elif not first:
-            old = self._logprobs(self.scorer, batches)
-        reference: list[Tensor | None] = [None] * len(batches)
+            old = self._logprobs(OLD, batches)
+        reference: Sequence[Tensor | None] = [None] * len(batches)
         if self.reference is not None:
             start = time.perf_counter()
-            with self.adapter.off() if self.adapter else nullcontext():
-                reference = self._logprobs(self.reference, batches)
+            reference = self._logprobs(REFERENCE, batches)
             metrics.reference_s += time.perf_counter() - start
         return [PreparedBatch(*parts) for parts in zip(batches, old, reference, strict=True)]
 
@@ -170,12 +213,10 @@ class Learner:
         sampled_N = batch.sampled_logprobs_N
         return None if sampled_N is None else torch.from_numpy(sampled_N).float().to(self.model.device)
 
-    def _logprobs(self, scorer: Scorer, batches: Sequence[Batch]) -> list[Tensor | None]:
-        found: list[Tensor | None] = []
-        for batch in batches:
-            with self._precision():
-                found.append(scorer(batch.rows, self.temperature, self.packed).logprobs_N)
-        return found
+    def _logprobs(self, name: str, batches: Sequence[Batch]) -> Sequence[Tensor]:
+        if self.tail:
+            return self.tail.logprobs(name, batches)
+        return [self._passes[name](batch.rows) for batch in batches]
 
     def score(self, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[list[float]]:
         """Log-probabilities of the tokens after each prompt, under the weights as they are now. Where those are shared
@@ -192,10 +233,6 @@ class Learner:
     def has_separate_masters(self) -> bool:
         """Whether the weights that train are kept apart from those that are served."""
         return self.adapter is not None or self.dtype != self._held
-
-    def _precision(self) -> torch.autocast:
-        trained = self._held if self.adapter is None else torch.float32
-        return torch.autocast(self.model.device.type, self.dtype, enabled=self.dtype != trained)
 
     # ---- one gradient step
 

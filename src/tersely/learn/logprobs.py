@@ -14,7 +14,9 @@ micro-batch never exist at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,3 +82,21 @@ class Scorer(torch.nn.Module):
 
     def forward(self, rows: Sequence[TrainingRow], temperature: float, packed: bool) -> TokenLogprobs:
         return token_logprobs(self.model, rows, temperature, packed, self.head)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Log-probabilities without gradient, of one model under fixed circumstances."""
+
+    scorer: Scorer
+    temperature: float
+    packed: bool
+    precision: Callable[[], torch.autocast]
+    off: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Switches an adapter off for as long as its context lasts."""
+
+    @torch.no_grad()
+    def __call__(self, rows: Sequence[TrainingRow]) -> Tensor:
+        """[N] of the response tokens, row after row."""
+        with self.off(), self.precision():
+            return self.scorer(rows, self.temperature, self.packed).logprobs_N

@@ -10,6 +10,7 @@ computes the gradient of its own. Rank 0 alone has the run folder.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from tersely.learn.steering import Steering, Unsteered
 from tersely.learn.trainer import Trainer
 from tersely.models.trained_for import further_notes
 from tersely.rollouts import Grader, judge_for
-from tersely.samplers.base import Sampler, close_after
+from tersely.samplers.base import Sampler
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks.sources.own import OwnTask
 from tersely.trackers.follow import followed
@@ -76,7 +77,7 @@ def train(
             last, every = config.run.steps, config.run.checkpoint_every
             where = run.path if run else None
             trackers = followed(config.run.report_to, where, lambda: trainer.samples, display.note)
-            with StopRequest() as stop, close_after(trainer.sampler, given=sampler), trackers as following:
+            with StopRequest() as stop, closing(trainer), trackers as following:
                 trainer.probe()
                 steering.begin(trainer)
                 for step in range(trainer.first_step + 1, last + 1):

@@ -26,6 +26,8 @@ def cure(phase: Phase, config: TrainConfig, processes: int = 1) -> str:
             "the weights alone do not fit: end other programs that hold memory, or take a smaller model or a machine "
             "with more memory (tersely plan says how much)"
         )
+    if config.learner.under_the_tail:  # what it raises is met in either phase
+        return "use --set learner.under_the_tail=false"
     found = _sampling_cure(config, processes) if phase == "sampling" else _updating_cure(config, processes)
     return f"use --set {found}" if found else _last_resort(config, processes)
 

@@ -17,6 +17,7 @@ from tersely.records import Group, Problem, Status, Verdict
 from tersely.rollouts import Grader, respond, unjudged_words
 from tersely.runs.folder import RunFolder
 from tersely.samplers import Sampler, Sampling
+from tersely.samplers.base import Finished
 from tersely.tasks.prompts import PromptIds
 from tersely.verify import Judge
 
@@ -41,6 +42,7 @@ class Responder:
         prompts: PromptIds,
         sampling: Sampling,
         on_sampled: Callable[[], None] | None = None,
+        on_finished: Finished | None = None,
     ) -> list[Group]:
         """Judged responses of the present weights, of all processes; every one of them must call."""
         with self.world.collective_errors(), explain_training_memory("sampling", self.config, self.world.size):
@@ -52,6 +54,7 @@ class Responder:
                 sampling,
                 reading=self.reading,
                 on_progress=lambda done, total: self.display.phase("sampling", done, total),
+                on_finished=on_finished,
                 on_sampled=on_sampled,
             )
         self._keep_unjudged()

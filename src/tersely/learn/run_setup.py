@@ -49,7 +49,7 @@ OPERATIONAL = ("threads", "keep", "judge_workers", "probe", "report_to", "all_wr
 
 RESOURCE_KEYS = {
     "sampling": ("max_rows", "engine_memory", "engine_sleep"),
-    "learner": ("token_budget", "gradient_checkpointing", "sharding"),
+    "learner": ("token_budget", "gradient_checkpointing", "sharding", "under_the_tail"),
 }
 """Settings that say how much is done at once, not what: a run that ran out of memory goes on with others. The sums are
 the same but for rounding."""
@@ -305,8 +305,8 @@ def resume_point(
         return None
     checkpoint = Checkpoint(Path(found["path"]), found["step"], found["state"], {})
     display.note(f"going on from step {checkpoint.step}")
-    before = {"processes": 1, "engine": environment["engine"], **checkpoint.state["environment"]}
-    for sentence in differences(before, environment):
+    before = {"processes": 1, "under_the_tail": False, "engine": environment["engine"]}
+    for sentence in differences({**before, **checkpoint.state["environment"]}, environment):
         display.note(sentence)
     return checkpoint
 
@@ -323,6 +323,7 @@ def _rewound(run: RunFolder, display: Display) -> Json | None:
 
 def run_environment(config: TrainConfig, facts: Facts, world: World) -> JsonObject:
     """What bit-exactness depends on besides what identifies the work; kept in every checkpoint."""
-    sizes = {"max_rows": config.sampling.max_rows, "token_budget": config.learner.token_budget}
+    rows, learner = config.sampling.max_rows, config.learner
+    sizes = {"max_rows": rows, "token_budget": learner.token_budget, "under_the_tail": learner.under_the_tail}
     # The configuration may leave these to what is there, and that may have changed.
     return {**environment(), "processes": world.size, **facts.to_json(), **sizes}

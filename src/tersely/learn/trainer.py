@@ -35,7 +35,7 @@ from tersely.models.agreement import ModelCheck, PartCheck
 from tersely.models.save import save_model
 from tersely.models.text import ResponseText
 from tersely.models.trained_for import TrainedFor, write_trained_for
-from tersely.records import Group, JsonObject, Problem
+from tersely.records import Group, JsonObject, Problem, Rollout
 from tersely.rollouts import Grader
 from tersely.runs.checkpoints import Write
 from tersely.runs.folder import RunFolder
@@ -77,6 +77,7 @@ class Trainer:
         self.first_step = 0
         self.method_state = ready.objective.initial_state()
         self.steered_alpha: float | None = None
+        self.sampler_is_given = sampler is not None
         self.streams = self._streams(sampler, ready.facts)
         self.learner = self._make_learner(base, ready.facts)
         earlier = [StepRecord.from_json(line) for line in world.broadcast(lambda: read_steps(run.path) if run else [])]
@@ -206,7 +207,13 @@ class Trainer:
         seed = self.config.seed * STEP_SEEDS + step
         sampling = Sampling(settings.n, self._cap(step), settings.temperature, seed=seed)
         prompts = self.asking.prompts_of(problems, self.prompts, step)
-        groups = self.responder.respond(problems, prompts, sampling, lambda: clock.lap("sample_s"))
+        # The gradient steps take the problems in this order (``split_updates``).
+        first = {problem.id for problem in problems[: settings.prompts // self.config.learner.updates]}
+
+        def begin(rollout: Rollout) -> None:
+            self.learner.begin(rollout, later=rollout.problem_id not in first)
+
+        groups = self.responder.respond(problems, prompts, sampling, lambda: clock.lap("sample_s"), begin)
         self.responder.check_unjudged([v for g in groups for v in g.verdicts])
         return groups
 
@@ -279,6 +286,13 @@ class Trainer:
             write_adapter(folder)
 
         return write
+
+    def close(self) -> None:
+        """Give back what is held however the work ends, for a notebook lives on; a sampler that was given is the
+        caller's to close."""
+        self.learner.end_tail()
+        if not self.sampler_is_given:
+            self.sampler.close()
 
     def end(self, step: int, *, finished: bool) -> TrainSummary:
         """Say in the run folder that the work is finished, if it is."""

@@ -128,6 +128,8 @@ class Memory:
     cache_worst: float
     """The same if no response of a block ended before the cap."""
     sampling_logits: float
+    tail: float
+    """A pass over a response at the cap while others are decoded (``learner.under_the_tail``)."""
     activations: float
     casts: float
     """Weights that autocast has cast, kept for the backward pass."""
@@ -147,7 +149,7 @@ class Memory:
 
     @property
     def sampling(self) -> float:
-        return self.state + self.engine + self.cache + self.sampling_logits
+        return self.state + self.engine + self.cache + self.sampling_logits + self.tail
 
     @property
     def updating(self) -> float:
@@ -208,8 +210,9 @@ def predict_memory(
         cache=cache_bytes(shape, lengths, rows, sampling.max_new_tokens, prompt, element) if rows else 0.0,
         cache_worst=shape.kv_bytes(element) * rows * (prompt + sampling.max_new_tokens) * (1.0 + 1.0 / shape.layers),
         sampling_logits=24.0 * rows * shape.vocabulary,
+        tail=tail_bytes(shape, config, layout, prompt) if config.learner.under_the_tail else 0.0,
         activations=micro_batch_bytes(shape, tokens, layout),
-        casts=float(element * shape.read_per_step) if layout.cast and shared == 1 else 0.0,
+        casts=cast_bytes(shape, layout) if shared == 1 else 0.0,
         gathered=layout.gathered_bytes * gathered_parameters(shape, layout) if shared > 1 else 0.0,
         reducing=reducing_bytes(shape, layout, adapter),
         chunk=chunk_bytes(shape, tokens, element),
@@ -289,13 +292,31 @@ def micro_batch_bytes(shape: ModelShape, tokens: int, layout: Layout) -> float:
     ``h r`` and one layer in full. Gradients passing through a layer: assumed as large as its saved tensors. Around the
     head: the final norm's ``(4 + r) h`` and what goes into the head, with its gradient ``3 h b``.
     """
+    layer, inputs, head = token_bytes(shape, layout)
+    kept = shape.layers * inputs + layer if layout.checkpointing else shape.layers * layer
+    return float(tokens) * (kept + layer + head)
+
+
+def token_bytes(shape: ModelShape, layout: Layout) -> tuple[float, float, float]:
+    """Of one token: (a layer in full, a layer's input, around the head)."""
     layer = shape.activation_bytes(layout.element, layout.stream)
     if layout.lora is not None:
         layer += shape.adapter_activation_bytes(layout.lora.rank, layout.element)
-    inputs = shape.hidden * layout.stream
-    kept = shape.layers * inputs + layer if layout.checkpointing else shape.layers * layer
     head = (4 + layout.stream + 3 * layout.element) * shape.hidden
-    return float(tokens) * (kept + layer + head)
+    return layer, shape.hidden * layout.stream, head
+
+
+def tail_bytes(shape: ModelShape, config: TrainConfig, layout: Layout, prompt: int) -> float:
+    """A pass without gradient over one response at the cap: a layer in full (no more than for a backward pass) with its
+    input, the head, a chunk of logits; where the policy is passed over too, its weights as autocast casts them."""
+    tokens = prompt + config.sampling.max_new_tokens
+    passes_policy = config.learner.old_logprobs == "trainer" and config.learner.updates > 1
+    casts = cast_bytes(shape, layout) if passes_policy else 0.0
+    return float(tokens) * sum(token_bytes(shape, layout)) + chunk_bytes(shape, tokens, layout.element) + casts
+
+
+def cast_bytes(shape: ModelShape, layout: Layout) -> float:
+    return float(layout.element * shape.read_per_step) if layout.cast else 0.0
 
 
 def chunk_bytes(shape: ModelShape, tokens: int, element: int) -> float:

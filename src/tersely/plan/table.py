@@ -49,6 +49,7 @@ def _memory_table(plan: Plan) -> Table:
     sampling += [("(cache if none ends", memory.cache_worst)]
     if plan.layout.vllm:
         sampling = [("vLLM in all", memory.engine)]
+    sampling += [("a pass under the tail", memory.tail)] if memory.tail else []
     updating = [("gradients", memory.gradients), ("activations", memory.activations), ("cast weights", memory.casts)]
     updating += [("gathered weights", memory.gathered)] if memory.gathered else []
     updating += [("their gradients", memory.reducing)] if memory.reducing else []

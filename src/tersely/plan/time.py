@@ -121,12 +121,15 @@ def predict_seconds(
 
     The GPU with most problems decodes as long as it must, and every GPU until the longest response of all has ended
     (the iteration is synchronous); the rows of an update are shared out evenly by tokens. No group is skipped. Time of
-    moving weights between GPUs, checkpoints and prefill (under 0.1 s) is left out.
+    moving weights between GPUs, checkpoints and prefill (under 0.1 s) is left out. With ``learner.under_the_tail`` old
+    and reference passes of all responses but the last are taken to be free: the most that can be gained.
     """
     weights, cache, steps = sampling_work(shape, config, layout, lengths, prompt, machine)
     forward, backward = training_flops(shape, config, lengths, prompt, layout.packed)
     rate = machine.flops * machine.train_efficiency * layout.gpus
     updates = config.learner.updates
+    # What is still to be made when the last response has ended: the passes over it.
+    waited = last_response_flops(shape, config, lengths, prompt) if config.learner.under_the_tail else forward
     later = 0.0 if config.learner.old_logprobs == "sampler" else (updates - 1) / updates
     return Seconds(
         weights=weights / machine.decode_efficiency,
@@ -134,8 +137,8 @@ def predict_seconds(
         overhead=machine.step_overhead * steps,
         gradients=(forward + backward) / rate,
         recompute=forward / rate if layout.checkpointing else 0.0,
-        old=later * forward / rate,
-        reference=forward / rate if layout.reference else 0.0,
+        old=later * waited / rate,
+        reference=waited / rate if layout.reference else 0.0,
         optimizer=updates * optimizer_bytes_moved(shape, layout) / machine.bandwidth,
         judge=config.drawn * config.sampling.n * JUDGE_SECONDS / config.run.judge_workers,
     )
@@ -186,6 +189,14 @@ def training_flops(
     linear = responses * shape.linear_flops(float(width_Q.mean()))
     attention = responses * shape.attention_flops(float((width_Q**2).mean()))
     return linear + attention, (1.0 if config.learner.lora else 2.0) * linear + 2.5 * attention
+
+
+def last_response_flops(shape: ModelShape, config: TrainConfig, lengths: LengthProfile, prompt: float) -> float:
+    """Operations of a forward pass over the longest response of an iteration, as its length is expected."""
+    responses = config.drawn * config.sampling.n
+    share_T = lengths.alive(config.sampling.max_new_tokens)
+    width = prompt + float((1.0 - (1.0 - share_T) ** responses).sum())
+    return shape.linear_flops(width) + shape.attention_flops(width**2)
 
 
 def padded_widths(width_Q: FloatArray, rows: int, token_budget: int) -> FloatArray:
