@@ -164,6 +164,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         ran.add("again", command(root, root / "stopped", **SETTINGS["zero2"]))
         ran.add("finished", command(root, root / "stopped", **SETTINGS["zero2"]))
         ran.add("few", command(root, root / "few", **{"sampling.prompts": 1, "learner.updates": 1}))
+        ran.add("tail", command(root, root / "tail", **{"learner.under_the_tail": "true"}))
         for name in ("sick", "sick again"):
             ran.add(name, command(root, root / "sick", **{"health.truncation": 0.01}))
         ran.add("no-model", command(root / "nowhere", root / "no-model"))
@@ -310,6 +311,7 @@ def test_a_signal_to_one_process_stops_all_after_saving_and_the_same_command_goe
     ("name", "said"),
     [
         ("few", "sampling.prompts = 1 leaves some of 2 processes without a problem to sample"),
+        ("tail", "learner.under_the_tail works in one process, and here are 2"),
         ("no-model", "nowhere"),
         ("other", "another configuration"),
     ],

@@ -304,7 +304,41 @@ def test_more_gpus_shorten_the_work_but_not_the_tail() -> None:
     assert one.weights / 1.1 < four.weights <= one.weights
 
 
+def test_under_the_tail_only_passes_over_the_last_response_are_waited_for() -> None:
+    shape, lengths = ModelShape.of(SMALL), default_profile(10**9)
+    both = [config(learner={"under_the_tail": tail, "updates": 4}) for tail in (False, True)]
+    off, on = (predict_seconds(shape, wanted, Layout(2), lengths, 180, FLOOR) for wanted in both)
+    drawn = lengths.at(32_000)[np.random.default_rng(0).integers(0, len(lengths.at(32_000)), (4000, 256))]
+    longest = 180 + drawn.max(axis=1).mean()
+    # Two operations a weight and token, and 2 q layers length^2 of attention.
+    forward = 2 * shape.read_per_step * longest + 2 * 1536 * 28 * longest**2
+    assert on.reference == pytest.approx(forward / 790e12, rel=0.02)
+    assert on.old == pytest.approx(0.75 * on.reference)
+    assert on.total == pytest.approx(off.total - off.old - off.reference + on.old + on.reference)
+
+
 # ---- memory
+
+
+def test_a_pass_under_the_tail_lies_beside_the_cache() -> None:
+    # 32,500 tokens of one response: a layer in full, its fp32 input (4 x 1536), 14 x 1536 around the head; a chunk of
+    # logits; the policy's weights as autocast casts them, where old log-probabilities are the trainer's.
+    shape, n = ModelShape.of(SMALL), 1_777_088_000
+
+    def needs(**learner: Any) -> plan_memory.Memory:
+        return predict_memory(shape, config(learner=learner), Layout(2), default_profile(n), 500, "cuda")
+
+    off, on, reference = needs(), needs(under_the_tail=True), needs(under_the_tail=True, old_logprobs="sampler")
+    passing = 32_500 * (shape.activation_bytes(2, 4) + 4 * 1536 + 14 * 1536) + 1_207_959_552
+    assert (off.tail, on.tail, reference.tail) == (0, passing + 3_087_428_608, passing)
+    assert (on.sampling, on.updating) == (off.sampling + on.tail, off.updating)
+    short = {"sampling": {"max_new_tokens": 8000}, "learner": {"under_the_tail": True, "token_budget": 1024}}
+    setup = Setup(config(**short), Layout(2, checkpointing=True))
+    lean = predict_memory(shape, setup.config, setup.layout, default_profile(n), 500, "cuda")
+    assert lean.peak == lean.sampling
+    (said,) = check_memory(shape, setup, default_profile(n), 500, lean.sampling - 1e9, "cuda")
+    assert "use --set learner.under_the_tail=false (" in said
+    assert not cured(setup.config, said).learner.under_the_tail
 
 
 def test_the_cache_peak_is_that_of_the_derivation() -> None:
@@ -462,6 +496,14 @@ def test_positions_and_division_are_refused_with_a_cure_that_works() -> None:
     said = check_plan(config(), SMALL, gpus=36)
     assert "sampling.prompts=36" in said[0]
     assert check_plan(cured(config(), said[0]), SMALL, gpus=36) == []
+
+
+def test_several_processes_have_no_passes_under_the_tail() -> None:
+    wanted = config(learner={"under_the_tail": True})
+    assert check_plan(wanted, SMALL) == []
+    (said,) = check_plan(wanted, SMALL, gpus=8)
+    assert "works in one process, and here are 8" in said
+    assert "leave it out (it would save 3 to 4 %" in said
 
 
 def test_truncation_is_refused_only_where_it_was_measured() -> None:
