@@ -69,7 +69,7 @@ def test_contributing_names_files_and_dicts_that_are_there() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     tables = re.findall(r"`([A-Z_]+)`\s+(?:in|at the end of)\s+(?:the same file|`(src/[\w./]+)`)", text)
     known = {"METHODS", "LOSSES", "ENGINES", "KINDS", "SCHEDULES", "CAP_SCHEDULES", "HEALTH"}
-    known |= {"TRACKERS", "EMBEDDED_TASKS", "VERBS", "BLOCKS", "FORMATS"}
+    known |= {"TRACKERS", "EMBEDDED_TASKS", "REASONERS", "VERBS", "BLOCKS", "FORMATS"}
     assert {name for name, _ in tables} == known
     for name, file in tables:
         code = (ROOT / (file or "src/tersely/objective/schedule.py")).read_text(encoding="utf-8")

@@ -28,14 +28,13 @@ Json: TypeAlias = Mapping[str, Any]
 
 
 class Kind:
-    """Names of our own answer kinds: how a final answer is compared with the gold answer.
-
-    A kind is a plain string, since more can be added (``tersely.verify.kinds.KINDS``).
-    """
+    """Names of our own answer kinds: how a final answer is compared with the gold answer. Plain strings, since more can
+    be added (``tersely.verify.kinds.KINDS``)."""
 
     EXACT: Final = "exact"
     CHOICE: Final = "choice"
     MATH: Final = "math"
+    COUNTDOWN: Final = "countdown"
 
 
 class Finish(StrEnum):

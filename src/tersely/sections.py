@@ -221,7 +221,8 @@ class AskedConfig(Section):
     revision: str | None = None
     """Pins a hub id: branch, tag or commit."""
     task: str
-    """arithmetic, a named task such as gsm8k, or a JSONL file with problem and answer a line."""
+    """arithmetic, countdown or ordering (embedded), a named task such as gsm8k, or a JSONL file with problem and answer
+    a line."""
     verifier: str | None = None
     """Your own check of a response, package.module:Name, in place of the judge (docs/verifiers.md)."""
     drop_unjudgeable: bool = False

@@ -21,7 +21,7 @@ from tersely.tasks.sources.arithmetic import (
     draw_condition,
     draw_exercise,
 )
-from tersely.toy.demonstrations import STRAIGHT, Style, demonstration, draw_demonstration, draw_practice, prompt_words
+from tersely.toy.arithmetic import STRAIGHT, Style, demonstration, draw_demonstration, draw_practice, prompt_words
 
 SPLITS = ("train", "held_out", "gate")
 

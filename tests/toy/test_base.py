@@ -19,9 +19,11 @@ from tersely.samplers.base import Prompt, Sampling
 from tersely.sections import LEVEL_LINE
 from tersely.tasks.efforts import Efforts
 from tersely.tasks.sources.arithmetic import arithmetic_problems
+from tersely.toy import arithmetic
 from tersely.toy.base import NEXT_SEED, make_base
 from tersely.toy.gate import FixedFormGrader, Gate, GateNumbers
-from tersely.toy.sft import IGNORED, SftSettings, SftState, batch_at, sft_loss, tiny_model
+from tersely.toy.settings import SftSettings
+from tersely.toy.sft import IGNORED, SftState, batch_at, sft_loss, tiny_model
 from tersely.toy.tokenizer import EFFORT, LEVELS, VOCABULARY, WITH_LEVELS
 
 SHORT = SftSettings(practice_steps=8, straight_steps=4, verbose_steps=8, pool_steps=4, warmup_steps=5)
@@ -126,7 +128,7 @@ def test_gate_counts_only_finished_right_answers() -> None:
 
     prompts = {problem.id: (1,) for problem in problems}
     groups = respond(problems, prompts, Recited(), FixedFormGrader(), Sampling(n=1, max_new_tokens=2))
-    numbers = GateNumbers.of(groups)
+    numbers = GateNumbers.of(groups, arithmetic.behaviours)
     assert numbers.accuracy == 0.5
     assert numbers.accuracy_by_level == {"1": 1.0, "2": 1.0, "3": 1.0, "4": 0.0, "5": 0.0, "6": 0.0}
     assert numbers.checks == 1.0

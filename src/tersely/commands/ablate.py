@@ -23,7 +23,7 @@ def add_ablate(verbs: Any) -> None:
     p.add_argument("--held-out", default=None, help="problems to evaluate on (default: those of the embedded task)")
     p.add_argument("--out", type=Path, default=None, help="folder for the runs and the page")
     p.add_argument("--alpha", type=float, default=None, help="default: the one that the question is usually asked at")
-    p.add_argument("--recipe", default=None, help="what all runs share (default tiny for the embedded task)")
+    p.add_argument("--recipe", default=None, help="what all runs share (default: an embedded task's own)")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, for all runs")
     p.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     p.add_argument("--size", type=int, default=None, help="held-out problems (default: all; 600 of the embedded task)")

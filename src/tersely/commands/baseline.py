@@ -23,7 +23,7 @@ def add_baseline(verbs: Any) -> None:
     p.add_argument("--out", type=Path, required=True, help="run folder to make or go on with")
     p.add_argument("--samples", type=Path, default=None, help="samples made before, so that none are drawn")
     p.add_argument("--model", default=None, help="folder or hub id of a causal language model, or a run folder")
-    p.add_argument("--task", default=None, help="'arithmetic', a named task, or a JSONL file")
+    p.add_argument("--task", default=None, help="an embedded task such as arithmetic, a named task, or a JSONL file")
     p.add_argument("--n", type=int, default=None, help="responses a problem (default 8)")
     p.add_argument("--train-size", type=int, default=None, help="problems (default: all of the task's)")
     only = p.add_argument_group("iterated-sft alone")

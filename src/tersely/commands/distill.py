@@ -22,7 +22,11 @@ def add_distill(verbs: Any) -> None:
     teacher.add_argument(
         "--demonstrations", type=Path, default=None, help="JSONL file with problem, answer and response a line"
     )
-    p.add_argument("--task", default=None, help="problems for the teacher: 'arithmetic', a named task, or a JSONL file")
+    p.add_argument(
+        "--task",
+        default=None,
+        help="problems for the teacher: an embedded task such as arithmetic, a named task, or a JSONL file",
+    )
     p.add_argument("--n", type=int, default=None, help="responses a problem from the teacher (default 8)")
     p.add_argument("--train-size", type=int, default=None, help="problems (default: all of the task's)")
     p.add_argument("--samples", type=Path, default=None, help="the teacher's samples made before")

@@ -48,7 +48,11 @@ def add_evaluate(verbs: Any) -> None:
     )
     p.add_argument("models", nargs="*", type=Path, metavar="MODEL", help="run folder or model folder")
     add_mix(p)
-    p.add_argument("--task", default=None, help="'arithmetic', a named task, or a JSONL file (default arithmetic)")
+    p.add_argument(
+        "--task",
+        default=None,
+        help="an embedded task such as arithmetic, a named task, or a JSONL file (default arithmetic)",
+    )
     p.add_argument("--size", type=int, default=None, help="problems (default: all of a file, 600 of the embedded task)")
     p.add_argument("--k", type=int, default=None, help="responses a problem (default 1)")
     p.add_argument("--temperature", type=float, default=None, help="default 0.6, the paper's")

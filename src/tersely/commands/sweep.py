@@ -22,7 +22,7 @@ def add_sweep(verbs: Any) -> None:
     p.add_argument("--task", default="arithmetic", help="problems to train on (default arithmetic)")
     p.add_argument("--held-out", default=None, help="problems to evaluate on (default: those of the embedded task)")
     p.add_argument("--out", type=Path, required=True, help="folder for the runs and the page")
-    p.add_argument("--recipe", default=None, help="what all runs share (default tiny for the embedded task)")
+    p.add_argument("--recipe", default=None, help="what all runs share (default: an embedded task's own)")
     p.add_argument("--objectives", default=None, metavar="NAME,..", help="what is rewarded (default: the recipe's)")
     p.add_argument("--alphas", default=None, metavar="A,..", help="for objectives that have one (default: its usual)")
     p.add_argument("--seeds", default="0", metavar="S,..", help="of every random choice (default 0)")

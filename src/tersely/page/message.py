@@ -15,7 +15,7 @@ from tersely.runs.json_file import is_checked
 from tersely.table import show
 from tersely.verify.summary import Remarks
 
-TOY_TASKS = {"arithmetic": "made-up sums"}
+TOY_TASKS = {"arithmetic": "made-up sums", "countdown": "made-up number games", "ordering": "made-up puzzles"}
 ALIKE = 0.1
 """Tokens of two methods that differ by at most this share are about equal."""
 

@@ -163,16 +163,16 @@ def plan_of(
     k: int = 2,
     settings: Sequence[str] = (),
 ) -> RunPlan:
-    """What the runs have in common, with the usual of the embedded task where nothing is said. UserError where other
+    """What the runs have in common, with the usual of an embedded task where nothing is said. UserError where other
     problems are trained on and none are named to measure with."""
-    embedded = task in EMBEDDED_TASKS
-    if held_out is None and not embedded:
+    embedded = EMBEDDED_TASKS.get(task)
+    if held_out is None and embedded is None:
         raise UserError(f"{task} is what is trained on: name other problems to evaluate on with --held-out")
     return RunPlan(
         model=model,
         task=task,
         held_out=held_out or task,
-        recipe=recipe or ("tiny" if embedded else None),
+        recipe=recipe or (embedded.recipe if embedded else None),
         alpha=alpha,
         seed=seed,
         size=size or (USUAL_SIZE if embedded else None),
@@ -184,7 +184,7 @@ def plan_of(
 
 BASE_TITLE = "evaluate the base"
 USUAL_SIZE = 600
-"""Held-out problems of the embedded task."""
+"""Held-out problems of an embedded task."""
 
 
 def make_all(

@@ -1,13 +1,13 @@
-"""``tersely base``: make the embedded reasoner in a run folder, resumable at any point, and let it pass a gate.
+"""``tersely base``: make an embedded reasoner in a run folder, resumable at any point, and let it pass a gate.
 
-Some initialisations fail to learn the arithmetic. The base is therefore sampled on problems of a split of their own;
+Some initialisations fail to learn the task. The base is therefore sampled on problems of a split of their own;
 if it is too weak, training starts anew from the next initialisation. Every attempt stands in the journal and in
 done.json: a retry is told, not hidden.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -26,10 +26,11 @@ from tersely.samplers.base import Sampling
 from tersely.samplers.transformers import TransformersSampler
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks.prompts import render
-from tersely.tasks.sources.arithmetic import arithmetic_problems
+from tersely.tasks.sources.embedded import EMBEDDED_TASKS
 from tersely.toy.gate import Attempt, FixedFormGrader, Gate, GateNumbers
-from tersely.toy.sft import SftSettings, SftState
-from tersely.toy.tokenizer import build_tokenizer
+from tersely.toy.reasoners import REASONERS
+from tersely.toy.settings import SftSettings
+from tersely.toy.sft import SftState
 
 NEXT_SEED = 1000
 """Attempt k of seed s initialises with s + k * NEXT_SEED."""
@@ -93,6 +94,7 @@ def make_base(
 ) -> BaseSummary:
     """Make the base in the run folder ``out`` or go on with it; returns the summary kept in done.json.
 
+    ``settings`` name the task (default: arithmetic's own); ``gate``: default that of the task's reasoner.
     Raises UserError for a folder that cannot be used, Stopped after a stop was asked for and the work was saved,
     RunError when no attempt passes the gate.
     """
@@ -100,8 +102,9 @@ def make_base(
         raise UserError(f"threads is {threads}: give 0 for torch's own choice, or a positive number")
     if threads:
         torch.set_num_threads(threads)
-    settings, gate = replace(settings or SftSettings(), seed=seed), gate or Gate()
-    with RunFolder.open(out, RunKind.BASE, {"sft": settings.to_json(), "gate": asdict(gate)}) as run:
+    settings = replace(settings or SftSettings(), seed=seed)
+    gate = gate or REASONERS[settings.task].gate
+    with RunFolder.open(out, RunKind.BASE, {"sft": settings.to_json(), "gate": gate.to_json()}) as run:
         done = run.read_done(BaseSummary.from_json)
         if done is not None:
             display.note(f"{out} is finished already: nothing to do")
@@ -117,7 +120,8 @@ class _BaseTraining:
     ) -> None:
         self.run, self.first, self.gate, self.display = run, settings, gate, display
         self.save_every, self.log_every = save_every, log_every
-        self.tokenizer = build_tokenizer(settings.levels)
+        self.reasoner = REASONERS[settings.task]
+        self.tokenizer = self.reasoner.tokenizer(settings.levels)
         self.finished: tuple[Attempt, ...] = ()
         self.attempt = 0
         self.state = self._resume()
@@ -193,10 +197,12 @@ class _BaseTraining:
 
     def _judge(self) -> Attempt:
         self.display.note("supervised training is done: sampling the gate's problems")
-        problems = arithmetic_problems("gate", self.gate.problems, self.gate.seed)
+        gate = self.gate
+        problems = EMBEDDED_TASKS[self.first.task].generate("gate", gate.problems, gate.seed)
         prompts = {p.id: render(p, self.tokenizer, TEMPLATE) for p in problems}
-        sampling = Sampling(n=1, max_new_tokens=self.gate.max_new_tokens, seed=self.gate.seed)
+        sampling = Sampling(n=1, temperature=gate.temperature, max_new_tokens=gate.max_new_tokens, seed=gate.seed)
         sampler = TransformersSampler(self.state.model.eval(), self.tokenizer)
-        shown = GateNumbers.of(respond(problems, prompts, sampler, FixedFormGrader(), sampling))
+        groups = respond(problems, prompts, sampler, FixedFormGrader(), sampling)
+        shown = GateNumbers.of(groups, self.reasoner.behaviours)
         self.display.note(f"gate: accuracy {shown.accuracy:.1%}, {shown.tokens:.0f} tokens a response")
         return Attempt(self.state.settings.seed, self.gate.is_passed(shown), shown)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,74 +20,34 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from tersely.errors import RunError
 from tersely.records import JsonObject
-from tersely.toy.demonstrations import EOS, STRAIGHT, Style, draw_demonstration, draw_practice
-from tersely.toy.tokenizer import EFFORT, LEVELS, PAD, VOCABULARY, WITH_LEVELS
+from tersely.toy.reasoners import REASONERS
+from tersely.toy.settings import SftSettings
+from tersely.toy.tokenizer import EFFORT, LEVELS, PAD
+from tersely.toy.writing import EOS
 
 IGNORED = -100
 """Label of positions without loss: the prompt and the padding."""
 
 
-@dataclass(frozen=True, slots=True)
-class SftSettings:
-    """The recipe of the base. Example: ``SftSettings(seed=0)``."""
-
-    seed: int = 0
-    practice_steps: int = 608
-    """Optimizer steps on bare chains (``demonstrations.draw_practice``)."""
-    straight_steps: int = 400
-    """Optimizer steps on whole problems without re-checks or slips (``demonstrations.STRAIGHT``)."""
-    verbose_steps: int = 1392
-    """Optimizer steps on the verbose demonstrations."""
-    batch_tokens: int = 1024
-    """Tokens of a step, prompt and response, on average."""
-    pool_steps: int = 16
-    """Steps whose rows are drawn together and sorted by length, so that rows of a batch are about equally long."""
-    learning_rate: float = 5e-3
-    warmup_steps: int = 50
-    betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    style: Style = field(default_factory=Style)
-    levels: bool = False
-    """A vocabulary with the words of levels of effort; half of the prompts name one, which says nothing there."""
-
-    def to_json(self) -> JsonObject:
-        """As a run folder keeps them: what is off leaves no key, so that bases from before it was there go on."""
-        content = asdict(self)
-        return content if self.levels else {name: value for name, value in content.items() if name != "levels"}
-
-    @property
-    def steps(self) -> int:
-        return self.practice_steps + self.straight_steps + self.verbose_steps
-
-    def style_at(self, step: int) -> Style | None:
-        """How the demonstrations of a step are written; None for bare chains."""
-        if step < self.practice_steps:
-            return None
-        return STRAIGHT if step < self.practice_steps + self.straight_steps else self.style
-
-    def rate(self, step: int) -> float:
-        """Learning rate of a step: linear warm-up, then linear decay to zero."""
-        return self.learning_rate * min((step + 1) / self.warmup_steps, (self.steps - step) / self.steps)
-
-
-def tiny_model(seed: int, levels: bool = False) -> Qwen2ForCausalLM:
-    """A freshly initialised model of 128,128 parameters (128,384 with the words of levels); leaves the global random
-    state as it was."""
+def tiny_model(seed: int, levels: bool = False, task: str = "arithmetic") -> Qwen2ForCausalLM:
+    """A freshly initialised model of a task's reasoner; arithmetic's has 128,128 parameters (128,384 with the words of
+    levels), the others 0.6 million. Leaves the global random state as it was."""
+    reasoner = REASONERS[task]
+    words, of = reasoner.vocabulary(levels), reasoner.shape
     shape: dict[str, Any] = {
-        "vocab_size": len(WITH_LEVELS if levels else VOCABULARY),
-        "hidden_size": 64,
-        "intermediate_size": 192,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 32,
-        "max_position_embeddings": 512,
+        "vocab_size": len(words),
+        "hidden_size": of.hidden,
+        "intermediate_size": of.feed_forward,
+        "num_hidden_layers": of.layers,
+        "num_attention_heads": of.heads,
+        "num_key_value_heads": of.kv_heads,
+        "head_dim": of.head,
+        "max_position_embeddings": of.positions,
         "tie_word_embeddings": True,
         "initializer_range": 0.05,
         "bos_token_id": None,
-        "eos_token_id": VOCABULARY[EOS],
-        "pad_token_id": VOCABULARY[PAD],
+        "eos_token_id": words[EOS],
+        "pad_token_id": words[PAD],
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -117,31 +77,24 @@ class EncodedDemonstration:
     prompt: int
 
 
-def _draw(rng: random.Random, style: Style | None) -> EncodedDemonstration:
-    prompt, response = draw_demonstration(rng, style) if style else draw_practice(rng)
-    return EncodedDemonstration(tuple(VOCABULARY[word] for word in prompt + response), len(prompt))
-
-
-def _naming_a_level(row: EncodedDemonstration, rng: random.Random) -> EncodedDemonstration:
-    """The row as it is, or with a line before ``<think>`` that asks for a level, whatever the response is like."""
+def _with_level(prompt: list[str], rng: random.Random) -> list[str]:
+    """The prompt as it is, or with a line before ``<think>`` that asks for a level, whatever the response is like."""
     level = rng.choice((*(None for _ in LEVELS), *LEVELS))
-    if level is None:
-        return row
-    place = row.prompt - 1
-    words = (WITH_LEVELS[EFFORT], WITH_LEVELS[level])
-    return EncodedDemonstration((*row.tokens[:place], *words, *row.tokens[place:]), row.prompt + len(words))
+    return prompt if level is None else [*prompt[:-1], EFFORT, level, prompt[-1]]
 
 
 @lru_cache(maxsize=2)
 def _pool(settings: SftSettings, index: int) -> list[list[EncodedDemonstration]]:
     """The rows of ``pool_steps`` consecutive steps: drawn together, sorted by length, cut into equal token shares."""
     rng, levels = (random.Random(f"{what}/{settings.seed}/{index}") for what in ("sft", "sft-levels"))
-    style = settings.style_at(index * settings.pool_steps)
+    phase = settings.phase_at(index * settings.pool_steps)
+    ids = REASONERS[settings.task].vocabulary(settings.levels)
     rows: list[EncodedDemonstration] = []
     total, budget = 0, settings.batch_tokens * settings.pool_steps
     while total < budget:
-        row = _draw(rng, style)
-        rows.append(_naming_a_level(row, levels) if settings.levels else row)
+        prompt, response = settings.style.draw(phase, rng)
+        prompt = _with_level(prompt, levels) if settings.levels else prompt
+        rows.append(EncodedDemonstration(tuple(ids[word] for word in prompt + response), len(prompt)))
         total += len(rows[-1].tokens)
     rows.sort(key=lambda row: len(row.tokens))
     batches: list[list[EncodedDemonstration]] = [[] for _ in range(settings.pool_steps)]
@@ -160,7 +113,7 @@ def batch_at(settings: SftSettings, step: int) -> tuple[Tensor, Tensor]:
     """
     rows = _pool(settings, step // settings.pool_steps)[step % settings.pool_steps]
     width = max(len(row.tokens) for row in rows)
-    inputs_BT = torch.full((len(rows), width), VOCABULARY[PAD])
+    inputs_BT = torch.full((len(rows), width), REASONERS[settings.task].vocabulary(settings.levels)[PAD])
     labels_BT = torch.full((len(rows), width), IGNORED)
     for index, row in enumerate(rows):
         ids = torch.tensor(row.tokens)
@@ -181,7 +134,7 @@ class SftState:
     def __init__(self, settings: SftSettings) -> None:
         self.settings = settings
         self.step = 0
-        self.model = tiny_model(settings.seed, settings.levels)
+        self.model = tiny_model(settings.seed, settings.levels, settings.task)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
             lr=settings.learning_rate,

@@ -1,4 +1,4 @@
-"""The tokenizer of the embedded task: one token a word, with a chat template, saved like any other tokenizer.
+"""The tokenizers of the embedded tasks: one token a word, with a chat template, saved like any other tokenizer.
 
 It is a true ``Qwen2Tokenizer``, because AutoTokenizer makes one of whatever lies beside a Qwen2 model. Its byte-level
 vocabulary is empty; the words are added tokens that carry their leading blank (``" holds"``), so that text is split
@@ -7,26 +7,32 @@ and joined exactly. Characters outside the task's words are dropped in encoding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from transformers import AddedToken, Qwen2Tokenizer
 
-from tersely.tasks.sources.arithmetic import CONDITION_LABELS, EXCEPTION_LABEL, MAIN_LABELS, OPERATIONS
-from tersely.toy.demonstrations import CHECKS, END_THINK, EOS, THINK
+from tersely.toy.arithmetic import WORDS
+from tersely.toy.writing import END_THINK, EOS, FIRST, THINK
 
 PAD, UNKNOWN = "<pad>", "<unk>"
 _SPECIAL = (PAD, EOS, UNKNOWN)
-_FIRST = "Q:"
-_LABELS = (*MAIN_LABELS, *CONDITION_LABELS, EXCEPTION_LABEL)
-_CHECK_WORDS = tuple(word for check in CHECKS for word in check)
-_OTHER = ("?", ",", "if", "is", "then", "holds", "fails", "so", "ok", "no,", "=", "\\boxed{", "}")
-_WORDS = (THINK, END_THINK, _FIRST, *_OTHER, *_CHECK_WORDS, *_LABELS, *OPERATIONS, *(str(digit) for digit in range(10)))
-VOCABULARY: dict[str, int] = {word: index for index, word in enumerate((*_SPECIAL, *_WORDS))}
-"""Token ids. ``</think>`` is an ordinary token, so that decoding keeps it and the judge finds the final answer."""
 EFFORT = "Effort:"
 LEVELS = ("low", "medium", "high")
-WITH_LEVELS: dict[str, int] = VOCABULARY | {
-    word: index for index, word in enumerate((EFFORT, *LEVELS), start=len(VOCABULARY))
-}
-"""With the words that ask for a level of effort, which a base may have (``tersely base --levels``)."""
+
+
+def _spoken(words: Sequence[str], levels: bool) -> tuple[str, ...]:
+    return (THINK, END_THINK, FIRST, *words, *((EFFORT, *LEVELS) if levels else ()))
+
+
+def vocabulary(words: Sequence[str], levels: bool = False) -> dict[str, int]:
+    """Token ids of a task with these words. ``</think>`` is an ordinary token, so that decoding keeps it and the judge
+    finds the final answer. ``levels``: with the words that ask for a level of effort (``tersely base --levels``)."""
+    return {word: index for index, word in enumerate((*_SPECIAL, *_spoken(words, levels)))}
+
+
+VOCABULARY: dict[str, int] = vocabulary(WORDS)
+"""Of the arithmetic task."""
+WITH_LEVELS: dict[str, int] = vocabulary(WORDS, levels=True)
 
 # One user turn is one problem; an assistant turn is its response. `<think>` opens the response and is never sampled.
 CHAT_TEMPLATE = (
@@ -36,21 +42,20 @@ CHAT_TEMPLATE = (
 )
 
 
-def build_tokenizer(levels: bool = False) -> Qwen2Tokenizer:
-    """The tokenizer, ready for ``save_pretrained``; ids are those of ``VOCABULARY``, or of ``WITH_LEVELS``."""
+def build_tokenizer(levels: bool = False, words: Sequence[str] = WORDS, longest: int = 512) -> Qwen2Tokenizer:
+    """The tokenizer, ready for ``save_pretrained``; ids are those of ``vocabulary``. ``longest``: tokens of a text."""
     tokenizer = Qwen2Tokenizer(
-        vocab={word: VOCABULARY[word] for word in _SPECIAL},
+        vocab={word: index for index, word in enumerate(_SPECIAL)},
         merges=[],
         unk_token=UNKNOWN,
         eos_token=EOS,
         pad_token=PAD,
         padding_side="left",
         clean_up_tokenization_spaces=False,
-        model_max_length=512,
+        model_max_length=longest,
     )
-    words = (*_WORDS, *((EFFORT, *LEVELS) if levels else ()))
     # What begins a line has no blank before it.
-    spelled = (word if word in (_FIRST, EFFORT) else " " + word for word in words)
+    spelled = (word if word in (FIRST, EFFORT) else " " + word for word in _spoken(words, levels))
     tokenizer.add_tokens([AddedToken(word, normalized=False) for word in spelled])
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer

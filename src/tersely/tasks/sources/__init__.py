@@ -10,6 +10,8 @@ from tersely.errors import UserError, nearest
 from tersely.records import JsonObject
 
 Split = Literal["train", "held_out"]
+EmbeddedSplit = Literal["train", "held_out", "gate"]
+"""Of tasks that are made here: a base is judged on problems of its own."""
 
 CheckGolds = Callable[[Sequence[tuple[str, str]]], list[str | None]]
 """(gold answer, kind) of each problem -> why that answer cannot be used, or None (``Judge.check_golds``)."""

@@ -18,12 +18,10 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from tersely.errors import UserError
 from tersely.records import Kind, Problem, content_id
-
-ArithmeticSplit = Literal["train", "held_out", "gate"]
+from tersely.tasks.sources import EmbeddedSplit
 
 EXCEPTION_RATES: dict[int, float] = {1: 0.0, 2: 0.0, 3: 0.02, 4: 0.05, 5: 0.15, 6: 0.25}
 """How often the exception holds, by level."""
@@ -39,7 +37,7 @@ _DIGITS = tuple(("+", k) for k in range(10))
 _LAST = tuple(("-", k) for k in range(10))
 OPERATIONS: tuple[str, ...] = tuple(f"{op}{operand}" for op, operand in dict.fromkeys(_STEPS + _DIGITS + _LAST))
 """Every operation as written: operator and operand are one word, so that a step is found by its label alone."""
-_SPLIT_SHARES: tuple[ArithmeticSplit, ...] = ("held_out", "gate") + 8 * ("train",)
+_SPLIT_SHARES: tuple[EmbeddedSplit, ...] = ("held_out", "gate") + 8 * ("train",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +112,7 @@ class Exercise:
         return content_id(self.question, str(self.answer))
 
     @property
-    def split(self) -> ArithmeticSplit:
+    def split(self) -> EmbeddedSplit:
         """Which split the problem belongs to, by its content alone: two splits can never share a problem."""
         return _SPLIT_SHARES[int(self.id, 16) % len(_SPLIT_SHARES)]
 
@@ -153,7 +151,7 @@ def draw_exercise(rng: random.Random, level: int, holds: bool) -> Exercise:
     return Exercise(main, draw_condition(rng, holds), exception)
 
 
-def draw_exercise_of(rng: random.Random, split: ArithmeticSplit, level: int, holds: bool) -> Exercise:
+def draw_exercise_of(rng: random.Random, split: EmbeddedSplit, level: int, holds: bool) -> Exercise:
     """As ``draw_exercise``, drawn again until the problem belongs to ``split``."""
     while (exercise := draw_exercise(rng, level, holds)).split != split:
         pass
@@ -168,7 +166,7 @@ def _holding(rng: random.Random, rate: float) -> Iterator[bool]:
         yield int(total) > before
 
 
-def arithmetic_exercises(split: ArithmeticSplit, size: int, seed: int) -> list[Exercise]:
+def arithmetic_exercises(split: EmbeddedSplit, size: int, seed: int) -> list[Exercise]:
     """``size`` different exercises of a split, levels in turn (1, 2, .. 6, 1, ..), the same for the same seed."""
     if size < 1:
         raise UserError(f"size {size} is no number of problems; ask for at least 1")
@@ -186,7 +184,7 @@ def arithmetic_exercises(split: ArithmeticSplit, size: int, seed: int) -> list[E
     return list(found.values())
 
 
-def arithmetic_problems(split: ArithmeticSplit, size: int, seed: int) -> list[Problem]:
+def arithmetic_problems(split: EmbeddedSplit, size: int, seed: int) -> list[Problem]:
     """``size`` different problems of a split with levels balanced; see ``arithmetic_exercises``.
 
     Example: ``arithmetic_problems("held_out", 600, seed=0)``. Problems of different splits never coincide, whatever

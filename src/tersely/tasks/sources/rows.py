@@ -41,6 +41,7 @@ ANSWER_TYPES: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("math", "integer", "number", "fraction", "expression"), Kind.MATH),
         **dict.fromkeys(("exact", "text"), Kind.EXACT),
         "choice": Kind.CHOICE,
+        "countdown": Kind.COUNTDOWN,
     }
 )
 """What ``kind`` and ``answer_type`` may say, and how such an answer is compared."""

@@ -9,6 +9,7 @@ from tersely.plugins import is_own
 from tersely.records import Kind
 from tersely.verify.kinds.base import AnswerKind
 from tersely.verify.kinds.choice import CHOICE
+from tersely.verify.kinds.countdown import COUNTDOWN
 from tersely.verify.kinds.exact import EXACT
 from tersely.verify.kinds.math import MATH
 
@@ -16,6 +17,7 @@ KINDS: Mapping[str, AnswerKind] = {
     Kind.EXACT: EXACT,
     Kind.CHOICE: CHOICE,
     Kind.MATH: MATH,
+    Kind.COUNTDOWN: COUNTDOWN,
 }
 
 

@@ -1,4 +1,4 @@
-"""Verbose demonstrations of the embedded task: what the base reasoner is trained to imitate, checks and slips included.
+"""Verbose demonstrations of the task arithmetic: what the base is trained to imitate, checks and slips included.
 
 A response works the main chain out, re-checks it, looks at the exception, looks again, and answers: ``(1) +4 = 4
 (2) *3 = 2 so 2 Let me check: (1) +4 = 4 (2) *3 = 2 ok so 2 Wait, if (a) +6 = 6 (b) *3 = 8 (c) -2 = 6 (d) -6 = 0 holds
@@ -9,21 +9,38 @@ that reinforcement learning finds every behaviour in the base.
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 
 from tersely.tasks.sources.arithmetic import (
+    CONDITION_LABELS,
+    EXCEPTION_LABEL,
     LEVELS,
     MAIN_LABELS,
+    OPERATIONS,
     Chain,
     Exercise,
     draw_chain,
     draw_condition,
     draw_exercise_of,
 )
+from tersely.toy.writing import BOX, CLOSE, FIRST, THINK, Demonstration, Phase, final, prompt_of
 
-THINK, END_THINK, EOS = "<think>", "</think>", "<eos>"
 CHECKS: tuple[tuple[str, ...], ...] = (("Wait,",), ("Let", "me", "check:"), ("Alternatively,",))
 """How a re-check may begin."""
+WORDS: tuple[str, ...] = (
+    *("?", ",", "if", "is", "then", "holds", "fails", "so", "ok", "no,", "=", BOX, CLOSE),
+    *(word for check in CHECKS for word in check),
+    *(*MAIN_LABELS, *CONDITION_LABELS, EXCEPTION_LABEL, *OPERATIONS),
+    *(str(digit) for digit in range(10)),
+)
+"""The task's own, in the order of their ids."""
+_CHECK = re.compile("|".join(" ".join(words) for words in CHECKS))
+
+
+def behaviours(text: str) -> dict[str, int]:
+    """How often a response begins a re-check."""
+    return {"check": len(_CHECK.findall(text))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,12 @@ class Style:
         """Share of responses that never look at the exception, by level."""
         ease = (LEVELS[-1] - level) / (LEVELS[-1] - LEVELS[0])
         return self.skip_hardest + ease * (self.skip_easiest - self.skip_hardest)
+
+    def draw(self, phase: Phase, rng: random.Random) -> Demonstration:
+        """A fresh demonstration of a phase; bare chains, to begin with."""
+        if phase is Phase.PRACTICE:
+            return draw_practice(rng)
+        return draw_demonstration(rng, STRAIGHT if phase is Phase.STRAIGHT else self)
 
 
 STRAIGHT = Style(single=0.4, recheck=0.4, slip=0.0, recheck_slip=0.0)
@@ -117,7 +140,7 @@ class _Writer:
         believed = self.main(rechecks=not bare if skip else not single)
         if not skip:
             believed = self.exception(believed, rechecks=not single)
-        return [*self.words, *_final(believed)]
+        return [*self.words, *final([str(believed)])]
 
 
 def demonstration(exercise: Exercise, rng: random.Random, style: Style) -> list[str]:
@@ -126,11 +149,11 @@ def demonstration(exercise: Exercise, rng: random.Random, style: Style) -> list[
 
 
 def prompt_words(exercise: Exercise) -> list[str]:
-    """The prompt as a list of words (tokens), equal to what the chat template of the tokenizer makes."""
-    return ["Q:", *exercise.question.split(), THINK]
+    """The prompt as a list of words (tokens)."""
+    return prompt_of(exercise.question)
 
 
-def draw_demonstration(rng: random.Random, style: Style) -> tuple[list[str], list[str]]:
+def draw_demonstration(rng: random.Random, style: Style) -> Demonstration:
     """(prompt, response) words for a fresh problem of the training split, levels equally likely."""
     holds = rng.random() < style.exception
     exercise = draw_exercise_of(rng, "train", rng.choice(LEVELS), holds)
@@ -141,7 +164,7 @@ PLAIN = Style(skip_easiest=0.1, single=0.9, slip=0.0, recheck_slip=0.0, exceptio
 """Straight work without any re-check."""
 
 
-def draw_practice(rng: random.Random) -> tuple[list[str], list[str]]:
+def draw_practice(rng: random.Random) -> Demonstration:
     """(prompt, response) words for a bare chain, a bare condition or a whole problem of level 1, without slips.
 
     The first phase of training: on these short rows a small model learns within seconds where the next step stands
@@ -159,7 +182,7 @@ def draw_practice(rng: random.Random) -> tuple[list[str], list[str]]:
     else:
         chain = draw_chain(rng, MAIN_LABELS[: rng.choice(LEVELS) + 1])
         asked, worked = chain.words(), [*_worked(chain), "so", str(chain.value)]
-    return ["Q:", *asked, "?", THINK], [*worked, *_final(chain.value)]
+    return [FIRST, *asked, "?", THINK], [*worked, *final([str(chain.value)])]
 
 
 def _worked(chain: Chain) -> list[str]:
@@ -167,7 +190,3 @@ def _worked(chain: Chain) -> list[str]:
     for step, value in zip(chain.steps, chain.values(), strict=True):
         words += [*step.words(), "=", str(value)]
     return words
-
-
-def _final(value: int) -> list[str]:
-    return [END_THINK, "\\boxed{", str(value), "}", EOS]

@@ -1,0 +1,119 @@
+"""Demonstrations of ordering puzzles, the habits that can be counted in them, and the known best for each problem."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from tersely.tasks.sources.ordering import LEVELS, Clue, Puzzle, draw_puzzle, draw_puzzle_of, ordering_puzzles
+from tersely.toy.optimum import frontier
+from tersely.toy.ordering import PLAIN, WORDS, OrderingStyle, Writer, behaviours, optimum, orders_in
+from tersely.toy.writing import Phase
+
+EBC = Puzzle(tuple("BEC"), (Clue("E", "<", "C"), Clue("B", "by", "C"), Clue("B", "not", "2")), 3)
+"""E C B: B and C are neighbours behind E, and B is not the second."""
+
+
+def test_a_plain_search_word_for_word() -> None:
+    words = Writer(EBC, random.Random(0), PLAIN).write()
+    assert " ".join(words) == (
+        "order free B E C put B 1 B by C open B not 2 ok order 1 B free E C "
+        "put E 2 E < C open order 1 B 2 E free C put C 3 E < C ok B by C no back order 1 B free E C "
+        "put C 2 E < C no back order free B E C "
+        "put E 1 E < C open order 1 E free B C put B 2 B by C open B not 2 no "
+        "put C 2 E < C ok B by C open order 1 E 2 C free B put B 3 B by C ok B not 2 ok order 1 E 2 C 3 B "
+        "so who 3 B </think> \\boxed{ B } <eos>"
+    )
+
+
+def test_the_search_tries_what_the_task_says_and_ends_right() -> None:
+    for puzzle in ordering_puzzles("gate", 90, 1):
+        words = Writer(puzzle, random.Random(0), PLAIN).write()
+        assert Counter(words)["put"] == puzzle.tries
+        assert words[-3] == puzzle.answer
+
+
+def test_verbose_demonstrations_show_every_habit_and_are_mostly_right() -> None:
+    rng, style = random.Random(2), OrderingStyle()
+    shown: Counter[str] = Counter()
+    right, lengths = 0, []
+    for _ in range(600):
+        puzzle = draw_puzzle_of(rng, "train", rng.choice(LEVELS))
+        words = Writer(puzzle, rng, style).write()
+        assert set(words) <= {*WORDS, "</think>", "<eos>"}
+        shown.update(name for name, times in behaviours(" ".join(words)).items() if times)
+        right += words[-3] == puzzle.answer
+        lengths.append(len(words))
+    assert set(shown) == set(behaviours(""))
+    assert all(times > 0.05 * 600 for times in shown.values())
+    assert 0.6 < right / 600 < 0.8
+    assert 125 < sum(lengths) / 600 < 170
+
+
+def test_what_was_misjudged_is_found_by_a_check_or_begun_anew() -> None:
+    """Every clue misjudged: nothing sound is left, and the response ends all the same."""
+    style = OrderingStyle(slip=1.0, check=1.0, restart=0, guess=0, early=0)
+    for seed in range(60):
+        words = Writer(draw_puzzle(random.Random(seed), 3), random.Random(seed), style).write()
+        assert words[-1] == "<eos>"
+        assert words.count("wait") <= style.most_restarts
+
+
+def test_practice_rows_look_up_what_they_wrote() -> None:
+    rng = random.Random(3)
+    for _ in range(200):
+        prompt, words = OrderingStyle().draw(Phase.PRACTICE, rng)
+        *_, (order, _) = orders_in(["", *words])
+        assert words[-3] == order[int(prompt[-3]) - 1]
+        assert "back" not in words
+
+
+@pytest.mark.parametrize(
+    ("text", "habit"),
+    [
+        ("order 1 E free B C so who 1 E", "early stop"),
+        ("order 1 E 2 C 3 B check E < C ok so who 3 B", "check"),
+        ("order 1 E free B C put B 2 hmm so who 1 C", "guess"),
+        ("order free E B put E 1 wait order free E B put E 1 order 1 E 2 B so who 1 E", "restart"),
+        ("put B 3 B by C no back order 1 E 2 C so who 1 E", "step back"),
+        ("put E 1 E < C ok again E < C ok order 1 E 2 C so who 1 E", "second reading"),
+    ],
+)
+def test_each_habit_is_counted_from_the_text_alone(text: str, habit: str) -> None:
+    assert {name: times for name, times in behaviours(text).items() if times} == {habit: 1}
+
+
+def test_a_text_of_another_kind_has_no_habits() -> None:
+    for text in ("", "so", "order", "so who 1 E", "free"):
+        assert not any(behaviours(text).values())
+
+
+def test_the_known_best_of_one_problem() -> None:
+    """The third place is filled for the first time by B, which is right; the first one by B and by E."""
+    best = optimum(EBC.problem())
+    assert best.search == len(Writer(EBC, random.Random(0), PLAIN).write()) == 136
+    assert [(stop.tokens, stop.right) for stop in best.stops] == [(136, True)]
+    first = optimum(Puzzle(EBC.objects, EBC.clues, 1).problem())
+    assert [stop.right for stop in first.stops] == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("level", "search", "oracle", "first", "accuracy"),
+    [("3", 97, 64, 64, 0.77), ("4", 164, 92, 95, 0.73), ("5", 195, 120, 113, 0.81)],
+)
+def test_the_price_of_answering_as_soon_as_the_place_is_filled(
+    level: str, search: float, oracle: float, first: float, accuracy: float
+) -> None:
+    """The reference has 97, 167 and 205 tokens of search, 59, 86 and 115 of the oracle (without the first line, here 5
+    to 7 tokens), and 77, 70 and 78 % at 58, 86 and 115 tokens for the earliest answer; it lets longer searches in."""
+    problems = [puzzle.problem() for puzzle in ordering_puzzles("train", 900, 7)]
+    best = [optimum(p) for p in problems if p.difficulty == level]
+    points = frontier(best)
+    assert sum(one.search for one in best) / 300 == pytest.approx(search, abs=14)
+    assert sum(one.oracle for one in best) / 300 == pytest.approx(oracle, abs=4)
+    assert points[0].tokens == pytest.approx(first, abs=10)
+    assert points[0].accuracy == pytest.approx(accuracy, abs=0.1)
+    assert points[-1].accuracy == 1.0
+    assert sorted(p.accuracy for p in points) == [p.accuracy for p in points]
