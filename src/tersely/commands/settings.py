@@ -25,7 +25,7 @@ def add_training_options(p: argparse.ArgumentParser, *, alpha: bool = True) -> N
     p.add_argument(
         "--task",
         default=None,
-        help="an embedded task such as arithmetic, a named one such as gsm8k, or a JSONL file with problem and answer a line",
+        help="an embedded task such as arithmetic, a named one such as gsm8k, or a file of problems with answers",
     )
     if alpha:
         p.add_argument("--alpha", type=float, default=None, help="length pressure in [0, 1)")
