@@ -1,6 +1,8 @@
 """What one GPU does with the 1.5B and 7B architectures: no weights, no download, lengths forced from a seeded trace.
 
-    python benchmarks/gpu.py                                          # every part that has no result yet, both models
+A small random model goes through train, stop, resume and evaluate besides.
+
+    python benchmarks/gpu.py                                          # every part that has no result yet, all models
     python benchmarks/gpu.py --model 1.5b --phases ceilings,update    # these only
     python benchmarks/gpu.py --tiny --out /tmp/tiny                   # the same code on a CPU with a toy, in seconds
 
@@ -22,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-MODELS = ("1.5b", "7b")
+MODELS = ("1.5b", "7b", "small")
 SPARE = 60.0
 """Seconds of a part's limit for everything but the rollout itself."""
 
@@ -71,7 +73,7 @@ def start_part(model: str, name: str, limit: float, changes: list[str]) -> dict[
 
 
 def measure(args: argparse.Namespace, parts: Path) -> None:
-    from gpu_phases import PARTS
+    from gpu_phases import PARTS, SMALL
 
     names = args.phases.split(",") if args.phases else list(PARTS)
     unknown = [name for name in names if name not in PARTS]
@@ -81,6 +83,8 @@ def measure(args: argparse.Namespace, parts: Path) -> None:
     models = ["tiny"] if args.tiny else [args.model] if args.model else MODELS
     for name in names:
         for model in models:
+            if model != "tiny" and (name in SMALL) != (model == "small"):
+                continue
             path = parts / f"{model}.{name}.json"
             if path.exists() and not args.again and "failed" not in json.loads(path.read_text()):
                 continue

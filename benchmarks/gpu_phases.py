@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from gpu_setup import PROMPTS, SIBLINGS, ForcedDecoder, ForcedEngine, OutOfTime, Setting, forced_requests
+from gpu_whole import whole
 
 from tersely.learn.attention import switched
 from tersely.learn.batch import TrainingRow, collate, split_updates, weigh
@@ -379,6 +380,7 @@ PARTS: dict[str, tuple[Callable[[Setting, float], Numbers], int]] = {
     "head": (head, 1),
     "gradients": (gradients, 1),
     "update": (update, 1),
+    "whole": (whole, 1),
     "rollout-vllm": (rollout_vllm, 1),
     "rollout-model-8": (rollout_model, 8),
     "iteration-8": (iteration, 8),
@@ -386,3 +388,6 @@ PARTS: dict[str, tuple[Callable[[Setting, float], Numbers], int]] = {
     "rollout-model": (rollout_model, 1),
 }
 """Name -> (what it runs, by what the trace's lengths are divided). The first are the quickest to know."""
+
+SMALL = frozenset({"whole"})
+"""Parts of the small model alone; the others are of the two architectures, and the toy goes through all."""

@@ -42,6 +42,15 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_key_value_heads": 4,
         "vocab_size": 152064,
     },
+    "small": {
+        **QWEN,
+        "hidden_size": 512,
+        "intermediate_size": 1024,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 2,
+        "vocab_size": 128,
+    },
     "tiny": {
         **QWEN,
         "hidden_size": 128,
@@ -52,10 +61,11 @@ SHAPES: dict[str, dict[str, Any]] = {
         "vocab_size": 128,
     },
 }
-"""DeepSeek-R1-Distill-Qwen-1.5B and -7B as their config.json says (vocabulary rows, not words), and a toy."""
+"""DeepSeek-R1-Distill-Qwen-1.5B and -7B as their config.json says (vocabulary rows, not words), a small model for
+the chain of commands, and a toy."""
 
-MEAN = {"1.5b": 4800.0, "7b": 4000.0, "tiny": 12.0}
-CAP = {"1.5b": 32_000, "7b": 32_000, "tiny": 48}
+MEAN = {"1.5b": 4800.0, "7b": 4000.0, "small": 128.0, "tiny": 12.0}
+CAP = {"1.5b": 32_000, "7b": 32_000, "small": 256, "tiny": 48}
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "1.5b": {},

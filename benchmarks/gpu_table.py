@@ -129,7 +129,8 @@ def page(found: dict[str, Parts], summaries: dict[str, Any], command: str) -> It
         "its own, unless it says otherwise: no intervals, so differences of a few per cent mean nothing."
     )
     for model, parts in found.items():
-        yield from ["", f"## {model}", "", *aims(model, summaries[model]), "", *measured(parts, summaries[model])]
+        aimed = [] if model == "small" else [*aims(model, summaries[model]), ""]
+        yield from ["", f"## {model}", "", *aimed, *measured(parts, summaries[model])]
         if summaries[model]["plan"]:
             yield from ["", *predicted(parts, summaries[model])]
 
@@ -192,6 +193,13 @@ def details(name: str, part: dict[str, Any], summary: dict[str, Any]) -> str:
             f"{part['tokens']:,} tokens, reference {part['reference_in_update_s']:.2f} s of it; by themselves: old "
             f"{part['logprobs_policy_s']:.2f} s, reference {part['logprobs_reference_s']:.2f} s, hand-over "
             f"{part['handover_s'] * 1e3:.1f} ms; {part['optimizer']}"
+        )
+    if name == "whole":
+        spent = ", ".join(f"{words} {seconds:.0f} s" for words, seconds in part["parts_s"].items())
+        return (
+            f"{part['parameters']:,} weights, {part['sampler']}: stopped after step {part['stopped_after']}, went on "
+            f"to {part['steps']}, {part['responses']} responses evaluated; {spent} (each with its start); sampler and "
+            f"trainer at most {part['gap_nats']:.1e} nats apart in a step's mean"
         )
     speed = f"{part['tokens'] / part['seconds']:,.0f} tokens/s" if "seconds" in part else ""
     if "iterations" in part:

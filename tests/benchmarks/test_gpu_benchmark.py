@@ -13,6 +13,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import gpu
+import gpu_whole
 from gpu_phases import PARTS, training_flops
 from gpu_setup import CAP, MEAN, SHAPES, ForcedDecoder, Setting, forced_lengths
 from gpu_table import as_machine, write_results
@@ -113,6 +114,30 @@ def test_a_part_that_failed_is_a_result_and_is_tried_again(monkeypatch: pytest.M
     assert tried == ["7b.head", "7b.decode", "7b.head"]
 
 
+def test_the_small_model_goes_through_the_chain_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def start(model: str, name: str, limit: float, changes: list[str]) -> dict[str, object]:
+        return {"part": name, "model": model, "date": "2026-11-30", "skipped": "-"}
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(gpu, "start_part", start)
+    run(monkeypatch, "--out", str(tmp_path))
+    made = {path.stem for path in (tmp_path / "gpu_parts").iterdir()}
+    big = {f"{model}.{name}" for model in ("1.5b", "7b") for name in PARTS if name != "whole"}
+    assert made == big | {"small.whole"}
+    small = (tmp_path / "gpu.md").read_text().partition("## small")[2]
+    assert "| whole | whole | | |" in small.replace("  ", " ")
+    assert "aim" not in small
+
+
+def test_a_step_that_is_missing_or_made_twice_is_no_whole_run(tmp_path: Path) -> None:
+    lines = [{"step": step, "logprob_gap_mean": None} for step in (1, 2, 2, 3)]
+    (tmp_path / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(AssertionError, match="there twice"):
+        gpu_whole._looked_at(tmp_path, [])
+
+
 @pytest.mark.slow
 def test_the_toy_goes_through_every_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """All but TRL's side: its imports alone take as long."""
@@ -124,5 +149,10 @@ def test_the_toy_goes_through_every_part(monkeypatch: pytest.MonkeyPatch, tmp_pa
     page = (tmp_path / "gpu.md").read_text()
     assert "tersely_varlen, packed" in page
     assert "failed" not in page
+    whole = json.loads((tmp_path / "gpu_parts/tiny.whole.json").read_text())
+    assert 3 <= whole["stopped_after"] < whole["steps"] == 12
+    assert whole["updates"] > 0
+    assert whole["gap_nats"] < 1e-3
+    assert f"transformers: stopped after step {whole['stopped_after']}, went on to 12, 64 responses" in page
     write_results(tmp_path, "again")
     assert "`again`" in (tmp_path / "gpu.md").read_text()

@@ -6,63 +6,27 @@ without a GPU). ``TERSELY_VLLM`` may name the command of a vLLM that lives in an
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import os
-import shutil
-import socket
-import subprocess
-import time
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
+from real_servers import VLLM, ascii_model, real
 from tersely.cli import main
 from tersely.evaluation.records import read_responses
 from tersely.records import Finish
 from tersely.toy.shipped import SHIPPED_BASE
-from tiny_models import make_tokenizer
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 900
-"""Seconds for a server to load the model."""
 KEY = "sk-of-the-test"
-ENDS = [1, 2, 3]
-"""All control tokens but the padding, so that responses end by themselves."""
 SIZE = 24
 
-VLLM = os.environ.get("TERSELY_VLLM") or shutil.which("vllm")
 SERVES = all(importlib.util.find_spec(name) for name in ("fastapi", "uvicorn", "openai"))
 
 Command = Callable[[Path, int], Sequence[str]]
-
-
-def ascii_model(folder: Path) -> Path:
-    """Random weights that speak ASCII alone (no half characters), with heads as wide as vLLM's kernels ask for: those
-    of the embedded reasoner are too narrow."""
-    torch.manual_seed(0)
-    tokenizer = make_tokenizer()
-    shape = {"hidden_size": 128, "intermediate_size": 256, "num_attention_heads": 2, "num_key_value_heads": 1}
-    ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": 0, "bos_token_id": None}
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), num_hidden_layers=2, max_position_embeddings=512, initializer_range=0.2,
-        **shape, **ends,
-    )  # fmt: skip
-    model = LlamaForCausalLM(config).eval()
-    spoken = [tokenizer.decode([i]).isascii() for i in range(len(tokenizer))]
-    with torch.no_grad():
-        # A logit of 0 is never the largest of so many random ones.
-        model.lm_head.weight[~torch.tensor(spoken)] = 0.0
-        model.lm_head.weight[ENDS] *= 2.0
-    model.generation_config.eos_token_id = ENDS
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 def transformers_serve(model: Path, port: int) -> Sequence[str]:
@@ -73,31 +37,6 @@ def vllm_serve(model: Path, port: int) -> Sequence[str]:
     shape = ["--max-model-len", "512", "--dtype", "float32", "--enforce-eager"]
     named = ["--served-model-name", "reasoner", "--api-key", KEY, "--port", str(port)]
     return [str(VLLM), "serve", str(model), *shape, *named]
-
-
-@contextlib.contextmanager
-def real(command: Command, model: Path, log: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    alone = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
-    with log.open("w") as said, subprocess.Popen(command(model, port), stdout=said, stderr=said, env=alone) as server:
-        try:
-            _wait(f"http://127.0.0.1:{port}/health", server, log)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            server.terminate()
-
-
-def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        assert server.poll() is None, log.read_text()[-2000:]
-        time.sleep(1)
-    raise AssertionError(f"the server did not answer in {PATIENCE} s: {log.read_text()[-2000:]}")
 
 
 SERVERS = [
@@ -122,7 +61,7 @@ def test_greedy_texts_of_a_server_are_those_of_the_native_sampler(
     asked = ["--task", "arithmetic", "--size", str(SIZE), "--temperature", "0", "--max-new-tokens", "256"]
     asked += ["--template", "question", "--seed", "0"]
     assert main(["evaluate", str(model), *asked, "--out", str(tmp_path / "native"), "--threads", "1"]) == 0
-    with real(command, model, tmp_path / "server.log") as url:
+    with real(partial(command, model), tmp_path / "server.log") as url:
         words = ["evaluate", "--endpoint", url, "--model", name, "--concurrency", "8", *asked]
         assert main([*words, "--out", str(tmp_path / "served")]) == 0
         if command is vllm_serve:  # the other takes no ids

@@ -44,3 +44,8 @@ class InterruptedJudge(ParityJudge):
     def grade(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
         lost = Verdict(Status.UNJUDGED, "x", "its process was stopped from outside, twice", outside=True)
         return [lost if self.interrupted else verdict for verdict in super().grade(pairs)]
+
+
+def odd(problem: Problem, text: str) -> bool:
+    """A verifier of the same rule: ``graders:odd``."""
+    return is_odd(text)
