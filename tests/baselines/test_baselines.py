@@ -307,6 +307,16 @@ def test_each_method_changes_the_weights_and_leaves_an_ordinary_run(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRL, "o1-pruner"])
+def test_a_single_optimizer_step_learns(name: str, root: Path, tmp_path: Path) -> None:
+    # TRL rounds the warm-up up to a step, at which the learning rate is 0.
+    assert run(root, name, tmp_path / "run", "--set", "tuning.batch=128") == 0
+    steps = [line for line in read_log(tmp_path / "run/journal.jsonl") if line["event"] == "STEP"]
+    assert [line["learning_rate"] for line in steps] == [1e-3]
+    before, after = (load_file(f / "model.safetensors") for f in (root / "model", resolve_model(tmp_path / "run")))
+    assert any(not before[k].equal(after[k]) for k in before)
+
+
+@pytest.mark.parametrize("name", [*TRL, "o1-pruner"])
 def test_adapters_alone_are_trained_and_the_checkpoint_has_them_merged_and_apart(
     name: str, root: Path, tmp_path: Path
 ) -> None:
@@ -554,7 +564,10 @@ def test_a_teachers_ids_are_kept_where_the_student_has_its_vocabulary_and_its_te
     monkeypatch.setattr("tersely.baselines.trainee.tune", tune)
     given = ["--teacher", str(root / "model"), "--task", str(root / "task.jsonl"), "--samples", str(root / "samples")]
     more = ["--student", str(student), "--template", "question", "--learning-rate", "1e-3"]
+    more += ["--set", "tuning.lora.rank=2", "--set", "tuning.lora.targets=q_proj"]
     assert cli.main(["distill", *given, *more, "--out", str(tmp_path / "taught")]) == 0
+    alone = json.loads((resolve_model(tmp_path / "taught") / "adapter/adapter_config.json").read_text())
+    assert alone["base_model_name_or_path"] == str(student)  # not the teacher
     correct = [r for g in read_groups(root / "samples") for r in every_correct(g)]
     if vocabulary == "the same":
         assert [e.chosen for e in taught] == [r.tokens for r in correct]

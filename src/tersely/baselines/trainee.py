@@ -112,8 +112,8 @@ class Trainee:
 
     def finish(self, summary: BaselineSummary, facts: TrainedFor) -> BaselineSummary:
         """Save the one checkpoint and say that the work is done."""
-
-        write_adapter = adapter_writer(self.adapter, self.config.model)
+        # The configuration may name a teacher.
+        write_adapter = adapter_writer(self.adapter, facts.base or str(self.folder))
 
         def write(folder: Path) -> None:
             save_model(folder, self.model, self.tokenizer, self.dtype)

@@ -106,7 +106,7 @@ def tune(
     with tempfile.TemporaryDirectory(prefix="tersely-trl-") as scratch, warnings.catch_warnings():
         # Of names that TRL and transformers will change one day: nothing that a user could do.
         warnings.simplefilter("ignore", FutureWarning)
-        shared = _arguments(config, scratch, model, dtype, seed)
+        shared = _arguments(config, scratch, model, dtype, seed, warmup_of(config, len(examples), batch))
         shared["per_device_train_batch_size"] = micro = micro_size(examples, batch, config.token_budget)
         shared["gradient_accumulation_steps"] = batch // micro
         given = {"model": model, "train_dataset": Dataset.from_list(rows), "processing_class": _padding(tokenizer)}
@@ -133,7 +133,15 @@ def _padding(tokenizer: Any) -> Any:
     return tokenizer
 
 
-def _arguments(config: TuningConfig, scratch: str, model: Any, dtype: torch.dtype, seed: int) -> dict[str, Any]:
+def warmup_of(config: TuningConfig, examples: int, batch: int) -> float:
+    """Share of the optimizer steps, as TRL takes it and rounds it up; a single step, at which its rate would still be
+    0, has none."""
+    return config.warmup_share if config.epochs * math.ceil(examples / batch) > 1 else 0.0
+
+
+def _arguments(
+    config: TuningConfig, scratch: str, model: Any, dtype: torch.dtype, seed: int, warmup: float
+) -> dict[str, Any]:
     on_cpu = model.device.type == "cpu"
     return {
         "output_dir": scratch,
@@ -141,7 +149,7 @@ def _arguments(config: TuningConfig, scratch: str, model: Any, dtype: torch.dtyp
         "learning_rate": config.learning_rate,
         "lr_scheduler_type": "cosine_with_min_lr",
         "lr_scheduler_kwargs": {"min_lr_rate": LOWEST_SHARE},
-        "warmup_steps": config.warmup_share,
+        "warmup_steps": warmup,
         "optim": "adamw_torch",
         "weight_decay": 0.0,
         "adam_beta1": config.betas[0],
