@@ -12,7 +12,7 @@ import pytest
 
 from crash import survive_every_crash
 from tersely.runs.folder import RunFolder
-from tersely.runs.manifest import WEIGHTS, model_folders, read_manifest, step_folders, verify_checkpoint
+from tersely.runs.manifest import CARD, WEIGHTS, model_folders, read_manifest, step_folders, verify_checkpoint
 
 CONFIG = {"seed": 3}
 STEPS = (1, 2, 3, 4, 5)
@@ -118,3 +118,15 @@ def test_a_file_in_place_of_the_weights_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run" / WEIGHTS).write_text("mine")
     with pytest.raises(Exception, match="weights is no folder: remove it"):
         work(tmp_path / "run")
+
+
+def test_a_card_written_before_the_weights_moved_may_be_written_anew(tmp_path: Path) -> None:
+    work(tmp_path / "run", (1, 2))
+    (tmp_path / "run/checkpoints/step-000001" / CARD).write_text("published")
+    with RunFolder.open(tmp_path / "run", "toy", CONFIG, keep_weights=True) as run:
+        run.latest()
+        run.save(3, writer(3), {})
+    moved = tmp_path / "run" / WEIGHTS / "step-000001"
+    assert (moved / CARD).read_text() == "published"
+    (moved / CARD).write_text("published again, with a licence")
+    assert verify_checkpoint(moved) == []

@@ -81,11 +81,12 @@ def hash_file(path: Path, *, from_disk: bool = False) -> str:
 
 
 def seal(folder: Path, step: int) -> None:
-    """Write MANIFEST.json over everything in ``folder``: from now on it is a complete checkpoint."""
+    """Write MANIFEST.json over everything in ``folder`` but a card, which may be written anew: from now on it is a
+    complete checkpoint."""
     files: list[FileEntry] = [
         {"name": name, "bytes": (folder / name).stat().st_size, "sha256": hash_file(folder / name)}
         for name, regular in _listing(folder)
-        if regular and name != MANIFEST
+        if regular and name not in (MANIFEST, CARD)
     ]
     content: Manifest = {"step": step, "tersely": __version__, "files": files}
     disk.write_file(folder / MANIFEST, _encode(content))
