@@ -466,6 +466,55 @@ def test_a_list_or_an_object_is_one_value_of_a_request() -> None:
     assert [one.value for one in requests(given)] == [["a", "b"], {"type": "enabled", "budget": 5}, "low", "high"]
 
 
+ODD: list[Any] = [5, -1, "x", [None], {"a": 1}, True, float("inf"), float("nan"), 2.5, 10**30]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_whatever_stands_in_an_answer_it_is_a_reply_or_no_answer(odd: Any) -> None:
+    choice = {"message": {"content": "4"}, "finish_reason": "stop", "token_ids": [1]}
+    usage = {"completion_tokens": 60, "completion_tokens_details": {"reasoning_tokens": 40}}
+    whole = {"model": "m", "choices": [{**choice, "logprobs": {"token_logprobs": [-1]}}], "usage": usage}
+    for place in paths(whole):
+        data = json.dumps(put(whole, place, odd)).encode()
+        with contextlib.suppress(Broken):
+            found = read_whole(data, 0.0)
+            assert isinstance(found.model, str)
+            assert isinstance(found.text, str)
+            assert isinstance(found.finish, Finish)
+            json.dumps(found.to_json(), allow_nan=False)
+        with contextlib.suppress(Broken):
+            read_stream([b"data: " + data + b"\n\ndata: [DONE]\n\n"], 0.0, lambda: None)
+
+
+def paths(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield place
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in inside:
+        yield from paths(part, (*place, name))
+
+
+def put(value: Any, place: tuple[Any, ...], odd: Any) -> Any:
+    if not place:
+        return odd
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[place[0]] = put(copy[place[0]], place[1:], odd)
+    return copy
+
+
+def test_an_answer_nested_without_end_is_none() -> None:
+    with pytest.raises(Broken, match="which is no JSON"):
+        read_whole(b'{"a":' + b"[" * 100_000, 0.0)
+
+
+def test_halves_of_a_character_are_put_together_and_a_lone_one_is_shown_as_missing() -> None:
+    said = ["so \ud83d", "\ude00 is ", "\ud800", " it"]
+    events = [{"model": "m", "choices": [{"delta": {"content": part}}]} for part in said]
+    end = {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": {"completion_tokens": 5}}
+    lines = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in [*events, end]]
+    reply = read_stream([*lines, b"data: [DONE]\n\n"], 0.0, lambda: None)
+    assert reply.text == "so \N{GRINNING FACE} is \N{REPLACEMENT CHARACTER} it"
+
+
 @pytest.mark.parametrize(("total", "tokens"), [(107, 100), (None, 60), (67, 60)])
 def test_thinking_that_a_server_counts_beside_the_answer_is_part_of_the_response(total: int, tokens: int) -> None:
     usage = {"prompt_tokens": 7, "completion_tokens": 60, "total_tokens": total}

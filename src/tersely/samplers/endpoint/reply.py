@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tersely.records import Finish, Json, JsonObject
@@ -18,6 +19,7 @@ THINKING = ("reasoning", "reasoning_content")
 """Where servers with a parser of their own put the thinking: vLLM's and OpenRouter's name, and the older one."""
 
 OF_IDS = ("ids", "logprobs")
+DETAILS = "completion_tokens_details"
 END = b"data: [DONE]"
 BATCH = 2**16
 """Bytes of a stream that are read at once, behind the first text."""
@@ -78,7 +80,7 @@ class _Gathered:
     thinking: str = ""
     finish_reason: str | None = None
     model: str = ""
-    usage: Mapping[str, Any] | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
     first: float | None = None
     ended: bool = False
     """A stream has said so."""
@@ -89,8 +91,9 @@ class _Gathered:
         """One event, or the whole answer."""
         if "error" in chunk:
             raise Broken(f"the server reports {said(chunk)}")
-        self.model = chunk.get("model") or self.model
-        self.usage = chunk.get("usage") or self.usage
+        self.model = _word(chunk.get("model")) or self.model
+        self.usage = _object(chunk.get("usage")) or self.usage
+        _object(self.usage.get(DETAILS))
         for choice in chunk.get("choices") or ():
             part = choice.get("delta") or choice.get("message") or {}
             content = choice.get("text") or part.get("content") or ""
@@ -99,22 +102,22 @@ class _Gathered:
                 self.first = at
             self.content += content
             self.thinking += thinking
-            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+            self.finish_reason = _word(choice.get("finish_reason")) or self.finish_reason
             if (ids := choice.get("token_ids")) is not None:
                 self.ids = tuple(map(int, ids))
-                self.logprobs = tuple(map(float, (choice.get("logprobs") or {}).get("token_logprobs") or ()))
+                self.logprobs = tuple(map(_finite, (choice.get("logprobs") or {}).get("token_logprobs") or ()))
 
     def reply(self, began: float, ended: float, streamed: bool) -> Reply:
         """All of it; Broken where the end is missing."""
         if self.finish_reason is None:
             raise Broken("its answer ends before it says why")
-        usage, details = self.usage or {}, (self.usage or {}).get("completion_tokens_details") or {}
+        usage, details = self.usage, _object(self.usage.get(DETAILS))
         written, prompt = _count(usage.get("completion_tokens")), _count(usage.get("prompt_tokens"))
         thought = _count(details.get("reasoning_tokens", usage.get("reasoning_tokens")))
         total = _count(usage.get("total_tokens"))
         return Reply(
-            self.content,
-            self.thinking,
+            _whole_characters(self.content),
+            _whole_characters(self.thinking),
             self.finish_reason,
             self.model,
             None if written is None else with_thinking(written, thought, total, prompt or 0),
@@ -145,7 +148,7 @@ def read_stream(pieces: Iterable[bytes], began: float, go_on: Callable[[], None]
         if gathered.ended or piece.rstrip().endswith(END):
             break
     _take_events(gathered, bytes(held))
-    if not gathered.ended and gathered.usage is None:
+    if not gathered.ended and not gathered.usage:
         raise Broken("its answer breaks off")
     return gathered.reply(began, time.perf_counter(), streamed=True)
 
@@ -174,7 +177,7 @@ def read_object(data: bytes) -> Json:
     """A JSON object; Broken for anything else."""
     try:
         found = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Broken(f"it answers {_shown(data)}, which is no JSON") from error
     if not isinstance(found, dict):
         raise Broken(f"it answers {_shown(data)}, which is no JSON object")
@@ -193,8 +196,35 @@ def _guarded(take: Callable[[Json], None], data: bytes) -> None:
     found = read_object(data)
     try:
         take(found)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise Broken(f"it answers {_shown(data)}, which has another form than a completion") from error
+
+
+def _word(value: object) -> str:
+    """TypeError for what is neither text nor nothing."""
+    if value and not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is no text")
+    return str(value or "")
+
+
+def _finite(value: Any) -> float:
+    """ValueError for what is no number."""
+    if not math.isfinite(found := float(value)):
+        raise ValueError(f"{found} is no number")
+    return found
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    """TypeError for what is neither an object nor nothing."""
+    if value and not isinstance(value, Mapping):
+        raise TypeError(f"{value!r:.40} is no object")
+    return value if isinstance(value, Mapping) else {}
+
+
+def _whole_characters(text: str) -> str:
+    """Halves of a character that came in two events put together; a half that stayed alone is shown as one that is
+    missing, as in what a tokenizer makes of half a character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _count(value: object) -> int | None:
