@@ -3,7 +3,11 @@ and tests/imported reads a log that it scored."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import types
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -43,3 +47,28 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "inspect_ai", None)
     with pytest.raises(UserError, match=r"needs inspect-ai: pip install .*inspect"):
         judge()
+
+
+@pytest.mark.parametrize(("reason", "value"), [("stop", "C"), ("max_tokens", "N"), ("content_filter", "N")])
+def test_the_scorer_says_of_an_end_what_an_import_says(
+    reason: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: dict[str, object] = {}
+    library = types.ModuleType("inspect_ai.scorer")
+    library.scorer = lambda metrics: lambda make: make  # type: ignore[attr-defined]
+    library.accuracy = library.stderr = lambda: None  # type: ignore[attr-defined]
+    library.Score = lambda **named: made.update(named)  # type: ignore[attr-defined]
+    thread = types.ModuleType("anyio.to_thread")
+
+    async def run_sync(function: Callable[..., object], *given: object) -> object:
+        return function(*given)
+
+    thread.run_sync = run_sync  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "inspect_ai.scorer", library)
+    monkeypatch.setitem(sys.modules, "anyio.to_thread", thread)
+    inspect._factory.cache_clear()
+    output = SimpleNamespace(stop_reason=reason, completion="It is \\boxed{2}.")
+    state = SimpleNamespace(output=output, choices=[], input_text="What is 1+1?")
+    asyncio.run(judge(workers=1)(state, ["2"]))
+    inspect._factory.cache_clear()
+    assert made["value"] == value

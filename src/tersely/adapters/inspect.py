@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,8 +14,12 @@ from tersely.extras import install_command
 from tersely.records import Finish, Kind, Rollout, Status, Verdict
 from tersely.rollouts import Grader, judged
 
-CUT_OFF = ("max_tokens", "model_length")
-"""Stop reasons of a response that did not end by itself."""
+FINISHES: Mapping[str, Finish] = {
+    **dict.fromkeys(("stop", "tool_calls", "unknown"), Finish.EOS),
+    **dict.fromkeys(("max_tokens", "model_length"), Finish.LENGTH),
+}
+"""By inspect's stop reason; any other one (a filter) aborted the response. An agent may end with the call that submits
+its answer."""
 GRADES = {Status.CORRECT: "C", Status.WRONG: "I", Status.NO_ANSWER: "N", Status.UNJUDGED: math.nan}
 """inspect's own values; NaN is its "unscored", which enters no metric."""
 
@@ -52,7 +56,7 @@ def _factory() -> Callable[..., Any]:
         by = shared_judge(verifier, workers)
 
         async def score(state: Any, target: Any) -> Any:
-            finish = Finish.LENGTH if state.output.stop_reason in CUT_OFF else Finish.EOS
+            finish = FINISHES.get(state.output.stop_reason, Finish.ABORTED)
             how = kind or (Kind.CHOICE if len(state.choices) else Kind.MATH)
             asked = (state.output.completion, finish, list(target), state.input_text, how, by)
             # The judge may wait for its processes: not in the loop that the model's calls run in.

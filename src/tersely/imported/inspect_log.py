@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tersely.adapters.inspect import CUT_OFF
+from tersely.adapters.inspect import FINISHES
 from tersely.errors import UserError
 from tersely.imported.content import digest, problem, require_once
 from tersely.imported.reading import read_object
@@ -21,11 +21,6 @@ from tersely.records import Finish, Kind, Problem
 from tersely.served import with_thinking
 
 VERSION = 2
-FINISHES = {
-    **dict.fromkeys(("stop", "tool_calls", "unknown"), Finish.EOS),
-    **dict.fromkeys(CUT_OFF, Finish.LENGTH),
-}
-"""Any other stop reason (a filter) counts as aborted; an agent may end with the call that submits its answer."""
 LENGTH_LIMITS = ("token", "context")
 """Limits of a sample that are about length; any other one (time, cost, messages) aborted it."""
 GRADES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
