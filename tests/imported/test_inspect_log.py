@@ -86,16 +86,28 @@ def test_several_calls_for_one_answer_are_counted_together(tmp_path: Path) -> No
     assert once.keys() == {record.problem_id for record in twice}
 
 
-def test_what_a_scorer_asks_the_same_model_is_no_part_of_the_answer(tmp_path: Path) -> None:
+STEP = {"event": "step", "type": "scorer", "name": "graded"}
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ({"event": "span_begin", "type": "scorers"}, {}),
+        ({"event": "span_begin", "type": None, "name": "scorers"}, {}),
+        ({**STEP, "action": "begin"}, {**STEP, "action": "end"}),  # of inspect before its spans
+    ],
+)
+def test_what_a_scorer_asks_the_same_model_is_no_part_of_the_answer(
+    begin: dict[str, Any], end: dict[str, Any], tmp_path: Path
+) -> None:
     usage = {"input_tokens": 1, "output_tokens": 1000, "total_tokens": 1001}
     call = {"event": "model", "model": "sums/base-40-0.8", "output": {"usage": {"output_tokens": 7}}}
-    scoring = {"event": "span_begin", "type": "scorers"}
     grading = {**call, "output": {"usage": usage}}
     other = {**grading, "role": "grader"}
 
     def change(log: dict[str, Any]) -> None:
         for sample in log["samples"]:
-            sample["events"] = [call, other, call, scoring, grading]
+            sample["events"] = [call, other, call, begin, grading, end]
 
     assert {record.tokens for record in ours(changed(tmp_path, change)).records} == {14}
 

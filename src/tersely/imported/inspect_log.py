@@ -112,11 +112,16 @@ def _written(call: Mapping[str, Any]) -> int:
 
 
 def _solving(sample: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The events before scoring begins."""
+    """The events before scoring begins, which is a span; versions before 0.3.9x write a step for each scorer."""
+    inside = 0
     for event in sample.get("events") or []:
-        if event.get("event") == "span_begin" and event.get("type") == "scorers":
+        what, of = event.get("event"), event.get("type")
+        if what == "span_begin" and "scorers" in (of, event.get("name")):
             return
-        yield event
+        if (what, of) == ("step", "scorer"):
+            inside += 1 if event.get("action") == "begin" else -1
+        elif not inside:
+            yield event
 
 
 def _is_call(event: Mapping[str, Any], model: str) -> bool:
