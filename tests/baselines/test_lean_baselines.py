@@ -10,8 +10,9 @@ import torch
 from tersely.baselines.memory import require_memory, tuning_bytes
 from tersely.baselines.settings import BaselineConfig, from_recipe, resolve_baseline
 from tersely.baselines.trainers import Example, tune
-from tersely.config import read_recipe
+from tersely.config import LoraConfig, read_recipe
 from tersely.errors import UserError
+from tersely.plan.memory import RESERVE
 from tersely.plan.shape import ModelShape
 from tersely.stop import StopRequest
 from tiny_models import make_model, make_tokenizer
@@ -81,6 +82,18 @@ def test_what_does_not_fit_is_refused_with_numbers_and_a_mend_that_works() -> No
     # What has no formula, and memory that nobody knows, is not judged.
     require_memory("sft", config(), {**QWEN_7B, "model_type": "own"}, "cuda", available)
     require_memory("sft", config(), QWEN_7B, "cpu", lambda kind: (0, ""))
+
+
+def test_where_adapters_do_not_fit_the_mend_is_one_that_they_take() -> None:
+    wide = config(optimizer="adam", lora={"rank": 4096, "targets": "q_proj,v_proj"}, gradient_checkpointing=False)
+    shape = ModelShape.of(QWEN_7B)
+    narrow = wide.tuning.model_copy(update={"lora": LoraConfig(rank=32, targets="q_proj,v_proj")})
+    narrow = narrow.model_copy(update={"gradient_checkpointing": True})
+    fits = tuning_bytes("sft", shape, wide.model_copy(update={"tuning": narrow}), 2) + RESERVE["cuda"] + 1e6
+    with pytest.raises(UserError, match=r"tuning\.gradient_checkpointing=true --set tuning\.lora\.rank=32$"):
+        require_memory("sft", wide, QWEN_7B, "cuda", lambda kind: (int(fits), ""))
+    with pytest.raises(UserError, match="no setting makes it fit"):
+        require_memory("sft", wide, QWEN_7B, "cuda", lambda kind: (int(10e9), ""))
 
 
 def test_adapters_take_adam() -> None:

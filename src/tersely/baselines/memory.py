@@ -76,8 +76,12 @@ def require_memory(
 
 def _cure(config: BaselineConfig, fits: Callable[[BaselineConfig], bool]) -> str | None:
     """The first of ``CURES`` that makes it fit, in words."""
+    own = config.tuning.lora
     for words, change in CURES:
-        tuning = {**config.tuning.model_dump(), **change}
+        if own is not None and change.get("optimizer") == "adam8bit":
+            continue  # adapters take Adam alone
+        lora = {} if own is None or "lora" not in change else {"lora": {**own.model_dump(), **change["lora"]}}
+        tuning = {**config.tuning.model_dump(), **change, **lora}
         cured = type(config).model_validate({**config.model_dump(), "tuning": tuning})
         if fits(cured):
             # Adapters take no other optimizer.
