@@ -182,6 +182,15 @@ def test_a_checkpoint_is_published_with_what_measured_its_own_weights(root: Path
     assert find(newest).points == ()
 
 
+def test_a_base_that_has_other_weights_now_is_compared_with_nothing(tuned: Path) -> None:
+    (point,) = find(tuned).points
+    assert point.versus is not None
+    summary = tuned / "measured/last_word/base/held/summary.json"
+    disk.write_json_atomic(summary, read_json(summary, "a summary") | {"weights_sha256": 64 * "0"})
+    (point,) = find(tuned).points
+    assert (point.base, point.versus) == (None, None)
+
+
 @pytest.fixture
 def tuned(root: Path, tmp_path: Path) -> Path:
     """As `tersely tune` leaves a folder that was moved since: one kept member, asked the last word as the base was."""
@@ -241,6 +250,10 @@ def test_a_base_of_the_hub_is_named_to_the_hub_and_a_folder_is_not(root: Path) -
     assert "base_model" not in card(found)
     named = replace(found, trained_for=replace(found.trained_for, base="org/Model-1.5B"))
     assert "\nbase_model: org/Model-1.5B\n" in card(named)
+    # As it was named where training ran, which is not here.
+    beside = replace(found, trained_for=replace(found.trained_for, base="run/evaluation"))
+    assert "base_model" not in card(beside)
+    assert "run/evaluation" not in card(beside)
 
 
 def test_a_step_on_the_way_says_which_it_is(root: Path) -> None:

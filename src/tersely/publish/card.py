@@ -38,7 +38,7 @@ def card(found: Published) -> str:
 def base_name(found: Published) -> str:
     """Hub id, or the last part of a path."""
     base = found.trained_for.base or str(found.config.get("model") or "an unnamed base")
-    return base if _is_hub_id(base) else _in_code(public(Path(base).name))
+    return base if _is_hub_id(base, found) else _in_code(public(Path(base).name))
 
 
 def _in_code(text: str) -> str:
@@ -46,8 +46,11 @@ def _in_code(text: str) -> str:
     return " ".join(visible(text).split()).replace("`", "'")
 
 
-def _is_hub_id(name: str) -> bool:
-    return HUB_ID.fullmatch(name) is not None and not Path(name).exists()
+def _is_hub_id(name: str, found: Published) -> bool:
+    """Whether it names a repository of the hub, and no folder here: from where this command runs, or from any folder
+    around the run, one of which training ran in."""
+    around = (Path(), *found.folder.absolute().parents)
+    return HUB_ID.fullmatch(name) is not None and not any((place / name).exists() for place in around)
 
 
 def method(found: Published) -> str:
@@ -58,7 +61,7 @@ def method(found: Published) -> str:
 
 def _head(found: Published) -> str:
     base = base_name(found)
-    named = [f"base_model: {base}"] if _is_hub_id(base) else []
+    named = [f"base_model: {base}"] if _is_hub_id(base, found) else []
     tags = ["tags:", "- tersely", "- efficient-reasoning"]
     return "\n".join(["---", "library_name: transformers", "pipeline_tag: text-generation", *named, *tags, "---"])
 

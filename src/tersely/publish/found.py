@@ -123,6 +123,9 @@ def _published(
     digest, place = weights_digest_once(folder), base_of(run)
     if base is None:
         base = {} if place is None else read_run(place, variants=True).evaluations
+    began = run.config.get("model_sha256")
+    # What it was trained from may have been trained on since.
+    base = {name: one for name, one in base.items() if not isinstance(began, str) or one.weights_sha256 == began}
     mine = [one for one in run.evaluations.values() if one.weights_sha256 == digest]
     points = tuple(_point(one, base.get(_plain(one.name))) for one in mine)
     return Published(folder, digest, read_trained_for(folder), run.config, run.version, points, certificate)
