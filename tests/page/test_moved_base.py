@@ -55,6 +55,8 @@ def test_another_model_in_the_base_s_place_is_not_taken_for_it(family: tuple[Pat
     moved = Path(shutil.copytree(base, base.with_name("old-base")))
     edit(base / "evaluation" / fake_runs.TASK / "summary.json", {"weights_sha256": "cd" * 32})
     assert base_of(read_run(run)) == moved
+    shutil.rmtree(moved)
+    assert base_of(read_run(run)) is None  # rather than what it was not trained from
 
 
 def test_a_run_that_learnt_nothing_is_not_taken_for_its_own_base(family: tuple[Path, Path]) -> None:

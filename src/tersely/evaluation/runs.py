@@ -112,12 +112,13 @@ def read_finished(path: Path, variants: bool = True) -> Run:
 
 def base_of(run: Run, beside: Sequence[Path] = ()) -> Path | None:
     """The folder of what a run was trained from: known by its weights where it is named, else among those ``beside``
-    it and its siblings; else what lies where it is named."""
+    it and its siblings; else what lies where it is named, unless that tells of other weights alone."""
     named, wanted, own = _named_base(run), run.config.get("model_sha256"), run.path.resolve()
     if isinstance(wanted, str):
         places = [*filter(None, [named]), *beside, *sorted(own.parent.iterdir())]
         others = (place for place in places if place.is_dir() and place.resolve() != own)
-        return next((place for place in others if _holds(place, wanted)), named)
+        found = next((place for place in others if _holds(place, wanted)), None)
+        return named if found is None and named is not None and not _digests(named) else found
     return named
 
 
@@ -141,12 +142,18 @@ def _holds(place: Path, weights: str) -> bool:
         config = {} if settings is None else settings.get("config")
         if isinstance(config, dict) and config.get("model_sha256") == weights:
             return False  # nothing was learnt in it
-        if any(recorded_digest(checkpoint) == weights for _, checkpoint in model_folders(place)):
-            return True
-        folders = evaluation_folders(place, settings is None, variants=True)
-        summaries = [folder / "summary.json" for folder in folders if (folder / "summary.json").is_file()]
-        return any(read_json(path, "a summary").get("weights_sha256") == weights for path in summaries)
+        return weights in _digests(place)
     return False
+
+
+def _digests(place: Path) -> set[str]:
+    """Of all weights that a folder holds or evaluated, as far as it tells."""
+    found = [recorded_digest(checkpoint) for _, checkpoint in model_folders(place)]
+    with suppress(TerselyError):
+        folders = evaluation_folders(place, _settings(place) is None, variants=True)
+        summaries = [folder / "summary.json" for folder in folders if (folder / "summary.json").is_file()]
+        found += [read_json(path, "a summary").get("weights_sha256") for path in summaries]
+    return {digest for digest in found if isinstance(digest, str)}
 
 
 def parent_of(run: Run, beside: Sequence[Path] = ()) -> Run | None:
