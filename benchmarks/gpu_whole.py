@@ -29,8 +29,9 @@ STEPS, EVERY = 12, 3
 """Of the run, and between two of its checkpoints; it is stopped once the first is there."""
 PROBLEMS, K = 16, 4
 """Of the evaluation."""
+# The plain prompt opens no thought: a random model would hardly ever close one.
 SETTINGS = {
-    "template": "question", "verifier": "gpu_whole:odd", "sampling.prompts": 8, "sampling.n": 4,
+    "template": "plain", "verifier": "gpu_whole:odd", "sampling.prompts": 8, "sampling.n": 4,
     "learner.learning_rate": 1e-3, "run.steps": STEPS, "run.checkpoint_every": EVERY,
 }  # fmt: skip
 

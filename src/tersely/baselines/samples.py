@@ -9,6 +9,7 @@ responses were asked for later (log-probabilities of later responses may then be
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tersely.baselines.settings import SamplesConfig
 from tersely.display import Display
 from tersely.errors import RunError
 from tersely.evaluation.growth import more_samples
+from tersely.evaluation.share import progress_of
 from tersely.facts import Facts
 from tersely.learn.clock import Clock
 from tersely.learn.parallel import World, require_teams
@@ -35,11 +37,13 @@ from tersely.models.text import ResponseText
 from tersely.opened import open_model
 from tersely.records import Group, Json, JsonObject, Problem, Status, Verdict
 from tersely.rollouts import Grader, judge_for, load_problems, respond, unjudged_words
-from tersely.runs.folder import RunFolder
+from tersely.runs.ended import EndedLog, drop_ended, read_ended
+from tersely.runs.folder import RunFolder, read_config
 from tersely.runs.identity import never
 from tersely.runs.kinds import Log, RunKind
-from tersely.samplers import Sampler, Sampling
-from tersely.samplers.base import close_after
+from tersely.samplers import Prompt, Sampler, Sampling
+from tersely.samplers.ahead import Ahead
+from tersely.samplers.base import Progress, Refilling, close_after
 from tersely.samplers.endpoint import Endpoint
 from tersely.samplers.endpoint.kept import keep_replies
 from tersely.samplers.engines import require_engine
@@ -51,6 +55,7 @@ from tersely.tasks.prompts import PromptIds, render_all
 
 OPERATIONAL = ("threads", "judge_workers")
 """Settings of the run section that don't identify the work: a resume may change them."""
+Blocks = Sequence[tuple[int, Sequence[Problem]]]
 UNJUDGED_STOP = 0.05
 """Share of answers that could not be judged above which the samples cannot be trusted."""
 
@@ -120,6 +125,7 @@ def draw_samples(
             if ready is not None:
                 _draw(config, problems, ready, grader, run, display, part)
             run.empty(Log.REPLIES)
+            drop_ended(out)
             run.mark_done(_summary(read_groups(out)).to_json())
 
 
@@ -199,11 +205,16 @@ def _draw(
     reading = ResponseText(tokenizer)
     check.record(run.path, display.note)
     keep_replies(sampler, run)
-    with StopRequest() as stop, close_after(sampler):
-        for first, block in _blocks(config, problems, have):
+    # How far a part goes is seen block by block: what lies ahead of its end would be drawn for nothing.
+    full = sampler if part is None and isinstance(sampler, Refilling) else None
+    blocks = list(_blocks(config, problems, have, again=full is None))
+    ahead = nullcontext(sampler) if full is None else closing(_ahead(config, blocks, prompts, full, run.path))
+    with StopRequest() as stop, close_after(sampler), ahead as asked:
+        progress = progress_of(display, stop, None if full is None else run.path)
+        for first, block in blocks:
             clock = Clock()
             with explain_out_of_memory("sampling", row_cure("--set sampling.max_rows=", config.sampling.max_rows, n)):
-                groups = _one_block(config, block, first, prompts, sampler, judge, reading, clock, display)
+                groups = _one_block(config, block, first, prompts, asked, judge, reading, clock, progress)
             fresh = [group for group in groups if have.get(group.problem.id, 0) == first]
             whole = [_joined(begun.pop(group.problem.id, None), group) for group in fresh]
             run.append(Log.GROUPS, [group_to_json(group) for group in whole])
@@ -221,17 +232,30 @@ def _draw(
 
 
 def _blocks(
-    config: SamplesConfig, problems: Sequence[Problem], have: Mapping[str, int]
+    config: SamplesConfig, problems: Sequence[Problem], have: Mapping[str, int], again: bool
 ) -> Iterator[tuple[int, Sequence[Problem]]]:
     """(number of their first new response, problems) of each block that is sampled at once; those begun come first.
 
-    A block that a crash cut is drawn again as a whole: log-probabilities are rounded alike only in the same batch.
+    A block that a crash cut is drawn ``again`` as a whole: log-probabilities are rounded alike only in the same batch.
     """
     counts = {problem.id: have.get(problem.id, 0) for problem in problems}
     for first in sorted(set(counts.values()) - {config.sampling.n}, reverse=True):
         size = max(1, config.sampling.max_rows // (config.sampling.n - first))
         blocks = [problems[start : start + size] for start in range(0, len(problems), size)]
-        yield from ((first, block) for block in blocks if any(counts[problem.id] == first for problem in block))
+        missing = ([problem for problem in block if counts[problem.id] == first] for block in blocks)
+        yield from ((first, whole if again else part) for whole, part in zip(blocks, missing, strict=True) if part)
+
+
+def _ahead(config: SamplesConfig, blocks: Blocks, prompts: PromptIds, sampler: Refilling, folder: Path) -> Ahead:
+    """The sampler, told of all blocks: its engine is full until the last of them, and what ends is on disk."""
+    n, mark = config.sampling.n, str(read_config(folder)["model_sha256"])
+    asked = [Prompt(p.id, prompts[p.id], i) for first, block in blocks for p in block for i in range(first, n)]
+    there, log = read_ended(folder), EndedLog(folder, 0)
+    return Ahead(sampler, asked, _sampling(config, 1), mark, there, log, with_logprobs=True)
+
+
+def _sampling(config: SamplesConfig, n: int) -> Sampling:
+    return Sampling(n, config.sampling.max_new_tokens, config.sampling.temperature, seed=config.seed)
 
 
 def _joined(old: Group | None, new: Group) -> Group:
@@ -265,18 +289,17 @@ def _one_block(
     judge: Grader,
     reading: ResponseText,
     clock: Clock,
-    display: Display,
+    progress: Progress,
 ) -> list[Group]:
-    settings = config.sampling
     groups = respond(
         block,
         prompts,
         sampler,
         judge,
-        Sampling(settings.n - first, settings.max_new_tokens, settings.temperature, seed=config.seed),
+        _sampling(config, config.sampling.n - first),
         first_sample=first,
         reading=reading,
-        on_progress=lambda done, total: display.phase("sampling", done, total),
+        on_progress=progress,
         on_sampled=lambda: clock.lap("sample_s"),
     )
     clock.lap("judge_s")

@@ -21,7 +21,7 @@ from tersely.evaluation.records import (
     responses_on_disk,
     source_of_lengths,
 )
-from tersely.evaluation.share import run_ahead, sample_share
+from tersely.evaluation.share import progress_of, run_ahead, sample_share
 from tersely.evaluation.source import Model, Ready
 from tersely.evaluation.work import Choices, Work, prepare
 from tersely.learn.parallel import World
@@ -33,7 +33,7 @@ from tersely.runs import disk
 from tersely.runs.ended import drop_ended
 from tersely.runs.folder import RunFolder
 from tersely.runs.kinds import Log, RunKind
-from tersely.samplers.base import Progress, close_after
+from tersely.samplers.base import close_after
 from tersely.samplers.memory import row_cure
 from tersely.stop import Stopped, StopRequest
 from tersely.verify.summary import counts
@@ -183,7 +183,7 @@ def _respond(
         run_ahead(work, ready.sampler, blocks) as ahead,
     ):
         is_kept |= ahead is not None
-        progress = _progress(display, stop, work.folder if is_kept and work.world.size == 1 else None)
+        progress = progress_of(display, stop, work.folder if is_kept and work.world.size == 1 else None)
         if ahead is not None and work.world.size > 1:
             sample_share(work, ahead, stop, progress)
         for number, (first, block) in enumerate(blocks, start=1):
@@ -219,15 +219,3 @@ def _of_all(work: Work, own: Sequence[Sequence[EvalRecord]]) -> list[JsonObject]
     """The responses of all processes, problem by problem as they were asked; ``own``: to each problem of our share."""
     shares = work.world.all_gather([[record.to_json() for record in records] for records in own])
     return [record for records in work.world.merge(shares, work.together) for record in records]
-
-
-def _progress(display: Display, stop: StopRequest, kept: Path | None) -> Progress:
-    """Shows how far sampling is. Where every response is ``kept`` the moment it ends, a stop need not wait for the
-    others: Stopped."""
-
-    def told(done: int, total: int) -> None:
-        display.phase("sampling", done, total)
-        if stop.requested and kept is not None:
-            raise Stopped(stop.requested, f"{done} of {total} responses are kept in {kept}")
-
-    return told

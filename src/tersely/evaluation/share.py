@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 
+from tersely.display import Display
 from tersely.evaluation.work import Work
 from tersely.records import Problem
 from tersely.runs.ended import EndedLog, read_ended
@@ -24,15 +26,10 @@ def run_ahead(work: Work, sampler: Sampler, blocks: Sequence[tuple[int, Sequence
     world = work.world
     with world.collective_errors():  # and none writes before all have read
         there = list(read_ended(work.folder))
-    log, is_first = EndedLog(work.folder, world.rank), world.rank % work.together == 0
     mark = f"{work.source.engine} {work.identity['weights_sha256']}"
-    own = _prompts(work, blocks)
-    ahead = Ahead(sampler, own, work.protocol.sampling, mark, there, *([log.append] if is_first else []))
-    try:
+    log = None if world.rank % work.together else EndedLog(work.folder, world.rank)
+    with closing(Ahead(sampler, _prompts(work, blocks), work.protocol.sampling, mark, there, log)) as ahead:
         yield ahead
-    finally:
-        ahead.close()
-        log.flush()
 
 
 def sample_share(work: Work, ahead: Ahead, stop: StopRequest, progress: Progress) -> None:
@@ -53,3 +50,15 @@ def _prompts(work: Work, blocks: Sequence[tuple[int, Sequence[Problem]]]) -> lis
         for problem in work.world.share(block, work.together)
         for sample in range(first, work.protocol.k)
     ]
+
+
+def progress_of(display: Display, stop: StopRequest, kept: Path | None) -> Progress:
+    """Shows how far sampling is. Where every response is ``kept`` the moment it ends, a stop need not wait for the
+    others: Stopped."""
+
+    def told(done: int, total: int) -> None:
+        display.phase("sampling", done, total)
+        if stop.requested and kept is not None:
+            raise Stopped(stop.requested, f"{done} of {total} responses are kept in {kept}")
+
+    return told
