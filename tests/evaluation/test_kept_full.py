@@ -48,6 +48,7 @@ def records_of(folder: Path) -> list[EvalRecord]:
     return read_responses(folder)
 
 
+@pytest.mark.slow
 def test_the_records_are_those_of_blocks_and_no_row_is_idle_while_a_prompt_is_left(begun: EvalProtocol) -> None:
     folder, blocks = measured(begun, "full"), measured(begun, "blocks", "transformers")
     assert read_log(folder / "responses.jsonl") == read_log(blocks / "responses.jsonl")
@@ -63,6 +64,7 @@ def test_the_records_are_those_of_blocks_and_no_row_is_idle_while_a_prompt_is_le
     assert len(RefillingSampler.rows) <= sum(lengths) / ROWS + max(lengths) < in_blocks
 
 
+@pytest.mark.slow
 def test_a_kill_loses_what_was_being_decoded_and_nothing_else(begun: EvalProtocol) -> None:
     class Killed(BaseException):
         pass
@@ -90,6 +92,7 @@ def test_a_kill_loses_what_was_being_decoded_and_nothing_else(begun: EvalProtoco
     assert ended_logs(folder) == []
 
 
+@pytest.mark.slow
 def test_a_stop_waits_for_no_response_and_a_larger_evaluation_goes_on_with_what_is_kept(begun: EvalProtocol) -> None:
     RefillingSampler.stop_after = 10
     with pytest.raises(Stopped, match=r"1\d of 36 responses are kept"):
@@ -103,6 +106,7 @@ def test_a_stop_waits_for_no_response_and_a_larger_evaluation_goes_on_with_what_
     assert grown == whole
 
 
+@pytest.mark.slow
 def test_damage_to_what_is_kept_is_named_and_other_weights_leave_it_alone(begun: EvalProtocol) -> None:
     RefillingSampler.stop_after = 10
     with pytest.raises(Stopped):
