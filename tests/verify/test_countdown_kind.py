@@ -22,6 +22,9 @@ RIGHT = [
     "4 + 7 = 11, then 5 * 11",
     "4 + 7 = 11 and 11 * 5 = 55.",
     "4 + 7 = 11\n11 * 5 = 55",
+    r"4 + 7 = 11 \implies 11 * 5 = 55",
+    "4 + 7 = 11 → 11 * 5 = 55",
+    "4 + 7 = 11 => 11 * 5 = 55",
     "(4 + 7) * 5",
     "5(4 + 7)",
     "(4 + 7)(5)",
@@ -74,7 +77,8 @@ def test_what_cannot_be_read_is_no_answer(answer: str) -> None:
     assert decide(GOAL, answer)[0] is Status.NO_ANSWER
 
 
-NOTHING = ["none", "None.", r"\text{none}", "no solution", "Impossible", "there is no solution"]
+NOTHING = ["none", "None.", r"\text{none}", "no solution", "Impossible", "there is no solution", "No solution exists",
+           "no valid solution", "It is impossible."]  # fmt: skip
 
 
 @pytest.mark.parametrize("answer", NOTHING)
@@ -95,15 +99,23 @@ def test_division_leaves_nothing_and_never_is_by_zero() -> None:
     assert decide("18 from 9 2 4 by + - * /", "9 * (4 / 2)")[0] is Status.CORRECT
 
 
-def test_a_negative_number_on_the_way_is_allowed_and_wins_nothing() -> None:
+@pytest.mark.parametrize(
+    ("goal", "way"),
+    [("4 from 1 2 3 by -", "3 - (1 - 2)"), ("0 from 3 3 5 by - /", "(3 - 3) / 5"), ("8 from 1 2 3 4 by -", "4 - (1 - 2 - 3)")],
+)
+def test_where_only_a_negative_number_or_a_nought_leads_there_none_is_wrong(goal: str, way: str) -> None:
+    assert decide(goal, "none") == (Status.WRONG, "there is a solution")
+
+
+def test_a_negative_number_on_the_way_is_allowed() -> None:
     assert decide("6 from 4 8 10 by + -", "4 - 8 = -4 , -4 + 10 = 6")[0] is Status.CORRECT
     assert decide("6 from 4 8 10 by + -", "(4 - 8) + 10")[0] is Status.CORRECT
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.tuples(*3 * [st.integers(0, 12)]), st.sampled_from(["+-", "+-*", "+-*/"]), st.integers(0, 99))
+@given(st.tuples(*3 * [st.integers(0, 12)]), st.sets(st.sampled_from("+-*/"), min_size=1).map(sorted), st.integers(0, 99))
 def test_some_expression_is_right_exactly_where_none_is_wrong(
-    numbers: tuple[int, ...], operators: str, target: int
+    numbers: tuple[int, ...], operators: list[str], target: int
 ) -> None:
     """Every expression of three numbers, negative results on the way included, against the proof of `none`."""
     goal = f"{target} from {' '.join(map(str, numbers))} by {' '.join(operators)}"

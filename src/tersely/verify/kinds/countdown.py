@@ -3,7 +3,7 @@
 The gold names the goal, not a solution: ``5 from 4 8 10 by + - *``. Right is whatever reaches it: steps (``8 - 4 = 4
 , ...``), one expression (``(4 + 7) * 5``), or one with its value, also in LaTeX. Every result on the way is a whole
 number of at most 99 in size, so a division that leaves something is none. ``none`` is right only where trying
-everything finds nothing. Negative results never help, so whoever tries everything may take the larger number first.
+everything finds nothing, negative results on the way included: without + they help (``3 - (1 - 2) = 4``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
+from itertools import permutations
 
 from tersely.records import Kind, Status
 from tersely.verify.grammar import clean
@@ -28,7 +28,8 @@ GOAL = "is no goal such as '5 from 4 8 10 by + - *' (2 to 4 numbers from 0 to 99
 
 _GOAL = re.compile(r"(\d{1,2}) from ((?:\d{1,2} ){2,4})by ([-+*/](?: [-+*/]){0,3})", re.ASCII)
 _NONE = re.compile(
-    r"none|no solutions?|there (?:is|are) no solutions?|impossible|not possible|no answer|unsolvable|cannot be done"
+    r"none|(?:there (?:is|are) )?no (?:valid |possible )?solutions?(?: exists?)?|(?:it is )?(?:impossible|not possible)"
+    r"|no answer|unsolvable|(?:it )?cannot be done"
 )
 _SPELLED = (
     (re.compile(r"\\(?:left|right|,|;|!|:| |quad|qquad)(?![A-Za-z])"), " "),
@@ -37,6 +38,7 @@ _SPELLED = (
     (re.compile("[\u2212\u2013]"), "-"),
     (re.compile(r"\\[dt]?frac(?![A-Za-z])"), "f"),
     (re.compile(r"\\\\|\\text\s*\{\s*(?:and|then)\s*\}|\b(?:and|then)\b|;"), ","),
+    (re.compile(r"\\(?:implies|Rightarrow|rightarrow|Longrightarrow|to)(?![A-Za-z])|[→⇒⟹]|[=-]>"), ","),
 )
 """How people write what a computer reads; ``f`` stands before the two braces of a fraction."""
 _TOKEN = re.compile(r"\s*(\d+|[-+*/=,(){}f])", re.ASCII)
@@ -73,10 +75,10 @@ def reachable(numbers: tuple[int, ...], operators: tuple[str, ...]) -> frozenset
     if len(numbers) == 1:
         return frozenset(numbers)
     found: set[int] = set()
-    for i, j in combinations(range(len(numbers)), 2):
+    for i, j in permutations(range(len(numbers)), 2):
         others = [number for k, number in enumerate(numbers) if k not in (i, j)]
         for op in operators:
-            value = _join(op, numbers[j], numbers[i])  # sorted: the larger one first
+            value = _join(op, numbers[i], numbers[j])
             if value is not None:
                 found |= reachable(tuple(sorted([*others, value])), operators)
     return frozenset(found)
