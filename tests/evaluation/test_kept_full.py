@@ -15,7 +15,7 @@ from tersely.evaluation.protocol import EvalProtocol
 from tersely.evaluation.records import SUMMARY, read_responses
 from tersely.evaluation.run import evaluate
 from tersely.records import EvalRecord
-from tersely.runs import ended
+from tersely.runs import disk, ended
 from tersely.runs.ended import EndedLog, ended_logs, read_ended
 from tersely.runs.folder import read_log
 from tersely.runs.json_file import read_json
@@ -127,6 +127,27 @@ def test_damage_to_what_is_kept_is_named_and_other_weights_leave_it_alone(begun:
     judged = len(records_of(log.parent))
     measured(begun, "out")
     assert len(RefillingSampler.asked) == 36 - judged
+
+
+def test_a_second_interrupt_in_the_midst_of_a_write_damages_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines are in the file and were not counted yet; what is written at the end goes on behind them."""
+    log, wrote = EndedLog(tmp_path, 0), disk.append_lines
+    log.append([{"key": "a"}])
+    log.flush()
+
+    def interrupted(path: Path, lines: Any) -> None:
+        wrote(path, lines)
+        monkeypatch.setattr(disk, "append_lines", wrote)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(disk, "append_lines", interrupted)
+    log.append([{"key": "b"}])
+    with pytest.raises(KeyboardInterrupt):
+        log.flush()
+    log.flush()
+    assert {line["key"] for line in read_ended(tmp_path)} == {"a", "b"}
 
 
 def test_what_was_not_told_of_cannot_be_asked_for(begun: EvalProtocol) -> None:

@@ -39,9 +39,8 @@ class EndedLog:
     def flush(self) -> None:
         """All lines are on disk on return."""
         if self._lines:
-            if self._end is None:
-                self._end = self._take_up()
-            lines, end = sign_lines(self._lines, self._end)
+            lines, end = sign_lines(self._lines, self._end or self._take_up())
+            self._end = None  # a write that is interrupted leaves the log longer than it was
             storage.append_lines(self.path, lines)
             self._end, self._lines = end, []
         self._written = time.monotonic()

@@ -78,8 +78,8 @@ class Ahead:
 
     def close(self) -> None:
         """What has not ended is given up, what has is in the log; the sampler is the caller's."""
+        self._flush()  # before an engine that died may refuse to be closed
         self._flow.close()
-        self._flush()
 
     def _flush(self) -> None:
         if self._log is not None:
