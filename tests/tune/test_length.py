@@ -100,9 +100,39 @@ def test_of_checkpoints_alike_in_accuracy_the_one_nearest_to_the_length() -> Non
 
 def test_what_screening_took_for_longer_may_be_short_enough() -> None:
     world = World(FALLING)
-    world.truth["step-000020"] = (37.0, 0.98)  # The screening problems made it 50.
-    assert asked(world, 39.5).member == "step-000020"
+    world.truth["step-000020"] = (38.9, 0.98)  # The screening problems made it 50.
+    assert asked(world, 39.7).member == "step-000020"
     assert world.asked[0] == "step-000020"
+
+
+def test_what_screening_took_for_longer_and_is_far_too_short_is_mixed_with_the_one_before() -> None:
+    world = World(FALLING)
+    world.truth["step-000020"] = (33.0, 0.98)
+    found = asked(world, 39.5)
+    assert found.member not in FALLING
+    assert found.length is not None
+    assert 0.95 * 39.5 <= found.length <= 39.5
+
+
+def test_a_share_is_saved_of_what_the_base_needs_on_the_problems_of_the_test() -> None:
+    """Screening problems that are easier than those of the test make the base short: half of it would be less."""
+    world = World(FALLING)
+    world.truth |= {"base": (77.0, 0.99)}
+    found = choose(world, Target(save=0.5), False, 0.95)
+    assert found.met
+    assert found.length is not None
+    assert 0.95 * 77 / 2 <= found.length <= 1.03 * 77 / 2
+
+
+def test_weights_that_turn_out_shorter_than_what_is_there_are_not_taken() -> None:
+    world = World({"base": (70.0, 0.99), "step-000040": (30.0, 0.95)})
+
+    class Sagging(dict[str, tuple[float, float]]):
+        def __getitem__(self, name: str) -> tuple[float, float]:
+            return super().__getitem__(name) if name in ("base", "step-000040") else (20.0, 0.95)
+
+    world.truth = Sagging(world.truth)
+    assert asked(world, 34).member == "step-000040"
 
 
 def test_none_is_short_enough() -> None:

@@ -101,7 +101,11 @@ def test_division_leaves_nothing_and_never_is_by_zero() -> None:
 
 @pytest.mark.parametrize(
     ("goal", "way"),
-    [("4 from 1 2 3 by -", "3 - (1 - 2)"), ("0 from 3 3 5 by - /", "(3 - 3) / 5"), ("8 from 1 2 3 4 by -", "4 - (1 - 2 - 3)")],
+    [
+        ("4 from 1 2 3 by -", "3 - (1 - 2)"),
+        ("0 from 3 3 5 by - /", "(3 - 3) / 5"),
+        ("8 from 1 2 3 4 by -", "4 - (1 - 2 - 3)"),
+    ],
 )
 def test_where_only_a_negative_number_or_a_nought_leads_there_none_is_wrong(goal: str, way: str) -> None:
     assert decide(goal, "none") == (Status.WRONG, "there is a solution")
@@ -113,7 +117,9 @@ def test_a_negative_number_on_the_way_is_allowed() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.tuples(*3 * [st.integers(0, 12)]), st.sets(st.sampled_from("+-*/"), min_size=1).map(sorted), st.integers(0, 99))
+@given(
+    st.tuples(*3 * [st.integers(0, 12)]), st.sets(st.sampled_from("+-*/"), min_size=1).map(sorted), st.integers(0, 99)
+)
 def test_some_expression_is_right_exactly_where_none_is_wrong(
     numbers: tuple[int, ...], operators: list[str], target: int
 ) -> None:

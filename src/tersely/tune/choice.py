@@ -86,9 +86,7 @@ def choose(shelf: Shelf, target: Target, against_best: bool, confidence: float) 
     reference = most_accurate(shelf.measured) if against_best else shelf.measured[0]
     if target.loss is not None:
         return _within_loss(shelf, target.loss, reference, confidence)
-    tokens = target.tokens_wanted(shelf.measured[0].length())
-    assert tokens is not None
-    return _within_length(shelf, tokens, reference, target.quantile)
+    return _within_length(shelf, target, reference)
 
 
 def _within_loss(shelf: Shelf, loss: float, reference: Measured, confidence: float) -> Choice:
@@ -130,13 +128,14 @@ def _candidates(shelf: Shelf, reference: Measured) -> list[Point]:
     return [one for one in shelf.points(reference) if one.member not in (BASE, reference.member)]
 
 
-def _within_length(shelf: Shelf, tokens: float, reference: Measured, quantile: float | None) -> Choice:
+def _within_length(shelf: Shelf, target: Target, reference: Measured) -> Choice:
     """The longest that is short enough, weights between two checkpoints tried for it; a shorter one where that is
     surely the more accurate.
 
     The screening problems say where to look, those of the test how long each is.
     """
-    line = _from_above(shelf.measured, tokens, quantile)
+    quantile, tokens = target.quantile, _tokens(shelf, target)
+    line = _from_above(shelf, tokens, target)
     longer, within = None, shelf.tested(line[0].member)
     for one in line[1:]:
         if within.length(quantile) <= tokens:
@@ -150,12 +149,26 @@ def _within_length(shelf: Shelf, tokens: float, reference: Measured, quantile: f
     return Choice(within.member, met, reference.member, length=within.length(quantile), problems=len(within.tokens_PK))
 
 
-def _from_above(measured: Sequence[Measured], tokens: float, quantile: float | None) -> list[Measured]:
-    """Those that no shorter one surely beats, longest first, from the tersest that is longer than ``tokens``."""
-    line = sorted(measured, key=lambda one: one.length(quantile), reverse=True)
+def _tokens(shelf: Shelf, target: Target) -> float:
+    """Tokens to be met on the problems of the test; a share to be saved is one of what the base needs on these."""
+    if target.tokens is not None:
+        return target.tokens
+    wanted = target.tokens_wanted(shelf.tested(shelf.measured[0].member).length())
+    assert wanted is not None
+    return wanted
+
+
+def _from_above(shelf: Shelf, tokens: float, target: Target) -> list[Measured]:
+    """Those that no shorter one surely beats, longest first, from the tersest that is longer than what is wanted: by
+    screening, and if it is far below on the test, from the one before it."""
+    quantile, screened = target.quantile, target.tokens_wanted(shelf.measured[0].length())
+    assert screened is not None
+    line = sorted(shelf.measured, key=lambda one: one.length(quantile), reverse=True)
     kept = [one for n, one in enumerate(line) if not _is_beaten(one, line[n + 1 :])]
-    longer = [one for one in kept if one.length(quantile) > tokens]
-    return kept[max(len(longer) - 1, 0) :]
+    first = max(sum(one.length(quantile) > screened for one in kept) - 1, 0)
+    while first and shelf.tested(kept[first].member).length(quantile) < (1 - NEAR) * tokens:
+        first -= 1
+    return kept[first:]
 
 
 def _is_beaten(one: Measured, shorter: Sequence[Measured]) -> bool:
@@ -173,7 +186,7 @@ def _interpolated(shelf: Shelf, longer: Measured, within: Measured, tokens: floa
             break
         between = shelf.tested(mix)
         if between.length(quantile) <= tokens:
-            within = between
+            within = max(within, between, key=lambda one: one.length(quantile))
         else:
             longer = between
     return within
