@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Collection
 
 import pytest
 
 from tersely.cli import build_parser
 from tersely.commands.examples import EXAMPLES
+from tersely.config import recipe_names
 from tersely.objective.advantage import ADVANTAGES, NORMALIZATIONS
 from tersely.objective.methods import METHODS
 from tersely.tasks.instructions import SENTENCES
 from tersely.tasks.prompts import TEMPLATES
+from tersely.tasks.sources.embedded import EMBEDDED_TASKS
+from tersely.verify import KINDS
 
 
 def verbs() -> dict[str, argparse.ArgumentParser]:
@@ -55,11 +59,15 @@ def test_every_option_has_a_word_of_help_and_names_its_choices(verb: str) -> Non
         ("score", "--advantage", ADVANTAGES),
         ("score", "--normalize", NORMALIZATIONS),
         ("evaluate", "--instruction", SENTENCES),
+        ("verify", "--kind", KINDS),
+        ("base", "--task", EMBEDDED_TASKS),
+        ("train", "recipe_name", recipe_names()),
+        ("tune", "recipe_name", recipe_names()),
     ],
 )
 def test_an_option_that_names_a_member_of_a_table_lists_all_of_them(
-    verb: str, option: str, members: dict[str, object]
+    verb: str, option: str, members: Collection[str]
 ) -> None:
-    said = next(action.help for action in VERBS[verb]._actions if option in action.option_strings)
+    said = next(action.help for action in VERBS[verb]._actions if option in (action.dest, *action.option_strings))
     assert said is not None
     assert [member for member in members if member not in said] == []

@@ -302,6 +302,11 @@ def test_a_bad_line_is_named_before_anything_is_written(line: str, message: str)
         next(lines)
 
 
+def test_a_kind_that_is_not_there_is_refused_though_every_line_names_its_own() -> None:
+    with pytest.raises(UserError, match="did you mean 'countdown'"):
+        next(verify_lines(['{"gold": "1", "response": "1", "kind": "math"}'], default="countdwn"))
+
+
 def test_a_gold_that_cannot_be_judged_is_a_matter_of_its_line() -> None:
     golds = ["1", "", "\\frac{1}{0}", "1"]
     tally = Tally()

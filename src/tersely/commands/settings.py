@@ -18,7 +18,8 @@ def add_training_options(p: argparse.ArgumentParser, *, alpha: bool = True) -> N
     """``alpha``: whether it is one number, to be given."""
     p.add_argument(
         "recipe_name", nargs="?", metavar="RECIPE", default=None,
-        help="paper-1.5b (also where --model alone is given), paper-7b, released-code, dler, dot, l1, tiny, or a file",
+        help="paper-1.5b (also where --model alone is given), paper-7b, released-code, dler, dot, l1, tiny, "
+        "tiny-countdown, tiny-ordering, or a file",
     )  # fmt: skip
     p.add_argument("--model", default=None, help="folder or hub id of a causal language model, or a run folder")
     p.add_argument("--revision", default=None, help="branch, tag or commit of a hub id")

@@ -13,7 +13,9 @@ def add_verify(verbs: Any) -> None:
     p = add_verb(verbs, "verify", run_verify, "judge answers: {gold, response, kind?} a line in, verdicts out")
     p.add_argument("file", metavar="FILE.jsonl", help="'-' reads standard input")
     p.add_argument("--workers", type=int, default=2, help="worker processes (default 2)")
-    p.add_argument("--kind", default="math", help="of lines that name none: exact, choice, math, package.module:Name")
+    p.add_argument(
+        "--kind", default="math", help="of lines that name none: exact, choice, math, countdown, package.module:Name"
+    )
     p.add_argument("--verifier", metavar="package.module:Name", help="your own function (problem, response) decides")
     p.add_argument("--policy", choices=["published"], help="count as papers do (docs/verify.md); off by default")
     p.add_argument("--audit", action="store_true", help="ask math-verify too and list where it differs, by kind")

@@ -75,6 +75,8 @@ def verify_lines(
         return
     if policy not in (None, PUBLISHED):
         raise UserError(f"policy {policy!r} is unknown: there is {PUBLISHED!r}")
+    if judge.verifier is None:
+        look_up(default, judge.kinds)
     tally = tally or Tally()
     tally.policy = policy
     read = [Line(n, row, read_row(row, f"{name}:{n}", judge, default)) for n, row in parse_lines(lines, name)]
