@@ -264,10 +264,11 @@ def test_a_step_on_the_way_says_which_it_is(root: Path) -> None:
 
 
 def test_the_settings_of_a_baseline_are_told(root: Path) -> None:
-    config = {"tuning": {"learning_rate": 1e-5, "epochs": 2, "batch": 32}}
+    config = {"tuning": {"learning_rate": 1e-5, "epochs": 2, "batch": 32}, "sampling": {"prompts": 32}}
     told = card(replace(find(root / "run"), config=config))
     for row in ("| learning rate | 1e-05 |", "| epochs | 2 |", "| examples of an optimizer step | 32 |"):
         assert row in told
+    assert "prompts a step" not in told  # It draws for all of its problems at once.
 
 
 def test_the_name_of_a_base_does_nothing_in_the_card(root: Path) -> None:

@@ -451,6 +451,7 @@ def test_settings_that_mean_nothing_are_refused(more: dict[str, Any]) -> None:
         ("extra_headers", {"Authorization": "Bearer sk-1"}, "looks like a key"),
         ("more", [{"access_token": "sk-1"}], "looks like a key"),
         ("api_key", "sk-1", "looks like a key"),
+        ("echo", True, "judged as if the model had said it"),
     ],
 )
 def test_no_point_says_another_protocol_than_is_recorded_nor_holds_a_key(name: str, value: Any, words: str) -> None:

@@ -14,11 +14,11 @@ from tersely.runs.manifest import STEP_NAME
 from tersely.terminal import visible
 from tersely.text import markdown_cell
 
-STEPS = "run.steps"
+STEPS, PROMPTS = "run.steps", "sampling.prompts"
 SETTINGS = (
     ("task", "problems"), ("template", "prompt template"), ("seed", "seed"), ("objective.alpha", "alpha"),
     ("objective.advantage", "advantage"), ("objective.schedule", "schedule of alpha"),
-    ("sampling.prompts", "prompts a step"),
+    (PROMPTS, "prompts a step"),
     ("sampling.n", "responses a prompt"), ("sampling.temperature", "sampling temperature"),
     ("sampling.max_new_tokens", "cap of a response in tokens"), ("learner.learning_rate", "learning rate"),
     ("learner.loss", "loss"), ("tuning.learning_rate", "learning rate"), ("tuning.epochs", "epochs"),
@@ -88,7 +88,10 @@ def _settings(found: Published) -> str:
 
 
 def _setting(found: Published, key: str) -> Any:
-    """As configured; of steps those that these weights have seen, where the run went on or has not ended."""
+    """As configured, None for what has no meaning; of steps those that these weights have seen, where the run went on
+    or has not ended."""
+    if key == PROMPTS and "tuning" in found.config:
+        return None  # a baseline samples all of its problems before it learns
     value, named = _value(found.config, key), STEP_NAME.fullmatch(found.folder.name)
     if key != STEPS or value is None or named is None or int(named[1]) == value:
         return value

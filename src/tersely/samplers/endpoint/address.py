@@ -123,6 +123,11 @@ def _require_options(options: Mapping[str, Any]) -> None:
             f"the option {field!r} is a part of the protocol, which is recorded with every number: give it by "
             f"{SAID[field]} ({field}=none leaves the field out)"
         )
+    if options.get("echo"):
+        raise UserError(
+            "the option 'echo' has the prompt repeated in every response, where it would be judged as if the model had "
+            "said it: leave it out"
+        )
 
 
 def _names(value: Any) -> Iterator[str]:
