@@ -3,7 +3,8 @@
     OMP_WAIT_POLICY=passive python benchmarks/against_trl.py            # both sides, interleaved; writes the table
     python benchmarks/against_trl.py --side tersely --lengths long      # one side once, one JSON line out
 
-Both sides: the embedded reasoner's architecture (random weights), 32 problems x 8 responses, at most 256 tokens,
+Both sides: the embedded reasoner's architecture (random weights; ``--size`` for larger ones), 32 problems x 8
+responses, at most 256 tokens,
 two gradient steps of 128, KL on (k3 in the loss, 1e-3), fp32, the same prompts, and responses forced to the same
 seeded lengths: "long" is lognormal (sigma 0.85, mean ~100, cut at 256), "equal" is 256 for all. Rewards are a hash of
 the sampled tokens on both sides, so that every group has signal. Seconds are wall time of an iteration. The process is
@@ -37,6 +38,14 @@ ROUNDS, ITERATIONS = 6, 4
 """Processes a side, and measured iterations in each after one of warm-up."""
 
 
+SHAPES: dict[str, dict[str, int]] = {
+    "0.1": {},
+    "1": {"hidden": 160, "feed_forward": 448, "layers": 4, "heads": 4, "kv_heads": 2},
+    "3": {"hidden": 256, "feed_forward": 704, "layers": 4, "heads": 8, "kv_heads": 2},
+}
+"""Million parameters, about -> shape of the model; the embedded reasoner's own where nothing is said."""
+
+
 def forced_lengths(shape: str, seed: int) -> list[int]:
     import numpy as np
 
@@ -50,14 +59,18 @@ def reward(tokens: list[int]) -> float:
     return float(sum(tokens) % 2)
 
 
-def make_parts(folder: Path) -> tuple[Any, Any, list[Any]]:
+def make_parts(folder: Path, size: str) -> tuple[Any, Any, list[Any]]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from tersely.tasks.sources.arithmetic import arithmetic_problems
-    from tersely.toy.sft import tiny_model
+    from tersely.toy.reasoners import REASONERS
+    from tersely.toy.settings import Shape
+    from tersely.toy.sft import fresh_model
     from tersely.toy.tokenizer import build_tokenizer
 
-    tiny_model(0).save_pretrained(folder)
+    embedded = REASONERS["arithmetic"]
+    shape = Shape(**SHAPES[size]) if SHAPES[size] else embedded.shape
+    fresh_model(shape, embedded.vocabulary(levels=False), 0).save_pretrained(folder)
     build_tokenizer().save_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     return model, AutoTokenizer.from_pretrained(folder), arithmetic_problems("train", 320, 1)
@@ -84,7 +97,25 @@ class Forced:
         return logits
 
 
-def run_tersely(lengths: str, sampling_only: bool) -> list[dict[str, float]]:
+def forced_decoder(model: Any, forced: Forced) -> Any:
+    """tersely's own decoder, whose rows end at their lengths."""
+    from tersely.samplers.decoders import FusedDecoder
+
+    class ForcedDecoder(FusedDecoder):
+        def start(self, *args: Any) -> Any:
+            return forced.apply(super().start(*args))
+
+        def step(self, tokens: Any) -> Any:
+            return forced.apply(super().step(tokens))
+
+        def keep(self, rows: Any) -> None:
+            super().keep(rows)
+            forced.lengths = forced.lengths[rows]
+
+    return ForcedDecoder(model)
+
+
+def run_tersely(lengths: str, size: str, sampling_only: bool) -> list[dict[str, float]]:
     import numpy as np
 
     from tersely.config import LearnerConfig
@@ -93,31 +124,15 @@ def run_tersely(lengths: str, sampling_only: bool) -> list[dict[str, float]]:
     from tersely.objective import Objective
     from tersely.records import Group, Status, Verdict
     from tersely.samplers import Prompt, Sampling
-    from tersely.samplers.decoders import FusedDecoder
     from tersely.samplers.transformers import TransformersSampler
     from tersely.tasks.prompts import render
 
-    class ForcedDecoder(FusedDecoder):
-        def __init__(self, model: Any, forced: Forced) -> None:
-            super().__init__(model)
-            self.forced = forced
-
-        def start(self, *args: Any) -> Any:
-            return self.forced.apply(super().start(*args))
-
-        def step(self, tokens: Any) -> Any:
-            return self.forced.apply(super().step(tokens))
-
-        def keep(self, rows: Any) -> None:
-            super().keep(rows)
-            self.forced.lengths = self.forced.lengths[rows]
-
     with tempfile.TemporaryDirectory() as folder:
-        model, tokenizer, problems = make_parts(Path(folder))
+        model, tokenizer, problems = make_parts(Path(folder), size)
     # As TRL counts them: truncated responses (all of "equal" ends at the cap) are kept, so the cap is one above.
     sampler = TransformersSampler(model, tokenizer)
     forced = Forced(sampler.end_ids[0])
-    sampler._make_decoder = lambda: ForcedDecoder(sampler.model, forced)  # type: ignore[method-assign]
+    sampler._make_decoder = lambda: forced_decoder(sampler.model, forced)  # type: ignore[method-assign]
     config = LearnerConfig(
         learning_rate=1e-3, kl_in="loss", old_logprobs="sampler", token_budget=1536, averaging="token"
     )
@@ -157,14 +172,14 @@ def forcing_processor(forced: Forced) -> Any:
     return LogitsProcessorList([Force()])
 
 
-def run_generate(lengths: str) -> list[dict[str, float]]:
+def run_generate(lengths: str, size: str) -> list[dict[str, float]]:
     """transformers' generate alone, on the same prompts and lengths."""
     import torch
 
     from tersely.tasks.prompts import render
 
     with tempfile.TemporaryDirectory() as folder:
-        model, tokenizer, problems = make_parts(Path(folder))
+        model, tokenizer, problems = make_parts(Path(folder), size)
     forced, found = Forced(tokenizer.eos_token_id), []
     tokenizer.padding_side = "left"
     for i in range(ITERATIONS + 1):
@@ -187,12 +202,12 @@ def run_generate(lengths: str) -> list[dict[str, float]]:
     return found[1:]
 
 
-def run_trl(lengths: str) -> list[dict[str, float]]:
+def run_trl(lengths: str, size: str) -> list[dict[str, float]]:
     import torch
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 
-    model, tokenizer, problems = make_parts(Path(tempfile.mkdtemp()))
+    model, tokenizer, problems = make_parts(Path(tempfile.mkdtemp()), size)
     rows = [{"prompt": [{"role": "user", "content": p.question}]} for p in problems]
     config = GRPOConfig(
         output_dir=tempfile.mkdtemp(),
@@ -250,20 +265,20 @@ def run_trl(lengths: str) -> list[dict[str, float]]:
     ][1:]
 
 
-def one_side(side: str, lengths: str) -> list[dict[str, float]]:
+def one_side(side: str, lengths: str, size: str) -> list[dict[str, float]]:
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     if side == "trl":
-        return run_trl(lengths)
+        return run_trl(lengths, size)
     if side == "generate":
-        return run_generate(lengths)
-    return run_tersely(lengths, sampling_only=side == "sampler")
+        return run_generate(lengths, size)
+    return run_tersely(lengths, size, sampling_only=side == "sampler")
 
 
-def measure(side: str, lengths: str, threads: int) -> list[dict[str, float]]:
+def measure(side: str, lengths: str, threads: int, size: str) -> list[dict[str, float]]:
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, __file__, "--side", side, "--lengths", lengths]
+    command = [sys.executable, __file__, "--side", side, "--lengths", lengths, "--size", size]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{side} failed:\n{done.stderr[-3000:]}")
@@ -302,14 +317,14 @@ ROWS = (
 SIDES = {"whole iteration": ("tersely", "trl"), "sampling alone": ("sampler", "generate")}
 
 
-def measure_all() -> dict[tuple[str, str, int], Rounds]:
+def measure_all(size: str) -> dict[tuple[str, str, int], Rounds]:
     """Every side in turn, round after round, so that the machine's moods fall on all of them."""
     found: dict[tuple[str, str, int], Rounds] = {}
     for _ in range(ROUNDS):
         for lengths, threads in RUNS:
             for side in ("tersely", "trl", "sampler", "generate"):
                 rounds = found.setdefault((side, lengths, threads), [])
-                rounds.append(measure(side, lengths, threads))
+                rounds.append(measure(side, lengths, threads, size))
                 print(side, lengths, threads, [round(median(r), 2) for r in rounds], file=sys.stderr, flush=True)
     return found
 
@@ -332,12 +347,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--side", choices=["tersely", "trl", "sampler", "generate"])
     parser.add_argument("--lengths", choices=["long", "equal"], default="long")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "against_trl.md")
+    parser.add_argument("--size", choices=SHAPES, default="0.1", help="million parameters, about")
+    parser.add_argument("--out", type=Path, default=None, help="default: benchmarks/results/against_trl[-SIZE].md")
     args = parser.parse_args()
+    name = "against_trl" if args.size == "0.1" else f"against_trl-{args.size}"
+    out: Path = args.out or Path(__file__).parent / "results" / f"{name}.md"
     if args.side:
-        print(json.dumps(one_side(args.side, args.lengths)))
+        print(json.dumps(one_side(args.side, args.lengths, args.size)))
         return
-    lines = table(measure_all())
+    lines = table(measure_all(args.size))
     import torch
     import transformers
     import trl
@@ -347,7 +365,8 @@ def main() -> None:
         "",
         f"{date.today()}, torch {torch.__version__}, transformers {transformers.__version__}, trl {trl.__version__}, "
         f"Python {platform.python_version()}, {os.cpu_count()} cores {platform.machine()}; "
-        f"load {os.getloadavg()[1]:.1f}. Command: `OMP_WAIT_POLICY=passive python benchmarks/against_trl.py`.",
+        f"load {os.getloadavg()[1]:.1f}. Command: `OMP_WAIT_POLICY=passive python benchmarks/against_trl.py --size "
+        f"{args.size}`.",
         "",
         f"{ROUNDS} interleaved processes a side, {ITERATIONS} measured iterations in each after one warm-up; medians; "
         "ratio of the processes' medians, geometric mean over rounds with a 95 % t interval over their logarithms.",
@@ -355,9 +374,9 @@ def main() -> None:
         "| what | lengths | threads, tersely / other | tersely s | other s | ratio | tersely tokens/s |",
         "|---|---|---|---|---|---|---|",
     ]
-    args.out.parent.mkdir(exist_ok=True)
-    args.out.write_text("\n".join([*head, *lines]) + "\n")
-    print(args.out.read_text())
+    out.parent.mkdir(exist_ok=True)
+    out.write_text("\n".join([*head, *lines]) + "\n")
+    print(out.read_text())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Two figures that need no GPU: packed against padded training, and the sampler's own host time per decode step.
+"""Figures that need no GPU: packed against padded training, the sampler's own host time, and speed by size of model.
 
     OMP_NUM_THREADS=1 python benchmarks/cpu.py        # writes benchmarks/results/cpu.md
 
@@ -8,6 +8,10 @@ length-sorted micro-batches of a token budget (tersely's default on a CPU), and 
 
 Host time: 256 rows whose decoder is a stub that returns ready logits, so that what remains is choosing tokens,
 recording them and dropping ended rows.
+
+Speed by size: response tokens per CPU second of one thread, for 256 responses of the forced long-tailed lengths of
+benchmarks/against_trl.py: sampled, and learnt from (two gradient steps, old log-probabilities of the sampler, a
+reference in the loss). Random weights; medians of 5. CPU seconds, so that other work beside it changes little.
 """
 
 from __future__ import annotations
@@ -23,16 +27,21 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from against_trl import CAP, PROMPTS, SHAPES, SIBLINGS, Forced, forced_decoder, forced_lengths
 
 from tersely.config import LearnerConfig
 from tersely.learn.batch import TrainingRow
 from tersely.learn.learner import Learner
 from tersely.samplers import Prompt, Sampling
 from tersely.samplers.transformers import TransformersSampler
-from tersely.toy.sft import tiny_model
+from tersely.toy.reasoners import REASONERS
+from tersely.toy.settings import Shape
+from tersely.toy.sft import fresh_model, tiny_model
 from tersely.toy.tokenizer import build_tokenizer
 
 ROWS, REPEATS, STEPS = 256, 5, 200
+SIZES = tuple(Shape(**shape) if shape else REASONERS["arithmetic"].shape for shape in SHAPES.values())
+"""0.1, 1 and 3 million parameters."""
 
 
 def long_tailed_rows(count: int, vocabulary: int) -> list[TrainingRow]:
@@ -98,6 +107,36 @@ def host_milliseconds(vocabulary: int) -> tuple[float, float]:
     return float(np.median(whole[1:])), float(np.median(drawing[1:]))
 
 
+def size_row(parameters: int, sampled: float, learnt: float) -> str:
+    both = 1 / (1 / sampled + 1 / learnt)
+    return f"| {parameters:,} | {sampled:,.0f} | {learnt:,.0f} | {both:,.0f} |"
+
+
+def by_size(shape: Shape) -> tuple[int, float, float]:
+    """(parameters, tokens sampled, tokens learnt from, each per CPU second)."""
+    words = REASONERS["arithmetic"].vocabulary(levels=False)
+    model, reference = (fresh_model(shape, words, seed) for seed in (0, 1))
+    sampler = TransformersSampler(model, build_tokenizer())
+    forced = Forced(sampler.end_ids[0])
+    sampler._make_decoder = lambda: forced_decoder(model, forced)  # type: ignore[method-assign]
+    config = LearnerConfig(old_logprobs="sampler", token_budget=1536)
+    learner = Learner(model, reference, config, 1.0, CAP)
+    prompts = [Prompt(str(i), tuple(range(5, 35))) for i in range(PROMPTS)]
+    sampling, learning = [], []
+    for i in range(REPEATS + 1):
+        forced.set(forced_lengths("long", i))
+        start = time.process_time()
+        rollouts = sampler.generate(prompts, Sampling(n=SIBLINGS, max_new_tokens=CAP, seed=i))
+        sampled = time.process_time()
+        rows = [TrainingRow(r.prompt_tokens, r.tokens, r.logprobs, (-1.0) ** n, True) for n, r in enumerate(rollouts)]
+        learner.update([rows[: len(rows) // 2], rows[len(rows) // 2 :]])
+        tokens = sum(r.length for r in rollouts)
+        sampling.append(tokens / (sampled - start))
+        learning.append(tokens / (time.process_time() - sampled))
+    parameters = sum(one.numel() for one in model.parameters())
+    return parameters, float(np.median(sampling[1:])), float(np.median(learning[1:]))
+
+
 def main() -> None:
     rows = long_tailed_rows(64, len(build_tokenizer()))
     longest = 64 * max(r.width for r in rows)
@@ -120,6 +159,10 @@ def main() -> None:
         "",
         f"Host time of a decode step at batch 256 with a stub decoder (vocabulary 64): {small:.3f} ms in all, of which "
         f"{small_draw:.3f} ms draw the tokens and {small - small_draw:.3f} ms are bookkeeping (goal 0.4 ms).",
+        "",
+        "| parameters | tokens sampled a CPU second | tokens learnt from a CPU second | of both |",
+        "|---:|---:|---:|---:|",
+        *(size_row(*by_size(shape)) for shape in SIZES),
     ]
     out = Path(__file__).parent / "results" / "cpu.md"
     out.write_text("\n".join(lines) + "\n")

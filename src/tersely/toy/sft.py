@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,7 +22,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from tersely.errors import RunError
 from tersely.records import JsonObject
 from tersely.toy.reasoners import REASONERS
-from tersely.toy.settings import SftSettings
+from tersely.toy.settings import SftSettings, Shape
 from tersely.toy.tokenizer import EFFORT, LEVELS, PAD
 from tersely.toy.writing import EOS
 
@@ -33,7 +34,11 @@ def tiny_model(seed: int, levels: bool = False, task: str = "arithmetic") -> Qwe
     """A freshly initialised model of a task's reasoner; arithmetic's has 128,128 parameters (128,384 with the words of
     levels), the others 0.6 million. Leaves the global random state as it was."""
     reasoner = REASONERS[task]
-    words, of = reasoner.vocabulary(levels), reasoner.shape
+    return fresh_model(reasoner.shape, reasoner.vocabulary(levels), seed)
+
+
+def fresh_model(of: Shape, words: Mapping[str, int], seed: int) -> Qwen2ForCausalLM:
+    """A model of this shape for a vocabulary (word -> id), freshly initialised."""
     shape: dict[str, Any] = {
         "vocab_size": len(words),
         "hidden_size": of.hidden,
