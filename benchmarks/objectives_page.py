@@ -188,10 +188,18 @@ def facts(records: Records) -> str:
     return (
         f"Commit {about['commit'] or 'not said'}; {versions}; {about['machine']}. Seeds {seeds}, each with a base of\n"
         f"its own; {asked}, cap {protocol['max_new_tokens']}. Budgets: {within['tokens']:,.0f} sampled tokens,\n"
-        f"{within['seconds']:,.0f} CPU seconds of the training process (one thread; other work shared the cores, so\n"
-        "wall seconds are in the records and nothing is made of them). Of each run the last checkpoint within the\n"
-        "budget is measured, so what is left of a budget is less than five steps.\n"
+        f"{within['seconds']:,.0f} CPU seconds of the training process (one thread). Other work shared the cores, so\n"
+        "wall seconds are in the records and nothing is made of them; it stretches CPU seconds too, and how much\n"
+        f"differs from run to run ({paces(records)}): read the second table with care. Of each run the last\n"
+        "checkpoint within the budget is measured, so what is left of a budget is less than five steps.\n"
     )
+
+
+def paces(records: Records) -> str:
+    """From the slowest whole run to the fastest."""
+    ends = {(row["seed"], row["run"]): row for row in records.steps()}
+    found = sorted(float(row["tokens"]) / float(row["seconds"]) for row in ends.values())
+    return f"{found[0]:,.0f} to {found[-1]:,.0f} sampled tokens a CPU second"
 
 
 def verdicts(frontier: Frontier) -> str:

@@ -109,7 +109,8 @@ def made_records(folder: Path, points: dict[str, tuple[float, float]]) -> Record
     """(accuracy, tokens) by name, of each of three seeds and 200 problems, by chance."""
     folder.mkdir()
     write_csv(folder / "problems.csv.gz", PROBLEM, [(i, f"p{i}", None) for i in range(PROBLEMS)])
-    write_csv(folder / "steps.csv.gz", STEP, [])
+    steps = [(0, run, step, 1000 * step, 0.5 * step, 1, 0.9, 30, 0) for run in ("a", "b") for step in (1, 2)]
+    write_csv(folder / "steps.csv.gz", STEP, [*steps, (1, "a", 2, 9000, 3, 1, 0.9, 30, 0)])
     for seed in SEEDS:
         rng, rows = np.random.default_rng(seed), []
         for name, (accuracy, tokens) in points.items():
@@ -141,6 +142,7 @@ def test_the_page_says_which_move_the_frontier_and_which_move_along_it(tmp_path:
     up = "- Move the frontier up: above the paper's line in every seed, and over problems beyond the interval: `laser`."
     assert up in page
     assert page.count("| `laser` | 5, 5, 5 |") == 2
+    assert "(2,000 to 3,000 sampled tokens a CPU second)" in page
     assert (tmp_path / "results/objectives.png").stat().st_size > 10_000
 
 
