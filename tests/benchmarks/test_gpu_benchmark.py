@@ -138,7 +138,7 @@ def test_a_step_that_is_missing_or_made_twice_is_no_whole_run(tmp_path: Path) ->
         gpu_whole._looked_at(tmp_path, [])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_toy_goes_through_every_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """All but TRL's side: its imports alone take as long."""
     names = [name for name in PARTS if name != "trl-8"]

@@ -119,7 +119,7 @@ def test_same_seed_same_bits_other_seed_other_bits(root: Path, finished: Path, t
 @pytest.mark.parametrize(
     ("old_logprobs", "kinds", "stride"),
     [
-        ("sampler", True, 2),
+        ("sampler", True, 4),
         ("trainer", True, 7),
         *(pytest.param(name, False, 1, marks=pytest.mark.long) for name in ("sampler", "trainer")),
     ],

@@ -122,7 +122,7 @@ def test_killed_at_every_storage_call_ends_bit_identical(fast_dir: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stride", [2, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("stride", [4, pytest.param(1, marks=pytest.mark.long)])
 def test_killed_again_during_recovery_ends_bit_identical(fast_dir: Path, stride: int) -> None:
     survive_every_crash(toy_training, fast_dir, everything, twice=True, stride=stride, seed=11)
 

@@ -113,7 +113,7 @@ def test_a_run_that_is_past_its_length_ends_and_is_finished(root: Path, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kinds", "stride"), [(True, 10), pytest.param(False, 1, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("kinds", "stride"), [(True, 20), pytest.param(False, 1, marks=pytest.mark.long)])
 def test_killed_anywhere_it_ends_with_the_same_path_checkpoints_and_weights(
     root: Path, tmp_path: Path, kinds: bool, stride: int
 ) -> None:

@@ -101,9 +101,12 @@ def prepare_hints(
         require_teams(World(), facts.traits.processes)
         found = _of_folder(model, protocol, hint, out, judge, facts, other_template)
     made = {**found.told, "versions": environment(), "command": command}
-    finished = RunFolder.look(found.folder, RunKind.FAITHFULNESS, found.identity, found.grows)
-    done = found.earlier is None and finished is not None
-    return HintWork(found, protocol, hint, made, max_rows, done)
+    return HintWork(found, protocol, hint, made, max_rows, found.earlier is None and _is_done(found))
+
+
+def _is_done(found: Subject) -> bool:
+    """UserError for a folder of other work."""
+    return RunFolder.look(found.folder, RunKind.FAITHFULNESS, found.identity, found.grows) is not None
 
 
 def _of_folder(
