@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pack import number_problems
-from packed import PROBLEM, RESPONSE, response_rows, write_csv
+from packed import PROBLEM, write_csv, write_responses
 
 from tersely.evaluation.records import Evaluation, read_evaluation
 from tersely.runs.logs import read_log
@@ -76,9 +76,7 @@ def pack(
     rows = [(number, name, difficulty) for name, (number, difficulty) in numbers.items()]
     write_csv(out / "problems.csv.gz", PROBLEM, rows)
     plain = {name: number for name, (number, _) in numbers.items()}
-    for seed, runs in held.items():
-        lines = (row for name, records in runs.items() for row in response_rows(name, records, plain))
-        write_csv(out / f"responses-seed-{seed}.csv.gz", RESPONSE, lines)
+    write_responses(out, {seed: list(runs.items()) for seed, runs in held.items()}, plain)
     write_csv(out / "steps.csv.gz", STEP, (row for key in at for row in step_rows(tree, *key)))
     first = next(iter(next(iter(found.values())).values()))
     content = json.dumps(about(first, at, within, commit), indent=1, sort_keys=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import compare
-from packed import PROBLEM, RESPONSE, response_rows, write_csv
+from packed import PROBLEM, write_csv, write_responses
 
 from tersely.evaluation.records import Evaluation, read_evaluation
 from tersely.models.digest import weights_digest
@@ -46,6 +46,11 @@ def finished(folder: Path) -> Iterator[tuple[str, Evaluation]]:
                 yield f"{run.relative_to(folder)}{place.name.removeprefix(TASK)}", read_evaluation(place)
 
 
+def seed_of(folder: Path) -> int:
+    """Of the folder of a seed."""
+    return int(folder.name.removeprefix("seed-"))
+
+
 def runs_of(folder: Path) -> list[Path]:
     """The finished run folders of a seed."""
     found = sorted(path for path in folder.iterdir() if read_run_config(path) is not None)
@@ -59,9 +64,7 @@ def pack(tree: Path, out: Path, commit: str) -> None:
     problems = number_problems([records for runs in held.values() for _, records in runs])
     write_csv(out / "problems.csv.gz", PROBLEM, [(n, name, level) for name, (n, level) in problems.items()])
     numbers = {name: number for name, (number, _) in problems.items()}
-    for folder, runs in held.items():
-        rows = (row for name, records in runs for row in response_rows(name, records, numbers))
-        write_csv(out / f"responses-{folder.name}.csv.gz", RESPONSE, rows)
+    write_responses(out, {seed_of(folder): runs for folder, runs in held.items()}, numbers)
     write_csv(out / "steps.csv.gz", STEP, (row for folder in found for row in step_rows(folder)))
     text = json.dumps(about(found, commit), indent=1, sort_keys=True)
     (out / "runs.json").write_text(text + "\n", encoding="utf-8")
@@ -78,7 +81,7 @@ def number_problems(evaluations: Sequence[Sequence[EvalRecord]]) -> dict[str, tu
 
 def step_rows(folder: Path) -> Iterator[list[Any]]:
     """Training, step by step, of every finished run of a seed."""
-    seed = folder.name.removeprefix("seed-")
+    seed = seed_of(folder)
     for run in runs_of(folder):
         if (run / "journal.jsonl").is_file():
             for line in read_log(run / "journal.jsonl"):

@@ -6,21 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tersely.baselines.settings import BaselineConfig
+from tersely.config import set_key
 from tersely.errors import UserError
 from tersely.models.device import pick_device, pick_dtype
 from tersely.plan.machine import available_memory
 from tersely.plan.memory import RESERVE, STATE, Layout, chunk_bytes, micro_batch_bytes
 from tersely.plan.shape import SUPPORTED, ModelShape
 
-CURES: tuple[tuple[tuple[str, ...], Mapping[str, Any]], ...] = (
-    (("gradient_checkpointing=true",), {"gradient_checkpointing": True}),
-    (("gradient_checkpointing=true", "optimizer=adam8bit"), {"gradient_checkpointing": True, "optimizer": "adam8bit"}),
-    (
-        ("gradient_checkpointing=true", "lora.rank=32"),
-        {"gradient_checkpointing": True, "optimizer": "adam", "lora": {"rank": 32}},
-    ),
+CURES = (
+    ("gradient_checkpointing=true",),
+    ("gradient_checkpointing=true", "optimizer=adam8bit"),
+    ("gradient_checkpointing=true", "lora.rank=32"),
 )
-"""Settings of tuning that save memory, as they are given and as they are, the cheapest first."""
+"""Settings of tuning that save memory, the cheapest first."""
 
 
 def tuning_bytes(method: str, shape: ModelShape, config: BaselineConfig, element: int) -> float:
@@ -76,15 +74,15 @@ def require_memory(
 
 def _cure(config: BaselineConfig, fits: Callable[[BaselineConfig], bool]) -> str | None:
     """The first of ``CURES`` that makes it fit, in words."""
-    own = config.tuning.lora
-    for words, change in CURES:
-        if own is not None and change.get("optimizer") == "adam8bit":
+    adapts = config.tuning.lora is not None
+    for words in CURES:
+        if adapts and "optimizer=adam8bit" in words:
             continue  # adapters take Adam alone
-        lora = {} if own is None or "lora" not in change else {"lora": {**own.model_dump(), **change["lora"]}}
-        tuning = {**config.tuning.model_dump(), **change, **lora}
-        cured = type(config).model_validate({**config.model_dump(), "tuning": tuning})
-        if fits(cured):
-            # Adapters take no other optimizer.
-            further = ("optimizer=adam",) if cured.tuning.lora and config.tuning.optimizer != "adam" else ()
-            return "use " + " ".join(f"--set tuning.{word}" for word in (*further, *words))
+        if "lora.rank=32" in words and config.tuning.optimizer != "adam":
+            words = ("optimizer=adam", *words)
+        tuning = config.tuning.model_dump(exclude_none=True)
+        for word in words:
+            set_key(tuning, word)
+        if fits(type(config).model_validate({**config.model_dump(), "tuning": tuning})):
+            return "use " + " ".join(f"--set tuning.{word}" for word in words)
     return None

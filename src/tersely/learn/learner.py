@@ -98,7 +98,7 @@ class Learner:
             one.scorer.model.config._attn_implementation = self.attention
         return Tail(passes, self.model.device)
 
-    def end_tail(self) -> None:
+    def close(self) -> None:
         """Give up what is still to be computed under the tail of a step, if anything is."""
         if self.tail:
             self.tail.end()
@@ -117,7 +117,7 @@ class Learner:
         models = [self.model] if self.reference is None else [self.model, self.reference.model]
         with switched(models, self.attention):
             prepared = self._prepare(updates, metrics)
-            self.end_tail()
+            self.close()
             for ready in prepared:
                 # transformers recomputes activations only in training mode; nothing else differs, dropout being off.
                 self.model.train(self.config.gradient_checkpointing)

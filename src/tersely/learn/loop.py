@@ -25,7 +25,7 @@ from tersely.learn.steering import Steering, Unsteered
 from tersely.learn.trainer import Trainer
 from tersely.models.trained_for import further_notes
 from tersely.rollouts import Grader, judge_for
-from tersely.samplers.base import Sampler
+from tersely.samplers.base import Sampler, close_after
 from tersely.stop import Stopped, StopRequest
 from tersely.tasks.sources.own import OwnTask
 from tersely.trackers.follow import followed
@@ -75,9 +75,9 @@ def train(
             # A resumed run without a reference has no use for the base's weights any more.
             del base
             last, every = config.run.steps, config.run.checkpoint_every
-            where = run.path if run else None
+            served, where = close_after(trainer.sampler, given=sampler), run.path if run else None
             trackers = followed(config.run.report_to, where, lambda: trainer.samples, display.note)
-            with StopRequest() as stop, closing(trainer), trackers as following:
+            with StopRequest() as stop, served, closing(trainer.learner), trackers as following:
                 trainer.probe()
                 steering.begin(trainer)
                 for step in range(trainer.first_step + 1, last + 1):

@@ -77,7 +77,6 @@ class Trainer:
         self.first_step = 0
         self.method_state = ready.objective.initial_state()
         self.steered_alpha: float | None = None
-        self.sampler_is_given = sampler is not None
         self.streams = self._streams(sampler, ready.facts)
         self.learner = self._make_learner(base, ready.facts)
         earlier = [StepRecord.from_json(line) for line in world.broadcast(lambda: read_steps(run.path) if run else [])]
@@ -286,13 +285,6 @@ class Trainer:
             write_adapter(folder)
 
         return write
-
-    def close(self) -> None:
-        """Give back what is held however the work ends, for a notebook lives on; a sampler that was given is the
-        caller's to close."""
-        self.learner.end_tail()
-        if not self.sampler_is_given:
-            self.sampler.close()
 
     def end(self, step: int, *, finished: bool) -> TrainSummary:
         """Say in the run folder that the work is finished, if it is."""

@@ -124,7 +124,7 @@ class Writer:
         block = self.puzzle.blocks[place]
         self.words += ["try", block.name, *block.first.words(), "=", str(block.first.result), "left", str(block.left)]
         self.words += [*second.words(), "=", str(second.result), "yes"]
-        self.found = chain_words(block.first, second)
+        self.found = chain_words([block.first, second])
         return self._end()
 
     def _chance(self, probability: float) -> bool:
@@ -187,12 +187,12 @@ class Writer:
 
     def _stands(self, steps: Sequence[Step], results: Sequence[int]) -> bool:
         """Look at a solution again, several times or not at all; returns whether it is still believed in."""
-        chain = _chain(steps, results)
+        chain = chain_words(steps, results)
         true = [step.result for step in steps]
         for _ in range(self.style.most_checks):
             if not self._chance(self.style.check):
                 break
-            self.words += ["check", *_chain(steps, true), "ok" if true == list(results) else "no"]
+            self.words += ["check", *chain_words(steps), "ok" if true == list(results) else "no"]
             if true != list(results):
                 return False
         self.found = chain
@@ -201,12 +201,6 @@ class Writer:
     def _end(self) -> list[str]:
         answer = [NONE] if self.found is None else self.found
         return [*self.words, "so", *final(answer)]
-
-
-def _chain(steps: Sequence[Step], results: Sequence[int | None]) -> list[str]:
-    """``4 + 7 = 11 , 11 * 5 = 55``, with the results given."""
-    parts = [[*step.words(), "=", str(result)] for step, result in zip(steps, results, strict=True)]
-    return [*parts[0], ",", *parts[1]]
 
 
 def optimum(problem: Problem) -> Optimum:

@@ -92,8 +92,8 @@ class Gate:
 
     def to_json(self) -> JsonObject:
         """As a run folder keeps it: what is asked of no arithmetic base leaves no key there, for those from before."""
-        later = {"temperature": 1.0, "most_accuracy": 1.0, "tokens": None, "truncated": 1.0, "habit": 0.0}
-        return {name: value for name, value in asdict(self).items() if name not in later or later[name] != value}
+        later, usual = ("temperature", "most_accuracy", "tokens", "truncated", "habit"), asdict(Gate())
+        return {name: value for name, value in asdict(self).items() if name not in later or usual[name] != value}
 
     def is_passed(self, shown: GateNumbers) -> bool:
         hardest = shown.accuracy_by_level[max(shown.accuracy_by_level)]

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from tersely.errors import UserError
 from tersely.records import Kind, Problem, content_id
 from tersely.tasks.sources import EmbeddedSplit
+from tersely.tasks.sources.drawing import drawn_of, require_drawable, split_of
 
 EXCEPTION_RATES: dict[int, float] = {1: 0.0, 2: 0.0, 3: 0.02, 4: 0.05, 5: 0.15, 6: 0.25}
 """How often the exception holds, by level."""
@@ -114,7 +114,7 @@ class Exercise:
     @property
     def split(self) -> EmbeddedSplit:
         """Which split the problem belongs to, by its content alone: two splits can never share a problem."""
-        return _SPLIT_SHARES[int(self.id, 16) % len(_SPLIT_SHARES)]
+        return split_of(self.id, _SPLIT_SHARES)
 
     def problem(self) -> Problem:
         return Problem(
@@ -153,9 +153,7 @@ def draw_exercise(rng: random.Random, level: int, holds: bool) -> Exercise:
 
 def draw_exercise_of(rng: random.Random, split: EmbeddedSplit, level: int, holds: bool) -> Exercise:
     """As ``draw_exercise``, drawn again until the problem belongs to ``split``."""
-    while (exercise := draw_exercise(rng, level, holds)).split != split:
-        pass
-    return exercise
+    return drawn_of(lambda: draw_exercise(rng, level, holds), split)
 
 
 def _holding(rng: random.Random, rate: float) -> Iterator[bool]:
@@ -168,10 +166,7 @@ def _holding(rng: random.Random, rate: float) -> Iterator[bool]:
 
 def arithmetic_exercises(split: EmbeddedSplit, size: int, seed: int) -> list[Exercise]:
     """``size`` different exercises of a split, levels in turn (1, 2, .. 6, 1, ..), the same for the same seed."""
-    if size < 1:
-        raise UserError(f"size {size} is no number of problems; ask for at least 1")
-    if split not in _SPLIT_SHARES:
-        raise UserError(f"unknown split {split!r}; choose one of train, held_out, gate")
+    require_drawable(split, size, _SPLIT_SHARES)
     rng = random.Random(f"arithmetic/{split}/{seed}")
     holding = {level: _holding(rng, rate) for level, rate in EXCEPTION_RATES.items()}
     found: dict[str, Exercise] = {}

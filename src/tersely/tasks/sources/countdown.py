@@ -23,6 +23,7 @@ from itertools import combinations_with_replacement, cycle
 from tersely.errors import UserError
 from tersely.records import Kind, Problem, content_id
 from tersely.tasks.sources import EmbeddedSplit
+from tersely.tasks.sources.drawing import drawn_of, require_drawable, split_of
 
 LEVELS: dict[int, tuple[str, ...]] = {2: ("+", "-", "*"), 3: ("+", "-", "*", "/")}
 """The operators of each level, in the order in which they are tried."""
@@ -126,7 +127,7 @@ class Puzzle:
         if self.first_hit is None:
             return NONE
         place, second = self.first_hit
-        return " ".join(chain_words(self.blocks[place].first, second))
+        return " ".join(chain_words([self.blocks[place].first, second]))
 
     @cached_property
     def question(self) -> str:
@@ -145,7 +146,7 @@ class Puzzle:
     @property
     def split(self) -> EmbeddedSplit:
         """Which split the problem belongs to, by its content alone: two splits can never share a problem."""
-        return _SPLIT_SHARES[int(self.id, 16) % len(_SPLIT_SHARES)]
+        return split_of(self.id, _SPLIT_SHARES)
 
     def problem(self) -> Problem:
         return Problem(
@@ -159,9 +160,12 @@ class Puzzle:
         )
 
 
-def chain_words(first: Step, second: Step) -> list[str]:
-    """Both steps with their results, as an answer names them."""
-    return [*first.words(), "=", str(first.result), ",", *second.words(), "=", str(second.result)]
+def chain_words(steps: Sequence[Step], results: Sequence[int | None] | None = None) -> list[str]:
+    """Steps with what they give, as an answer names them: ``4 + 7 = 11 , 11 * 5 = 55``. ``results``: what they are
+    believed to give."""
+    given = [step.result for step in steps] if results is None else results
+    parts = [[*step.words(), "=", str(result), ","] for step, result in zip(steps, given, strict=True)]
+    return [word for part in parts for word in part][:-1]
 
 
 def puzzle_of(numbers: Sequence[int], level: int, target: int) -> Puzzle:
@@ -206,9 +210,7 @@ def _draw(rng: random.Random, level: int) -> tuple[tuple[int, ...], int]:
 
 def draw_puzzle_of(rng: random.Random, split: EmbeddedSplit, level: int, solvable: bool) -> Puzzle:
     """As ``draw_puzzle``, drawn again until the problem belongs to ``split``."""
-    while (puzzle := draw_puzzle(rng, level, solvable)).split != split:
-        pass
-    return puzzle
+    return drawn_of(lambda: draw_puzzle(rng, level, solvable), split)
 
 
 def solvable_puzzles(level: int) -> Iterator[Puzzle]:
@@ -229,10 +231,7 @@ def _solvable_in(level: int) -> dict[EmbeddedSplit, int]:
 
 def countdown_puzzles(split: EmbeddedSplit, size: int, seed: int) -> list[Puzzle]:
     """``size`` different puzzles of a split, the same for the same seed: levels in turn, half of each unsolvable."""
-    if size < 1:
-        raise UserError(f"size {size} is no number of problems; ask for at least 1")
-    if split not in _SPLIT_SHARES:
-        raise UserError(f"unknown split {split!r}; choose one of train, held_out, gate")
+    require_drawable(split, size, _SPLIT_SHARES)
     kinds = [(level, solvable) for solvable in (True, False) for level in LEVELS]
     most = len(kinds) * min(_solvable_in(level)[split] for level in LEVELS)
     if size > most:

@@ -19,9 +19,9 @@ from functools import cache, cached_property
 from itertools import accumulate, permutations, product
 from math import factorial
 
-from tersely.errors import UserError
 from tersely.records import Kind, Problem, content_id
 from tersely.tasks.sources import EmbeddedSplit
+from tersely.tasks.sources.drawing import drawn_of, require_drawable, split_of
 
 LEVELS: tuple[int, ...] = (3, 4, 5)
 """Objects of a puzzle."""
@@ -151,7 +151,7 @@ class Puzzle:
         """Which split the problem belongs to, by its content alone and whatever its letters: no problem of one split is
         one of another under other names."""
         slots = str.maketrans("".join(self.objects), OBJECTS.lower()[: self.level])
-        return _SPLIT_SHARES[int(content_id(self.question.translate(slots), None), 16) % len(_SPLIT_SHARES)]
+        return split_of(content_id(self.question.translate(slots), None), _SPLIT_SHARES)
 
     def problem(self) -> Problem:
         return Problem(
@@ -231,17 +231,12 @@ def _renamed(puzzle: Puzzle, names: Mapping[str, str]) -> Puzzle:
 
 def draw_puzzle_of(rng: random.Random, split: EmbeddedSplit, level: int) -> Puzzle:
     """As ``draw_puzzle``, drawn again until the problem belongs to ``split``."""
-    while (puzzle := draw_puzzle(rng, level)).split != split:
-        pass
-    return puzzle
+    return drawn_of(lambda: draw_puzzle(rng, level), split)
 
 
 def ordering_puzzles(split: EmbeddedSplit, size: int, seed: int) -> list[Puzzle]:
     """``size`` different puzzles of a split, levels in turn (3, 4, 5, 3, ..), the same for the same seed."""
-    if size < 1:
-        raise UserError(f"size {size} is no number of problems; ask for at least 1")
-    if split not in _SPLIT_SHARES:
-        raise UserError(f"unknown split {split!r}; choose one of train, held_out, gate")
+    require_drawable(split, size, _SPLIT_SHARES)
     rng = random.Random(f"ordering/{split}/{seed}")
     found: dict[str, Puzzle] = {}
     while len(found) < size:
