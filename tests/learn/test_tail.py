@@ -236,7 +236,7 @@ def test_what_no_update_needs_is_not_begun(root: Path, tmp_path: Path, watched: 
         learner.begin(Rollout("p", 0, (3, 4), (5, 6), None, "", finish, 0), later=False)
         watched.wait_for_passes(passes)
     assert watched.events == ["pass"]
-    learner.end_tail()
+    learner.close()
 
 
 # ---- the pieces
