@@ -23,7 +23,7 @@ from tersely.toy import arithmetic
 from tersely.toy.base import NEXT_SEED, make_base
 from tersely.toy.gate import FixedFormGrader, Gate, GateNumbers
 from tersely.toy.settings import SftSettings
-from tersely.toy.sft import IGNORED, SftState, batch_at, sft_loss, tiny_model
+from tersely.toy.sft import IGNORED, SftState, passes_at, sft_loss, tiny_model
 from tersely.toy.tokenizer import EFFORT, LEVELS, VOCABULARY, WITH_LEVELS
 
 SHORT = SftSettings(practice_steps=8, straight_steps=4, verbose_steps=8, pool_steps=4, warmup_steps=5)
@@ -64,17 +64,17 @@ def one_thread() -> object:
 
 def test_batches_depend_on_seed_and_step_alone() -> None:
     settings = SftSettings(seed=3)
-    first = batch_at(settings, 40)
-    batch_at(settings, 7)
-    again = batch_at(SftSettings(seed=3), 40)
+    [first] = passes_at(settings, 40)
+    passes_at(settings, 7)
+    [again] = passes_at(SftSettings(seed=3), 40)
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
-    other = batch_at(SftSettings(seed=4), 40)
+    [other] = passes_at(SftSettings(seed=4), 40)
     assert first[0].shape != other[0].shape or not torch.equal(first[0], other[0])
 
 
 def test_loss_covers_the_response_and_nothing_else() -> None:
-    inputs_BT, labels_BT = batch_at(SftSettings(), 1500)
+    [(inputs_BT, labels_BT)] = passes_at(SftSettings(), 1500)
     think, pad = VOCABULARY["<think>"], VOCABULARY["<pad>"]
     for inputs, labels in zip(inputs_BT.tolist(), labels_BT.tolist(), strict=True):
         start = inputs.index(think) + 1
@@ -86,7 +86,7 @@ def test_loss_covers_the_response_and_nothing_else() -> None:
 
 def test_padding_does_not_change_the_loss() -> None:
     model = tiny_model(0)
-    inputs_BT, labels_BT = batch_at(SftSettings(), 1500)
+    [(inputs_BT, labels_BT)] = passes_at(SftSettings(), 1500)
     wide = torch.nn.functional.pad(inputs_BT, (0, 9), value=VOCABULARY["<pad>"])
     wide_labels = torch.nn.functional.pad(labels_BT, (0, 9), value=IGNORED)
     with torch.no_grad():
@@ -186,7 +186,7 @@ def test_words_for_levels_leave_the_base_without_them_as_it_is() -> None:
     assert "levels" not in SftSettings(seed=1).to_json()
     assert tiny_model(1).get_input_embeddings().num_embeddings == len(VOCABULARY)
     plain, named = (
-        [row.tolist() for row in batch_at(replace(SHORT, levels=levels), 14)[0]] for levels in (False, True)
+        [row.tolist() for row in passes_at(replace(SHORT, levels=levels), 14)[0][0]] for levels in (False, True)
     )
     assert max(map(max, plain)) < len(VOCABULARY)
     assert max(map(max, named)) >= len(VOCABULARY)

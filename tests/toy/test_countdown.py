@@ -9,7 +9,7 @@ import pytest
 
 from tersely.records import Status
 from tersely.tasks.sources.countdown import LEVELS, countdown_puzzles, draw_puzzle_of, puzzle_of
-from tersely.toy.countdown import PLAIN, WORDS, CountdownStyle, Writer, behaviours, optimum
+from tersely.toy.countdown import PLAIN, WORDS, CountdownStyle, Writer, behaviours, draw_compared, optimum
 from tersely.toy.optimum import frontier
 from tersely.toy.writing import Phase
 from tersely.verify.kinds.countdown import decide
@@ -70,16 +70,33 @@ def test_a_slip_is_believed_until_a_check_finds_it() -> None:
 def test_practice_is_short_solved_and_only_of_the_training_split() -> None:
     rng = random.Random(3)
     lengths = []
-    for _ in range(200):
-        prompt, words = CountdownStyle().draw(Phase.PRACTICE, rng)
-        target = prompt[-3]
-        assert said(words).endswith(f"= {target}")
+    drawn = [CountdownStyle().draw(Phase.PRACTICE, rng) for _ in range(280)]
+    solved = [(prompt, words) for prompt, words in drawn if words[-1] == "<eos>"]
+    for prompt, words in solved:
+        assert said(words).endswith(f"= {prompt[-3]}")
         lengths.append(len(words))
-    assert 35 < sum(lengths) / 200 < 80
+    assert 35 < sum(lengths) / len(solved) < 80
+    assert 0.6 < len(solved) / len(drawn) < 0.8
+
+
+def test_practice_compares_results_near_and_far_with_the_target() -> None:
+    rng = random.Random(3)
+    said_of: Counter[str] = Counter()
+    for _ in range(60):
+        prompt, words = draw_compared(rng)
+        target = int(prompt[-3])
+        for sign, result, verdict in zip(words[::3], words[1::3], words[2::3], strict=True):
+            assert sign == "="
+            side = "low" if int(result) < target else "high"
+            assert verdict == ("yes" if int(result) == target else side)
+            said_of[verdict] += 1
+    assert all(said_of[verdict] > 0.2 * said_of.total() for verdict in ("low", "high", "yes"))
 
 
 def test_habits_are_counted_from_the_text_alone() -> None:
-    text = "maybe try a+b 1 + 2 = 3 left 4 3 + 4 = 7 no search try a+b 1 + 2 = 3 left 4 wait search try a+b hmm so none"
+    text = (
+        "maybe try a+b 1 + 2 = 3 left 4 3 + 4 = 7 low search try a+b 1 + 2 = 3 left 4 wait search try a+b hmm so none"
+    )
     assert behaviours(text) == {"check": 0, "restart": 1, "early stop": 1, "guess": 1, "repeated try": 2}
 
 

@@ -7,24 +7,33 @@ from collections import Counter
 
 import pytest
 
-from tersely.tasks.sources.ordering import LEVELS, Clue, Puzzle, draw_puzzle, draw_puzzle_of, ordering_puzzles
+from tersely.records import Problem
+from tersely.tasks.sources.ordering import (
+    LEVELS,
+    Clue,
+    Puzzle,
+    draw_puzzle,
+    draw_puzzle_of,
+    ordering_puzzles,
+    puzzle_from,
+)
 from tersely.toy.optimum import frontier
-from tersely.toy.ordering import PLAIN, WORDS, OrderingStyle, Writer, behaviours, optimum, orders_in
+from tersely.toy.ordering import PLAIN, SAID, WORDS, OrderingStyle, Writer, behaviours, draw_tries, optimum, orders_in
 from tersely.toy.writing import Phase
 
-EBC = Puzzle(tuple("BEC"), (Clue("E", "<", "C"), Clue("B", "by", "C"), Clue("B", "not", "2")), 3)
+EBC = Puzzle(tuple("BEC"), (Clue("E", "<", "C"), Clue("B", "-", "C"), Clue("B", "!", "2")), 3)
 """E C B: B and C are neighbours behind E, and B is not the second."""
 
 
 def test_a_plain_search_word_for_word() -> None:
     words = Writer(EBC, random.Random(0), PLAIN).write()
     assert " ".join(words) == (
-        "order free B E C put B 1 B by C open B not 2 ok order 1 B free E C "
-        "put E 2 E < C open order 1 B 2 E free C put C 3 E < C ok B by C no back order 1 B free E C "
-        "put C 2 E < C no back order free B E C "
-        "put E 1 E < C open order 1 E free B C put B 2 B by C open B not 2 no "
-        "put C 2 E < C ok B by C open order 1 E 2 C free B put B 3 B by C ok B not 2 ok order 1 E 2 C 3 B "
-        "so who 3 B </think> \\boxed{ B } <eos>"
+        "order free B E C put B 1 B-C open B!2 ok order 1 B free E C "
+        "put E 2 E<C open order 1 B 2 E free C put C 3 E<C ok B-C no back order 1 B free E C "
+        "put C 2 E<C no back order free B E C "
+        "put E 1 E<C open order 1 E free B C put B 2 B-C open B!2 no "
+        "put C 2 E<C ok B-C open order 1 E 2 C free B put B 3 B-C ok B!2 ok order 1 E 2 C 3 B "
+        "so who3 3 B </think> \\boxed{ B } <eos>"
     )
 
 
@@ -49,7 +58,7 @@ def test_verbose_demonstrations_show_every_habit_and_are_mostly_right() -> None:
     assert set(shown) == set(behaviours(""))
     assert all(times > 0.05 * 600 for times in shown.values())
     assert 0.6 < right / 600 < 0.8
-    assert 125 < sum(lengths) / 600 < 170
+    assert 105 < sum(lengths) / 600 < 140
 
 
 def test_what_was_misjudged_is_found_by_a_check_or_begun_anew() -> None:
@@ -65,20 +74,35 @@ def test_practice_rows_look_up_what_they_wrote() -> None:
     rng = random.Random(3)
     for _ in range(200):
         prompt, words = OrderingStyle().draw(Phase.PRACTICE, rng)
-        *_, (order, _) = orders_in(["", *words])
-        assert words[-3] == order[int(prompt[-3]) - 1]
         assert "back" not in words
+        if words[-1] == "<eos>":
+            *_, (order, _) = orders_in(["", *words])
+            assert words[-3] == order[int(prompt[-3].removeprefix("who")) - 1]
+
+
+def test_practice_tries_every_candidate_behind_a_beginning_and_reads_its_clues() -> None:
+    rng = random.Random(4)
+    for _ in range(100):
+        prompt, words = draw_tries(rng)
+        puzzle = puzzle_from(Problem("1", " ".join(prompt[1:-1]), None, "exact", "ordering"))
+        beginning, *tries = " ".join(words).split(" put ")
+        order = beginning.split(" free ")[0].split()[2::2]
+        assert [said.split()[0] for said in tries] == [name for name in puzzle.objects if name not in order]
+        for said in tries:
+            tried = puzzle.put(order, said[0])
+            read = [word for clue, verdict in tried.said for word in (clue.word, SAID[verdict])]
+            assert said.split() == [tried.name, str(tried.place), *read]
 
 
 @pytest.mark.parametrize(
     ("text", "habit"),
     [
-        ("order 1 E free B C so who 1 E", "early stop"),
-        ("order 1 E 2 C 3 B check E < C ok so who 3 B", "check"),
-        ("order 1 E free B C put B 2 hmm so who 1 C", "guess"),
-        ("order free E B put E 1 wait order free E B put E 1 order 1 E 2 B so who 1 E", "restart"),
-        ("put B 3 B by C no back order 1 E 2 C so who 1 E", "step back"),
-        ("put E 1 E < C ok again E < C ok order 1 E 2 C so who 1 E", "second reading"),
+        ("order 1 E free B C so who1 1 E", "early stop"),
+        ("order 1 E 2 C 3 B check E<C ok so who3 3 B", "check"),
+        ("order 1 E free B C put B 2 hmm so who1 1 C", "guess"),
+        ("order free E B put E 1 wait order free E B put E 1 order 1 E 2 B so who1 1 E", "restart"),
+        ("put B 3 B-C no back order 1 E 2 C so who1 1 E", "step back"),
+        ("put E 1 E<C ok again E<C ok order 1 E 2 C so who1 1 E", "second reading"),
     ],
 )
 def test_each_habit_is_counted_from_the_text_alone(text: str, habit: str) -> None:
@@ -86,28 +110,28 @@ def test_each_habit_is_counted_from_the_text_alone(text: str, habit: str) -> Non
 
 
 def test_a_text_of_another_kind_has_no_habits() -> None:
-    for text in ("", "so", "order", "so who 1 E", "free"):
+    for text in ("", "so", "order", "so who1 1 E", "free"):
         assert not any(behaviours(text).values())
 
 
 def test_the_known_best_of_one_problem() -> None:
     """The third place is filled for the first time by B, which is right; the first one by B and by E."""
     best = optimum(EBC.problem())
-    assert best.search == len(Writer(EBC, random.Random(0), PLAIN).write()) == 136
-    assert [(stop.tokens, stop.right) for stop in best.stops] == [(136, True)]
+    assert best.search == len(Writer(EBC, random.Random(0), PLAIN).write()) == 110
+    assert [(stop.tokens, stop.right) for stop in best.stops] == [(110, True)]
     first = optimum(Puzzle(EBC.objects, EBC.clues, 1).problem())
     assert [stop.right for stop in first.stops] == [False, False, True, True, True]
 
 
 @pytest.mark.parametrize(
     ("level", "search", "oracle", "first", "accuracy"),
-    [("3", 97, 64, 64, 0.77), ("4", 164, 92, 95, 0.73), ("5", 195, 120, 113, 0.81)],
+    [("3", 81, 53, 51, 0.75), ("4", 125, 76, 75, 0.75), ("5", 160, 100, 95, 0.81)],
 )
 def test_the_price_of_answering_as_soon_as_the_place_is_filled(
     level: str, search: float, oracle: float, first: float, accuracy: float
 ) -> None:
-    """The reference has 97, 167 and 205 tokens of search, 59, 86 and 115 of the oracle (without the first line, here 5
-    to 7 tokens), and 77, 70 and 78 % at 58, 86 and 115 tokens for the earliest answer; it lets longer searches in."""
+    """The reference, which writes a clue in three words where this is one, and lets longer searches in, has 97, 167 and
+    205 tokens of search, 59, 86 and 115 of the oracle, and 77, 70 and 78 % for the earliest answer."""
     problems = [puzzle.problem() for puzzle in ordering_puzzles("train", 900, 7)]
     best = [optimum(p) for p in problems if p.difficulty == level]
     points = frontier(best)

@@ -20,9 +20,9 @@ from tersely.toy.base import make_base
 from tersely.toy.gate import Attempt, Gate, GateNumbers
 from tersely.toy.reasoners import REASONERS
 from tersely.toy.settings import SftSettings
-from tersely.toy.sft import SftState, batch_at, tiny_model
+from tersely.toy.sft import SftState, passes_at, sft_loss, tiny_model
 from tersely.toy.tokenizer import PAD
-from tersely.toy.writing import FIRST, Phase
+from tersely.toy.writing import EOS, FIRST, Phase
 
 SEARCHERS = ("countdown", "ordering")
 
@@ -50,10 +50,10 @@ def test_prompts_and_responses_of_every_phase_come_back_from_the_tokenizer(task:
             asked = [{"role": "user", "content": " ".join(prompt[1:-1])}]
             found = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
             assert found == [ids[word] for word in prompt]
-            said = [ids[word] for word in response]
-            text = tokenizer.decode(said, skip_special_tokens=True)
-            assert text == " " + " ".join(response[:-1])
-            assert tokenizer.encode(text) == said[:-1]
+            words = [word for word in response if word != EOS]  # a piece of a search has no end
+            text = tokenizer.decode([ids[word] for word in response], skip_special_tokens=True)
+            assert text == " " + " ".join(words)
+            assert tokenizer.encode(text) == [ids[word] for word in words]
 
 
 @pytest.mark.parametrize("task", REASONERS)
@@ -91,12 +91,25 @@ def test_a_base_is_made_as_an_ordinary_model_folder(task: str, tmp_path: Path) -
 def test_batches_of_a_task_are_in_its_own_words() -> None:
     for task in SEARCHERS:
         settings = short(task)
-        inputs_BT, labels_BT = batch_at(settings, 0)
+        passes = passes_at(settings, 0)
+        assert len(passes) == settings.passes
         ids = REASONERS[task].vocabulary(levels=False)
-        assert int(inputs_BT.max()) < len(ids)
-        assert set(inputs_BT[:, 0].tolist()) == {ids[FIRST]}
-        assert bool(((labels_BT < 0) | (labels_BT == inputs_BT)).all())
         assert ids[PAD] == 0
+        for inputs_BT, labels_BT in passes:
+            assert int(inputs_BT.max()) < len(ids)
+            assert set(inputs_BT[:, 0].tolist()) == {ids[FIRST]}
+            assert bool(((labels_BT < 0) | (labels_BT == inputs_BT)).all())
+
+
+def test_passes_hold_the_rows_of_one_pass_and_give_the_same_gradient() -> None:
+    """A step of four passes is one over all of its rows: mean over response tokens, wherever they lie."""
+    settings = short("countdown")
+    rows = [row for batch in passes_at(settings, 0) for row in zip(*batch, strict=True)]
+    model = tiny_model(0, task="countdown")
+    losses = [sft_loss(model, ids[None], labels[None]) * int((labels >= 0).sum()) for ids, labels in rows]
+    whole = sum(losses) / sum(int((labels >= 0).sum()) for _, labels in rows)
+    state = SftState(settings)
+    assert state.advance().loss == pytest.approx(float(whole.detach()), rel=1e-5)
 
 
 @pytest.mark.slow

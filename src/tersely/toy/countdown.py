@@ -2,9 +2,10 @@
 up.
 
 A response may guess first (``maybe`` before a block), then searches all blocks in order: ``search try a+b 4 + 7 = 11
-left 5 11 + 5 = 16 no 11 - 5 = 6 no 11 * 5 = 55 yes check 4 + 7 = 11 , 11 * 5 = 55 ok so </think> \\boxed{ 4 + 7 = 11
+left 5 11 + 5 = 16 low 11 - 5 = 6 low 11 * 5 = 55 yes check 4 + 7 = 11 , 11 * 5 = 55 ok so </think> \\boxed{ 4 + 7 = 11
 , 11 * 5 = 55 }``. A first step that leaves something is ``8 / 3 x``, one above 99 ``12 * 11 big``, and both end their
-block. ``wait`` begins the search anew, ``hmm`` gives up.
+block. A second step says on which side of the target it came out (``low``, ``high``): from a bare ``no`` nothing is
+learnt that leads to the rare ``yes``. ``wait`` begins the search anew, ``hmm`` gives up.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _NAMES = tuple(f"{SLOTS[i]}{op}{SLOTS[j]}" for i, j in PAIRS for op in LEVELS[3]
 """A block is one word, so that what comes next in the search is known by its name alone."""
 WORDS: tuple[str, ...] = (
     *("?", "use", "to", ",", "=", "so", BOX, CLOSE, *SLOTS, *LEVELS[3], *_NAMES),
-    *("try", "left", "x", "big", "no", "yes", "maybe", "search", "check", "ok", "wait", "hmm", NONE),
+    *("try", "left", "x", "big", "low", "high", "yes", "no", "maybe", "search", "check", "ok", "wait", "hmm", NONE),
     *(str(number) for number in range(LARGEST + 1)),
 )
 
@@ -75,7 +76,9 @@ class CountdownStyle:
     """Of the verbose rows: a lucky guess instead of a search."""
 
     def draw(self, phase: Phase, rng: random.Random) -> Demonstration:
-        """Lucky guesses of solvable problems to begin with, then searches; half of these find nothing."""
+        """Comparisons and lucky guesses to begin with, then searches, of which half find nothing."""
+        if phase is Phase.PRACTICE and rng.random() < 0.3:
+            return draw_compared(rng)
         short = phase is Phase.PRACTICE or (phase is Phase.VERBOSE and rng.random() < self.short)
         puzzle = draw_puzzle_of(rng, "train", rng.choice(list(LEVELS)), short or rng.random() < 0.5)
         writer = Writer(puzzle, rng, STRAIGHT if phase is Phase.STRAIGHT else self)
@@ -182,7 +185,7 @@ class Writer:
             return False
         result = self._result(second)
         reached = result == self.puzzle.target
-        self.words += ["=", str(result), "yes" if reached else "no"]
+        self.words += compared(result, self.puzzle.target)
         return reached
 
     def _stands(self, steps: Sequence[Step], results: Sequence[int]) -> bool:
@@ -201,6 +204,22 @@ class Writer:
     def _end(self) -> list[str]:
         answer = [NONE] if self.found is None else self.found
         return [*self.words, "so", *final(answer)]
+
+
+def compared(result: int, target: int) -> list[str]:
+    """A result and what it means for the target."""
+    return ["=", str(result), "yes" if result == target else "low" if result < target else "high"]
+
+
+def draw_compared(rng: random.Random) -> Demonstration:
+    """Results beside a target, near it or not, each with what it means: a piece of a search, without an end."""
+    puzzle = draw_puzzle_of(rng, "train", rng.choice(list(LEVELS)), rng.random() < 0.5)
+    target, words = puzzle.target, list[str]()
+    for _ in range(rng.randint(8, 15)):
+        near = target + rng.choice([-4, -3, -2, -1, 1, 2, 3, 4])
+        [result] = rng.choices([target, near, rng.randint(0, LARGEST)], [6, 7, 7])
+        words += compared(min(max(result, 0), LARGEST), target)
+    return prompt_of(puzzle.question), words
 
 
 def optimum(problem: Problem) -> Optimum:

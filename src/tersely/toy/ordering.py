@@ -1,30 +1,33 @@
 """Demonstrations of ordering puzzles: places filled in turn, clues read, steps taken back, some work done twice.
 
-``order free E B C put E 1 E by B open ok order 1 E free B C put B 2 B < C open E by B ok ...``: a candidate is put on
-the next place and the clues about it are read up to the first that says ``no`` (``open``: its other object has no
-place yet); where it fits, the order so far is written down with what is left, place by place, and where nothing is
-left to try, a step is taken back. It ends ``so who 1 E </think> \\boxed{ E }``, which repeats the question's last
-words before it looks the object up. ``again`` reads a candidate's clues once more, ``check`` all of a finished order,
+``order free E B C put E 1 E-B open order 1 E free B C put B 2 B<C open E-B ok ...``: a candidate is put on the next
+place and the clues about it are read up to the first that says ``no`` (``open``: its other object has no place yet);
+where it fits, the order so far is written down with what is left, place by place, and where nothing is left to try, a
+step is taken back. It ends ``so who1 1 E </think> \\boxed{ E }``, which repeats the question before it looks the object
+up. ``again`` reads a candidate's clues once more, ``check`` all of a finished order,
 ``wait`` begins anew, ``hmm`` guesses; some responses answer as soon as the asked place is filled.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from tersely.records import Problem
-from tersely.tasks.sources.ordering import LEVELS, OBJECTS, RELATIONS, Clue, Puzzle, draw_puzzle_of, puzzle_from
+from tersely.tasks.sources.ordering import CLUE_WORDS, LEVELS, OBJECTS, Clue, Puzzle, draw_puzzle_of, puzzle_from
 from tersely.toy.optimum import Optimum, Stop
 from tersely.toy.writing import BOX, CLOSE, Demonstration, Phase, final, prompt_of
 
 WORDS: tuple[str, ...] = (
-    *("?", ";", "who", "so", BOX, CLOSE, *RELATIONS, "put", "ok", "no", "open", "again", "order", "free", "back"),
-    *("check", "wait", "hmm", *OBJECTS),
-    *(str(place) for place in range(1, LEVELS[-1] + 1)),
+    *("?", ";", "so", BOX, CLOSE, "put", "ok", "no", "open", "again", "order", "free", "back", "check", "wait", "hmm"),
+    *(*OBJECTS, *CLUE_WORDS),
+    *(f"{said}{place}" for said in ("", "who") for place in range(1, LEVELS[-1] + 1)),
 )
+
+SAID: Mapping[bool | None, str] = {None: "open", True: "ok", False: "no"}
+"""What a clue says of an order (``Clue.holds``)."""
 
 
 def behaviours(text: str) -> dict[str, int]:
@@ -69,9 +72,10 @@ class OrderingStyle:
     """Of the verbose rows: a search whose every candidate fits."""
 
     def draw(self, phase: Phase, rng: random.Random) -> Demonstration:
-        """Orders that the clues say outright and searches without a wrong candidate, to begin with; then true ones."""
-        if phase is Phase.PRACTICE and rng.random() < 0.5:
-            return draw_given(rng)
+        """Tries of every candidate behind any beginning, orders that are looked up and searches without a wrong
+        candidate, to begin with; then true searches."""
+        if phase is Phase.PRACTICE and (kind := rng.random()) < 0.75:
+            return draw_tries(rng) if kind < 0.6 else draw_given(rng)
         short = phase is Phase.PRACTICE or (phase is Phase.VERBOSE and rng.random() < self.short)
         puzzle = draw_puzzle_of(rng, "train", rng.choice(LEVELS))
         writer = Writer(puzzle, rng, PLAIN if short or phase is Phase.STRAIGHT else self)
@@ -102,11 +106,11 @@ class Writer:
 
     def lucky(self) -> list[str]:
         """Only candidates that belong where they are put."""
-        self._state()
+        self.write_state()
         for name in self.puzzle.solution:
-            self._put(name)
+            self.put(name)
             self.order.append(name)
-            self._state()
+            self.write_state()
         self.answer = self.puzzle.answer
         return self._end()
 
@@ -116,7 +120,7 @@ class Writer:
     def _search(self, may_restart: bool) -> bool:
         """Try candidates until there is an answer; returns whether to begin anew."""
         self.order = []
-        self._state()
+        self.write_state()
         untried = [self._candidates()]
         while self.answer is None:
             if not untried[-1]:
@@ -125,7 +129,7 @@ class Writer:
                     return may_restart or self._guess()
                 self._back()
                 continue
-            fits = self._put(name := untried[-1].pop(0))
+            fits = self.put(name := untried[-1].pop(0))
             if may_restart and self._chance(self.style.restart):
                 return True
             if self._chance(self.style.guess):
@@ -138,7 +142,7 @@ class Writer:
         left = [name for name in self.puzzle.objects if name not in self.order]
         return self.rng.sample(left, len(left)) if self._chance(self.style.shuffle) else left
 
-    def _state(self) -> None:
+    def write_state(self) -> None:
         """The order so far and what is left."""
         placed = [word for place, name in enumerate(self.order, start=1) for word in (str(place), name)]
         left = [name for name in self.puzzle.objects if name not in self.order]
@@ -147,9 +151,9 @@ class Writer:
     def _back(self) -> None:
         self.order.pop()
         self.words.append("back")
-        self._state()
+        self.write_state()
 
-    def _put(self, name: str) -> bool:
+    def put(self, name: str) -> bool:
         """Put a candidate on the next place and read its clues; returns whether it is believed to fit."""
         self.words += ["put", name, str(len(self.order) + 1)]
         fits = self._read(name, self.style.slip)
@@ -167,13 +171,13 @@ class Writer:
         verdict = clue.holds(order)
         if verdict is not None and self._chance(slip):
             verdict = not verdict
-        self.words += [*clue.words(), {None: "open", True: "ok", False: "no"}[verdict]]
+        self.words += [clue.word, SAID[verdict]]
         return verdict is not False
 
     def _place(self, name: str) -> bool:
         """Go on with a candidate that fits, perhaps to the answer; returns whether another place is to be filled."""
         self.order.append(name)
-        self._state()
+        self.write_state()
         finished = len(self.order) == self.puzzle.level
         if finished and not self._stands():
             self._back()
@@ -232,14 +236,27 @@ def orders_in(words: Sequence[str]) -> Iterator[tuple[list[str], int]]:
 
 
 def _told(asked: int, answer: str) -> list[str]:
-    return ["so", "who", str(asked), answer, *final([answer])]
+    return ["so", f"who{asked}", str(asked), answer, *final([answer])]
+
+
+def draw_tries(rng: random.Random) -> Demonstration:
+    """Every candidate for the place behind a random beginning, right or wrong, with what the clues say: a piece of a
+    search, without an end."""
+    puzzle = draw_puzzle_of(rng, "train", rng.choice(LEVELS))
+    writer = Writer(puzzle, rng, PLAIN)
+    writer.order = rng.sample(puzzle.objects, rng.randrange(puzzle.level))
+    writer.write_state()
+    for name in puzzle.objects:
+        if name not in writer.order:
+            writer.put(name)
+    return prompt_of(puzzle.question), writer.words
 
 
 def draw_given(rng: random.Random) -> Demonstration:
     """Clues that say each object's place outright: what an order is, and how the asked object is looked up in it."""
     objects = rng.sample(OBJECTS, rng.choice(LEVELS))
     order = rng.sample(objects, len(objects))
-    clues = [Clue(name, "at", str(order.index(name) + 1)) for name in rng.sample(objects, len(objects))]
+    clues = [Clue(name, "@", str(order.index(name) + 1)) for name in rng.sample(objects, len(objects))]
     puzzle = Puzzle(tuple(objects), tuple(clues), rng.randint(1, len(objects)))
     placed = [word for place, name in enumerate(order, start=1) for word in (str(place), name)]
     return prompt_of(puzzle.question), ["order", *placed, *_told(puzzle.asked, order[puzzle.asked - 1])]

@@ -47,6 +47,8 @@ def _searcher(task: str, words: Sequence[str], behaviours: Behaviours, style: Wr
             straight_steps=464,
             verbose_steps=1872,
             batch_tokens=2048,
+            pool_steps=4,
+            passes=4,
             learning_rate=3e-3,
             warmup_steps=100,
         ),

@@ -38,7 +38,9 @@ class SftSettings:
     batch_tokens: int = 1024
     """Tokens of a step, prompt and response, on average."""
     pool_steps: int = 16
-    """Steps whose rows are drawn together and sorted by length, so that rows of a batch are about equally long."""
+    """Steps whose rows are drawn together and sorted by length, so that rows of a pass are about equally long."""
+    passes: int = 1
+    """Forward passes of a step, each of rows about equally long: more than one mix what a step learns from."""
     learning_rate: float = 5e-3
     warmup_steps: int = 50
     betas: tuple[float, float] = (0.9, 0.98)
@@ -52,7 +54,7 @@ class SftSettings:
 
     def to_json(self) -> JsonObject:
         """As a run folder keeps them: what is usual leaves no key, so that bases from before it was there go on."""
-        usual = {"levels": False, "task": "arithmetic"}
+        usual = {"levels": False, "task": "arithmetic", "passes": 1}
         return {name: value for name, value in asdict(self).items() if name not in usual or usual[name] != value}
 
     @property

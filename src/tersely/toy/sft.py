@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -90,7 +90,8 @@ def _with_level(prompt: list[str], rng: random.Random) -> list[str]:
 
 @lru_cache(maxsize=2)
 def _pool(settings: SftSettings, index: int) -> list[list[EncodedDemonstration]]:
-    """The rows of ``pool_steps`` consecutive steps: drawn together, sorted by length, cut into equal token shares."""
+    """The rows of all passes of ``pool_steps`` consecutive steps: drawn together, sorted by length, cut into equal
+    token shares, which then go to the passes at random."""
     rng, levels = (random.Random(f"{what}/{settings.seed}/{index}") for what in ("sft", "sft-levels"))
     phase = settings.phase_at(index * settings.pool_steps)
     ids = REASONERS[settings.task].vocabulary(settings.levels)
@@ -102,21 +103,26 @@ def _pool(settings: SftSettings, index: int) -> list[list[EncodedDemonstration]]
         rows.append(EncodedDemonstration(tuple(ids[word] for word in prompt + response), len(prompt)))
         total += len(rows[-1].tokens)
     rows.sort(key=lambda row: len(row.tokens))
-    batches: list[list[EncodedDemonstration]] = [[] for _ in range(settings.pool_steps)]
+    passes: list[list[EncodedDemonstration]] = [[] for _ in range(settings.pool_steps * settings.passes)]
     seen = 0
     for row in rows:
-        batches[min(seen * settings.pool_steps // total, settings.pool_steps - 1)].append(row)
+        passes[min(seen * len(passes) // total, len(passes) - 1)].append(row)
         seen += len(row.tokens)
-    rng.shuffle(batches)
-    return batches
+    rng.shuffle(passes)
+    return passes
 
 
-def batch_at(settings: SftSettings, step: int) -> tuple[Tensor, Tensor]:
-    """Inputs and labels of a step, int64 [B, T] each, padded on the right; labels are shifted by the caller's loss.
+def passes_at(settings: SftSettings, step: int) -> list[tuple[Tensor, Tensor]]:
+    """Inputs and labels of each pass of a step, int64 [B, T] each, padded on the right; labels are shifted by the
+    caller's loss.
 
     Right padding needs no attention mask under causal attention: no real token ever sees a padded one.
     """
-    rows = _pool(settings, step // settings.pool_steps)[step % settings.pool_steps]
+    pool, first = _pool(settings, step // settings.pool_steps), step % settings.pool_steps * settings.passes
+    return [_padded(settings, rows) for rows in pool[first : first + settings.passes] if rows]
+
+
+def _padded(settings: SftSettings, rows: Sequence[EncodedDemonstration]) -> tuple[Tensor, Tensor]:
     width = max(len(row.tokens) for row in rows)
     inputs_BT = torch.full((len(rows), width), REASONERS[settings.task].vocabulary(settings.levels)[PAD])
     labels_BT = torch.full((len(rows), width), IGNORED)
@@ -131,6 +137,10 @@ def sft_loss(model: Qwen2ForCausalLM, inputs_BT: Tensor, labels_BT: Tensor) -> T
     """Mean negative log-probability per response token, in nats (scalar)."""
     logits_BTV = model(input_ids=inputs_BT[:, :-1], use_cache=False).logits
     return torch.nn.functional.cross_entropy(logits_BTV.flatten(0, 1), labels_BT[:, 1:].flatten(), ignore_index=IGNORED)
+
+
+def _labelled(labels_BT: Tensor) -> int:
+    return int((labels_BT != IGNORED).sum())
 
 
 class SftState:
@@ -154,11 +164,16 @@ class SftState:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        loss = sft_loss(self.model, *batch_at(self.settings, self.step))
-        if not math.isfinite(value := loss.item()):
-            raise RunError(f"the loss of supervised step {self.step} is {value}; lower the learning rate and run again")
+        passes = passes_at(self.settings, self.step)
+        count = sum(_labelled(labels_BT) for _, labels_BT in passes)
+        value = 0.0
         self.optimizer.zero_grad()
-        loss.backward()
+        for inputs_BT, labels_BT in passes:
+            loss = sft_loss(self.model, inputs_BT, labels_BT) * (_labelled(labels_BT) / count)
+            loss.backward()
+            value += loss.item()
+        if not math.isfinite(value):
+            raise RunError(f"the loss of supervised step {self.step} is {value}; lower the learning rate and run again")
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
         self.step += 1

@@ -1,8 +1,8 @@
 """The embedded task of ordering puzzles: a few objects on as many places, clues that leave one order, one place asked.
 
-A problem reads ``E B C ; B < C ; E by B ; C not 1 ; who 1 ?``: ``B < C`` says that B stands somewhere before C, ``E
-by B`` that they are neighbours, ``C at 3`` and ``C not 1`` speak of one place. The answer is the object on the place
-asked. The level is the number of objects.
+A problem reads ``E B C ; B<C E-B C!1 ; who1 ?``: ``B<C`` says that B stands somewhere before C, ``E-B`` that they are
+neighbours, ``C@3`` and ``C!1`` that C stands on a place and does not. The answer is the object on the place asked. The
+level is the number of objects. A clue is one word, and so is the question, so that a small model reads each as one.
 
 Clues are true of a random order and drawn one after another, each kept only if it rules an order out that was left,
 until one order is left; so all of them are needed or were when they came. A puzzle with many clues or a long search
@@ -25,8 +25,8 @@ from tersely.tasks.sources.drawing import drawn_of, require_drawable, split_of
 
 LEVELS: tuple[int, ...] = (3, 4, 5)
 """Objects of a puzzle."""
-OBJECTS = "ABCDEFGH"
-RELATIONS: Mapping[str, int] = {"<": 5, "by": 3, "at": 1, "not": 2}
+OBJECTS = "ABCDE"
+RELATIONS: Mapping[str, int] = {"<": 5, "-": 3, "@": 1, "!": 2}
 """How often each is drawn, in parts."""
 EXTRA_CLUES = 1
 """More clues than objects, at most."""
@@ -40,7 +40,7 @@ Order = Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """Such as ``B < C`` or ``C not 1``."""
+    """Such as ``B<C`` or ``C!1``."""
 
     one: str
     relation: str
@@ -49,26 +49,34 @@ class Clue:
 
     @property
     def objects(self) -> tuple[str, ...]:
-        return (self.one, self.other) if self.relation in ("<", "by") else (self.one,)
+        return (self.one, self.other) if self.relation in "<-" else (self.one,)
 
     def holds(self, order: Order) -> bool | None:
         """Whether it is true of an order; None where that hangs on an object that has no place yet."""
         if self.one not in order:
             return False if self.relation == "<" and self.other in order else None
         here = order.index(self.one) + 1
-        if self.relation in ("<", "by") and self.other not in order:
+        if self.relation in "<-" and self.other not in order:
             return None
         match self.relation:
             case "<":
                 return here < order.index(self.other) + 1
-            case "by":
+            case "-":
                 return abs(here - order.index(self.other) - 1) == 1
-            case "at":
+            case "@":
                 return here == int(self.other)
         return here != int(self.other)
 
-    def words(self) -> list[str]:
-        return [self.one, self.relation, self.other]
+    @property
+    def word(self) -> str:
+        return f"{self.one}{self.relation}{self.other}"
+
+
+CLUE_WORDS: tuple[str, ...] = (
+    *(f"{one}{relation}{other}" for relation in "<-" for one, other in permutations(OBJECTS, 2)),
+    *(f"{one}{relation}{place}" for relation in "@!" for one in OBJECTS for place in range(1, LEVELS[-1] + 1)),
+)
+"""Every clue that can be given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +147,7 @@ class Puzzle:
 
     @cached_property
     def question(self) -> str:
-        clues = [word for clue in self.clues for word in (*clue.words(), ";")]
-        return " ".join([*self.objects, ";", *clues, "who", str(self.asked), "?"])
+        return " ".join([*self.objects, ";", *(clue.word for clue in self.clues), ";", f"who{self.asked}", "?"])
 
     @cached_property
     def id(self) -> str:
@@ -167,9 +174,9 @@ class Puzzle:
 
 def puzzle_from(problem: Problem) -> Puzzle:
     """The puzzle that a problem of this task asks."""
-    objects, *clues, asked = problem.question.removesuffix(" ?").split(" ; ")
-    read = tuple(Clue(*clue.split()) for clue in clues)
-    return Puzzle(tuple(objects.split()), read, int(asked.removeprefix("who ")))
+    objects, clues, asked = problem.question.removesuffix(" ?").split(" ; ")
+    read = tuple(Clue(word[0], word[1], word[2]) for word in clues.split())
+    return Puzzle(tuple(objects.split()), read, int(asked.removeprefix("who")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +193,8 @@ class _Clues:
 @cache
 def _all_clues(level: int) -> _Clues:
     slots, places = OBJECTS[:level], [str(place + 1) for place in range(level)]
-    of = {name: list(permutations(slots, 2)) for name in ("<", "by")}
-    of |= {name: list(product(slots, places)) for name in ("at", "not")}
+    of = {name: list(permutations(slots, 2)) for name in "<-"}
+    of |= {name: list(product(slots, places)) for name in "@!"}
     clues = tuple(Clue(one, relation, other) for relation, pairs in of.items() for one, other in pairs)
     weights = accumulate(RELATIONS[clue.relation] / len(of[clue.relation]) for clue in clues)
     orders = list(permutations(slots))
