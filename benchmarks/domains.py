@@ -41,7 +41,7 @@ from tersely.tune.measured import BASE, point
 from tersely.tune.members import Models
 
 TASKS = ("countdown", "ordering")
-SEEDS = (0, 1, 2)
+SEEDS = (1, 2, 3)
 ALPHAS = (0.0, 0.05, 0.1, 0.2, 0.4)
 ON_EVERY_BASE = (0.0, 0.2)
 AVERAGINGS = ("token", "constant")
@@ -55,8 +55,9 @@ LOSS = 3
 FRESH, CHOOSING, K = 1200, 1600, 2
 """Problems that every model answers, and how often; problems that ``tersely tune`` chooses by."""
 FRESH_SEED = 18
-SEARCH_SEED = 7
-RATES = ("2.5e-4", "5e-4", "8e-4")
+SEARCH_SEED = 0
+"""Of the base on which formats and learning rates were looked for: in no published number."""
+RATES = {"countdown": ("4e-4", "8e-4"), "ordering": ("2.5e-4", "5e-4")}
 """Looked at on alpha 0."""
 
 
@@ -161,7 +162,7 @@ def search(at: Place) -> Iterator[Chain]:
     """Learning rates of alpha 0, on problems of the gate's split."""
     problems = at.problems.with_name("gate.jsonl")
     yield [measured(at, at.base, problems=problems)]
-    for rate in RATES:
+    for rate in RATES[at.task]:
         settings = ("objective.alpha=0", f"learner.learning_rate={rate}", "run.checkpoint_every=10", "run.keep=10")
         yield trained(at, f"alpha-0-{rate}", *settings, problems=problems)
 
@@ -241,7 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/domains"))
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--seeds", type=seeds_of, default=list(SEEDS), metavar="0-2")
+    parser.add_argument("--seeds", type=seeds_of, default=list(SEEDS), metavar="1-3")
     parser.add_argument("--parts", nargs="+", choices=(*PARTS, "search"), default=list(PARTS))
     parser.add_argument("--jobs", type=int, default=usual_jobs())
     parser.add_argument("--fresh", type=int, default=FRESH, help="further problems; fewer only to try this out")
