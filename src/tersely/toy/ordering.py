@@ -62,11 +62,11 @@ class OrderingStyle:
     restart: float = 0.04
     """The search begun anew after a candidate."""
     most_restarts: int = 2
-    guess: float = 0.04
+    guess: float = 0.09
     """Any object as the answer, after a candidate."""
-    early: float = 0.12
+    early: float = 0.3
     """An answer after a candidate that fits, once the asked place is filled."""
-    slip: float = 0.01
+    slip: float = 0.02
     """A clue that is misjudged."""
     short: float = 0.05
     """Of the verbose rows: a search whose every candidate fits."""
