@@ -6,9 +6,10 @@
 
 Every objective trains one run a seed (two or more where its knob is alpha) from the same three bases, and keeps a
 checkpoint every five steps. A budget is the least that any run spent as a whole; of each run the last checkpoint
-within it is measured. Seconds are CPU seconds of the training process, one thread: what it takes on a quiet core,
-whatever else runs beside it. Resumable: run it again, and what is finished is left as it is; SIGTERM and Ctrl-C save
-and stop.
+within it is measured. A run that loses its model goes on to its end, is measured like any other and named on the page;
+it answers with next to no tokens, so budgets are taken over the others. Seconds are CPU seconds of the training
+process, one thread: what it takes on a quiet core, whatever else runs beside it. Resumable: run it again, and what is
+finished is left as it is; SIGTERM and Ctrl-C save and stop.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from objectives_records import RECORDS, matched, pack, spent
+from objectives_records import RECORDS, lost_at, matched, pack, spent
 from objectives_table import SETTINGS, Setting
 from rich.console import Console
 
@@ -30,6 +31,8 @@ from tersely.stop import StopRequest
 SEEDS = (0, 1, 2)
 SIZE, K = 600, 2
 EVERY = 5
+TO_THE_END = ("health.accuracy_floor=warn", "health.length_collapse=warn", "run.all_wrong_stop=0")
+"""A method that loses its model is measured like any other."""
 RESULTS = Path(__file__).parent / "results"
 PARTS = ("train", "measure", "page")
 
@@ -52,9 +55,10 @@ class Frontier:
 
     def plan(self, seed: int) -> RunPlan:
         steps = () if self.steps is None else (f"run.steps={self.steps}",)
+        settings = (f"run.checkpoint_every={EVERY}", "run.keep=100", *TO_THE_END, *steps)
         return RunPlan(
             model=str(self.base(seed)), task="arithmetic", held_out="arithmetic", recipe="tiny", alpha=None, seed=seed,
-            size=SIZE, k=K, settings=(f"run.checkpoint_every={EVERY}", "run.keep=100", *steps), out=self.folder(seed),
+            size=SIZE, k=K, settings=settings, out=self.folder(seed),
         )  # fmt: skip
 
     def look(self) -> None:
@@ -115,8 +119,12 @@ def variant(setting: Setting) -> Variant:
 
 
 def budgets(frontier: Frontier, tokens: float | None, seconds: float | None) -> dict[str, float]:
-    """What was stated, else the least that a finished run spent as a whole."""
-    ends = [spent(run)[-1] for run in frontier.runs().values()]
+    """What was stated, else the least that a finished run which kept its model spent as a whole."""
+    if tokens is not None and seconds is not None:
+        return {"tokens": tokens, "seconds": seconds}
+    ends = [spent(run)[-1] for run in frontier.runs().values() if lost_at(run) is None]
+    if not ends:
+        raise SystemExit("every finished run lost its model, so none says what to match: state --tokens and --seconds")
     least = {"tokens": min(end.tokens for end in ends), "seconds": min(end.seconds for end in ends)}
     return {**least, **{k: v for k, v in (("tokens", tokens), ("seconds", seconds)) if v is not None}}
 
@@ -143,8 +151,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--objectives", nargs="+", default=None, metavar="NAME", help="some of the table alone")
     parser.add_argument("--steps", type=int, default=None, help="iterations (default: the tiny recipe's)")
-    parser.add_argument("--tokens", type=float, default=None, help="budget (default: the least that a run spent)")
-    parser.add_argument("--seconds", type=float, default=None, help="budget (default: the least that a run spent)")
+    parser.add_argument("--tokens", type=float, default=None, help="budget (default: as told above)")
+    parser.add_argument("--seconds", type=float, default=None, help="budget (default: as told above)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--jobs", type=int, default=usual_jobs())
     parser.add_argument("--commit", default=None, help="of the code that made the runs, for the records")

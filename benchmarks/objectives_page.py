@@ -1,160 +1,30 @@
 """The page of `benchmarks/objectives.py`, from its records alone: a table, a figure, and what moves the frontier.
 
-    python benchmarks/objectives_page.py      # benchmarks/records/objectives -> benchmarks/results/objectives.md, .png
-
-The paper's family under the same budget is a line in the plane of tokens and accuracy: straight between neighbours, for
-each seed its own. A method's *gap* is its accuracy minus the line's at as many tokens; for weights w of the two
-neighbours a and b, and the line's slope k, it is the mean over problems of
-
-    (acc - k tok) - (1 - w) (acc_a - k tok_a) - w (acc_b - k tok_b)
-
-so that its interval over problems knows the noise of all three models in both directions (first order: k and w are
-taken as they came out). Three seeds are shown one by one; no interval says what a fourth would give (docs/metrics.md).
+`python benchmarks/objectives_page.py` makes benchmarks/results/objectives.md and objectives.png from
+benchmarks/records/objectives.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from objectives_records import RECORDS, member
+from objectives_frontier import ALONG, BELOW, BEYOND, LOST, MISSING, MOVES, Frontier, Measured, lost_steps, mean
+from objectives_records import RECORDS
 from objectives_table import FAMILY, LEFT_OUT, SETTINGS, STEPS_OF_ACOER, TOKENS, Setting
 from packed import Records
 
-from tersely.analysis.clusters import accuracy_clusters, token_clusters
-from tersely.analysis.intervals import paired_difference
 from tersely.page.figure import METADATA, STYLE
-from tersely.records import Estimate
 
 RESULTS = Path(__file__).parent / "results"
 BY = {"tokens": "sampled tokens", "seconds": "seconds"}
-MOVES, BELOW, ALONG, BEYOND, ONE = "above the line", "below the line", "along it", "beyond its ends", "no line yet"
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One model of one seed, problem by problem."""
-
-    accuracy: Mapping[str, float]
-    tokens: Mapping[str, float]
-
-    @property
-    def point(self) -> tuple[float, float]:
-        """(tokens, accuracy), each the mean over problems."""
-        return mean(self.tokens.values()), mean(self.accuracy.values())
-
-
-def mean(values: Iterable[float]) -> float:
-    taken = list(values)
-    return math.fsum(taken) / len(taken)
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """How far a method lies from the family's line."""
-
-    seeds: tuple[float | None, ...]
-    """One a seed; None where it spends more or fewer tokens than all of the family."""
-    pooled: Estimate | None
-    """Of the mean over these seeds, over problems; None where one has none."""
-
-    @property
-    def words(self) -> str:
-        if any(gap is None for gap in self.seeds) or self.pooled is None:
-            return BEYOND
-        signs = {math.copysign(1.0, gap) for gap in self.seeds if gap}
-        if len(signs) != 1 or self.pooled.low is None or self.pooled.high is None:
-            return ALONG
-        return MOVES if self.pooled.low > 0 else BELOW if self.pooled.high < 0 else ALONG
-
-
-class Frontier:
-    """The records under one budget."""
-
-    def __init__(self, records: Records, by: str) -> None:
-        self.records, self.by = records, by
-        self.seeds = sorted(records.seeds)
-        self._known: dict[tuple[int, str], Measured] = {}
-
-    @property
-    def budget(self) -> float:
-        return float(self.records.about["budgets"][self.by])
-
-    def step(self, seed: int, setting: Setting) -> int | None:
-        """The checkpoint that lies within the budget; None where the run is not finished."""
-        steps = self.records.about["steps"].get(f"seed-{seed}/{setting.name}")
-        return None if steps is None else int(steps[self.by])
-
-    def measured(self, seed: int, setting: Setting) -> Measured | None:
-        """None for a run that is not finished or not measured."""
-        step = self.step(seed, setting)
-        if step is None or (name := member(setting.name, step)) not in self.records.seeds[seed]:
-            return None
-        if (seed, name) not in self._known:
-            records = [response.record for response in self.records.seeds[seed][name]]
-            accuracy, tokens = accuracy_clusters(records), token_clusters(records)
-            self._known[seed, name] = Measured(
-                {problem: mean(values) for problem, values in accuracy.items()},
-                {problem: mean(tokens[problem]) for problem in accuracy},
-            )
-        return self._known[seed, name]
-
-    def of(self, setting: Setting) -> list[Measured]:
-        """Of every seed that is measured."""
-        return [found for seed in self.seeds if (found := self.measured(seed, setting)) is not None]
-
-    @cached_property
-    def others(self) -> list[Setting]:
-        """What is compared with the family, as far as it is measured."""
-        return [one for one in SETTINGS if one.method != FAMILY and self.of(one)]
-
-    @cached_property
-    def family(self) -> list[Setting]:
-        return [one for one in SETTINGS if one.method == FAMILY and len(self.of(one)) == len(self.seeds)]
-
-    def line(self, seed: int) -> list[Measured]:
-        """The family by tokens, fewest first."""
-        members = [found for one in self.family if (found := self.measured(seed, one)) is not None]
-        return sorted(members, key=lambda found: found.point)
-
-    def gap(self, setting: Setting) -> Gap:
-        """Points of accuracy, in [-1, 1]."""
-        found = [(seed, self.measured(seed, setting)) for seed in self.seeds]
-        each = [None if one is None else gap_by_problem(one, self.line(seed)) for seed, one in found]
-        values = tuple(None if gap is None else mean(gap.values()) for gap in each)
-        known = [gap for gap in each if gap is not None]
-        if len(known) < len(each):
-            return Gap(values, None)
-        common = set.intersection(*(set(gap) for gap in known))
-        joint = {problem: [mean([gap[problem] for gap in known])] for problem in sorted(common)}
-        zero = {problem: [0.0] for problem in joint}
-        return Gap(values, paired_difference(zero, joint, comparisons=len(self.others)))
-
-
-def gap_by_problem(one: Measured, line: Sequence[Measured]) -> dict[str, float] | None:
-    """Problem -> its part in the gap (their mean is the gap); None where ``one`` lies beyond the line's ends."""
-    tokens = one.point[0]
-    ends = next((p for p in itertools.pairwise(line) if p[0].point[0] <= tokens <= p[1].point[0]), None)
-    if ends is None or ends[0].point[0] == ends[1].point[0]:
-        return None
-    first, last = ends
-    (start, low), (end, high) = first.point, last.point
-    slope, weight = (high - low) / (end - start), (tokens - start) / (end - start)
-
-    def above(model: Measured, problem: str) -> float:
-        return model.accuracy[problem] - slope * model.tokens[problem]
-
-    common = sorted(set(one.accuracy) & set(first.accuracy) & set(last.accuracy))
-    return {p: above(one, p) - (1 - weight) * above(first, p) - weight * above(last, p) for p in common}
+ONE = "no line yet"
 
 
 # ---- words and table
@@ -163,7 +33,7 @@ def gap_by_problem(one: Measured, line: Sequence[Measured]) -> dict[str, float] 
 def page(records: Records) -> str:
     """objectives.md."""
     frontiers = [Frontier(records, by) for by in BY]
-    parts = [HEAD, facts(records), "![accuracy against tokens](objectives.png)\n"]
+    parts = [HEAD, facts(records), *losses(records), "![accuracy against tokens](objectives.png)\n"]
     for frontier in frontiers:
         parts += [f"## At matched {BY[frontier.by]}\n", verdicts(frontier), table(frontier)]
     parts += ["## Constants\n", constants()]
@@ -195,10 +65,24 @@ def facts(records: Records) -> str:
     )
 
 
+def losses(records: Records) -> list[str]:
+    """One paragraph on the runs that lost their model; none where none did."""
+    told = [
+        f"`{name}` lost its model on seed {seed}: its training accuracy first fell below half of what it began with in "
+        f"step {step}, and ended below it."
+        for (seed, name), step in sorted(lost_steps(records).items())
+    ]
+    rest = (
+        "A lost model answers with next to no tokens, so no budget was taken from it; it is measured and listed like\n"
+        "any other, and left out of the figure, whose scale it would spoil.\n"
+    )
+    return ["\n".join([*told, rest])] if told else []
+
+
 def paces(records: Records) -> str:
-    """From the slowest whole run to the fastest."""
-    ends = {(row["seed"], row["run"]): row for row in records.steps()}
-    found = sorted(float(row["tokens"]) / float(row["seconds"]) for row in ends.values())
+    """From the slowest whole run that kept its model to the fastest."""
+    ends, lost = {(int(row["seed"]), row["run"]): row for row in records.steps()}, lost_steps(records)
+    found = sorted(float(row["tokens"]) / float(row["seconds"]) for key, row in ends.items() if key not in lost)
     return f"{found[0]:,.0f} to {found[-1]:,.0f} sampled tokens a CPU second"
 
 
@@ -206,7 +90,7 @@ def verdicts(frontier: Frontier) -> str:
     """Which move the frontier and which move along it."""
     if len(frontier.family) < 2:
         return "The paper's family is not measured yet: there is no line to compare with.\n"
-    groups: dict[str, list[str]] = {word: [] for word in (MOVES, ALONG, BELOW, BEYOND)}
+    groups: dict[str, list[str]] = {word: [] for word in (MOVES, ALONG, BELOW, BEYOND, LOST, MISSING)}
     for setting in frontier.others:
         groups[frontier.gap(setting).words].append(f"`{setting.name}`")
     told = {
@@ -214,6 +98,8 @@ def verdicts(frontier: Frontier) -> str:
         ALONG: "Move along it: not told apart from the line by these seeds and problems",
         BELOW: "Lie below it, in every seed and beyond the interval",
         BEYOND: "Spend more or fewer tokens than the whole family in some seed, so that the line says nothing",
+        LOST: "Lose the model in some seed, so that there is no trade of accuracy for tokens to speak of",
+        MISSING: "Not measured in every seed yet",
     }
     lines = [f"- {told[word]}: {', '.join(names) or 'none'}." for word, names in groups.items()]
     return "\n".join([*lines, ""])
@@ -245,7 +131,7 @@ def table(frontier: Frontier) -> str:
 
 def gap_cells(frontier: Frontier, setting: Setting) -> list[str]:
     if setting.method == FAMILY:
-        return ["", "", "the line"]
+        return ["", "", LOST if frontier.is_lost(setting) else "the line"]
     if len(frontier.family) < 2:
         return ["", "", ONE]
     gap = frontier.gap(setting)
@@ -301,7 +187,7 @@ def draw_plane(place: Axes, frontier: Frontier) -> None:
         place.plot(*zip(*sorted(members), strict=True), color="black", marker=".", label="paper, by alpha", zorder=3)
     for one, (marker, shade) in zip(SETTINGS, looks, strict=False):
         found = frontier.of(one)
-        if one.method == FAMILY or not found:
+        if one.method == FAMILY or not found or frontier.is_lost(one):
             continue
         color = matplotlib.colormaps["tab10"](shade)
         place.scatter(*seed_mean(found), color=color, marker=marker, s=42, label=one.name, zorder=4)

@@ -1,7 +1,8 @@
 """What `benchmarks/objectives.py` left, packed into the records that its page is computed from (benchmarks/packed.py).
 
 ``responses-seed-S.csv.gz``: ``run`` is ``base``, or ``kimi-0.4@step-000030``. ``steps.csv.gz``: what each run had
-spent after each step. ``runs.json``: the budgets, and which step of each run lies within each.
+spent after each step. ``runs.json``: the budgets, which step of each run lies within each, and which runs lost their
+model, each with the step in which they did.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import itertools
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from tersely.runs.logs import read_log
 from tersely.runs.manifest import step_folders
 
 RECORDS = Path(__file__).parent / "records" / "objectives"
+ENDS = 5
+"""Steps that say how accurate a run was when it began, and when it ended."""
 STEP = ("seed", "run", "step", "tokens", "seconds", "wall_seconds", "accuracy", "length", "truncated")
 
 
@@ -55,6 +58,18 @@ def matched(run: Path, by: str, budget: float) -> int:
     return max((step for step, _ in step_folders(run) if cost[step] <= budget), default=0)
 
 
+def lost_at(run: Path) -> int | None:
+    """The first step whose training accuracy is below half of where the run began (mean of its first ``ENDS`` steps);
+    None for a run that kept its model: one that ends (mean of its last ``ENDS`` steps) no lower than that half."""
+    told = {line["step"]: line["accuracy"] for line in read_log(run / "journal.jsonl") if "response_tokens" in line}
+    known = {step: accuracy for step, accuracy in told.items() if accuracy is not None}
+    first, last = [*known.values()][:ENDS], [*known.values()][-ENDS:]
+    half = sum(first) / max(len(first), 1) / 2
+    if sum(last) >= half * len(last):
+        return None
+    return next(step for step, accuracy in known.items() if accuracy < half)
+
+
 def member(name: str, step: int) -> str:
     """What the records call a checkpoint of a run."""
     return f"{name}@step-{step:06d}" if step else "base"
@@ -79,7 +94,7 @@ def pack(
     write_responses(out, {seed: list(runs.items()) for seed, runs in held.items()}, plain)
     write_csv(out / "steps.csv.gz", STEP, (row for key in at for row in step_rows(tree, *key)))
     first = next(iter(next(iter(found.values())).values()))
-    content = json.dumps(about(first, at, within, commit), indent=1, sort_keys=True)
+    content = json.dumps(about(first, at, within, lost_runs(tree, at), commit), indent=1, sort_keys=True)
     (out / "runs.json").write_text(content + "\n", encoding="utf-8")
 
 
@@ -90,8 +105,18 @@ def measured(place: Path) -> Iterator[tuple[str, Evaluation]]:
         yield "base" if run == "base" else f"{run}@{model}", read_evaluation(summary.parent)
 
 
+def run_folder(tree: Path, seed: int, name: str) -> Path:
+    return tree / f"seed-{seed}" / name
+
+
+def lost_runs(tree: Path, runs: Iterable[tuple[int, str]]) -> dict[str, int]:
+    """``seed-S/name`` of each run that lost its model -> the step in which it did."""
+    found = {f"seed-{seed}/{name}": lost_at(run_folder(tree, seed, name)) for seed, name in runs}
+    return {key: step for key, step in found.items() if step is not None}
+
+
 def step_rows(tree: Path, seed: int, name: str) -> Iterator[tuple[Any, ...]]:
-    run = tree / f"seed-{seed}" / name
+    run = run_folder(tree, seed, name)
     journal = {line["step"]: line for line in read_log(run / "journal.jsonl") if "response_tokens" in line}
     for one in spent(run):
         told = [journal[one.step][key] for key in ("accuracy", "length", "truncated")]
@@ -103,6 +128,7 @@ def about(
     first: Evaluation,
     at: Mapping[tuple[int, str], Mapping[str, int]],
     within: Mapping[str, float],
+    lost: Mapping[str, int],
     commit: str | None,
 ) -> dict[str, Any]:
     return {
@@ -113,4 +139,5 @@ def about(
         "protocol": {k: v for k, v in first.protocol.to_json().items() if k not in ("model", "step")},
         "budgets": {by: round(float(value), 1) for by, value in within.items()},
         "steps": {f"seed-{seed}/{name}": dict(steps) for (seed, name), steps in at.items()},
+        "lost": dict(lost),
     }
