@@ -6,8 +6,8 @@
     records/domains/TASK/responses-seed-S.csv.gz  a response a line: run, problem (its number), sample, tokens, status,
                                                   finish, habits (how often each of ``toy.reasoners``' behaviours shows)
     records/domains/TASK/steps.csv.gz             a step of reinforcement learning a line
-    records/domains/TASK/runs.json                commit, versions, what the gate saw of each base, each run's settings
-                                                  and cost, and what the ramp's certificate says
+    records/domains/TASK/runs.json                commit, versions, what the gate saw of each base, CPU seconds of each
+                                                  run, and what the ramp's certificate says
 
 ``run`` is the name of a run folder; ``base@budget-40`` the base whose thinking is ended after 40 tokens,
 ``ramp/step-000060`` a checkpoint of the ramp. The same runs give the same bytes.
@@ -29,10 +29,9 @@ from packed import read_csv, write_csv
 
 from tersely.evaluation.records import SUMMARY, Evaluation, read_evaluation
 from tersely.records import EvalRecord, Finish, JsonObject, Kind, Problem, Status
-from tersely.runs.identity import read_run_config
 from tersely.runs.logs import read_log
 from tersely.toy.reasoners import REASONERS
-from tersely.tune.found import CERTIFICATES
+from tersely.tune.found import CERTIFICATES, RUN
 
 RECORDS = Path(__file__).parent / "records" / "domains"
 PROBLEM = ("number", "id", "difficulty", "question")
@@ -96,10 +95,10 @@ def line(run: str, r: EvalRecord, numbers: dict[str, int], task: str) -> tuple[A
 
 
 def runs_of(at: Place) -> Iterator[tuple[str, Path]]:
-    """(name, folder) of the runs by reinforcement learning, the ramp's last."""
-    for run in sorted(at.folder.glob("a*-*")):
-        yield run.name, run
-    yield "tune", at.tune / "run"
+    """(name, folder) of the finished runs by reinforcement learning, the ramp's last."""
+    for run in (*sorted(at.folder.glob("a*-*")), at.tune / RUN):
+        if (run / "done.json").is_file():
+            yield ("tune" if run.name == RUN else run.name), run
 
 
 def step_rows(at: Place) -> Iterator[tuple[Any, ...]]:
@@ -114,12 +113,13 @@ def step_rows(at: Place) -> Iterator[tuple[Any, ...]]:
 def about_base(at: Place) -> JsonObject:
     """Of one base and all that came of it."""
     gate = json.loads((at.base / "done.json").read_text(encoding="utf-8"))["attempts"]
-    configs = {name: read_run_config(run) for name, run in runs_of(at) if (run / "config.json").is_file()}
     certificates = sorted((at.tune / CERTIFICATES).glob("*.json"))
     told = [json.loads(path.read_text(encoding="utf-8")) for path in certificates]
     return {
         "attempts": gate,
-        "runs": {name: config for name, config in configs.items() if config is not None},
+        "cpu_s": {
+            name: round(sum(line["cpu_s"] for line in read_log(run / "clock.jsonl"))) for name, run in runs_of(at)
+        },
         "certificates": [{key: one[key] for key in KEPT} for one in told],
     }
 

@@ -239,8 +239,9 @@ def main() -> None:
         parser.error("--out and --commit go together")
     if args.out is not None:
         for task in TASKS:
-            places = [Place(args.out, task, seed) for seed in SEEDS]
-            pack([at for at in places if at.folder.is_dir()], args.records / task, args.commit)
+            places = [at for seed in SEEDS if (at := Place(args.out, task, seed)).folder.is_dir()]
+            if places:
+                pack(places, args.records / task, args.commit)
     there = [task for task in TASKS if (args.records / task / "runs.json").is_file()]
     if not there:
         raise SystemExit(f"{args.records} holds no records of these tasks: give --out and --commit")
