@@ -48,6 +48,8 @@ AVERAGINGS = ("token", "constant")
 """Beside the paper's, which every run has."""
 BUDGETS = (20, 40, 60, 80, 120, 160)
 """Tokens of thinking after which an answer is forced."""
+CLOSE = " hmm so </think>"
+"""How: in the words with which both reasoners give up. After a bare ``</think>`` that of Countdown thinks on."""
 SFT_RATE, SFT_PROMPTS = "3e-4", 1280
 """Learning rate as on arithmetic; problems as many as RL sees in 40 iterations."""
 LOSS = 3
@@ -137,7 +139,7 @@ def others(at: Place) -> Iterator[Chain]:
         for averaging in AVERAGINGS:
             yield trained(at, f"averaging-{averaging}", "objective.alpha=0", f"learner.averaging={averaging}")
         for budget in BUDGETS:
-            yield [measured(at, at.base, "--decoding", f"budget:{budget}")]
+            yield [forced(at, budget)]
         yield iterated_sft(at)
 
 
@@ -202,9 +204,16 @@ def measured(at: Place, model: Path, *options: str, problems: Path | None = None
     """A model on the further problems; ``options``: of ``tersely evaluate``."""
     command = at.plan(problems).evaluate(model)
     place = at.folder / "ramp" / model.name if "--out" in options else model / "evaluation"
-    point = f"@{options[1].replace(':', '-')}" if "--decoding" in options else ""
-    log = place / f"{(problems or at.problems).stem}{point}" / "responses.jsonl"
+    log = place / (problems or at.problems).stem / "responses.jsonl"
     return _job(replace(command, arguments=(*command.arguments, *options), log=log))
+
+
+def forced(at: Place, budget: int) -> Job:
+    """The base, whose thinking is ended after so many tokens."""
+    job = measured(at, at.base, "--decoding", f"budget:{budget}", "--close", CLOSE)
+    # The closing words are a part of the point's name, as a digest.
+    points = (at.base / "evaluation").glob(f"{at.problems.stem}@budget-*{budget}/summary.json")
+    return replace(job, done=any(path.parent.name.endswith(f"-{budget}") for path in points))
 
 
 # ---- the problems
@@ -212,6 +221,7 @@ def measured(at: Place, model: Path, *options: str, problems: Path | None = None
 
 def write_problems(folder: Path, task: str, fresh: int = FRESH) -> None:
     """Files of held-out problems that share none: those that every model answers, and those that tune chooses by."""
+    folder.mkdir(parents=True, exist_ok=True)
     drawn = EMBEDDED_TASKS[task].generate("held_out", fresh + CHOOSING, FRESH_SEED)
     _write(folder / "fresh.jsonl", drawn[:fresh])
     _write(folder / "choosing.jsonl", drawn[fresh:])

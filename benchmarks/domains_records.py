@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +40,10 @@ RESPONSE = ("run", "problem", "sample", "tokens", "status", "finish", "habits")
 STEP = ("seed", "run", "step", "alpha", "accuracy", "length", "truncated", "kl", "response_tokens")
 KEPT = ("verdict", "member", "confidence", "target", "trials", "problems_that_would_decide")
 """Of a certificate."""
+
+
+DIGEST = r"-[0-9a-f]{6}-"
+"""Of the words that end thinking, within the name of such a point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ def measured(at: Place) -> Iterator[tuple[str, Evaluation]]:
     """(name in the records, evaluation) of all that is finished on the further problems."""
     for summary in sorted(at.folder.glob(f"*/evaluation/{at.problems.stem}*/{SUMMARY}")):
         run, point = summary.parents[2].name, summary.parent.name.removeprefix(at.problems.stem)
-        yield f"{run}{point}", read_evaluation(summary.parent)
+        yield f"{run}{re.sub(DIGEST, '-', point)}", read_evaluation(summary.parent)
     for summary in sorted((at.folder / "ramp").glob(f"*/{at.problems.stem}/{SUMMARY}")):
         yield f"ramp/{summary.parents[1].name}", read_evaluation(summary.parent)
 
