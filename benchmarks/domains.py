@@ -59,7 +59,7 @@ FRESH, CHOOSING, K = 1200, 1600, 2
 FRESH_SEED = 18
 SEARCH_SEED = 0
 """Of the base on which formats and learning rates were looked for: in no published number."""
-RATES = {"countdown": ("4e-4", "8e-4"), "ordering": ("2.5e-4", "5e-4")}
+RATES = {"countdown": ("4e-4", "8e-4"), "ordering": ("2.5e-4",)}
 """Looked at on alpha 0."""
 
 
@@ -219,10 +219,10 @@ def forced(at: Place, budget: int) -> Job:
 # ---- the problems
 
 
-def write_problems(folder: Path, task: str, fresh: int = FRESH) -> None:
+def write_problems(folder: Path, task: str, fresh: int = FRESH, choosing: int = CHOOSING) -> None:
     """Files of held-out problems that share none: those that every model answers, and those that tune chooses by."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = EMBEDDED_TASKS[task].generate("held_out", fresh + CHOOSING, FRESH_SEED)
+    drawn = EMBEDDED_TASKS[task].generate("held_out", fresh + choosing, FRESH_SEED)
     _write(folder / "fresh.jsonl", drawn[:fresh])
     _write(folder / "choosing.jsonl", drawn[fresh:])
     _write(folder / "gate.jsonl", EMBEDDED_TASKS[task].generate("gate", fresh // 2, FRESH_SEED))

@@ -29,7 +29,7 @@ from tersely.toy.countdown import optimum
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("domains")
     for task in TASKS:
-        write_problems(folder / task, task, fresh=30)
+        write_problems(folder / task, task, fresh=30, choosing=50)
     return folder
 
 
@@ -43,7 +43,7 @@ def test_problems_that_are_asked_are_not_those_that_tune_chooses_by(out: Path, t
         [json.loads(row)["problem"] for row in (out / task / f"{name}.jsonl").read_text().splitlines()]
         for name in ("fresh", "choosing")
     )
-    assert (len(fresh), len(choosing)) == (30, domains.CHOOSING)
+    assert (len(fresh), len(choosing)) == (30, 50)
     assert len({*fresh, *choosing}) == len(fresh) + len(choosing)
     trained = {p.question for p in EMBEDDED_TASKS[task].load("train", 300)}
     assert not trained & {*fresh, *choosing}
