@@ -90,6 +90,11 @@ class Place:
         return self.folder / "tune"
 
     @property
+    def of_both(self) -> Path:
+        """What benchmarks/domains_both.py made."""
+        return self.out / "both" / f"seed-{self.seed}"
+
+    @property
     def name(self) -> str:
         return f"{self.task} seed {self.seed}"
 

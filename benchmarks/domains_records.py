@@ -10,7 +10,8 @@
                                                   run, and what the ramp's certificate says
 
 ``run`` is the name of a run folder; ``base@budget-40`` the base whose thinking is ended after 40 tokens,
-``ramp/step-000060`` a checkpoint of the ramp. The same runs give the same bytes.
+``ramp/step-000060`` a checkpoint of the ramp, ``both/countdown-alpha-0`` a model whose base learnt both tasks. The
+same runs give the same bytes.
 """
 
 from __future__ import annotations
@@ -91,6 +92,8 @@ def measured(at: Place) -> Iterator[tuple[str, Evaluation]]:
         yield f"{run}{re.sub(DIGEST, '-', point)}", read_evaluation(summary.parent)
     for summary in sorted((at.folder / "ramp").glob(f"*/{at.problems.stem}/{SUMMARY}")):
         yield f"ramp/{summary.parents[1].name}", read_evaluation(summary.parent)
+    for summary in sorted(at.of_both.glob(f"*/evaluation/{at.task}/*/{at.problems.stem}/{SUMMARY}")):
+        yield f"both/{summary.parents[1].name}", read_evaluation(summary.parent)
 
 
 def line(run: str, r: EvalRecord, numbers: dict[str, int], task: str) -> tuple[Any, ...]:

@@ -46,6 +46,7 @@ def section(domain: Domain) -> Iterator[str]:
     yield from others(domain)
     yield from averaging(domain)
     yield from ramp(domain)
+    yield from both(domain)
 
 
 def bases(domain: Domain) -> str:
@@ -205,6 +206,23 @@ def ramp(domain: Domain) -> Iterator[str]:
         ]
         if traced:
             yield from table((f"base {seed}", "accuracy", "tokens", "above the line from alpha 0 to 0.2"), rows)
+
+
+def both(domain: Domain) -> Iterator[str]:
+    """Models whose base learnt both tasks, on this one."""
+    base = domain.answers(FIRST, "both/base")
+    if base is None:
+        return
+    rows = [["none: the base", show(base.accuracy, "percent"), "–", show(base.tokens, "tokens"), "–"]]
+    for task in TASKS:
+        for alpha in ON_EVERY_BASE:
+            one = domain.answers(FIRST, f"both/{task}-alpha-{alpha:g}")
+            if one is not None:
+                change, saved = show(price(base, one), "points"), show(saving(base, one), "percent")
+                cells = (show(one.accuracy, "percent"), change, show(one.tokens, "tokens"), saved)
+                rows.append([f"{task}, alpha {alpha:g}", *cells])
+    yield from ("", f"### One base for both tasks, asked {domain.task}")
+    yield from table(("trained on", "accuracy", "against its base", "tokens", "saved"), rows)
 
 
 # ---- the page
