@@ -43,13 +43,14 @@ def test_nothing_is_printed_when_a_process_that_used_hypothesis_ends(tmp_path: P
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "run"),
     [
         ([], ["quick", "slow"]),
         (["-m", "not slow"], ["quick"]),
-        pytest.param(["-m", "slow"], ["slow"], marks=pytest.mark.slow),
-        pytest.param(["-m", "long"], ["long"], marks=pytest.mark.slow),
+        (["-m", "slow"], ["slow"]),
+        (["-m", "long"], ["long"]),
     ],
 )
 def test_long_tests_run_only_where_they_are_asked_for(words: list[str], run: list[str], tmp_path: Path) -> None:

@@ -149,8 +149,9 @@ def test_lower_rooms_never_import_higher_ones() -> None:
     assert climbs(sources()) == []
 
 
-def test_report_is_imported_by_nobody_but_the_comparison_and_the_commands() -> None:
-    assert {room for room, targets in room_graph(sources()).items() if "report" in targets} <= {"commands", "compare"}
+@pytest.mark.slow
+def test_the_page_is_imported_by_nobody_but_the_commands() -> None:
+    assert {room for room, targets in room_graph(sources()).items() if "page" in targets} == {"commands"}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import forked
 from tersely.cli import build_parser, main
 from tersely.commands.settings import training_config
 from tersely.commands.train import usual_folder
@@ -99,6 +100,7 @@ def test_score_takes_a_method_of_ones_own_with_its_settings(tmp_path: Path, caps
 
 @pytest.mark.slow
 def test_train_evaluate_report_go_the_whole_way_on_any_model_and_file(root: Path, tmp_path: Path) -> None:
+    """The first of them is begun as a user begins it."""
     run, base_out = tmp_path / "run", tmp_path / "foreign"
     done = tersely(
         "train", "--model", root / "model", "--task", root / "task.jsonl", "--alpha", "0.2", "--out", run,
@@ -108,14 +110,14 @@ def test_train_evaluate_report_go_the_whole_way_on_any_model_and_file(root: Path
     assert done.returncode == 0, done.stderr
     assert "2/2" in done.stderr
     options = ["--task", root / "held_out.jsonl", "--k", "2", "--max-new-tokens", "16"]
-    assert tersely("evaluate", run, *options).returncode == 0
-    refusal = tersely("evaluate", root / "model", *options)
+    assert forked.run("evaluate", run, *options).returncode == 0
+    refusal = forked.run("evaluate", root / "model", *options)
     assert refusal.returncode == 2
     assert "--out" in refusal.stderr
-    assert tersely("evaluate", root / "model", *options, "--out", base_out).returncode == 0
-    again = tersely("evaluate", run, *options)
+    assert forked.run("evaluate", root / "model", *options, "--out", base_out).returncode == 0
+    again = forked.run("evaluate", run, *options)
     assert "finished already" in again.stderr
-    done = tersely("report", run, "--base", base_out / "model", "--out", tmp_path / "report")
+    done = forked.run("report", run, "--base", base_out / "model", "--out", tmp_path / "report")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "report" / "index.html").is_file()
 

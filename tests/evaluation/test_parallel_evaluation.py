@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import forked
 import tersely.rollouts as rollouts
 from graders import ParityJudge
+from parallel_child import run_all
 from tersely.cli import main
 from tersely.errors import UserError
 from tersely.evaluation.profile import PROFILE, read_profile
@@ -25,8 +25,6 @@ from tersely.runs.ended import ended_logs
 from tersely.runs.folder import read_log
 from tersely.samplers.endpoint import Endpoint
 from tiny_models import make_model_folder, make_task
-
-CHILD = Path(__file__).parents[1] / "support" / "parallel_child.py"
 
 
 def words(root: Path, out: str, *more: str) -> list[str]:
@@ -52,12 +50,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[dict[
     stops = [None, None, None, None, None, 5, None]
     scenarios = [{"argv": argv, "stop_after": stop} for argv, stop in zip(commands, stops, strict=True)]
     (root / "scenarios.json").write_text(json.dumps(scenarios))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(CHILD)]
-    done = subprocess.run(
-        [*launcher, str(root / "scenarios.json"), str(root)],
-        capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
+    forked.together(partial(run_all, root / "scenarios.json", root), 2)
     return root, [
         [json.loads((root / f"{i}.{rank}.json").read_text()) for rank in (0, 1)] for i in range(len(commands))
     ]

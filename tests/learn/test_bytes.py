@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +11,12 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+import forked
+from memory_child import measure_all
 from tersely.config import TrainConfig, resolve
 from tersely.plan import ModelShape, layout_of, lognormal, predict_memory
 from tersely.plan.memory import Memory
 
-CHILD = Path(__file__).parents[1] / "support" / "memory_child.py"
 SIZES = {
     "vocab_size": 1024,
     "hidden_size": 64,
@@ -49,12 +47,7 @@ def counted(folder: Path, processes: int) -> list[list[dict[str, int]]]:
     """By scenario and rank."""
     out = folder.parent / str(processes)
     out.mkdir()
-    (out / "scenarios.json").write_text(json.dumps(SCENARIOS))
-    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    words += [str(CHILD), str(folder), str(out / "scenarios.json"), str(out)]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
-    assert done.returncode == 0, done.stderr[-4000:]
+    forked.together(lambda _: measure_all(folder, SCENARIOS, out), processes)
     return [
         [json.loads((out / f"{i}.{rank}.json").read_text()) for rank in range(processes)] for i in range(len(SCENARIOS))
     ]

@@ -33,6 +33,8 @@ from training import settings, train_for_odd_texts
 
 ALONE = {"token_budget": 1}
 """Every row of an update in a micro-batch of its own, as under the tail."""
+FEW = {"prompts": 2, "max_new_tokens": 24}
+"""Eight responses a step: one gradient step of those that have the old log-probabilities, one of the others."""
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +45,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def config(root: Path, *, tail: bool, run: dict[str, Any] | None = None, **learner: Any) -> TrainConfig:
+def config(
+    root: Path, *, tail: bool, run: dict[str, Any] | None = None, sampling: dict[str, Any] | None = None, **learner: Any
+) -> TrainConfig:
     """Both passes are needed: the reference's for all responses, the old ones for those of the second gradient step."""
     common = {"old_logprobs": "trainer", "kl_coefficient": 0.05, "under_the_tail": tail}
-    return settings(root, learner={**common, **learner}, run={"steps": 2, "checkpoint_every": 1, **(run or {})})
+    whole = {"steps": 2, "checkpoint_every": 1, **(run or {})}
+    return settings(root, learner={**common, **learner}, run=whole, sampling=sampling or {})
 
 
 def outcome(run: Path) -> tuple[bytes, bytes, str]:
@@ -68,16 +73,21 @@ def end_with_tail(learner: dict[str, Any], root: Path, out: Path, **parts: Any) 
     "learner",
     [
         {},
-        {"kl_in": "loss"},
-        {"old_logprobs": "sampler"},
-        {"kl_coefficient": 0.0},
-        {"layout": "packed"},
-        {"gradient_checkpointing": True, "mask_truncated": True},
-        {"loss": "kl_cov"},
-        {"lora": {"rank": 4}},
-        {"run": {"dtype": "bfloat16"}},
-        {"run": {"dtype": "bfloat16"}, "optimizer": "adam8bit"},
-        {"run": {"dtype": "bfloat16"}, "lora": {"rank": 4}},
+        *[
+            pytest.param(learner, marks=pytest.mark.slow)
+            for learner in (
+                {"kl_in": "loss"},
+                {"old_logprobs": "sampler"},
+                {"kl_coefficient": 0.0},
+                {"layout": "packed"},
+                {"gradient_checkpointing": True, "mask_truncated": True},
+                {"loss": "kl_cov"},
+                {"lora": {"rank": 4}},
+                {"run": {"dtype": "bfloat16"}},
+                {"run": {"dtype": "bfloat16"}, "optimizer": "adam8bit"},
+                {"run": {"dtype": "bfloat16"}, "lora": {"rank": 4}},
+            )
+        ],
     ],
     ids=str,
 )
@@ -89,7 +99,7 @@ def test_weights_and_journal_are_those_of_rows_that_go_alone_bit_for_bit(
         pytest.importorskip("peft")
     if "optimizer" in learner:
         pytest.importorskip("torchao")
-    parts = {**ALONE, **learner}
+    parts = {**ALONE, "sampling": FEW, **learner}
     train_for_odd_texts(config(root, tail=False, **parts), tmp_path / "off")
     assert end_with_tail(parts, root, tmp_path / "on") == outcome(tmp_path / "off")
 

@@ -509,6 +509,7 @@ def test_the_page_is_whole_and_loads_nothing(runs: dict[str, Path], tmp_path: Pa
     assert all((page.parent / link).is_file() for link in re.findall(r"\]\(([^)]*)\)", markdown))
 
 
+@pytest.mark.slow
 def test_dominated_points_are_named(page: Path) -> None:
     rows = {row["model"]: row for row in rows_of(page.parent / "tables" / "plane_arithmetic.csv")}
     for row in rows.values():

@@ -35,14 +35,20 @@ from tersely.text import from_markdown_cell, markdown_block, markdown_cell, plac
 
 
 @pytest.fixture(scope="module")
-def family(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path], Path]:
-    """A base, two alphas and a variant, reported once."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    """A base, two alphas and a variant."""
     root = tmp_path_factory.mktemp("runs")
     base, runs = fake_runs.make_family(root, alphas=(0.0, 0.2), steps=12)
-    runs.append(fake_runs.make_run(root, base, 0.2, steps=12, normalize="group"))
+    return base, [*runs, fake_runs.make_run(root, base, 0.2, steps=12, normalize="group")]
+
+
+@pytest.fixture(scope="module")
+def family(made: tuple[Path, list[Path]]) -> tuple[Path, list[Path], Path]:
+    """Reported once, with figures: what looks at the page is slow."""
+    base, runs = made
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tersely.page.render.ENDINGS", ("svg", "png"))  # test_compare.py has the PDFs too
-        page = write_report(runs, base, root / "out", Options(commands=["tersely quickstart --out demo"]))
+        page = write_report(runs, base, base.parent / "out", Options(commands=["tersely quickstart --out demo"]))
     return base, runs, page
 
 
@@ -75,6 +81,7 @@ def test_everything_is_there(family: tuple[Path, list[Path], Path]) -> None:
     assert all((out / link).is_file() for link in re.findall(r"\]\(([^)]*)\)", markdown))
 
 
+@pytest.mark.slow
 def test_the_page_loads_nothing_and_runs_nothing(family: tuple[Path, list[Path], Path]) -> None:
     text = family[2].read_text(encoding="utf-8")
     page = Page(text)
@@ -91,6 +98,7 @@ def test_the_page_loads_nothing_and_runs_nothing(family: tuple[Path, list[Path],
     assert set(re.findall(r"url\((.)", text)) <= {"#"}
 
 
+@pytest.mark.slow
 def test_every_reference_inside_the_page_has_one_target(family: tuple[Path, list[Path], Path]) -> None:
     page = Page(family[2].read_text(encoding="utf-8"))
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
@@ -99,6 +107,7 @@ def test_every_reference_inside_the_page_has_one_target(family: tuple[Path, list
     assert wanted <= set(ids)
 
 
+@pytest.mark.slow
 def test_numbers_in_the_tables_equal_the_summaries(family: tuple[Path, list[Path], Path]) -> None:
     base, runs, page = family
     rows = {row["model"]: row for row in rows_of(page.parent / "tables" / "overview_arithmetic.csv")}
@@ -154,6 +163,7 @@ def test_evaluations_without_checks_are_said_to_be_unchecked(tmp_path: Path, mon
     assert "earlier version" not in write_report(runs, base, tmp_path / "out").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_curves_keep_every_step_in_csv_and_few_on_the_page(family: tuple[Path, list[Path], Path]) -> None:
     _, runs, page = family
     rows = rows_of(page.parent / "tables" / "curves_training.csv")
@@ -215,6 +225,7 @@ def test_no_foreign_text_becomes_markup(poison: Path) -> None:
     assert "49" not in commands
 
 
+@pytest.mark.slow
 def test_nothing_invisible_reaches_the_page(poison: Path) -> None:
     for path in (poison, poison.parent / "report.md", *(poison.parent / "tables").iterdir()):
         text = path.read_text(encoding="utf-8")
@@ -222,6 +233,7 @@ def test_nothing_invisible_reaches_the_page(poison: Path) -> None:
     assert "⟨U+202E⟩" in poison.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_no_markdown_block_is_escaped_from(poison: Path) -> None:
     lines = (poison.parent / "report.md").read_text(encoding="utf-8").splitlines()
     fence, outside = "", []
@@ -240,6 +252,7 @@ def test_no_markdown_block_is_escaped_from(poison: Path) -> None:
     assert not re.search(r"(?<!\\)\]\((?!figures/|tables/)", text)
 
 
+@pytest.mark.slow
 def test_no_csv_cell_is_a_formula(poison: Path) -> None:
     for path in (poison.parent / "tables").iterdir():
         for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8"))):
@@ -419,9 +432,9 @@ def test_a_foreign_folder_is_left_alone_and_a_full_disk_is_said(
 
 
 def test_an_output_that_cannot_be_is_refused_before_anything_is_drawn(
-    family: tuple[Path, list[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: tuple[Path, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base, runs, _ = family
+    base, runs = made
     monkeypatch.setattr("tersely.page.render.render_figure", lambda *_: pytest.fail("drawn for nothing"))
     (tmp_path / "out").symlink_to("nowhere")
     with pytest.raises(UserError, match="is a symbolic link to nothing"):

@@ -1,4 +1,4 @@
-"""A command of ours in a process of its own, forked from this one, where torch and transformers are imported already.
+"""Commands of ours in processes of their own, forked from this one, where torch and transformers are imported already.
 
 A fresh Python takes seconds to import them. For tests of what commands do to one another; where it matters how a
 process begins, a test starts a real one.
@@ -9,12 +9,15 @@ from __future__ import annotations
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
@@ -25,15 +28,14 @@ import torch
 from tersely.cli import main
 
 
-class ForkedCommand:
-    """Takes the place of ``subprocess.Popen`` for ``python -m tersely ...``, as far as a chain of commands uses it."""
+class Forked:
+    """A process that does ``work``, whose result is its exit code (None: 0), as ``subprocess.Popen`` would be one."""
 
-    def __init__(self, command: Sequence[str], *, stdout: IO[Any], stderr: IO[Any], env: Mapping[str, str], **_: Any):
-        assert list(command[:3]) == [sys.executable, "-m", "tersely"]
+    def __init__(self, work: Callable[[], Any], stdout: IO[Any], stderr: IO[Any], env: Mapping[str, str]) -> None:
         self.returncode: int | None = None
         self.pid = os.fork()
         if self.pid == 0:
-            _become(command[3:], stdout.fileno(), stderr.fileno(), env)
+            _become(work, stdout.fileno(), stderr.fileno(), env)
 
     def poll(self) -> int | None:
         if self.returncode is None:
@@ -56,7 +58,15 @@ class ForkedCommand:
             os.kill(self.pid, signum)
 
 
-def _become(arguments: Sequence[str], out: int, err: int, env: Mapping[str, str]) -> None:
+class ForkedCommand(Forked):
+    """Takes the place of ``subprocess.Popen`` for ``python -m tersely ...``, as far as a chain of commands uses it."""
+
+    def __init__(self, command: Sequence[str], *, stdout: IO[Any], stderr: IO[Any], env: Mapping[str, str], **_: Any):
+        assert list(command[:3]) == [sys.executable, "-m", "tersely"]
+        super().__init__(lambda: main(list(command[3:])), stdout, stderr, env)
+
+
+def _become(work: Callable[[], Any], out: int, err: int, env: Mapping[str, str]) -> None:
     """What the forked process does; never returns."""
     code: Any = 1
     try:
@@ -71,7 +81,7 @@ def _become(arguments: Sequence[str], out: int, err: int, env: Mapping[str, str]
         os.environ.clear()
         os.environ.update(env)
         torch.set_num_threads(1)
-        code = main(list(arguments))
+        code = work()
     except SystemExit as end:
         code = end.code
     except BaseException:
@@ -105,3 +115,25 @@ def run(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
             stream.seek(0)
             said.append(stream.read())
     return subprocess.CompletedProcess(words, code, *said)
+
+
+def together(work: Callable[[int], object], processes: int) -> None:
+    """``work(rank)`` in so many processes at once, each with the environment that torchrun would give it."""
+    with socket.socket() as free:
+        free.bind(("", 0))
+        meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(processes)}
+    with ExitStack() as opened:
+        said = [opened.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8")) for _ in range(processes)]
+        begun = []
+        for rank, out in enumerate(said):
+            env = {**os.environ, **meet, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            begun.append(Forked(partial(_done, work, rank), out, out, env))
+        codes = [one.wait() for one in begun]
+        for out in said:
+            out.seek(0)
+        assert codes == [0] * processes, "\n".join(out.read()[-4000:] for out in said)
+
+
+def _done(work: Callable[[int], object], rank: int) -> None:
+    """Nothing that ``work`` returns is an exit code."""
+    work(rank)

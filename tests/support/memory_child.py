@@ -1,14 +1,13 @@
 """One of several processes that train a tiny model, for tests/learn/test_bytes.py: what it holds, by term of the plan.
 
-``python memory_child.py FOLDER SCENARIOS.json OUT``: each scenario is {"learner": settings, "dtype": name, "streams":
-bool}. The bytes that rank r held in scenario i are written to OUT/i.r.json.
+Each scenario is {"learner": settings, "dtype": name, "streams": bool}. The bytes that rank r held in scenario i are
+written to OUT/i.r.json.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -101,9 +100,8 @@ def measure(folder: Path, scenario: dict[str, Any], world: World) -> dict[str, i
     }
 
 
-if __name__ == "__main__":
+def measure_all(folder: Path, scenarios: Sequence[dict[str, Any]], out: Path) -> None:
     torch.set_num_threads(1)
-    folder, scenarios, out = map(Path, sys.argv[1:])
     with World.joined() as world:
-        for i, scenario in enumerate(json.loads(scenarios.read_text())):
+        for i, scenario in enumerate(scenarios):
             (out / f"{i}.{world.rank}.json").write_text(json.dumps(measure(folder, scenario, world)))

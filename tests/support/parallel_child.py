@@ -1,4 +1,4 @@
-"""One of several processes that train together, for tests/test_parallel.py: runs commands one after another.
+"""One of several processes that train or evaluate together: runs commands one after another.
 
 ``python parallel_child.py SCENARIOS.json OUT``: each scenario is {"argv": [...], "stop_after": step or null} (of an
 evaluation with the refilling engine: responses, in each process). What became of scenario i in rank r is written to
@@ -77,13 +77,17 @@ def agreed_port(note: Path, rank: int) -> int:
     return int(json.loads(note.read_text())["port"])
 
 
-if __name__ == "__main__":
+def run_all(scenarios: Path, out: Path, here: int) -> None:
+    """All of them, as process number ``here``."""
     torch.set_num_threads(1)
     rollouts.Judge = ParityJudge  # type: ignore[misc]
-    here = int(os.environ.get("RANK", "0"))
     # Processes join once for each scenario here: every time at a store of its own, not at torchrun's, which remembers.
     os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "False"
-    for i, scenario in enumerate(json.loads(Path(sys.argv[1]).read_text())):
-        os.environ["MASTER_PORT"] = str(agreed_port(Path(sys.argv[2]) / f"{i}.port", here))
+    for i, scenario in enumerate(json.loads(scenarios.read_text())):
+        os.environ["MASTER_PORT"] = str(agreed_port(out / f"{i}.port", here))
         found = run(scenario["argv"], scenario["stop_after"], here)
-        (Path(sys.argv[2]) / f"{i}.{here}.json").write_text(json.dumps(found))
+        (out / f"{i}.{here}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    run_all(Path(sys.argv[1]), Path(sys.argv[2]), int(os.environ.get("RANK", "0")))

@@ -96,6 +96,7 @@ REFERENCE = {
 that 24 to 28 % were unsolvable."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("level", "chances"),
     [

@@ -86,11 +86,13 @@ def bare(puzzle: Puzzle) -> str:
     return re.sub("[A-E]", lambda found: f"({place[found[0]]})", puzzle.question)
 
 
+@pytest.mark.slow
 def test_splits_share_no_problem_not_even_under_other_letters() -> None:
     seen = [{bare(p) for p in ordering_puzzles(split, 200, 0)} for split in ("train", "held_out", "gate")]
     assert len(set.union(*seen)) == sum(map(len, seen))
 
 
+@pytest.mark.slow
 def test_the_answer_cannot_be_told_from_where_it_is_written() -> None:
     """Guessing an object as it stands first is right as often as chance (five standard errors)."""
     rng = random.Random(1)

@@ -44,6 +44,7 @@ def test_the_search_tries_what_the_task_says_and_ends_right() -> None:
         assert words[-3] == puzzle.answer
 
 
+@pytest.mark.slow
 def test_verbose_demonstrations_show_every_habit_and_are_mostly_right() -> None:
     rng, style = random.Random(2), OrderingStyle()
     shown: Counter[str] = Counter()
@@ -123,17 +124,22 @@ def test_the_known_best_of_one_problem() -> None:
     assert [stop.right for stop in first.stops] == [False, False, True, True, True]
 
 
+@pytest.fixture(scope="module")
+def puzzles() -> list[Puzzle]:
+    return ordering_puzzles("train", 900, 7)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("level", "search", "oracle", "first", "accuracy"),
     [("3", 81, 53, 51, 0.75), ("4", 125, 76, 75, 0.75), ("5", 160, 100, 95, 0.81)],
 )
 def test_the_price_of_answering_as_soon_as_the_place_is_filled(
-    level: str, search: float, oracle: float, first: float, accuracy: float
+    puzzles: list[Puzzle], level: str, search: float, oracle: float, first: float, accuracy: float
 ) -> None:
     """The reference, which writes a clue in three words where this is one, and lets longer searches in, has 97, 167 and
     205 tokens of search, 59, 86 and 115 of the oracle, and 77, 70 and 78 % for the earliest answer."""
-    problems = [puzzle.problem() for puzzle in ordering_puzzles("train", 900, 7)]
-    best = [optimum(p) for p in problems if p.difficulty == level]
+    best = [optimum(p) for p in (puzzle.problem() for puzzle in puzzles) if p.difficulty == level]
     points = frontier(best)
     assert sum(one.search for one in best) / 300 == pytest.approx(search, abs=14)
     assert sum(one.oracle for one in best) / 300 == pytest.approx(oracle, abs=4)

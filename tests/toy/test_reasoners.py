@@ -74,6 +74,7 @@ def test_models_of_searched_tasks_have_the_size_that_is_told(task: str) -> None:
     assert 0.59e6 < model.num_parameters() < 0.62e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", SEARCHERS)
 def test_a_base_is_made_as_an_ordinary_model_folder(task: str, tmp_path: Path) -> None:
     open_gate = Gate(problems=12, max_new_tokens=8, accuracy=0.0, hardest=0.0, checks=0.0, temperature=0.6)
