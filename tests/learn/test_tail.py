@@ -341,7 +341,11 @@ def test_a_run_that_broke_under_the_tail_goes_on_to_the_same_bits(root: Path, tm
 @pytest.mark.slow
 def test_killed_at_storage_calls_it_ends_with_the_same_bits(root: Path, tmp_path: Path) -> None:
     points = survive_every_crash(
-        lambda out: train_for_odd_texts(config(root, tail=True), out), tmp_path, outcome, kinds=True, stride=5
+        lambda out: train_for_odd_texts(config(root, tail=True, sampling=FEW), out),
+        tmp_path,
+        outcome,
+        kinds=True,
+        stride=5,
     )
     assert len(points) >= 5
 

@@ -117,7 +117,7 @@ def test_passes_hold_the_rows_of_one_pass_and_give_the_same_gradient() -> None:
 @pytest.mark.parametrize("task", SEARCHERS)
 def test_some_steps_lower_the_loss(task: str) -> None:
     torch.set_num_threads(1)
-    state = SftState(replace(REASONERS[task].settings, pool_steps=4))
+    state = SftState(replace(REASONERS[task].settings, pool_steps=4, batch_tokens=1024))
     losses = [state.advance().loss for _ in range(30)]
     assert losses[-1] < losses[0] - 0.7
 
