@@ -28,7 +28,7 @@ from pathlib import Path
 from rich.console import Console
 from tune import Job, seeds_of
 
-from tersely.errors import TerselyError
+from tersely.errors import TerselyError, UserError
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
 from tersely.pipelines.variants import RunPlan, Variant
 from tersely.records import Problem
@@ -49,7 +49,8 @@ AVERAGINGS = ("token", "constant")
 BUDGETS = (20, 40, 60, 80, 120, 160)
 """Tokens of thinking after which an answer is forced."""
 CLOSE = " hmm so </think>"
-"""How: in the words with which both reasoners give up. After a bare ``</think>`` that of Countdown thinks on."""
+"""How: in the words with which Countdown's reasoner gives up, as it thinks on after a bare ``</think>``. That of
+ordering also repeats the question where it guesses (``hmm so who1 1 B </think>``), which no words for all can say."""
 SFT_RATE, SFT_PROMPTS = "3e-4", 1280
 """Learning rate as on arithmetic; problems as many as RL sees in 40 iterations."""
 LOSS = 3
@@ -189,9 +190,14 @@ def _job(command: Command) -> Job:
     return Job(command, any(path.is_file() for path in left))
 
 
+def _named(command: Command, *words: str) -> Command:
+    """With a title, and so a log, that no other command has."""
+    return replace(command, title=" ".join([command.title, *words]))
+
+
 def trained(at: Place, name: str, *settings: str, problems: Path | None = None) -> Chain:
     """A run by reinforcement learning, and its measurement."""
-    train = _job(at.plan(problems).train(Variant(name, settings)))
+    train = _job(_named(at.plan(problems).train(Variant(name, settings)), at.name))
     return [train, measured(at, at.folder / name, problems=problems)]
 
 
@@ -201,13 +207,13 @@ def iterated_sft(at: Place) -> Chain:
     arguments += ["--train-size", str(SFT_PROMPTS), "--like", str(at.folder / "alpha-0.2"), "--seed", str(at.seed)]
     arguments += ["--learning-rate", SFT_RATE, "--out", str(run)]
     arguments += ["--set", "tuning.batch=32", "--set", "tuning.warmup_share=0"]
-    train = Command(f"train {run.name}", tuple(arguments), run / "journal.jsonl")
+    train = Command(f"train {run.name} {at.name}", tuple(arguments), run / "journal.jsonl")
     return [_job(train), measured(at, run)]
 
 
 def measured(at: Place, model: Path, *options: str, problems: Path | None = None) -> Job:
     """A model on the further problems; ``options``: of ``tersely evaluate``."""
-    command = at.plan(problems).evaluate(model)
+    command = _named(at.plan(problems).evaluate(model), at.name)
     place = at.folder / "ramp" / model.name if "--out" in options else model / "evaluation"
     log = place / (problems or at.problems).stem / "responses.jsonl"
     return _job(replace(command, arguments=(*command.arguments, *options), log=log))
@@ -218,7 +224,8 @@ def forced(at: Place, budget: int) -> Job:
     job = measured(at, at.base, "--decoding", f"budget:{budget}", "--close", CLOSE)
     # The closing words are a part of the point's name, as a digest.
     points = (at.base / "evaluation").glob(f"{at.problems.stem}@budget-*{budget}/summary.json")
-    return replace(job, done=any(path.parent.name.endswith(f"-{budget}") for path in points))
+    done = any(path.parent.name.endswith(f"-{budget}") for path in points)
+    return replace(job, command=_named(job.command, f"ended at {budget}"), done=done)
 
 
 # ---- the problems
@@ -244,6 +251,14 @@ def _write(path: Path, problems: Sequence[Problem]) -> None:
 # ---- all of it
 
 
+def require_same_options(out: Path, fresh: int, settings: Sequence[str]) -> None:
+    """UserError where the folder was begun with other options: what was only tried out is not the benchmark."""
+    path, told = out / "options.json", {"fresh": fresh, "set": sorted(settings)}
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != told:
+        raise UserError(f"{out} was begun with another --fresh or --set: give those again, or another --out")
+    disk.replace_file(path, (json.dumps(told) + "\n").encode())
+
+
 def work(
     places: Sequence[Place], stages: Sequence[Callable[[Place], Iterator[Chain]]], runner: Runner, jobs: int
 ) -> None:
@@ -265,6 +280,7 @@ def main() -> None:
     args = parser.parse_args()
     try:
         require_own(args.out, "this benchmark")
+        require_same_options(args.out, args.fresh, args.set)
         for task in args.tasks:
             write_problems(args.out / task, task, args.fresh)
         searching = "search" in args.parts

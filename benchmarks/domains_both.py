@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from domains import ON_EVERY_BASE, TASKS, Place, write_problems
+from domains import FRESH, ON_EVERY_BASE, TASKS, Place, require_same_options, write_problems
 from rich.console import Console
 
 from tersely.display import make_display
@@ -91,7 +91,8 @@ def measurements(out: Path, run: Path, trained_on: str, settings: tuple[str, ...
         words = (*command.arguments, "--other-template", "--allow-overlap", "--out", str(place))
         left = place / run.name / Path(plan(out, trained_on, asked).held_out).stem
         if not (left / "summary.json").is_file():
-            yield CommandChain((replace(command, arguments=words, log=left / "responses.jsonl"),))
+            title, log = f"{command.title} {BOTH} {asked}", left / "responses.jsonl"
+            yield CommandChain((replace(command, title=title, arguments=words, log=log),))
 
 
 def learns_both(out: Path) -> bool:
@@ -109,13 +110,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/domains"))
     parser.add_argument("--jobs", type=int, default=usual_jobs())
+    parser.add_argument("--fresh", type=int, default=FRESH, help="further problems; fewer only to try this out")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of training; to try this out")
     args = parser.parse_args()
     known_here()
     try:
         require_own(args.out, "this benchmark")
+        require_same_options(args.out, args.fresh, args.set)
         for task in TASKS:
-            write_problems(args.out / task, task)
+            write_problems(args.out / task, task, args.fresh)
         work(args.out, tuple(args.set), args.jobs)
     except (TerselyError, Stopped) as end:
         print(end, file=sys.stderr)
@@ -139,7 +142,7 @@ def work(out: Path, settings: tuple[str, ...], jobs: int) -> None:
             some, name = plan(out, task, task, settings), f"{task}-alpha-{alpha:g}"
             if not (folder / name / "done.json").is_file():
                 train = some.train(Variant(name, (f"objective.alpha={alpha:g}",)))
-                runner.run([CommandChain((train,))], jobs)
+                runner.run([CommandChain((replace(train, title=f"{train.title} {BOTH}"),))], jobs)
             runner.run(list(measurements(out, folder / name, task, settings)), jobs)
 
 

@@ -13,7 +13,6 @@ from domains_records import DomainRecords, Response
 from tersely.analysis.clusters import accuracy_clusters, by_problem, token_clusters
 from tersely.analysis.cutoff import cut
 from tersely.analysis.intervals import (
-    Clusters,
     clustered_mean,
     clustered_rate,
     paired_difference,
@@ -144,24 +143,23 @@ def against_search(domain: Domain, answers: Answers) -> Estimate | None:
     return paired_ratio(search, {name: [float(r.tokens) for r in of_it] for name, of_it in right.items()})
 
 
-def at_tokens(line: Sequence[Answers], tokens: float) -> Clusters | None:
-    """Problem -> share right at this mean length, between the two models around it; None beyond the ends."""
-    ranked = sorted(line, key=lambda one: one.tokens.value)
-    for short, long in pairwise(ranked):
+def above(line: Sequence[Answers], one: Answers) -> Estimate | None:
+    """Accuracy above the straight line between the neighbours at the same tokens, paired by problem; None beyond the
+    line's ends. As in objectives_frontier.py the interval knows the noise of all three models in both directions: it is
+    that of accuracy minus the line's slope times tokens."""
+    tokens = one.tokens.value
+    for short, long in pairwise(sorted(line, key=lambda model: model.tokens.value)):
         low, high = short.tokens.value, long.tokens.value
         if low <= tokens <= high:
             part = (tokens - low) / ((high - low) or 1.0)
-            sides = [accuracy_clusters(one.records) for one in (short, long)]
-            means = [{name: float(np.mean(values)) for name, values in side.items()} for side in sides]
-            return {name: [(1 - part) * means[0][name] + part * means[1][name]] for name in means[0]}
+            slope = (long.accuracy.value - short.accuracy.value) / ((high - low) or 1.0)
+            first, last, own = (_beside(model, slope) for model in (short, long, one))
+            between = {name: [(1 - part) * first[name] + part * last[name]] for name in own}
+            return paired_difference(between, {name: [value] for name, value in own.items()})
     return None
 
 
-def above(line: Sequence[Answers], one: Answers) -> Estimate | None:
-    """Accuracy above the straight lines between neighbours at the same tokens, paired by problem; None where they have
-    no such length."""
-    between = at_tokens(line, one.tokens.value)
-    if between is None:
-        return None
-    own = accuracy_clusters(one.records)
-    return paired_difference(between, {name: [float(np.mean(own[name]))] for name in between}, rates=True)
+def _beside(model: Answers, slope: float) -> dict[str, float]:
+    """Problem -> accuracy minus ``slope`` times tokens."""
+    right, tokens = accuracy_clusters(model.records), token_clusters(model.records)
+    return {name: float(np.mean(right[name]) - slope * np.mean(tokens[name])) for name in right}

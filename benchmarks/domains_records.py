@@ -29,6 +29,7 @@ from typing import Any
 from domains import Place
 from packed import read_csv, write_csv
 
+from tersely.errors import UserError
 from tersely.evaluation.records import SUMMARY, Evaluation, read_evaluation
 from tersely.records import EvalRecord, Finish, JsonObject, Kind, Problem, Status
 from tersely.runs.logs import read_log
@@ -61,15 +62,19 @@ class Response:
 
 
 def pack(places: Sequence[Place], out: Path, commit: str) -> None:
-    """All that is finished of one task."""
+    """All that is finished of one task; UserError where nothing is."""
     task = places[0].task
     found = {at.seed: dict(measured(at)) for at in places}
+    if not any(found.values()):
+        raise UserError(f"nothing of {task} is measured yet: run benchmarks/domains.py before its records are made")
     responses = {seed: {name: e.responses() for name, e in runs.items()} for seed, runs in found.items()}
     asked = {r.problem_id: r for runs in responses.values() for records in runs.values() for r in records}
     numbers = {name: number for number, name in enumerate(asked)}
     out.mkdir(parents=True, exist_ok=True)
     rows = [(numbers[name], name, r.difficulty, r.question) for name, r in asked.items()]
     write_csv(out / "problems.csv.gz", PROBLEM, rows)
+    for old in out.glob("responses-seed-*.csv.gz"):
+        old.unlink()  # its problems may have had other numbers
     for seed, runs in responses.items():
         lines = [line(name, r, numbers, task) for name, records in runs.items() for r in records]
         write_csv(out / f"responses-seed-{seed}.csv.gz", RESPONSE, lines)

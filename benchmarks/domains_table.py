@@ -12,7 +12,7 @@ from pathlib import Path
 
 from domains import ALPHAS, AVERAGINGS, BUDGETS, ON_EVERY_BASE, SEEDS, TASKS, K, Place
 from domains_facts import Answers, Domain, above, against_search, price, saving
-from domains_records import RECORDS, DomainRecords, pack
+from domains_records import RECORDS, DomainRecords, measured, pack
 
 from tersely.errors import TerselyError
 from tersely.table import show
@@ -20,7 +20,7 @@ from tersely.table import show
 RESULT = Path(__file__).parent / "results" / "domains.md"
 FIRST, MORE = SEEDS[0], SEEDS[1:]
 CUTOFFS = 6
-"""Smaller caps, evenly over the base's own lengths."""
+"""Smaller caps, evenly up to half of the base's longest response."""
 
 
 def name_of(alpha: float) -> str:
@@ -258,7 +258,7 @@ def main() -> None:
     if args.out is not None:
         for task in TASKS:
             places = [at for seed in SEEDS if (at := Place(args.out, task, seed)).folder.is_dir()]
-            if places:
+            if any(True for at in places for _ in measured(at)):
                 pack(places, args.records / task, args.commit)
     there = [task for task in TASKS if (args.records / task / "runs.json").is_file()]
     if not there:

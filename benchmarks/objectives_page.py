@@ -74,7 +74,7 @@ def losses(records: Records) -> list[str]:
     ]
     rest = (
         "A lost model answers with next to no tokens, so no budget was taken from it; it is measured and listed like\n"
-        "any other, and left out of the figure, whose scale it would spoil.\n"
+        "any other, and left out of the figure, whose scale it would spoil, where it was lost within the budget.\n"
     )
     return ["\n".join([*told, rest])] if told else []
 

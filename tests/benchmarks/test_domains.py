@@ -12,12 +12,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import domains
+import domains_both
 import domains_table
 from domains import ALPHAS, SEEDS, TASKS, Place, write_problems
 from domains_facts import Answers, Domain, above, against_search, price, saving
-from domains_records import PROBLEM, RESPONSE, DomainRecords, line
+from domains_records import PROBLEM, RESPONSE, DomainRecords, line, pack
 from packed import write_csv
 
+from tersely.errors import UserError
 from tersely.learn.run_setup import refuse_settings
 from tersely.records import EvalRecord, Finish, Problem, Status
 from tersely.tasks.sources.countdown import countdown_problems
@@ -81,6 +83,31 @@ def test_what_is_finished_is_not_begun_again(out: Path) -> None:
     place.mkdir(parents=True)
     (place / "summary.json").write_text("{}")
     assert [domains.forced(at, budget).done for budget in (4, 40, 140)] == [False, True, False]
+
+
+def test_no_two_commands_share_a_log(out: Path) -> None:
+    """What one of them said last is told as why it failed."""
+    parts = (domains.base, domains.family, domains.others, domains.ramp)
+    places = [Place(out, task, seed) for seed in SEEDS for task in TASKS]
+    titles = [job.command.title for at in places for part in parts for chain in part(at) for job in chain]
+    asked = domains_both.measurements(out, out / "both" / "seed-1" / "base", TASKS[0], ())
+    titles += [command.title for chain in asked for command in chain.commands]
+    assert len(titles) > 60
+    assert len(set(titles)) == len(titles)
+
+
+def test_what_was_tried_out_is_not_gone_on_with_as_the_benchmark(tmp_path: Path) -> None:
+    domains.require_same_options(tmp_path, 30, ["run.steps=2"])
+    domains.require_same_options(tmp_path, 30, ["run.steps=2"])
+    for fresh, settings in ((1200, ["run.steps=2"]), (30, [])):
+        with pytest.raises(UserError, match="begun with another --fresh or --set"):
+            domains.require_same_options(tmp_path, fresh, settings)
+
+
+def test_nothing_measured_makes_no_records(out: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nothing of countdown is measured yet"):
+        pack([Place(out, "countdown", 2)], tmp_path / "countdown", "abc")
+    assert not (tmp_path / "countdown").exists()
 
 
 # ---- facts
@@ -163,6 +190,25 @@ def test_a_model_on_the_line_between_two_lies_not_above_it(tmp_path: Path) -> No
     assert gap is not None
     assert gap.value == pytest.approx(of(domain, "other").accuracy.value - 0.5)
     assert above(line_of, of(domain, "longest")) is None
+
+
+def test_the_interval_above_a_line_knows_that_tokens_are_noisy_too(tmp_path: Path) -> None:
+    """All are right in every second problem; one costs 40 or 110 tokens by chance, where the line rises by 1 in 50."""
+    models = {
+        "alpha-0": lambda p: (100, True),
+        "alpha-0.4": lambda p: (50, False),
+        "even": lambda p: (75, int(p.id, 16) % 2 == 0),
+        "noisy": lambda p: (40 + 70 * (int(p.id, 16) // 2 % 2), int(p.id, 16) % 2 == 0),
+    }
+    domain = made(tmp_path, models)
+    line_of = [of(domain, "alpha-0"), of(domain, "alpha-0.4")]
+    even, noisy = (above(line_of, of(domain, name)) for name in ("even", "noisy"))
+    assert even is not None
+    assert noisy is not None
+    own = of(domain, "noisy")
+    assert noisy.value == pytest.approx(own.accuracy.value - (own.tokens.value - 50) / 50)
+    widths = [one.high - one.low for one in (even, noisy) if one.high is not None and one.low is not None]
+    assert widths[1] > 1.3 * widths[0]
 
 
 def test_quarters_hold_every_problem_once_and_grow(tmp_path: Path) -> None:
