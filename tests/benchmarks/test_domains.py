@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import domains
 import domains_both
+import domains_records
 import domains_table
 from domains import ALPHAS, SEEDS, TASKS, Place, write_problems
 from domains_facts import Answers, Domain, above, against_search, price, saving
@@ -108,6 +109,28 @@ def test_nothing_measured_makes_no_records(out: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing of countdown is measured yet"):
         pack([Place(out, "countdown", 2)], tmp_path / "countdown", "abc")
     assert not (tmp_path / "countdown").exists()
+
+
+class Evaluated:
+    """An evaluation of one response."""
+
+    versions: Mapping[str, str] = {"torch": "2.13"}
+
+    def responses(self) -> list[EvalRecord]:
+        p = countdown_problems("held_out", 1, 0)[0]
+        right, text = Status.CORRECT, "maybe check"
+        return [EvalRecord(p.id, p.question, "", p.difficulty, 0, right, True, 30, Finish.EOS, None, text)]
+
+
+def test_records_hold_nothing_of_an_earlier_packing(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its problems had numbers of their own, by which its answers would be taken for answers to others."""
+    monkeypatch.setattr(domains_records, "measured", lambda at: iter([("base", Evaluated())]))
+    for seeds in ((1, 2), (1,)):
+        pack([Place(out, "countdown", seed) for seed in seeds], tmp_path / "countdown", "abc")
+    found = DomainRecords("countdown", tmp_path).seeds
+    assert list(found) == [1]
+    [one] = found[1]["base"]
+    assert (one.record.tokens, one.record.correct, sum(one.habits)) == (30, True, 2)
 
 
 # ---- facts
