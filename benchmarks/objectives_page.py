@@ -83,6 +83,8 @@ def paces(records: Records) -> str:
     """From the slowest whole run that kept its model to the fastest."""
     ends, lost = {(int(row["seed"]), row["run"]): row for row in records.steps()}, lost_steps(records)
     found = sorted(float(row["tokens"]) / float(row["seconds"]) for key, row in ends.items() if key not in lost)
+    if not found:
+        return "no run kept its model"
     return f"{found[0]:,.0f} to {found[-1]:,.0f} sampled tokens a CPU second"
 
 

@@ -215,6 +215,13 @@ def test_a_lost_model_is_listed_as_lost_whatever_its_tokens_and_is_no_part_of_th
     assert row.endswith("| lost its model |")
     drawn = {label for axes in objectives_page.draw(records).axes for label in axes.get_legend_handles_labels()[1]}
     assert drawn == {"paper, by alpha", "leash", "hapo"}
+    assert "left out of the figure, whose scale it would spoil, where it was lost within the budget." in page
+
+
+def test_a_page_is_made_where_every_run_lost_its_model(tmp_path: Path) -> None:
+    lost = {f"seed-{seed}/{run}": 1 for seed in SEEDS for run in ("paper-0", "a", "b")}
+    records = made_records(tmp_path / "records", {"paper-0": (0.0, 2.0)}, lost=lost)
+    assert "differs from run to run (no run kept its model)" in objectives_page.page(records)
 
 
 def test_a_method_that_is_not_measured_in_every_seed_is_not_said_to_spend_too_much(tmp_path: Path) -> None:
