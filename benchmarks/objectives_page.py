@@ -25,7 +25,7 @@ from tersely.page.figure import METADATA, STYLE
 RESULTS = Path(__file__).parent / "results"
 BY = {"tokens": "sampled tokens", "seconds": "seconds"}
 ONE = "no line yet"
-
+FIRST, SAME = "paper-0", "hapo"
 
 # ---- words and table
 
@@ -35,7 +35,12 @@ def page(records: Records) -> str:
     frontiers = [Frontier(records, by) for by in BY]
     parts = [HEAD, facts(records), *losses(records), "![accuracy against tokens](objectives.png)\n"]
     for frontier in frontiers:
-        parts += [f"## At matched {BY[frontier.by]}\n", verdicts(frontier), table(frontier)]
+        parts += [
+            f"## At matched {BY[frontier.by]}\n",
+            *care(records, frontier.by),
+            verdicts(frontier),
+            table(frontier),
+        ]
     parts += ["## Constants\n", constants()]
     return "\n".join(parts)
 
@@ -79,13 +84,33 @@ def losses(records: Records) -> list[str]:
     return ["\n".join([*told, rest])] if told else []
 
 
+def pace_of_runs(records: Records) -> dict[tuple[int, str], float]:
+    """(seed, run) -> sampled tokens a CPU second of the whole run, of those that kept their model."""
+    ends, lost = {(int(row["seed"]), row["run"]): row for row in records.steps()}, lost_steps(records)
+    return {key: float(row["tokens"]) / float(row["seconds"]) for key, row in ends.items() if key not in lost}
+
+
 def paces(records: Records) -> str:
     """From the slowest whole run that kept its model to the fastest."""
-    ends, lost = {(int(row["seed"]), row["run"]): row for row in records.steps()}, lost_steps(records)
-    found = sorted(float(row["tokens"]) / float(row["seconds"]) for key, row in ends.items() if key not in lost)
+    found = sorted(pace_of_runs(records).values())
     if not found:
         return "no run kept its model"
     return f"{found[0]:,.0f} to {found[-1]:,.0f} sampled tokens a CPU second"
+
+
+def care(records: Records, by: str) -> list[str]:
+    """What is to be known before the table of seconds is read: two methods do the same work here."""
+    found = pace_of_runs(records)
+    ratios = [
+        found[seed, SAME] / found[seed, FIRST] for seed in records.seeds if {(seed, SAME), (seed, FIRST)} <= set(found)
+    ]
+    if by != "seconds" or not ratios:
+        return []
+    return [
+        f"`{SAME}` goes by a problem's earlier answers, and here each problem comes once: it does the work of\n"
+        f"`{FIRST}`. It went at {min(ratios):.2f} to {max(ratios):.2f} of its pace, by what else ran on the cores.\n"
+        "**So nothing is concluded from this table**: the verdicts are what the rule gives.\n"
+    ]
 
 
 def verdicts(frontier: Frontier) -> str:
