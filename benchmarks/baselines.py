@@ -9,10 +9,10 @@ Resumable: run it again and finished work is recognised. ``chains`` is what anot
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from driving import write_task
 from rich.console import Console
 
 from tersely.evaluation.table import print_table
@@ -116,11 +116,7 @@ def search_task(out: Path) -> Path:
     """Problems of the gate's split, which nothing is trained on or published of."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / "search.jsonl"
-    rows = [
-        {"problem": p.question, "answer": p.answer, "kind": str(p.kind), "difficulty": p.difficulty}
-        for p in arithmetic_problems("gate", 600, SEARCH_SEED)
-    ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    write_task(path, arithmetic_problems("gate", 600, SEARCH_SEED))
     return path
 
 

@@ -20,20 +20,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from driving import said_plainly, write_task
 from rich.console import Console
 from tune import Job, seeds_of
 
-from tersely.errors import TerselyError, UserError
+from tersely.errors import UserError
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
 from tersely.pipelines.variants import RunPlan, Variant
 from tersely.records import Problem
 from tersely.runs import disk
-from tersely.stop import Stopped, StopRequest
+from tersely.stop import StopRequest
 from tersely.tasks.sources.embedded import EMBEDDED_TASKS
 from tersely.tune.found import CERTIFICATES, MIXES, RUN, read_screen
 from tersely.tune.ladder import frontier
@@ -241,11 +241,8 @@ def write_problems(folder: Path, task: str, fresh: int = FRESH, choosing: int = 
 
 
 def _write(path: Path, problems: Sequence[Problem]) -> None:
-    rows = [
-        {"problem": p.question, "answer": p.answer, "kind": str(p.kind), "difficulty": p.difficulty} for p in problems
-    ]
     if not path.is_file():
-        disk.replace_file(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        write_task(path, problems)
 
 
 # ---- all of it
@@ -278,7 +275,7 @@ def main() -> None:
     parser.add_argument("--fresh", type=int, default=FRESH, help="further problems; fewer only to try this out")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of training; to try this out")
     args = parser.parse_args()
-    try:
+    with said_plainly():
         require_own(args.out, "this benchmark")
         require_same_options(args.out, args.fresh, args.set)
         for task in args.tasks:
@@ -289,9 +286,6 @@ def main() -> None:
         stages = SEARCH if searching else [stage for part in args.parts for stage in PARTS[part]]
         with StopRequest() as stop:
             work(places, stages, Runner(args.out / "logs", Console(stderr=True), stop), args.jobs)
-    except (TerselyError, Stopped) as end:
-        print(end, file=sys.stderr)
-        raise SystemExit(end.exit_code) from None
 
 
 if __name__ == "__main__":

@@ -12,22 +12,21 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import sys
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
 from domains import FRESH, ON_EVERY_BASE, TASKS, Place, require_same_options, write_problems
+from driving import said_plainly
 from rich.console import Console
 
 from tersely.display import make_display
-from tersely.errors import TerselyError
 from tersely.evaluation.records import read_evaluation
 from tersely.pipelines.chain import CommandChain, Runner, require_own, usual_jobs
 from tersely.pipelines.variants import RunPlan, Variant
 from tersely.records import Problem
-from tersely.stop import Stopped, StopRequest
+from tersely.stop import StopRequest
 from tersely.tasks.sources import EmbeddedSplit
 from tersely.tasks.sources.embedded import EMBEDDED_TASKS, EmbeddedTask
 from tersely.toy.base import make_base
@@ -114,15 +113,12 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of training; to try this out")
     args = parser.parse_args()
     known_here()
-    try:
+    with said_plainly():
         require_own(args.out, "this benchmark")
         require_same_options(args.out, args.fresh, args.set)
         for task in TASKS:
             write_problems(args.out / task, task, args.fresh)
         work(args.out, tuple(args.set), args.jobs)
-    except (TerselyError, Stopped) as end:
-        print(end, file=sys.stderr)
-        raise SystemExit(end.exit_code) from None
 
 
 def work(out: Path, settings: tuple[str, ...], jobs: int) -> None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 from domains_records import DomainRecords, Response
+from objectives_frontier import Measured, gap_by_problem
 
 from tersely.analysis.clusters import accuracy_clusters, by_problem, token_clusters
 from tersely.analysis.cutoff import cut
@@ -38,6 +39,12 @@ class Answers:
     @cached_property
     def records(self) -> list[EvalRecord]:
         return [one.record for one in self.responses]
+
+    @cached_property
+    def means(self) -> Measured:
+        """By problem."""
+        right, tokens = accuracy_clusters(self.records), token_clusters(self.records)
+        return Measured(*({name: float(np.mean(side[name])) for name in right} for side in (right, tokens)))
 
     @property
     def accuracy(self) -> Estimate:
@@ -145,21 +152,9 @@ def against_search(domain: Domain, answers: Answers) -> Estimate | None:
 
 def above(line: Sequence[Answers], one: Answers) -> Estimate | None:
     """Accuracy above the straight line between the neighbours at the same tokens, paired by problem; None beyond the
-    line's ends. As in objectives_frontier.py the interval knows the noise of all three models in both directions: it is
-    that of accuracy minus the line's slope times tokens."""
-    tokens = one.tokens.value
-    for short, long in pairwise(sorted(line, key=lambda model: model.tokens.value)):
-        low, high = short.tokens.value, long.tokens.value
-        if low <= tokens <= high:
-            part = (tokens - low) / ((high - low) or 1.0)
-            slope = (long.accuracy.value - short.accuracy.value) / ((high - low) or 1.0)
-            first, last, own = (_beside(model, slope) for model in (short, long, one))
-            between = {name: [(1 - part) * first[name] + part * last[name]] for name in own}
-            return paired_difference(between, {name: [value] for name, value in own.items()})
-    return None
-
-
-def _beside(model: Answers, slope: float) -> dict[str, float]:
-    """Problem -> accuracy minus ``slope`` times tokens."""
-    right, tokens = accuracy_clusters(model.records), token_clusters(model.records)
-    return {name: float(np.mean(right[name]) - slope * np.mean(tokens[name])) for name in right}
+    line's ends. The interval knows the noise of all three models in both directions (``gap_by_problem``)."""
+    ranked = sorted((model.means for model in line), key=lambda means: means.point)
+    gap = gap_by_problem(one.means, ranked)
+    if gap is None:
+        return None
+    return paired_difference({name: [0.0] for name in gap}, {name: [value] for name, value in gap.items()})

@@ -17,19 +17,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from driving import said_plainly, write_task
 from rich.console import Console
 
-from tersely.errors import TerselyError
 from tersely.evaluation.records import SUMMARY, read_evaluation
 from tersely.pipelines.chain import Command, CommandChain, Runner, require_own, usual_jobs
-from tersely.runs import disk
-from tersely.stop import Stopped, StopRequest
+from tersely.stop import StopRequest
 from tersely.tasks.sources.arithmetic import arithmetic_problems
 from tersely.tasks.sources.embedded import EMBEDDED_TASKS
 from tersely.tune.found import CERTIFICATES, MIXES, RUN, read_screen
@@ -219,8 +217,7 @@ def write_fresh(path: Path, size: int = FRESH) -> None:
     known = {one.id for one in EMBEDDED_TASKS["arithmetic"].load("held_out", SCREEN + TEST + LAST_WORD)}
     drawn = arithmetic_problems("held_out", size + 100, FRESH_SEED)
     fresh = [one for one in drawn if one.id not in known][:size]
-    rows = [{"problem": p.question, "answer": p.answer, "kind": str(p.kind), "difficulty": p.difficulty} for p in fresh]
-    disk.replace_file(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    write_task(path, fresh)
 
 
 # ---- all of it
@@ -254,16 +251,13 @@ def main() -> None:
     parser.add_argument("--fresh", type=int, default=FRESH, help="further problems; fewer only to try this out")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of training; to try this out")
     args = parser.parse_args()
-    try:
+    with said_plainly():
         require_own(args.out, "this benchmark")
         if not (args.out / "fresh.jsonl").is_file():
             write_fresh(args.out / "fresh.jsonl", args.fresh)
         places = [Place(args.out, seed, args.bases, tuple(args.set)) for seed in args.seeds]
         with StopRequest() as stop:
             work(places, args.parts, Runner(args.out / "logs", Console(stderr=True), stop), args.jobs)
-    except (TerselyError, Stopped) as end:
-        print(end, file=sys.stderr)
-        raise SystemExit(end.exit_code) from None
 
 
 if __name__ == "__main__":
